@@ -1,0 +1,119 @@
+"""Distributions over the latent space: torch's, with the noise as an argument.
+
+``rsample`` of :mod:`torch.distributions` draws from the global generator; ``transport(noise)`` maps standard
+normal noise to a draw, so that the same noise gives the same numbers wherever it came from.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, constraints
+
+__all__ = ["DiagonalGaussian", "FullGaussian", "Latent", "PointMass"]
+
+_LOG_2PI = math.log(2 * math.pi)
+
+
+class Latent(Distribution):
+    """A distribution on R^K that standard normal noise is transported to.
+
+    Parameters
+    ----------
+    mean : Tensor of shape (..., K)
+        The mean; its last dimension is the event.
+    """
+
+    has_rsample = True
+    support = constraints.real_vector
+    arg_constraints: dict[str, Any] = {}
+
+    def __init__(self, mean: Tensor) -> None:
+        super().__init__(mean.shape[:-1], mean.shape[-1:], validate_args=False)
+        self._mean = mean
+
+    @property
+    def mean(self) -> Tensor:
+        """The mean, (..., K)."""
+        return self._mean
+
+    @abstractmethod
+    def transport(self, noise: Tensor) -> Tensor:
+        """Map standard normal `noise` of shape (S, ..., K) to draws of the same shape."""
+
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
+        """Draw with gradients, from torch's default generator."""
+        shape = torch.Size(sample_shape) + self._mean.shape
+        return self.transport(torch.randn(shape, dtype=self._mean.dtype, device=self._mean.device))
+
+
+class PointMass(Latent):
+    """All mass on one point: the posterior of a plain autoencoder. It has no density."""
+
+    def transport(self, noise: Tensor) -> Tensor:
+        """Return the point, once for every draw."""
+        return self._mean.expand(noise.shape)
+
+
+class DiagonalGaussian(Latent):
+    r"""N(mean, diag(exp(2 log_scale))).
+
+    Parameters
+    ----------
+    mean, log_scale : Tensor of shape (..., K)
+        Mean and logarithm of the standard deviation.
+    """
+
+    def __init__(self, mean: Tensor, log_scale: Tensor) -> None:
+        super().__init__(mean)
+        self.log_scale = log_scale
+
+    @property
+    def variance(self) -> Tensor:
+        """The variances, (..., K)."""
+        return (2 * self.log_scale).exp()
+
+    def transport(self, noise: Tensor) -> Tensor:
+        """Return mean + scale * noise."""
+        return torch.addcmul(self._mean, self.log_scale.exp(), noise)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Return the log density in nats, (...)."""
+        standard = (value - self._mean) * (-self.log_scale).exp()
+        return -0.5 * standard.square().sum(-1) - self.log_scale.sum(-1) - 0.5 * self._mean.shape[-1] * _LOG_2PI
+
+
+class FullGaussian(Latent):
+    r"""N(mean, L L') with a lower-triangular L of positive diagonal.
+
+    Parameters
+    ----------
+    mean : Tensor of shape (..., K)
+        Mean.
+    scale_tril : Tensor of shape (..., K, K)
+        L, the Cholesky factor of the covariance.
+    """
+
+    def __init__(self, mean: Tensor, scale_tril: Tensor) -> None:
+        super().__init__(mean)
+        self.scale_tril = scale_tril
+
+    @property
+    def variance(self) -> Tensor:
+        """The diagonal of the covariance, (..., K)."""
+        return self.scale_tril.square().sum(-1)
+
+    def transport(self, noise: Tensor) -> Tensor:
+        """Return mean + L noise."""
+        return self._mean + (self.scale_tril @ noise.unsqueeze(-1)).squeeze(-1)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Return the log density in nats, (...)."""
+        deviation = (value - self._mean).unsqueeze(-1)
+        standard = torch.linalg.solve_triangular(self.scale_tril, deviation, upper=False).squeeze(-1)
+        log_det = self.scale_tril.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        return -0.5 * standard.square().sum(-1) - log_det - 0.5 * self._mean.shape[-1] * _LOG_2PI

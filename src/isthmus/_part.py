@@ -1,0 +1,190 @@
+"""Part: the base of everything that fills a hole of the formula. Describe first, build later."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import importlib
+import inspect
+from abc import ABC
+from collections.abc import Mapping
+from typing import Any, Self, TypeVar
+
+from torch import nn
+
+__all__ = ["Part", "UnknownNameError", "find", "nearest", "resolve"]
+
+_P = TypeVar("_P", bound="Part")
+
+
+class UnknownNameError(ValueError):
+    """A name that stands for nothing: the message lists what there is, and the nearest of it."""
+
+
+def nearest(kind: str, name: object, known: Mapping[str, object] | list[str]) -> UnknownNameError:
+    """Return the error for an unknown `name`, with the nearest known one and all of them.
+
+    Parameters
+    ----------
+    kind : str
+        What was looked for ("likelihood", "parameter of VAE", ...), for the message.
+    name : object
+        What was asked for.
+    known : mapping or list of str
+        The names that exist.
+    """
+    names = sorted(known)
+    close = difflib.get_close_matches(str(name).lower(), names, n=1, cutoff=0.5)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    return UnknownNameError(f"unknown {kind} {name!r}.{hint} Known: {', '.join(names)}.")
+
+
+class Part(nn.Module, ABC):
+    r"""A likelihood, posterior, prior, penalty, corruption, network, scaling or objective.
+
+    ``__init__`` only stores hyperparameters under their own names (a dataclass does that by itself);
+    ``build(...)`` makes the tensors. From that one description follow ``repr``, equality, ``clone``,
+    the JSON of a saved file and the command line's ``--set``.
+
+    Two parts are equal when their descriptions are; the hash stays the identity's, because
+    :class:`torch.nn.Module` keeps modules in sets and two layers described alike are still two.
+    """
+
+    def __new__(cls, *_args: Any, **_kwargs: Any) -> Self:
+        """Initialise the module before a dataclass's generated ``__init__`` assigns to it."""
+        self = super().__new__(cls)
+        nn.Module.__init__(self)
+        return self
+
+    @classmethod
+    def parameter_names(cls) -> list[str]:
+        """Return the names of the hyperparameters, in the order of ``__init__``."""
+        if cls.__init__ in (object.__init__, nn.Module.__init__):
+            return []
+        parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
+        return [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the hyperparameters by name, nested parts' as ``name__inner``, as scikit-learn does."""
+        params: dict[str, Any] = {name: getattr(self, name) for name in self.parameter_names()}
+        if deep:
+            for name, value in list(params.items()):
+                if isinstance(value, Part):
+                    params |= {f"{name}__{k}": v for k, v in value.get_params().items()}
+        return params
+
+    def set_params(self, **params: Any) -> Self:
+        """Set hyperparameters by name (``scale=2.0``, ``inner__scale=2.0``) and return self."""
+        names = self.parameter_names()
+        for key, value in params.items():
+            name, _, rest = key.partition("__")
+            if name not in names:
+                raise nearest(f"parameter of {type(self).__name__}", name, names)
+            if rest:
+                getattr(self, name).set_params(**{rest: value})
+            else:
+                setattr(self, name, value)
+        return self
+
+    def clone(self) -> Self:
+        """Return an unbuilt part with the same description: what ``fit`` grows tensors on."""
+        return type(self)(**{k: _clone(v) for k, v in self.get_params(deep=False).items()})
+
+    def __repr__(self) -> str:
+        signature = inspect.signature(type(self).__init__).parameters
+        shown = [
+            f"{name}={value!r}"
+            for name, value in self.get_params(deep=False).items()
+            if not _same(value, signature[name].default)
+        ]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return False
+        mine, theirs = self.get_params(deep=False), other.get_params(deep=False)
+        return all(_same(mine[name], theirs[name]) for name in mine)
+
+    __hash__ = nn.Module.__hash__
+
+
+def _clone(value: Any) -> Any:
+    if isinstance(value, Part):
+        return value.clone()
+    if isinstance(value, (list, tuple)):
+        return type(value)(_clone(v) for v in value)
+    return copy.deepcopy(value)
+
+
+def _same(a: Any, b: Any) -> bool:
+    # `==` of arrays is an array; the descriptions of two parts are compared value by value.
+    if type(a) is not type(b) and not (isinstance(a, (int, float)) and isinstance(b, (int, float))):
+        return False
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(_same(x, y) for x, y in zip(a, b, strict=True))
+    return bool(a == b)
+
+
+def _snake(name: str) -> str:
+    words = "".join(
+        f"_{c.lower()}" if c.isupper() and i and not name[i - 1].isupper() else c.lower() for i, c in enumerate(name)
+    )
+    return words.lstrip("_")
+
+
+def find(room: str) -> dict[str, type[Part]]:
+    """Return the parts of a room by their names in lower case, from its module's ``__all__``.
+
+    Parameters
+    ----------
+    room : str
+        A module of isthmus: "likelihoods", "posteriors", "priors", "penalties", "corruptions",
+        "networks", "scaling" or "objectives".
+
+    Examples
+    --------
+    >>> sorted(find("corruptions"))
+    ['gaussian_noise', 'masking', 'none', 'salt_and_pepper']
+    """
+    module = importlib.import_module(f"isthmus.{room}")
+    classes = {name: getattr(module, name) for name in module.__all__}
+    return {
+        getattr(cls, "alias", None) or _snake(name): cls
+        for name, cls in classes.items()
+        if isinstance(cls, type) and issubclass(cls, Part) and not inspect.isabstract(cls) and Part not in cls.__bases__
+    }
+
+
+def resolve(room: str, value: str | Part, base: type[_P], **defaults: Any) -> _P:
+    """Return a fresh, unbuilt part from a name or from a part that serves as its description.
+
+    Parameters
+    ----------
+    room : str
+        Where a name is looked up (see :func:`find`).
+    value : str or Part
+        "gaussian", or ``Gaussian(scale=0.5)``; the latter is cloned, never changed.
+    base : type
+        What the part has to be.
+    **defaults
+        Hyperparameters given to a part that was named by a string, where its class has them.
+
+    Raises
+    ------
+    UnknownNameError
+        If no part of that name exists; the message has the nearest one.
+    TypeError
+        If `value` is neither a name nor a `base`.
+    """
+    kind = base.__name__.lower()
+    if isinstance(value, base):
+        return value.clone()
+    if not isinstance(value, str):
+        raise TypeError(f"{kind} must be a name or a {base.__name__} object, got {value!r}.")
+    known = find(room)
+    if value not in known:
+        raise nearest(kind, value, known)
+    cls = known[value]
+    part = cls(**{k: v for k, v in defaults.items() if k in cls.parameter_names()})
+    assert isinstance(part, base)  # a room holds parts of its own base alone
+    return part

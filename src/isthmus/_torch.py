@@ -1,0 +1,143 @@
+"""Torch at the bottom of the house: seeds without global state, devices, chunks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = ["check_device", "chunks", "derive", "noise_rows", "reseed", "seeded"]
+
+# torch has one default generator per device and `Distribution.sample` takes no other: whoever seeds it
+# holds this lock, so that two threads that fit or sample at once cannot disturb each other's numbers.
+_GENERATOR = threading.RLock()
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
+    """Seed torch's generators inside the block, and put them back as they were after it.
+
+    Parameters
+    ----------
+    seed : int
+        The seed of the block.
+    device : torch.device or str
+        Where the block draws, beside the CPU.
+
+    Examples
+    --------
+    >>> before = torch.get_rng_state()
+    >>> with seeded(0):
+    ...     _ = torch.randn(3)
+    >>> bool((torch.get_rng_state() == before).all())
+    True
+    """
+    device = torch.device(device)
+    devices = [device.index or 0] if device.type == "cuda" else []
+    with _GENERATOR, torch.random.fork_rng(devices=devices):
+        reseed(seed, device)
+        yield
+
+
+def reseed(seed: int, device: torch.device | str = "cpu") -> None:
+    """Seed the generators that a :func:`seeded` block draws from. Only for use inside such a block."""
+    torch.default_generator.manual_seed(seed)
+    if torch.device(device).type == "cuda":
+        torch.cuda.default_generators[torch.device(device).index or 0].manual_seed(seed)
+
+
+def derive(seed: int, *stream: int) -> int:
+    """Return a 63-bit seed for an independent stream (an epoch, a rank, a method) of `seed`.
+
+    Examples
+    --------
+    >>> derive(0, 1) != derive(0, 2)
+    True
+    """
+    low, high = np.random.SeedSequence([seed, *stream]).generate_state(2)
+    return (int(high) << 32 | int(low)) >> 1
+
+
+def check_device(name: str) -> torch.device:
+    """Return the device called `name`; "auto" is the first GPU, or else the CPU.
+
+    Raises
+    ------
+    ValueError
+        If the device does not exist here; the message says which do.
+    """
+    here = ["cpu"] + [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        here.append("mps")
+    if name == "auto":
+        return torch.device("cuda:0" if "cuda:0" in here else "cpu")
+    try:
+        device = torch.device(name)
+    except (RuntimeError, TypeError):
+        device = torch.device("meta")
+    full = "cuda:0" if str(device) == "cuda" else str(device)
+    if full not in here:
+        raise ValueError(f"device={name!r} is not on this machine. Use 'auto' or one of: {', '.join(here)}.")
+    return torch.device(full)
+
+
+def chunks(n_rows: int, width: int, budget: int = 1 << 26) -> Iterator[slice]:
+    """Cut `n_rows` into slices whose largest intermediate of `width` numbers a row fits a budget.
+
+    Parameters
+    ----------
+    n_rows : int
+        Number of rows, N.
+    width : int
+        Numbers that one row needs in the widest tensor (S * D for S draws of D features, say).
+    budget : int
+        Numbers that a chunk may hold in that tensor; the default, 2**26, is 256 MiB of float32.
+
+    Examples
+    --------
+    >>> [(s.start, s.stop) for s in chunks(5, width=4, budget=8)]
+    [(0, 2), (2, 4), (4, 5)]
+    """
+    step = max(1, budget // max(1, width))
+    for start in range(0, n_rows, step):
+        yield slice(start, min(start + step, n_rows))
+
+
+def noise_rows(x: Tensor, n_draws: int, n_latent: int, seed: int) -> Tensor:
+    r"""Return standard normal noise (S, N, K) that depends on the seed and on each row alone.
+
+    A row's estimate must not change when other rows are scored beside it or in another order, yet two
+    different rows should not share their draws, or the mean over rows would keep the error of one.
+    So a table of draws is made from `seed`, and every row reads a window of it that starts where a hash of
+    the row's own bits says.
+
+    Parameters
+    ----------
+    x : Tensor of shape (N, D)
+        The rows; only their bits matter.
+    n_draws, n_latent : int
+        S and K.
+    seed : int
+        Seed of the table.
+
+    Examples
+    --------
+    >>> x = torch.arange(6.0).reshape(3, 2)
+    >>> whole, part = noise_rows(x, 4, 2, seed=0), noise_rows(x[1:2], 4, 2, seed=0)
+    >>> bool((whole[:, 1:2] == part).all())
+    True
+    """
+    generator = torch.Generator().manual_seed(seed)
+    size = max(4096, 4 * n_draws)
+    table = torch.randn(size + n_draws, n_latent, generator=generator, dtype=torch.float64)
+    bits = np.ascontiguousarray((x.detach().cpu().to(torch.float64) + 0.0).numpy()).view(np.uint64)  # (N, D)
+    odd = np.random.default_rng(seed).integers(0, 2**63, size=bits.shape[1], dtype=np.uint64) | np.uint64(1)
+    with np.errstate(over="ignore"):
+        mixed = ((bits ^ (bits >> np.uint64(29))) * odd).sum(axis=1, dtype=np.uint64)
+    start = torch.from_numpy(((mixed >> np.uint64(33)) % np.uint64(size)).astype(np.int64))  # (N,)
+    index = start[None, :] + torch.arange(n_draws)[:, None]  # (S, N)
+    return table[index].to(x)

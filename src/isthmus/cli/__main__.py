@@ -1,0 +1,8 @@
+"""``python -m isthmus.cli`` is ``isthmus``."""
+
+import sys
+
+from isthmus.cli import main
+
+if __name__ == "__main__":  # doctest imports every module
+    sys.exit(main())

@@ -1,0 +1,171 @@
+"""What goes in and what comes out: rows, labels, results."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from isthmus.cli._errors import note
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from isthmus.data import Dataset
+
+__all__ = ["aligned", "by_rows", "check_output", "read_rows", "save_array"]
+
+OUTPUT = click.option("-o", "--output", metavar="FILE", required=True, help="File to write: .npy, .npz or .csv.")
+LABELS = click.option(
+    "--y",
+    "labels",
+    metavar="SOURCE",
+    help="Labels or conditions of the rows: a file, a column of DATA by its name, or `y` for DATA's own.",
+)
+
+
+def check_output(path: str, *inputs: str) -> None:
+    """Raise now if a result could not be written to `path` later, or would replace what it is made from."""
+    from isthmus.data import check_writable
+
+    check_writable(path)
+    refuse_inputs(path, inputs)
+
+
+def refuse_inputs(path: str, inputs: Sequence[str]) -> None:
+    """Raise if `path` is one of the input files."""
+    for source in inputs:
+        if os.path.exists(path) and os.path.exists(source) and os.path.samefile(path, source):  # noqa: PTH110, PTH121
+            raise ValueError(f"{path}: would replace its own input; write to another file.")
+
+
+def check_model_output(path: str, *inputs: str) -> None:
+    """Raise now if a model could not be saved to `path` later."""
+    file = Path(path)
+    folder = Path(os.path.realpath(path)).parent
+    if file.suffix != ".safetensors":
+        raise ValueError(f"{path}: a model is saved as .safetensors; write -o {file.with_suffix('')}.safetensors.")
+    if not folder.is_dir():
+        raise ValueError(f"{path}: its folder does not exist; make the folder {folder} first.")
+    if file.is_dir():
+        raise ValueError(f"{path}: is a folder; name another file.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ValueError(f"{path}: its folder may not be written; change its permissions or name another.")
+    refuse_inputs(path, inputs)
+
+
+def read_rows(source: str, labels: str | None = None) -> Dataset:
+    """Read rows, and with them the labels that were asked for.
+
+    Parameters
+    ----------
+    source : str
+        A file or a bundled name.
+    labels : str, optional
+        A column of the rows by its name, which is taken out of them; "y", the data's own; or a file.
+
+    Returns
+    -------
+    Dataset
+        X of shape (N, D); y as asked for, else the data's own.
+    """
+    from isthmus.data import DataError, read
+
+    rows = read(source)
+    if rows.X.ndim != 2:
+        raise DataError(f"{source}: holds one number a row, as labels do; rows need columns, an array of shape (N, D).")
+    if labels is None:
+        return rows
+    if rows.columns is not None and labels in rows.columns:
+        return _without_column(rows, labels)
+    y = rows.y if labels == "y" and rows.y is not None else _read_labels(labels, rows)
+    if len(y) != len(rows.X):
+        raise DataError(f"{labels}: {len(y)} labels for the {len(rows.X)} rows of {source}; they must belong together.")
+    return rows._replace(y=y)
+
+
+def _without_column(rows: Dataset, name: str) -> Dataset:
+    import numpy as np
+
+    assert rows.columns is not None
+    column = rows.columns.index(name)
+    if len(rows.columns) == 1:
+        raise ValueError(f"{rows.name}: {name!r} is its only column; nothing is left beside the labels.")
+    rest = tuple(other for other in rows.columns if other != name)
+    return rows._replace(X=np.delete(rows.X, column, axis=1), columns=rest, y=rows.X[:, column])
+
+
+def _read_labels(labels: str, rows: Dataset) -> np.ndarray:
+    """Read labels from a file of their own."""
+    from isthmus.data import DataError, read
+    from isthmus.data.bundled import nearest
+
+    if not (Path(labels).suffix or Path(labels).exists()):
+        close = nearest(labels, rows.columns or ())
+        raise DataError(f"--y {labels}: neither a file, nor a column of {rows.name}, nor y where that has one.{close}")
+    return read(labels).X
+
+
+def aligned(model: Any, rows: Dataset, source: str) -> Dataset:
+    """Return the columns that a model was fitted on, by their names where both sides have names.
+
+    Raises
+    ------
+    ValueError
+        If one is missing.
+    """
+    wanted = getattr(model, "feature_names_in_", None)
+    if wanted is None or rows.columns is None or tuple(wanted) == rows.columns:
+        return rows
+    missing = [name for name in wanted if name not in rows.columns]
+    if missing:
+        raise ValueError(
+            f"{source}: has no column {missing[0]!r} ({len(missing)} of the model's {len(wanted)} are missing); "
+            f"the model was fitted on: {', '.join(wanted)}."
+        )
+    extra = [name for name in rows.columns if name not in wanted]
+    if extra:
+        note(f"{source}: left out what the model does not know: {', '.join(extra)}")
+    return rows._replace(X=rows.X[:, [rows.columns.index(name) for name in wanted]], columns=tuple(wanted))
+
+
+def by_rows(title: str, call: Callable[[Any, Any], np.ndarray], rows: Dataset, y: Any, width: int) -> np.ndarray:
+    """Return ``call(X, y)`` chunk by chunk, with a bar on a terminal if there are several.
+
+    Parameters
+    ----------
+    title : str
+        For the bar.
+    call : callable
+        Maps rows and their conditions to an array whose last axis but one, or only axis, is the rows'.
+    rows : Dataset
+        The rows.
+    y : array or None
+        Their conditions.
+    width : int
+        Numbers that the estimator needs for a row: the chunks are then its own, and the numbers the same bits.
+    """
+    import numpy as np
+
+    from isthmus._torch import chunks
+
+    slices = list(chunks(len(rows.X), width))
+    hidden = len(slices) < 2 or not sys.stderr.isatty()
+    with click.progressbar(slices, label=title, file=sys.stderr, hidden=hidden) as bar:
+        results = [call(rows.X[part], None if y is None else y[part]) for part in bar]
+    return np.concatenate(results, axis=0)
+
+
+def save_array(path: str, array: Any, columns: Sequence[str] | None) -> None:
+    """Write a result, and say so."""
+    import numpy as np
+
+    from isthmus.data import write
+
+    array = np.asarray(array)
+    write(path, array, columns)
+    note(f"wrote {path}: {' x '.join(map(str, array.shape))} {array.dtype}")

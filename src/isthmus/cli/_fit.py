@@ -1,0 +1,111 @@
+"""``isthmus fit``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from isthmus.cli._data import LABELS, check_model_output, read_rows
+from isthmus.cli._errors import about, note
+from isthmus.cli._models import MODELS, build, class_name, public_class
+from isthmus.cli._values import merge, parse_assignment, read_config
+
+if TYPE_CHECKING:
+    from isthmus.data import Dataset
+
+__all__ = ["fit"]
+
+
+@click.command(short_help="Learn a model from rows.")
+@click.argument("data")
+@click.option("-m", "--model", metavar="MODEL", help=f"One of: {', '.join(MODELS)}.")
+@click.option("-o", "--output", metavar="FILE", required=True, help="File to write: model.safetensors.")
+@click.option("-k", "--components", type=click.IntRange(1), metavar="K", help="Latent units: n_components.")
+@click.option("--epochs", type=click.IntRange(1), metavar="N", help="Passes over the data: max_epochs.")
+@click.option("--seed", type=click.IntRange(0), metavar="N", help="Of everything random: random_state.  [default: 0]")
+@LABELS
+@click.option("--set", "assignments", metavar="NAME=VALUE", multiple=True, help="Any other field; may be repeated.")
+@click.option("-c", "--config", metavar="FILE", help="TOML file with the same fields, and `model`; options win.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+@click.option("-v", "--verbose", is_flag=True, help="A line an epoch even where stderr is no terminal.")
+def fit(
+    data: str,
+    model: str | None,
+    output: str,
+    components: int | None,
+    epochs: int | None,
+    seed: int | None,
+    labels: str | None,
+    assignments: tuple[str, ...],
+    config: str | None,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Learn a model from the rows of DATA and save it.
+
+    `isthmus info vae` lists every field of a model, with its meaning, for --set; `isthmus info likelihoods` the parts
+    that a field can name, and `isthmus info gaussian` their own parameters:
+
+    \b
+    isthmus fit digits -m vae -k 8 -o m.safetensors --set beta=0.5 --set hidden_layer_sizes=128,64
+    isthmus fit digits -m vae -o m.safetensors --set likelihood=gaussian --set likelihood__scale=feature
+    isthmus fit digits -m sparse -o m.safetensors --set method=top_k --set k=8
+    isthmus fit digits -m conditional_vae -o m.safetensors
+    isthmus fit train-images-idx3-ubyte.gz --y train-labels-idx1-ubyte.gz -m conditional_vae -o m.safetensors
+
+    A conditional_vae takes the labels of DATA (its y), or those of --y.
+    """  # noqa: D301
+    check_model_output(output, data)
+    typed = {"n_components": components, "max_epochs": epochs, "random_state": seed}
+    chosen = merge(
+        {"random_state": 0, "verbose": int(sys.stderr.isatty())},
+        read_config(config),
+        dict(parse_assignment(text) for text in assignments),
+        {name: value for name, value in typed.items() if value is not None},
+        {"verbose": int(verbose)} if quiet or verbose else {},
+    )
+    name = _which(chosen.pop("model", None) if model is None else model, chosen)
+    rows = read_rows(data, labels)
+    summary = _fit(name, chosen, rows, data, output, labelled=labels is not None)
+    if not quiet:
+        click.echo(summary)
+
+
+def _which(model: Any, fields: dict[str, Any]) -> str:
+    """Return the class that was asked for."""
+    fields.pop("model", None)
+    if model is None:
+        raise ValueError(f"which model? Say --model with one of: {', '.join(MODELS)}.")
+    return class_name(model)
+
+
+def _fit(name: str, fields: dict[str, Any], rows: Dataset, data: str, output: str, *, labelled: bool) -> str:
+    """Fit, save, and return what there is to say about it."""
+    estimator = build(public_class(name), fields, rows)
+    conditional = name == "ConditionalVAE"
+    if conditional and rows.y is None:
+        raise ValueError(f"{data}: has no labels to condition on; name them with --y (a file, or a column of DATA).")
+    if labelled and not conditional:
+        note(f"--y is not used: {name} learns from the rows alone")
+    start = time.perf_counter()
+    with about(data):
+        estimator.fit(rows.X, rows.y if conditional else None)
+    seconds = time.perf_counter() - start
+    _name_columns(estimator, rows)
+    estimator.save(output)
+    n_rows, n_columns = rows.X.shape
+    return (
+        f"{output}: {name}, {n_columns} columns -> {estimator.n_components} units, learned from {n_rows} rows "
+        f"in {estimator.n_iter_} epochs, {seconds:.1f} s"
+    )
+
+
+def _name_columns(estimator: Any, rows: Dataset) -> None:
+    """Remember the names of a table's columns (those of pixels tell nothing)."""
+    import numpy as np
+
+    if rows.columns is not None and rows.image_shape is None:
+        estimator.feature_names_in_ = np.array(rows.columns, dtype=object)

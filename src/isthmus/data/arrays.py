@@ -1,0 +1,60 @@
+"""Data that fit in memory: resident on the device, permuted there, no work per row."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+
+from isthmus._batch import Batch
+
+__all__ = ["Resident"]
+
+
+class Resident:
+    """All rows on the device, in batches of one size.
+
+    Batches are of equal size, at most `batch_size`; where N leaves a rest, the last batch is padded with rows
+    of weight 0, so that shapes stay the same and every row counts.
+
+    Parameters
+    ----------
+    rows : Batch
+        All rows.
+    batch_size : int
+        Upper limit of a batch.
+
+    Examples
+    --------
+    >>> rows = Batch(torch.arange(5.0).reshape(5, 1), torch.ones(5))
+    >>> [batch.weight.tolist() for batch in Resident(rows, 2)]
+    [[1.0, 1.0], [1.0, 1.0], [1.0, 0.0]]
+    """
+
+    def __init__(self, rows: Batch, batch_size: int) -> None:
+        self.rows = rows
+        self.n_rows = len(rows.x)
+        self.n_batches = max(1, math.ceil(self.n_rows / batch_size))
+        self.batch_size = math.ceil(self.n_rows / self.n_batches)
+
+    def __len__(self) -> int:
+        return self.n_batches
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield all rows in their own order."""
+        yield from self._cut(torch.arange(self.n_rows, device=self.rows.x.device))
+
+    def shuffled(self, seed: int) -> Iterator[Batch]:
+        """Yield all rows in an order that depends on `seed` alone."""
+        device = self.rows.x.device
+        generator = torch.Generator(device).manual_seed(seed)
+        yield from self._cut(torch.randperm(self.n_rows, generator=generator, device=device))
+
+    def _cut(self, order: torch.Tensor) -> Iterator[Batch]:
+        for rows in torch.split(order, self.batch_size):
+            short = self.batch_size - len(rows)
+            batch = self.rows.take(torch.nn.functional.pad(rows, (0, short)) if short else rows)
+            if short:
+                batch.weight[-short:] = 0
+            yield batch

@@ -1,0 +1,7 @@
+"""The engine: trains anything that maps a batch to named terms. It knows no model."""
+
+from isthmus.engine.history import Record
+from isthmus.engine.loop import NonFiniteError, Trainer
+from isthmus.engine.schedules import find_schedule
+
+__all__ = ["NonFiniteError", "Record", "Trainer", "find_schedule"]

@@ -1,0 +1,48 @@
+"""Learning-rate schedules: the factor of the peak rate, as a function of the share of training done."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from isthmus._part import nearest
+
+__all__ = ["constant", "find_schedule", "one_cycle"]
+
+
+def constant(progress: float) -> float:  # noqa: ARG001 - the schedules' common signature
+    """Return 1."""
+    return 1.0
+
+
+def one_cycle(progress: float, warmup: float = 0.1) -> float:
+    """Rise linearly from a tenth to 1 over the first tenth of training, then fall as a cosine to nearly 0.
+
+    References
+    ----------
+    Smith & Topin (2018), Super-Convergence.
+
+    Examples
+    --------
+    >>> one_cycle(0.0), one_cycle(0.1), round(one_cycle(0.55), 3)
+    (0.1, 1.0, 0.5)
+    """
+    if progress < warmup:
+        return 0.1 + 0.9 * progress / warmup
+    return max(0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup))), 1e-3)
+
+
+_SCHEDULES = {"constant": constant, "one_cycle": one_cycle}
+
+
+def find_schedule(name: str) -> Callable[[float], float]:
+    """Return the schedule called `name`.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none; the message has the nearest name.
+    """
+    if name not in _SCHEDULES:
+        raise nearest("schedule", name, _SCHEDULES)
+    return _SCHEDULES[name]

@@ -1,0 +1,153 @@
+"""The fields that all estimators share, and the decorator that makes an estimator of a dataclass."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, dataclass_transform
+
+from isthmus._part import Part, nearest
+
+__all__ = ["Fields", "estimator", "field_docs"]
+
+_T = TypeVar("_T")
+
+
+@dataclasses.dataclass(kw_only=True, eq=False, repr=False)
+class Fields:
+    """Fields of every estimator.
+
+    Parameters
+    ----------
+    n_components : int, default=2
+        K, number of latent units.
+    hidden_layer_sizes : tuple of int, default=(256, 128)
+        Widths of the encoder's dense hidden layers; the decoder has them in reverse. () makes both linear.
+    activation : str, default="relu"
+        Of the hidden layers: "identity", "relu", "elu", "silu", "gelu", "tanh", "sigmoid" or "softplus".
+    network : {"mlp", "conv"} or Network, default="mlp"
+        Encoder and decoder. A Network object brings its own sizes; a name takes them from the fields here.
+    image_shape : tuple of int, optional
+        (height, width) or (channels, height, width) of a row's image, for network="conv".
+    likelihood : str or Likelihood, default="gaussian"
+        p(x|z): "gaussian" (one learned sigma), "bernoulli", "continuous_bernoulli", "categorical".
+    scaling : {"auto", "standard", "min_max", "none"} or Scaling, default="auto"
+        Invertible scaling inside the model; "auto" is the likelihood's own. Likelihoods are reported in the
+        data's units all the same.
+    corruption : str or Corruption, default="none"
+        What the encoder sees while training: "none", "gaussian_noise", "masking", "salt_and_pepper".
+    penalties : sequence of (str or Penalty), default=()
+        Further terms of the loss: "l1", "kl_sparsity", "contraction", "kl", or objects with their weights.
+    max_epochs : int, default=100
+        Most passes over the data.
+    batch_size : int, default=128
+        Most rows of a step.
+    learning_rate : float, default=3e-3
+        Peak learning rate of Adam.
+    schedule : {"one_cycle", "constant"}, default="one_cycle"
+        How the learning rate changes over the training.
+    weight_decay : float, default=0.0
+        Decoupled weight decay.
+    early_stopping : bool, default=False
+        Whether to hold out rows and keep the parameters that were best on them.
+    validation_fraction : float, default=0.1
+        Share of the rows held out for early stopping.
+    n_iter_no_change : int, default=10
+        Epochs without a better validation loss before training stops.
+    random_state : int, RandomState or None, default=None
+        Seed of everything random in ``fit``. None takes fresh entropy; no global generator is touched.
+    device : str, default="auto"
+        "auto" (the first GPU, else the CPU), "cpu", "cuda", "cuda:1", "mps".
+    precision : {"float32", "float64", "bf16"}, default="float32"
+        Number format while training.
+    compile : bool, default=False
+        Whether to compile the training step with ``torch.compile``.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the last fit's parameters.
+    verbose : int, default=0
+        1 shows a progress bar on stderr (a line an epoch where stderr is no terminal).
+    callbacks : sequence of callable, default=()
+        Each is called with every epoch's record (a dict of numbers); training stops when one returns True.
+    """
+
+    n_components: int = dataclasses.field(default=2, kw_only=False)
+    hidden_layer_sizes: tuple[int, ...] = (256, 128)
+    activation: str = "relu"
+    network: str | Part = "mlp"
+    image_shape: tuple[int, ...] | None = None
+    likelihood: str | Part = "gaussian"
+    scaling: str | Part = "auto"
+    corruption: str | Part = "none"
+    penalties: Sequence[str | Part] = ()
+    max_epochs: int = 100
+    batch_size: int = 128
+    learning_rate: float = 3e-3
+    schedule: str = "one_cycle"
+    weight_decay: float = 0.0
+    early_stopping: bool = False
+    validation_fraction: float = 0.1
+    n_iter_no_change: int = 10
+    random_state: Any = None
+    device: str = "auto"
+    precision: str = "float32"
+    compile: bool = False
+    warm_start: bool = False
+    verbose: int = 0
+    callbacks: Sequence[Callable[[dict[str, float]], object]] = ()
+
+
+@dataclass_transform(kw_only_default=True, eq_default=False)
+def estimator(cls: type[_T]) -> type[_T]:
+    """Make a keyword-only dataclass of an estimator, with the shared fields in its docstring.
+
+    The docstring's own "Parameters" section describes what the class adds or defaults otherwise; the rest is
+    taken from the classes that the fields come from, so that every text stands in one place.
+    """
+    made: type[_T] = dataclasses.dataclass(kw_only=True, eq=False, repr=False)(cls)
+    made.__doc__ = _with_parameters(made)
+    init: Any = made.__init__
+    names = list(inspect.signature(init).parameters)[1:]
+
+    @functools.wraps(init)
+    def checked(self: Any, *args: Any, **kwargs: Any) -> None:
+        for name in kwargs:
+            if name not in names:
+                raise TypeError(str(nearest(f"parameter of {made.__name__}", name, names)))
+        init(self, *args, **kwargs)
+
+    setattr(made, "__init__", checked)  # noqa: B010 - mypy refuses to assign to a method
+    return made
+
+
+_ENTRY = re.compile(r"^(\w+) : .*(?:\n(?:[ ]+.*)?)*", re.MULTILINE)
+
+
+def _entries(doc: str) -> dict[str, str]:
+    """Return the entries of a numpydoc Parameters section by name."""
+    section = re.search(r"Parameters\n-+\n(.*?)(?=\n\w[^\n]*\n-+\n|\Z)", inspect.cleandoc(doc), re.DOTALL)
+    return {m[1]: m[0].rstrip() for m in _ENTRY.finditer(section[1])} if section else {}
+
+
+def field_docs(cls: type) -> dict[str, str]:
+    """Return the text of every field of an estimator class, by name, in the order of the fields.
+
+    Examples
+    --------
+    >>> from isthmus import VAE
+    >>> print(field_docs(VAE)["beta"].splitlines()[0])
+    beta : float, default=1.0
+    """
+    known: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        known |= _entries(base.__dict__.get("__doc__") or "")
+    return {f.name: known[f.name] for f in dataclasses.fields(cls)}
+
+
+def _with_parameters(cls: type) -> str:
+    doc = inspect.cleandoc(cls.__doc__ or "")
+    section = "Parameters\n----------\n" + "\n".join(field_docs(cls).values())
+    pattern = r"Parameters\n-+\n.*?(?=\n\n\w[^\n]*\n-+\n|\Z)"
+    return re.sub(pattern, lambda _: section, doc, count=1, flags=re.DOTALL)

@@ -1,0 +1,48 @@
+"""What the four deterministic autoencoders share."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from isthmus._part import Part
+from isthmus.estimators._base import BaseAutoencoder
+from isthmus.posteriors import Point
+
+__all__ = ["PointAutoencoder"]
+
+
+@dataclasses.dataclass(kw_only=True, eq=False, repr=False)
+class PointAutoencoder(BaseAutoencoder):
+    """Base of the autoencoders whose posterior is a point mass at f(x).
+
+    Parameters
+    ----------
+    code_activation : str, default="identity"
+        Activation of the code itself.
+    tied : bool, default=False
+        Whether the decoder's weights are the encoder's, transposed (network="mlp").
+    """
+
+    code_activation: str = "identity"
+    tied: bool = False
+
+    def _posterior(self) -> str | Part:
+        return Point(self.code_activation)
+
+    def _network_fields(self) -> dict[str, Any]:
+        return super()._network_fields() | {"tied": self.tied}
+
+    def score(self, X: Any, y: Any = None) -> float:  # noqa: ARG002 - scikit-learn's signature
+        """Return the mean over rows of log p(x|f(x)), in nats of the data's units; higher is better.
+
+        Parameters
+        ----------
+        X : array-like of shape (N, D)
+            Rows.
+        y : None
+            Ignored.
+        """
+        return float(-np.mean(self.reconstruction_error(X)))

@@ -1,0 +1,143 @@
+"""What VAE and ConditionalVAE share: bounds, importance-weighted likelihoods and draws."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isthmus._part import Part
+from isthmus._torch import chunks, derive, noise_rows, seeded
+from isthmus.estimators._base import BaseAutoencoder, _tensor
+from isthmus.estimators._validate import seed_of
+from isthmus.evaluation import elbo, log_marginal
+from isthmus.model import Model
+from isthmus.objectives import ImportanceWeighted
+from isthmus.penalties import KL, Penalty
+
+__all__ = ["Elbo", "Variational"]
+
+
+class Elbo(NamedTuple):
+    """The evidence lower bound of rows with its parts, in nats of the data's units.
+
+    Attributes
+    ----------
+    elbo : ndarray of shape (N,)
+        ``-(reconstruction + kl)``, at most log p(x) on average over draws.
+    reconstruction : ndarray of shape (N,)
+        E_q[-log p(x|z)].
+    kl : ndarray of shape (N,)
+        KL(q(z|x) || p(z)).
+    """
+
+    elbo: np.ndarray
+    reconstruction: np.ndarray
+    kl: np.ndarray
+
+
+@dataclasses.dataclass(kw_only=True, eq=False, repr=False)
+class Variational(BaseAutoencoder):
+    """Base of the estimators with a posterior that has a density.
+
+    Parameters
+    ----------
+    posterior : {"diagonal_normal", "full_normal"} or Posterior, default="diagonal_normal"
+        q(z|x).
+    prior : str or Prior, default="standard_normal"
+        p(z).
+    objective : {"penalized_likelihood", "importance_weighted"} or Objective, default="penalized_likelihood"
+        What is maximised: the ELBO, or the importance-weighted (IWAE) bound, into which beta does not enter.
+    beta : float or Warmup, default=1.0
+        Weight of the KL divergence; 1 is the ELBO.
+    free_bits : float, default=0.0
+        Nats of divergence that each latent unit may use without being penalised.
+    n_draws : int, default=100
+        S, draws from the posterior in ``score_samples`` and ``elbo``.
+    """
+
+    posterior: str | Part = "diagonal_normal"
+    prior: str | Part = "standard_normal"
+    objective: str | Part = "penalized_likelihood"
+    beta: Any = 1.0
+    free_bits: float = 0.0
+    n_draws: int = 100
+
+    def _posterior(self) -> Any:
+        return self.posterior
+
+    def _prior(self) -> Any:
+        return self.prior
+
+    def _own_objective(self) -> str | Part:
+        return self.objective
+
+    def _own_penalties(self) -> list[Penalty]:
+        if self.objective == "importance_weighted" or isinstance(self.objective, ImportanceWeighted):
+            return []
+        return [KL(self.beta, self.free_bits)]
+
+    # ---- likelihoods ----------------------------------------------------------------------------------------
+
+    def _log_px(self, X: np.ndarray, c: np.ndarray | None) -> np.ndarray:
+        """Return log p(x|c) of valid rows, (N,)."""
+
+        def log_px(model: Model, x: Tensor, scaled: Tensor, condition: Tensor | None) -> Tensor:
+            noise = noise_rows(x, self.n_draws, self.n_components, derive(self.seed_, 5)).to(scaled)
+            return log_marginal(model, scaled, noise, condition) + model.log_det().sum()
+
+        return self._map(log_px, X, c, draws=self.n_draws)
+
+    def _elbo(self, X: np.ndarray, c: np.ndarray | None) -> Elbo:
+        def parts(model: Model, x: Tensor, scaled: Tensor, condition: Tensor | None) -> Tensor:
+            noise = noise_rows(x, self.n_draws, self.n_components, derive(self.seed_, 5)).to(scaled)
+            bound = elbo(model, scaled, noise, condition)
+            log_det = model.log_det().sum()
+            return torch.stack([bound.elbo + log_det, bound.reconstruction - log_det, bound.kl])
+
+        return Elbo(*self._map(parts, X, c, draws=self.n_draws, axis=1))
+
+    # ---- draws ----------------------------------------------------------------------------------------------
+
+    def _draw(self, n: int, seed: int, c: np.ndarray | None) -> np.ndarray:
+        """Return n rows from p(x|c), float64, in the data's units."""
+        if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+            raise ValueError(f"n={n!r} must be a whole number of at least 1: how many rows to draw.")
+        model = copy.deepcopy(self.model_)
+        dtype = next(model.network.parameters()).dtype
+        rows = []
+        with torch.no_grad(), seeded(seed):
+            for part in chunks(n, max(self.n_features_in_, *self.hidden_layer_sizes, 1)):
+                condition = None if c is None else torch.from_numpy(c[part]).to(dtype)
+                drawn = model.sample(part.stop - part.start, condition)
+                rows.append(model.scaling.inverse(drawn.double()))
+        return torch.cat(rows).numpy()
+
+    def _draw_codes(self, X: np.ndarray, n: int, seed: int, c: np.ndarray | None) -> np.ndarray:
+        """Return n draws from q(z|x, c) of every row, (n, N, K)."""
+        generator = np.random.default_rng(seed)
+        noise = generator.standard_normal((n, len(X), self.n_components))
+        start = 0
+
+        def draw(model: Model, x: Tensor, scaled: Tensor, condition: Tensor | None) -> Tensor:
+            nonlocal start
+            part = noise[:, start : start + len(x)]
+            start += len(x)
+            return model.q(scaled, condition).transport(_tensor(np.ascontiguousarray(part)).to(scaled))
+
+        return self._map(draw, X, c, draws=n, axis=1)
+
+    def _as_fitted(self, values: np.ndarray) -> Any:
+        """Return drawn rows as what ``fit`` was given: a DataFrame with the same columns, or an array."""
+        if not self._on_frame:
+            return values
+        import pandas as pd
+
+        return pd.DataFrame(values, columns=getattr(self, "feature_names_in_", None))
+
+    def _seed(self, random_state: Any) -> int:
+        return seed_of(random_state)

@@ -1,0 +1,295 @@
+"""The conditional variational autoencoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Self
+
+import numpy as np
+from scipy.special import logsumexp
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
+
+from isthmus._torch import derive
+from isthmus.estimators._base import _cell_errors, _code, _reconstruction
+from isthmus.estimators._condition import Columns, Labels, condition_of
+from isthmus.estimators._fields import estimator
+from isthmus.estimators._validate import check_codes
+from isthmus.estimators._variational import Elbo, Variational
+
+__all__ = ["ConditionalVAE"]
+
+
+@estimator
+class ConditionalVAE(Variational):
+    r"""Conditional variational autoencoder: p(x|y) = integral of p(x|z, y) p(z) dz.
+
+    =============  =====================================================  ==================
+    process        z ~ N(0, I);  x | z, y ~ N(f(z, y), sigma^2)           ``prior``, ``likelihood``
+    inference      q(z|x, y) = N(mu(x, y), Sigma(x, y))                   ``posterior``
+    loss           -E_q[log p(x|z, y)] + beta KL(q(z|x, y) || p(z))       ``objective``, ``beta``
+    =============  =====================================================  ==================
+
+    ``y`` is what to condition on. One column of strings, booleans or whole numbers is labels (one-hot); floats or
+    several columns are numbers (standardised). Where y was labels, every method may leave it out: likelihoods then
+    sum over the classes, p(x) = sum_y p(x|y) p(y), and codes and reconstructions are averaged with p(y|x): no label
+    leaks into a prediction.
+
+    Parameters
+    ----------
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (C,)
+        The labels, where y was labels.
+
+    See Also
+    --------
+    VAE : Without conditions, and what all parameters mean.
+
+    References
+    ----------
+    Sohn, Lee & Yan (2015), Learning Structured Output Representation using Deep Conditional Generative Models;
+    Kingma et al. (2014), Semi-supervised Learning with Deep Generative Models; Doersch (2016), section 4.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = ConditionalVAE(2, max_epochs=20, random_state=0).fit(X, y)
+    >>> model.sample(3, y=2, random_state=0).shape, model.predict_proba(X).shape
+    ((3, 4), (150, 3))
+    """
+
+    # ---- conditions -----------------------------------------------------------------------------------------
+
+    def _fit_condition(self, y: Any, X: np.ndarray, *, reset: bool) -> np.ndarray:
+        if y is None:
+            raise ValueError(
+                "ConditionalVAE requires y to be passed, but the target y is None: labels or columns to condition on."
+            )
+        check_consistent_length(X, y)
+        if reset:
+            self._condition = condition_of(y, np.ones(len(X)))
+            if isinstance(self._condition, Labels):
+                self.classes_ = self._condition.classes
+        return self._condition.encode(y, len(X))
+
+    def _labels(self, what: str) -> Labels:
+        if isinstance(self._condition, Columns):
+            raise ValueError(f"{what}: y was continuous in fit, and p(x) is no finite sum over it; pass y.")
+        return self._condition
+
+    def _one_class(self, label: Any, n_rows: int) -> np.ndarray:
+        return self._condition.encode(label, n_rows)
+
+    def _given(self, X: Any, y: Any, what: str) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return valid rows and their condition; None where labels were left out."""
+        rows = self._rows(X)
+        if y is None:
+            self._labels(what)
+            return rows, None
+        return rows, self._condition.encode(y, len(rows))
+
+    def _averaged(self, X: np.ndarray, value: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """Return sum_y p(y|x) value(x, y), for ``value`` of a condition (N, C)."""
+        share = np.exp(self._log_posterior(X))  # (N, C)
+        total: Any = 0.0
+        for k, label in enumerate(self.classes_):
+            result = value(self._one_class(label, len(X)))
+            total = total + share[:, k].reshape(-1, *[1] * (result.ndim - 1)) * result
+        return np.asarray(total, dtype=X.dtype)
+
+    def _mapped(self, function: Any, X: Any, y: Any, what: str) -> np.ndarray:
+        rows, c = self._given(X, y, what)
+        if c is not None:
+            return self._map(function, rows, c)
+        return self._averaged(rows, lambda condition: self._map(function, rows, condition))
+
+    # ---- the face -------------------------------------------------------------------------------------------
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Learn the model from rows and what they are conditioned on.
+
+        Parameters
+        ----------
+        X : array-like of shape (N, D)
+            Rows of finite numbers.
+        y : array-like of shape (N,) or (N, C)
+            Labels, or columns of numbers.
+        sample_weight : array-like of shape (N,), optional
+            Weights of the rows.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If y is missing, or anything that :meth:`VAE.fit` refuses.
+        """
+        return super().fit(X, y, sample_weight)
+
+    def fit_transform(self, X: Any, y: Any = None, sample_weight: Any = None) -> np.ndarray:
+        """Fit, and return the codes of the same rows: with labels as ``transform(X)`` does, else given y."""
+        self.fit(X, y, sample_weight)
+        return self.transform(X, None if isinstance(self._condition, Labels) else y)
+
+    def transform(self, X: Any, y: Any = None) -> np.ndarray:
+        """Return the posterior mean of every row given y, or averaged over p(y|x) without. Deterministic.
+
+        Parameters
+        ----------
+        X : array-like of shape (N, D)
+            Rows.
+        y : array-like of shape (N,) or (N, C), optional
+            Conditions.
+
+        Returns
+        -------
+        ndarray of shape (N, K)
+        """
+        return self._mapped(_code, X, y, "transform")
+
+    def inverse_transform(self, X: Any, y: Any = None) -> Any:
+        """Return the decoder's mean for every code given y, or averaged over p(y) without, in the data's units.
+
+        Parameters
+        ----------
+        X : array-like of shape (N, K)
+            Codes.
+        y : array-like of shape (N,) or (N, C), or one label, optional
+            Conditions.
+
+        Returns
+        -------
+        ndarray of shape (N, D)
+        """
+        check_is_fitted(self, "model_")
+        Z = check_codes(self, X)
+        if y is not None:
+            return self._like(X, self._decode(Z, self._condition.encode(y, len(Z))))
+        labels = self._labels("inverse_transform")
+        means = [self._decode(Z, self._one_class(label, len(Z))) for label in labels.classes]
+        return self._like(X, np.tensordot(np.exp(labels.log_prior), np.stack(means), 1).astype(Z.dtype))
+
+    def reconstruct(self, X: Any, y: Any = None) -> Any:
+        """Return the decoder mean of every row's code, in the data's units; without y averaged over p(y|x)."""
+        return self._like(X, self._mapped(_reconstruction, X, y, "reconstruct"))
+
+    def feature_errors(self, X: Any, y: Any = None) -> np.ndarray:
+        """Return -log p(x_d|z, y) of every cell at its row's code, in nats; without y averaged over p(y|x)."""
+        return self._mapped(_cell_errors, X, y, "feature_errors")
+
+    def reconstruction_error(self, X: Any, y: Any = None) -> np.ndarray:
+        """Return -log p(x|z, y) of every row at its code, in nats; without y averaged over p(y|x)."""
+        return self.feature_errors(X, y).sum(axis=1)
+
+    def score_samples(self, X: Any, y: Any = None) -> np.ndarray:
+        """Return log p(x|y), or without y log p(x) = log sum_y p(x|y) p(y), in nats of the data's units.
+
+        By importance sampling with ``n_draws`` draws: below the truth on average, rising to it with them. The same call
+        gives the same numbers.
+
+        Parameters
+        ----------
+        X : array-like of shape (N, D)
+            Rows.
+        y : array-like of shape (N,) or (N, C), optional
+            Conditions.
+
+        Returns
+        -------
+        ndarray of shape (N,)
+        """
+        rows, c = self._given(X, y, "score_samples")
+        return self._log_px(rows, c) if c is not None else logsumexp(self._log_joint(rows), axis=1)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Return the mean of :meth:`score_samples`; higher is better."""
+        return float(np.mean(self.score_samples(X, y)))
+
+    def elbo(self, X: Any, y: Any = None) -> Elbo:
+        """Return the bound on log p(x|y) and its parts, or without y the bound on log p(x).
+
+        Without y the bound averages over r(y) = p(y|x), and KL(r(y) || p(y)) is part of ``kl``.
+        """
+        rows, c = self._given(X, y, "elbo")
+        if c is not None:
+            return self._elbo(rows, c)
+        log_r = self._log_posterior(rows)
+        parts = np.stack([self._elbo(rows, self._one_class(k, len(rows))) for k in self.classes_])  # (C, 3, N)
+        mean = np.einsum("nc,cpn->pn", np.exp(log_r), parts)
+        kl = (np.exp(log_r) * (log_r - self._labels("elbo").log_prior)).sum(axis=1)
+        return Elbo(mean[0] - kl, mean[1], mean[2] + kl)
+
+    def _log_joint(self, X: np.ndarray) -> np.ndarray:
+        labels = self._labels("score_samples")
+        columns = [self._log_px(X, self._one_class(label, len(X))) for label in labels.classes]
+        return (np.stack(columns, axis=1) + labels.log_prior).astype(X.dtype)
+
+    def _log_posterior(self, X: np.ndarray) -> np.ndarray:
+        joint = self._log_joint(X)
+        return np.asarray(joint - logsumexp(joint, axis=1, keepdims=True))
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return p(y|x), proportional to p(x|y) p(y), for every class.
+
+        Parameters
+        ----------
+        X : array-like of shape (N, D)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (N, C)
+            Columns in the order of ``classes_``.
+        """
+        rows, _ = self._given(X, None, "predict_proba")
+        return np.exp(self._log_posterior(rows))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the most probable class of every row by :meth:`predict_proba`, (N,)."""
+        most_probable = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[most_probable]
+
+    def sample(self, n: int = 1, *, y: Any = None, random_state: Any = None) -> Any:
+        """Draw rows from p(x|y), noise of p(x|z, y) included; without y, labels are drawn from p(y) first.
+
+        Parameters
+        ----------
+        n : int, default=1
+            Number of rows.
+        y : label, or array-like of n labels or (n, C) numbers, optional
+            What to draw.
+        random_state : int, RandomState or None, default=None
+            Seed; no global generator is touched.
+
+        Returns
+        -------
+        ndarray of shape (n, D), or a DataFrame where ``fit`` was given one
+        """
+        check_is_fitted(self, "model_")
+        seed = self._seed(random_state)
+        if y is None:
+            labels = self._labels("sample")
+            share = np.exp(labels.log_prior)
+            y = np.random.default_rng(derive(seed, 6)).choice(labels.classes, size=n, p=share / share.sum())
+        return self._as_fitted(self._draw(n, seed, self._condition.encode(y, n)))
+
+    def sample_latent(self, X: Any, n: int = 1, *, y: Any = None, random_state: Any = None) -> np.ndarray:
+        """Draw codes from q(z|x, y), (n, N, K); without y, a label is drawn from p(y|x) for every draw."""
+        rows, c = self._given(X, y, "sample_latent")
+        seed = self._seed(random_state)
+        if c is not None:
+            return self._draw_codes(rows, n, seed, c)
+        draws = np.stack([self._draw_codes(rows, n, seed, self._one_class(k, len(rows))) for k in self.classes_])
+        cumulative = np.exp(self._log_posterior(rows)).cumsum(axis=1)  # (N, C)
+        u = np.random.default_rng(derive(seed, 7)).random((n, len(rows), 1))
+        chosen = (u > cumulative[None, :, :-1]).sum(axis=-1)  # (n, N)
+        return np.take_along_axis(draws, chosen[None, :, :, None], axis=0)[0]
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        return tags

@@ -1,0 +1,88 @@
+"""The sparse autoencoder."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from isthmus._part import Part, nearest
+from isthmus.estimators._fields import estimator
+from isthmus.estimators._point import PointAutoencoder
+from isthmus.penalties import L1, KLSparsity, Penalty
+from isthmus.posteriors import Point, TopK
+
+__all__ = ["SparseAutoencoder"]
+
+_METHODS = ("l1", "kl", "top_k")
+
+
+@estimator
+class SparseAutoencoder(PointAutoencoder):
+    r"""Sparse autoencoder: many units, few of them active for a row.
+
+    Loss, in nats a row: :math:`L(x) = -\log p(x \mid h) + \Omega(h)`, h = f(x), where by ``method``
+
+    - "l1": :math:`\Omega(h) = \lambda \sum_k |h_k| \, \|W_k\|`, W_k the decoder's column that reads h_k (without
+      it the codes shrink and the decoder grows); codes are rectified, so that units are exactly 0.
+    - "kl": :math:`\Omega = \lambda \sum_k \mathrm{KL}(\rho \,\|\, \hat\rho_k)`, the mean taken over **samples**;
+      codes are sigmoids.
+    - "top_k": no penalty; only the `k` largest units of h stay.
+
+    Parameters
+    ----------
+    n_components : int, default=64
+        K, number of units of the code.
+    hidden_layer_sizes : tuple of int, default=()
+        Widths of hidden layers; none by default, so that each unit is a feature of the row.
+    method : {"l1", "kl", "top_k"}, default="l1"
+        What makes the code sparse.
+    sparsity : float, default=1.0
+        lambda, for "l1" (nats a unit of activation times decoder norm) and "kl".
+    rho : float, default=0.05
+        Wanted mean activation of each unit, for "kl".
+    k : int, default=16
+        Active units of each row, for "top_k".
+    code_activation : str, default="auto"
+        Activation of the code: "auto" is "relu" for "l1" and "sigmoid" for "kl".
+
+    See Also
+    --------
+    Autoencoder : Without the penalty.
+
+    References
+    ----------
+    Ng (2011), CS294A Lecture Notes: Sparse Autoencoder; Makhzani & Frey (2014), k-Sparse Autoencoders;
+    Bricken et al. (2023), Towards Monosemanticity.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> X = load_digits().data
+    >>> model = SparseAutoencoder(32, method="top_k", k=4, max_epochs=3, random_state=0).fit(X)
+    >>> int((model.transform(X) != 0).sum(axis=1).max())
+    4
+    """
+
+    n_components: int = dataclasses.field(default=64, kw_only=False)
+    hidden_layer_sizes: tuple[int, ...] = ()
+    method: str = "l1"
+    sparsity: float = 1.0
+    rho: float = 0.05
+    k: int = 16
+    code_activation: str = "auto"
+
+    def _posterior(self) -> str | Part:
+        if self.method not in _METHODS:
+            raise nearest("method", self.method, list(_METHODS))
+        if self.method == "top_k":
+            return TopK(self.k)
+        if self.code_activation == "auto":
+            return Point("relu" if self.method == "l1" else "sigmoid")
+        return Point(self.code_activation)
+
+    def _own_penalties(self) -> list[Penalty]:
+        penalties: dict[str, list[Penalty]] = {
+            "l1": [L1(self.sparsity)],
+            "kl": [KLSparsity(self.sparsity, self.rho)],
+            "top_k": [],
+        }
+        return penalties[self.method]

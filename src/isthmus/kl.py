@@ -1,0 +1,102 @@
+r"""KL(q || p): a table of closed forms, and Monte Carlo for every other pair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from isthmus._distributions import DiagonalGaussian, FullGaussian, PointMass
+
+__all__ = ["kl_divergence", "kl_per_unit", "register"]
+
+_CLOSED: dict[tuple[type, type], Callable[[Any, Any], Tensor]] = {}
+
+
+def register(q: type, p: type) -> Callable[[Callable[[Any, Any], Tensor]], Callable[[Any, Any], Tensor]]:
+    """Put a closed form for the pair of distribution classes (q, p) into the table."""
+
+    def enter(function: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any], Tensor]:
+        _CLOSED[q, p] = function
+        return function
+
+    return enter
+
+
+def kl_divergence(q: Distribution, p: Distribution, z: Tensor | None = None) -> Tensor:
+    r"""Return KL(q || p) = E_q[log q(z) - log p(z)] in nats, for every element of q's batch.
+
+    Parameters
+    ----------
+    q, p : Distribution
+        Distributions on R^K.
+    z : Tensor of shape (S, ..., K), optional
+        Draws from q; needed, and used, only where the pair has no closed form.
+
+    Returns
+    -------
+    Tensor of shape (...)
+        Closed form where the table has one, else the mean of log q - log p over the draws.
+
+    Raises
+    ------
+    ValueError
+        If q is a point mass, whose divergence from any density is infinite.
+
+    Examples
+    --------
+    >>> import torch
+    >>> zeros = torch.zeros(2)
+    >>> kl_divergence(DiagonalGaussian(torch.ones(2), zeros), DiagonalGaussian(zeros, zeros))
+    tensor(1.)
+    """
+    if isinstance(q, PointMass):
+        raise ValueError("KL(q || p) is infinite for a point posterior; use 'diagonal_normal' or 'full_normal'.")
+    closed = _CLOSED.get((type(q), type(p)))
+    if closed is not None:
+        return closed(q, p)
+    if z is None:
+        raise ValueError(
+            f"KL({type(q).__name__} || {type(p).__name__}) has no closed form here and needs draws z from q."
+        )
+    return (q.log_prob(z) - p.log_prob(z)).mean(0)
+
+
+def kl_per_unit(q: DiagonalGaussian, p: DiagonalGaussian) -> Tensor:
+    r"""Return the K summands of KL between diagonal Gaussians, (..., K).
+
+    .. math:: \tfrac12 \big[(\mu_q-\mu_p)^2/\sigma_p^2 + \sigma_q^2/\sigma_p^2 - 1 - \log(\sigma_q^2/\sigma_p^2)\big]
+    """
+    log_ratio = q.log_scale - p.log_scale
+    shift = (q.mean - p.mean) * (-p.log_scale).exp()
+    return 0.5 * (shift.square() + torch.expm1(2 * log_ratio)) - log_ratio
+
+
+@register(DiagonalGaussian, DiagonalGaussian)
+def _(q: DiagonalGaussian, p: DiagonalGaussian) -> Tensor:
+    return kl_per_unit(q, p).sum(-1)
+
+
+@register(FullGaussian, DiagonalGaussian)
+def _(q: FullGaussian, p: DiagonalGaussian) -> Tensor:
+    precision = (-2 * p.log_scale).exp()
+    trace = (q.variance * precision).sum(-1)
+    shift = ((q.mean - p.mean).square() * precision).sum(-1)
+    log_det = p.log_scale.sum(-1) - q.scale_tril.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+    return 0.5 * (trace + shift - q.mean.shape[-1]) + log_det
+
+
+@register(FullGaussian, FullGaussian)
+def _(q: FullGaussian, p: FullGaussian) -> Tensor:
+    half = torch.linalg.solve_triangular(p.scale_tril, q.scale_tril, upper=False)
+    shift = torch.linalg.solve_triangular(p.scale_tril, (q.mean - p.mean).unsqueeze(-1), upper=False)
+    log_p, log_q = (d.scale_tril.diagonal(dim1=-2, dim2=-1).log().sum(-1) for d in (p, q))
+    return 0.5 * (half.square().sum((-2, -1)) + shift.square().sum((-2, -1)) - q.mean.shape[-1]) + log_p - log_q
+
+
+@register(DiagonalGaussian, FullGaussian)
+def _(q: DiagonalGaussian, p: FullGaussian) -> Tensor:
+    return kl_divergence(FullGaussian(q.mean, torch.diag_embed(q.log_scale.exp())), p)

@@ -1,0 +1,93 @@
+"""The categorical likelihood: columns of codes 0, 1, ..., L - 1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.distributions import Categorical as TorchCategorical
+
+from isthmus.likelihoods._base import Likelihood
+
+__all__ = ["Categorical"]
+
+
+@dataclass(eq=False, repr=False)
+class Categorical(Likelihood):
+    r"""p(x|z) = prod_d softmax(h_d(z))_{x_d}, for columns of whole-number codes 0 ... L_d - 1.
+
+    Parameters
+    ----------
+    n_levels : tuple of int, optional
+        L_d, the number of levels of every column; read off the training rows (largest code + 1) by default.
+
+    Notes
+    -----
+    A code has no mean: ``mean`` is the most probable level, the earlier one of two equally probable.
+
+    Examples
+    --------
+    >>> import torch
+    >>> p = Categorical(n_levels=(2, 3)); p.build(2)
+    >>> p.n_outputs, p.log_prob(torch.zeros(5), torch.tensor([1.0, 2.0]))
+    (5, tensor([-0.6931, -1.0986]))
+    """
+
+    n_levels: tuple[int, ...] | None = None
+
+    default_scaling = "none"
+    density = False
+    support_text = "a whole number from 0 to the column's number of levels - 1"
+
+    def infer(self, x: Tensor) -> None:
+        """Read the numbers of levels off the rows, at least 2 for every column."""
+        if self.n_levels is None:
+            self.n_levels = tuple(max(2, int(top) + 1) for top in x.amax(0).clamp(min=0).tolist())
+
+    def build(self, n_features: int) -> None:
+        """Store where each column's outputs lie.
+
+        Raises
+        ------
+        ValueError
+            If the number of levels is missing, or given for another number of columns.
+        """
+        super().build(n_features)
+        if self.n_levels is None or len(self.n_levels) != n_features:
+            raise ValueError(f"{self!r}: n_levels must have one number for each of the {n_features} columns.")
+        levels = torch.tensor(self.n_levels)
+        start = levels.cumsum(0) - levels
+        place = torch.arange(int(levels.max()))
+        exists = place < levels.unsqueeze(-1)  # (D, L)
+        self.register_buffer("levels", levels, persistent=False)
+        self.register_buffer("exists", exists, persistent=False)
+        self.register_buffer("index", torch.where(exists, start.unsqueeze(-1) + place, 0), persistent=False)
+
+    @property
+    def n_outputs(self) -> int:
+        """The sum of the numbers of levels."""
+        return sum(self.n_levels or ())
+
+    def supports(self, x: Tensor) -> Tensor:
+        """Return where x is a whole number in 0 ... L_d - 1."""
+        return (x == x.round()) & (x >= 0) & (x < self.get_buffer("levels"))
+
+    def forward(self, h: Tensor) -> TorchCategorical:
+        """Return the categorical distributions, of batch shape (..., D)."""
+        logits = torch.where(self.get_buffer("exists"), h[..., self.get_buffer("index")], float("-inf"))
+        return TorchCategorical(logits=logits, validate_args=False)
+
+    def log_prob(self, h: Tensor, x: Tensor) -> Tensor:
+        """Return log p(x_d|z), (..., D)."""
+        logits = self(h).logits  # (..., D, L), normalised
+        index = x.long().expand(logits.shape[:-1]).unsqueeze(-1)
+        return logits.gather(-1, index).squeeze(-1)
+
+    def mean(self, h: Tensor) -> Tensor:
+        """Return the most probable level, (..., D)."""
+        return self(h).logits.argmax(-1).to(h)
+
+    def sample(self, h: Tensor) -> Tensor:
+        """Draw levels, (..., D), as numbers of h's type."""
+        return self(h).sample().to(h)

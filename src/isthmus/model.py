@@ -1,0 +1,100 @@
+"""Model: the arrows q(z|x), p(x|z) and p(z), of parts that were described before and are built here."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from isthmus._distributions import Latent
+from isthmus._part import Part
+from isthmus.likelihoods import Likelihood
+from isthmus.networks import Network, Sizes
+from isthmus.posteriors import Posterior
+from isthmus.priors import Prior
+from isthmus.scaling import Scaling
+
+__all__ = ["Model"]
+
+
+class Model(nn.Module):
+    """Five parts joined: scaling, network, posterior, likelihood, prior.
+
+    Every tensor here is in the model's units, that is after ``scaling``; only :meth:`log_det` knows the data's.
+
+    Parameters
+    ----------
+    network, posterior, likelihood, prior, scaling : Part
+        Descriptions of the parts; they become this model's and are built by :meth:`build`.
+    """
+
+    network: Network
+    posterior: Posterior
+    likelihood: Likelihood
+    prior: Prior
+    scaling: Scaling
+
+    def __init__(
+        self,
+        *,
+        network: Network,
+        posterior: Posterior,
+        likelihood: Likelihood,
+        prior: Prior,
+        scaling: Scaling,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.posterior = posterior
+        self.likelihood = likelihood
+        self.prior = prior
+        self.scaling = scaling
+
+    def parts(self) -> dict[str, Part]:
+        """Return the parts by the name of the hole that each fills."""
+        return {name: part for name, part in self.named_children() if isinstance(part, Part)}
+
+    def build(self, n_features: int, n_latent: int, n_conditions: int = 0) -> None:
+        """Make all tensors for D = `n_features`, K = `n_latent` and C = `n_conditions`.
+
+        The scaling is built only where it was not before: it may have been measured already.
+        """
+        if "shift" not in self.scaling._buffers:
+            self.scaling.build(n_features)
+        self.posterior.build(n_latent)
+        self.likelihood.build(n_features)
+        self.prior.build(n_latent)
+        sizes = Sizes(n_features, n_latent, self.posterior.n_outputs, self.likelihood.n_outputs, n_conditions)
+        self.network.build(sizes)
+
+    def start_from(self, mean: Tensor) -> None:
+        """Set the decoder's last bias so that training starts from columns of mean `mean` (D,), in model units."""
+        bias = self.network.output_bias
+        if bias is not None:
+            with torch.no_grad():
+                bias.copy_(self.likelihood.initial_output(mean.to(bias)))
+
+    def q(self, x: Tensor, c: Tensor | None = None) -> Latent:
+        """Return q(z|x, c) for rows (..., D)."""
+        distribution: Latent = self.posterior(self.network.encode(x, c))
+        return distribution
+
+    def decode(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        """Return the likelihood's parameters (..., n_outputs) for codes (..., K)."""
+        return self.network.decode(z, c)
+
+    def log_likelihood(self, z: Tensor, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """Return log p(x|z, c) summed over columns, in nats of the model's units: (S, N) for codes (S, N, K)."""
+        return self.likelihood.log_prob(self.decode(z, c), x).sum(-1)
+
+    def log_joint_ratio(self, q: Latent, z: Tensor, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """Return log p(x|z) + log p(z) - log q(z|x), the log importance weights (S, N) of codes (S, N, K)."""
+        return self.log_likelihood(z, x, c) + self.prior().log_prob(z) - q.log_prob(z)
+
+    def log_det(self) -> Tensor:
+        """Return what each column's log-density gains when given in the data's units, (D,); 0 for probabilities."""
+        log_det = self.scaling.log_det()
+        return log_det if self.likelihood.density else torch.zeros_like(log_det)
+
+    def sample(self, n: int, c: Tensor | None = None) -> Tensor:
+        """Draw n rows from p(x) in the model's units, (n, D), from torch's default generator."""
+        return self.likelihood.sample(self.decode(self.prior().sample((n,)), c))

@@ -1,0 +1,92 @@
+"""The base of the networks: an encoder and a decoder from one description."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import NamedTuple
+
+from torch import Tensor
+
+from isthmus._part import Part
+
+__all__ = ["Layer", "Network", "Sizes"]
+
+
+class Sizes(NamedTuple):
+    """What a network is built for.
+
+    Attributes
+    ----------
+    n_features : int
+        D, width of a row.
+    n_latent : int
+        K, width of a code.
+    n_encoder_outputs : int
+        What the posterior takes (K means first).
+    n_decoder_outputs : int
+        What the likelihood takes.
+    n_conditions : int
+        C, width of the condition; 0 without one.
+    """
+
+    n_features: int
+    n_latent: int
+    n_encoder_outputs: int
+    n_decoder_outputs: int
+    n_conditions: int = 0
+
+
+class Layer(NamedTuple):
+    """One step of a chain h = activation(a), a = weight @ input + bias, for the Jacobian in closed form.
+
+    Attributes
+    ----------
+    weight : Tensor of shape (outputs, inputs)
+        Its columns that belong to a condition are left out.
+    a : Tensor of shape (N, outputs)
+        Pre-activations of the rows.
+    activation : str
+        Its name.
+    """
+
+    weight: Tensor
+    a: Tensor
+    activation: str
+
+
+class Network(Part):
+    """Base of the networks: ``encode`` maps rows to the posterior's numbers, ``decode`` codes to the likelihood's.
+
+    ``forward`` is the two in turn, through the first K encoder outputs.
+    """
+
+    sizes: Sizes
+
+    @abstractmethod
+    def build(self, sizes: Sizes) -> None:
+        """Make encoder and decoder, with weights drawn from torch's default generator."""
+
+    @abstractmethod
+    def encode(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """Map rows (..., D) and conditions (..., C) to (..., n_encoder_outputs)."""
+
+    @abstractmethod
+    def decode(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        """Map codes (..., K) and conditions (..., C) to (..., n_decoder_outputs)."""
+
+    @property
+    @abstractmethod
+    def output_bias(self) -> Tensor | None:
+        """The decoder's last bias, (n_decoder_outputs,), or None: where training starts from the data's mean."""
+
+    @abstractmethod
+    def output_weight(self) -> Tensor | None:
+        """Return the weight that reads the code, (outputs, K), or None: L1's decoder norms."""
+
+    def chain(self, x: Tensor, c: Tensor | None = None) -> list[Layer] | None:  # noqa: ARG002 - a default
+        """Return the encoder as a chain of layers for rows `x` (N, D), or None where it is no such chain."""
+        return None
+
+    def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """Encode to the first K outputs and decode them."""
+        return self.decode(self.encode(x, c)[..., : self.sizes.n_latent], c)

@@ -1,0 +1,119 @@
+"""Convolutional networks for images."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from isthmus._activations import activation
+from isthmus.networks._base import Network, Sizes
+from isthmus.networks.mlp import MLP
+
+__all__ = ["Conv"]
+
+
+@dataclass(eq=False, repr=False)
+class Conv(Network):
+    r"""Strided convolutions, then dense layers to the code, and the mirror image back.
+
+    Every convolution (kernel 3, padding 1) halves height and width, rounding up; every transposed convolution
+    restores the size that its mirror image had, so any `image_shape` works.
+
+    Parameters
+    ----------
+    image_shape : tuple of int
+        (height, width) or (channels, height, width) of a row's image; their product is D.
+    channels : tuple of int, default=(32, 64)
+        Channels after each convolution.
+    hidden_layer_sizes : tuple of int, default=(256,)
+        Dense layers between the last convolution and the code.
+    activation : str, default="relu"
+        Activation of all but the last layers.
+
+    References
+    ----------
+    LeCun et al. (1998), Gradient-Based Learning Applied to Document Recognition; Dumoulin & Visin (2016),
+    A Guide to Convolution Arithmetic, for the transposed ones.
+
+    Examples
+    --------
+    >>> import torch
+    >>> net = Conv(image_shape=(8, 8))
+    >>> net.build(Sizes(n_features=64, n_latent=2, n_encoder_outputs=2, n_decoder_outputs=64))
+    >>> net(torch.zeros(3, 64)).shape
+    torch.Size([3, 64])
+    """
+
+    image_shape: tuple[int, ...] | None = None
+    channels: tuple[int, ...] = (32, 64)
+    hidden_layer_sizes: tuple[int, ...] = (256,)
+    activation: str = "relu"
+
+    def build(self, sizes: Sizes) -> None:
+        """Make the layers.
+
+        Raises
+        ------
+        ValueError
+            If image_shape is missing or its product is not D, or outputs and pixels do not fit.
+        """
+        self.sizes = sizes
+        n_channels, height, width = self._shape(sizes)
+        self.image = (n_channels, height, width)
+        stages = [(height, width)]
+        for _ in self.channels:
+            stages.append(((stages[-1][0] + 1) // 2, (stages[-1][1] + 1) // 2))
+        self.stages = stages
+        flat = self.channels[-1] * math.prod(stages[-1])
+        self.down = nn.ModuleList(
+            nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise([n_channels, *self.channels])
+        )
+        self.dense = MLP(self.hidden_layer_sizes, self.activation)
+        self.dense.build(sizes._replace(n_features=flat, n_decoder_outputs=flat))
+        per_pixel = sizes.n_decoder_outputs // (height * width)
+        back = [*reversed(self.channels), per_pixel]
+        self.up = nn.ModuleList(nn.ConvTranspose2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(back))
+
+    def _shape(self, sizes: Sizes) -> tuple[int, int, int]:
+        shape = tuple(self.image_shape or ())
+        if len(shape) not in (2, 3) or math.prod(shape) != sizes.n_features:
+            raise ValueError(
+                f"network='conv' needs image_shape=(height, width) or (channels, height, width) whose product is the "
+                f"number of columns, {sizes.n_features}; got image_shape={self.image_shape}."
+            )
+        if not self.channels or sizes.n_decoder_outputs % (shape[-1] * shape[-2]):
+            raise ValueError(
+                f"{self!r}: needs at least one channel size and a whole number of decoder outputs a pixel."
+            )
+        return (1, *shape) if len(shape) == 2 else shape  # type: ignore[return-value]
+
+    def encode(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """Map rows to the posterior's numbers."""
+        lead = x.shape[:-1]
+        h = x.reshape(-1, *self.image)
+        for layer in self.down:
+            h = activation(self.activation)(layer(h))
+        return self.dense.encode(h.reshape(*lead, -1), c)
+
+    def decode(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        """Map codes to the likelihood's numbers."""
+        hidden = activation(self.activation)
+        flat = hidden(self.dense.decode(z, c))
+        h = flat.reshape(-1, self.channels[-1], *self.stages[-1])
+        for i, (layer, size) in enumerate(zip(self.up, reversed(self.stages[:-1]), strict=True)):
+            h = layer(h, output_size=size)
+            if i < len(self.up) - 1:
+                h = hidden(h)
+        return h.reshape(*z.shape[:-1], -1)
+
+    @property
+    def output_bias(self) -> None:
+        """A convolution's bias is shared by all pixels: there is none a column."""
+        return
+
+    def output_weight(self) -> Tensor:
+        """Return the weight of the dense layer that reads the code."""
+        return self.dense.output_weight()

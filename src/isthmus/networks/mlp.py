@@ -1,0 +1,130 @@
+"""Fully connected networks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - torch's own name for it
+
+from isthmus._activations import activation
+from isthmus.networks._base import Layer, Network, Sizes
+
+__all__ = ["MLP", "dense"]
+
+
+def dense(widths: list[int]) -> nn.ModuleList:
+    """Return linear layers between consecutive widths."""
+    return nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+
+
+def _affine(layers: nn.ModuleList) -> list[tuple[Tensor, Tensor]]:
+    return [(layer.weight, layer.bias) for layer in layers if isinstance(layer, nn.Linear)]
+
+
+def _join(x: Tensor, c: Tensor | None) -> Tensor:
+    if c is None:
+        return x
+    return torch.cat([x, c.expand(*x.shape[:-1], c.shape[-1])], dim=-1)
+
+
+@dataclass(eq=False, repr=False)
+class MLP(Network):
+    r"""D - hidden - K and back: h_l = a(W_l h_{l-1} + b_l), the last layer linear, the decoder mirrored.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : tuple of int, default=(256, 128)
+        Widths of the encoder's hidden layers; the decoder has them in reverse. () is the linear model.
+    activation : str, default="relu"
+        Activation of the hidden layers.
+    tied : bool, default=False
+        Decoder weights are the transposed encoder weights (biases stay free).
+
+    Notes
+    -----
+    A condition is joined to the input of the encoder and to the code.
+
+    References
+    ----------
+    Hinton & Salakhutdinov (2006), Reducing the Dimensionality of Data with Neural Networks; Vincent et al.
+    (2010), JMLR 11, for tied weights.
+
+    Examples
+    --------
+    >>> import torch
+    >>> net = MLP((8,)); net.build(Sizes(n_features=4, n_latent=2, n_encoder_outputs=2, n_decoder_outputs=4))
+    >>> net(torch.zeros(3, 4)).shape
+    torch.Size([3, 4])
+    """
+
+    hidden_layer_sizes: tuple[int, ...] = (256, 128)
+    activation: str = "relu"
+    tied: bool = False
+
+    def build(self, sizes: Sizes) -> None:
+        """Make the layers.
+
+        Raises
+        ------
+        ValueError
+            If a width is not positive, or weights are tied and the decoder has other outputs than the row.
+        """
+        self.sizes = sizes
+        hidden = list(self.hidden_layer_sizes)
+        if any(width < 1 for width in hidden):
+            raise ValueError(f"hidden_layer_sizes={self.hidden_layer_sizes}: widths must be positive.")
+        activation(self.activation)  # an unknown name is an error here, not in the first step
+        self.encoder = dense([sizes.n_features + sizes.n_conditions, *hidden, sizes.n_encoder_outputs])
+        widths = [sizes.n_latent + sizes.n_conditions, *reversed(hidden), sizes.n_decoder_outputs]
+        if not self.tied:
+            self.decoder = dense(widths)
+            return
+        if sizes.n_decoder_outputs != sizes.n_features or sizes.n_conditions:
+            raise ValueError("tied weights need one decoder output for each column and no condition; use tied=False.")
+        self.decoder_biases = nn.ParameterList(nn.Parameter(torch.zeros(width)) for width in widths[1:])
+
+    def _decoder(self) -> list[tuple[Tensor, Tensor]]:
+        if not self.tied:
+            return _affine(self.decoder)
+        weights = [weight.T for weight, _ in reversed(_affine(self.encoder))]
+        weights[0] = weights[0][:, : self.sizes.n_latent]
+        return list(zip(weights, self.decoder_biases, strict=True))
+
+    def _run(self, layers: list[tuple[Tensor, Tensor]], h: Tensor) -> Tensor:
+        hidden = activation(self.activation)
+        for weight, bias in layers[:-1]:
+            h = hidden(F.linear(h, weight, bias))
+        return F.linear(h, *layers[-1])
+
+    def encode(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """Map rows to the posterior's numbers."""
+        return self._run(_affine(self.encoder), _join(x, c))
+
+    def decode(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        """Map codes to the likelihood's numbers."""
+        return self._run(self._decoder(), _join(z, c))
+
+    @property
+    def output_bias(self) -> Tensor:
+        """The decoder's last bias."""
+        return self._decoder()[-1][1]
+
+    def output_weight(self) -> Tensor:
+        """Return the decoder's first weight, without the condition's columns."""
+        return self._decoder()[0][0][:, : self.sizes.n_latent]
+
+    def chain(self, x: Tensor, c: Tensor | None = None) -> list[Layer]:
+        """Return the encoder layer by layer, up to the first K outputs."""
+        *hidden, (weight, bias) = _affine(self.encoder)
+        layers: list[Layer] = []
+        h = _join(x, c)
+        for w, b in hidden:
+            a = F.linear(h, w, b)
+            layers.append(Layer(w, a, self.activation))
+            h = activation(self.activation)(a)
+        code = slice(self.sizes.n_latent)
+        layers.append(Layer(weight[code], F.linear(h, weight[code], bias[code]), "identity"))
+        return [layers[0]._replace(weight=layers[0].weight[:, : self.sizes.n_features]), *layers[1:]]

@@ -1,0 +1,150 @@
+r"""The formula: L(x) = E_{x~ ~ c(.|x)} E_{z ~ q(.|x~)} [-log p(x|z)] + sum_i w_i R_i(x, q, z), nats per row."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from isthmus._batch import Batch
+from isthmus._distributions import Latent
+from isthmus._part import Part
+from isthmus.corruptions import Corruption
+from isthmus.model import Model
+from isthmus.penalties import Draw, Penalty
+
+__all__ = ["Formula", "ImportanceWeighted", "Objective", "PenalizedLikelihood", "Terms"]
+
+
+class Terms(NamedTuple):
+    """The terms of the loss, one number a row, and what each is multiplied by.
+
+    Attributes
+    ----------
+    values : dict of str to Tensor of shape (N,)
+        Unweighted, in nats, summed over columns.
+    weights : dict of str to float
+        Weights; beta, say.
+    """
+
+    values: dict[str, Tensor]
+    weights: dict[str, float]
+
+    def total(self) -> Tensor:
+        """Return the weighted sum, (N,): the only place where weights are applied."""
+        return torch.stack([self.weights[name] * value for name, value in self.values.items()]).sum(0)
+
+
+class Objective(Part):
+    """Base of the objectives: what is minimised for a batch."""
+
+    n_draws: int
+
+    @abstractmethod
+    def forward(self, model: Model, draw: Draw, x: Tensor) -> dict[str, Tensor]:
+        """Return the terms that belong to the objective itself, each (N,), for clean rows `x`."""
+
+
+@dataclass(eq=False, repr=False)
+class PenalizedLikelihood(Objective):
+    r"""E_q[-log p(x|z)], to which the penalties are added; with ``KL`` it is the negative ELBO.
+
+    Parameters
+    ----------
+    n_draws : int, default=1
+        Draws from q(z|x~) for the expectation; the notes' approximation is one.
+
+    References
+    ----------
+    Kingma & Welling (2014), Auto-Encoding Variational Bayes, equation 7.
+    """
+
+    n_draws: int = 1
+
+    def forward(self, model: Model, draw: Draw, x: Tensor) -> dict[str, Tensor]:
+        """Return the reconstruction term."""
+        return {"reconstruction": -model.log_likelihood(draw.z, x, draw.c).mean(0)}
+
+
+@dataclass(eq=False, repr=False)
+class ImportanceWeighted(Objective):
+    r"""The IWAE bound, -log (1/S) sum_s p(x|z_s) p(z_s) / q(z_s|x), z_s ~ q: the bound itself is reported.
+
+    Parameters
+    ----------
+    n_draws : int, default=5
+        S; the bound rises with it to log p(x), and with 1 it is the ELBO. beta does not enter.
+
+    References
+    ----------
+    Burda, Grosse & Salakhutdinov (2016), Importance Weighted Autoencoders, equation 8.
+    """
+
+    n_draws: int = 5
+
+    def forward(self, model: Model, draw: Draw, x: Tensor) -> dict[str, Tensor]:
+        """Return the negative bound."""
+        log_w = model.log_joint_ratio(draw.q, draw.z, x, draw.c)
+        return {"importance_weighted": math.log(self.n_draws) - torch.logsumexp(log_w, 0)}
+
+
+class Formula(nn.Module):
+    """A model with the four holes filled: maps a batch to the terms of its loss.
+
+    Parameters
+    ----------
+    model : Model
+        Posterior, likelihood and prior.
+    objective : Objective
+        How draws become a bound.
+    corruption : Corruption
+        c(x~|x); used in training mode only.
+    penalties : sequence of Penalty
+        R_i with their weights.
+    """
+
+    def __init__(
+        self, model: Model, objective: Objective, corruption: Corruption, penalties: Sequence[Penalty] = ()
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.objective = objective
+        self.corruption = corruption
+        self.penalties = nn.ModuleList(penalties)
+
+    def forward(self, batch: Batch, progress: float = 1.0) -> Terms:
+        """Return the terms of a batch.
+
+        Parameters
+        ----------
+        batch : Batch
+            Rows in the model's units.
+        progress : float, default=1.0
+            Share of the training that is done, for weights that warm up.
+        """
+        seen = self.corruption(batch.x) if self.training else batch.x
+        q: Latent = self.model.q(seen, batch.c)
+        z = q.rsample((self.objective.n_draws,))  # (S, N, K)
+        draw = Draw(self.model, seen, q, z, batch.weight, batch.c)
+        values = self.objective(self.model, draw, batch.x)
+        weights = dict.fromkeys(values, 1.0)
+        for penalty in self.penalties:
+            assert isinstance(penalty, Penalty)  # a ModuleList forgets what it holds
+            name = _free_name(penalty.name, values)
+            values[name] = penalty(draw)
+            weights[name] = penalty.weight_at(progress)
+        return Terms(values, weights)
+
+
+def _free_name(name: str, taken: dict[str, Tensor]) -> str:
+    """Return `name`, or name_2, name_3, ... where a penalty of that kind came before."""
+    number = 2
+    free = name
+    while free in taken:
+        free, number = f"{name}_{number}", number + 1
+    return free

@@ -1,0 +1,190 @@
+"""Posteriors q(z|x): maps from the encoder's output to a distribution over codes."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from isthmus._activations import activation
+from isthmus._distributions import DiagonalGaussian, FullGaussian, Latent, PointMass
+from isthmus._part import Part
+
+__all__ = ["DiagonalNormal", "FullNormal", "Point", "Posterior", "TopK"]
+
+# Standard deviations stay within exp(-8) and exp(8): beyond, float32 has nothing left to say.
+_BOUND = 8.0
+
+
+def _bounded(raw: Tensor) -> Tensor:
+    return _BOUND * torch.tanh(raw / _BOUND)
+
+
+class Posterior(Part):
+    """Base of the posteriors: ``forward`` maps encoder outputs (..., n_outputs) to a distribution on R^K.
+
+    The first K outputs are what the mean is made of: ``mean_activation`` of them is the code.
+    """
+
+    n_latent: int
+
+    @property
+    def mean_activation(self) -> str | None:
+        """The activation between the first K outputs and the mean, or None where the mean is no such function."""
+        return "identity"
+
+    def build(self, n_latent: int) -> None:
+        """Make the tensors for K = `n_latent` latent units."""
+        self.n_latent = n_latent
+
+    @property
+    def n_outputs(self) -> int:
+        """How many numbers a row of the encoder gives."""
+        return self.n_latent
+
+    @abstractmethod
+    def forward(self, h: Tensor) -> Latent:
+        """Return q(z|x) for encoder outputs `h` of shape (..., n_outputs)."""
+
+
+@dataclass(eq=False, repr=False)
+class Point(Posterior):
+    r"""q(z|x) = delta(z - a(h)): the code of a deterministic autoencoder.
+
+    Parameters
+    ----------
+    activation : str, default="identity"
+        a, applied to the code ("sigmoid" for Rifai's contractive encoder, "relu" for a sparse one).
+
+    Examples
+    --------
+    >>> import torch
+    >>> q = Point("relu"); q.build(2)
+    >>> q(torch.tensor([[-1.0, 2.0]])).mean
+    tensor([[0., 2.]])
+    """
+
+    activation: str = "identity"
+
+    @property
+    def mean_activation(self) -> str:
+        """The activation of the code."""
+        return self.activation
+
+    def forward(self, h: Tensor) -> PointMass:
+        """Return the point mass at a(h)."""
+        return PointMass(activation(self.activation)(h))
+
+
+@dataclass(eq=False, repr=False)
+class TopK(Posterior):
+    r"""q(z|x) = delta(z - top_k(h)): only the k largest units of h stay, the others are 0.
+
+    Parameters
+    ----------
+    k : int, default=16
+        Units that stay.
+
+    References
+    ----------
+    Makhzani & Frey (2014), k-Sparse Autoencoders, arXiv:1312.5663.
+
+    Examples
+    --------
+    >>> import torch
+    >>> q = TopK(k=1); q.build(3)
+    >>> q(torch.tensor([[1.0, 3.0, 2.0]])).mean
+    tensor([[0., 3., 0.]])
+    """
+
+    k: int = 16
+
+    @property
+    def mean_activation(self) -> None:
+        """None: which units stay depends on all of them."""
+        return
+
+    def build(self, n_latent: int) -> None:
+        """Check k against the number of units.
+
+        Raises
+        ------
+        ValueError
+            If k is not between 1 and K.
+        """
+        super().build(n_latent)
+        if not 1 <= self.k <= n_latent:
+            raise ValueError(f"TopK(k={self.k}) needs 1 <= k <= n_components, and n_components={n_latent}.")
+
+    def forward(self, h: Tensor) -> PointMass:
+        """Return the point mass at the k largest units of h."""
+        values, index = h.topk(self.k, dim=-1, sorted=False)
+        return PointMass(torch.zeros_like(h).scatter(-1, index, values))
+
+
+@dataclass(eq=False, repr=False)
+class DiagonalNormal(Posterior):
+    r"""q(z|x) = N(mu(x), diag(sigma(x)^2)), both given by the encoder.
+
+    The encoder's second K outputs are log sigma, kept smoothly within (-8, 8).
+
+    References
+    ----------
+    Kingma & Welling (2014), Auto-Encoding Variational Bayes, appendix C.2.
+
+    Examples
+    --------
+    >>> import torch
+    >>> q = DiagonalNormal(); q.build(2)
+    >>> q(torch.zeros(5, 4)).variance.shape
+    torch.Size([5, 2])
+    """
+
+    @property
+    def n_outputs(self) -> int:
+        """2K: means, then logarithms of standard deviations."""
+        return 2 * self.n_latent
+
+    def forward(self, h: Tensor) -> DiagonalGaussian:
+        """Return N(mu, diag(sigma^2))."""
+        mean, raw = h.split(self.n_latent, dim=-1)
+        return DiagonalGaussian(mean, _bounded(raw))
+
+
+@dataclass(eq=False, repr=False)
+class FullNormal(Posterior):
+    r"""q(z|x) = N(mu(x), L(x) L(x)'): Sigma(x) is a full covariance matrix.
+
+    The encoder gives K means, K logarithms of L's diagonal and K (K - 1) / 2 numbers below it.
+
+    References
+    ----------
+    Kingma & Welling (2019), An Introduction to Variational Autoencoders, section 2.5.1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> q = FullNormal(); q.build(3)
+    >>> q.n_outputs, q(torch.zeros(5, 9)).scale_tril.shape
+    (9, torch.Size([5, 3, 3]))
+    """
+
+    def build(self, n_latent: int) -> None:
+        """Store where the numbers below the diagonal go."""
+        super().build(n_latent)
+        self.register_buffer("below", torch.tril_indices(n_latent, n_latent, -1), persistent=False)
+
+    @property
+    def n_outputs(self) -> int:
+        """K + K (K + 1) / 2."""
+        return self.n_latent + self.n_latent * (self.n_latent + 1) // 2
+
+    def forward(self, h: Tensor) -> FullGaussian:
+        """Return N(mu, L L')."""
+        mean, raw, below = h.split([self.n_latent, self.n_latent, self.n_outputs - 2 * self.n_latent], dim=-1)
+        rows, columns = self.get_buffer("below")
+        tril = torch.diag_embed(_bounded(raw).exp())
+        tril[..., rows, columns] = below
+        return FullGaussian(mean, tril)

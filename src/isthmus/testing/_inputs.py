@@ -1,0 +1,68 @@
+"""The checks of what rows go through: corruptions and scalings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from isthmus._torch import seeded
+from isthmus.corruptions import Corruption
+from isthmus.scaling import Scaling
+from isthmus.testing._parts import check_part
+from isthmus.testing._tools import close, normal, require
+
+__all__ = ["check_corruption", "check_scaling"]
+
+
+def check_corruption(corruption: Corruption, x: Tensor | None = None) -> None:
+    """Check a corruption: shape, type, the clean rows left as they are, and draws that a seed repeats.
+
+    Parameters
+    ----------
+    corruption : Corruption
+        Unbuilt.
+    x : Tensor of shape (N, D), optional
+        Rows to corrupt; normal draws by default.
+    """
+    check_part(corruption)
+    built = corruption.clone()
+    x = normal(50, 6) if x is None else x
+    built.build(x)
+    clean = x.clone()
+    draws = []
+    for seed in (0, 0):
+        with seeded(seed):
+            draws.append(built(x))
+    require(draws[0].shape == x.shape and draws[0].dtype == x.dtype, f"{built!r}: shape and type must be kept.")
+    require(torch.equal(x, clean), f"{built!r}: must not change the rows in place.")
+    require(torch.equal(*draws), f"{built!r}: the same seed must give the same draws.")
+
+
+def check_scaling(scaling: Scaling, x: Tensor | None = None) -> None:
+    """Check a scaling: inverse, log-determinant, sample weights, and float64 buffers whatever the model's type.
+
+    Parameters
+    ----------
+    scaling : Scaling
+        Unbuilt.
+    x : Tensor of shape (N, D), float64, optional
+        Rows to measure; normal draws in four different units by default.
+    """
+    check_part(scaling)
+    x = normal(30, 4) * torch.tensor([1.0, 20.0, 0.1, 3.0]) + torch.tensor([0.0, 5.0, -1.0, 1e3]) if x is None else x
+    count = torch.arange(len(x), dtype=torch.float64) % 3
+    weighted, repeated, cast = (scaling.clone() for _ in range(3))
+    for part, rows, weight in (
+        (weighted, x, count),
+        (repeated, x.repeat_interleave(count.long(), 0), torch.ones(int(count.sum()), dtype=torch.float64)),
+        (cast, x, count),
+    ):
+        part.build(x.shape[1])
+        part.measure(rows, weight)
+    close(weighted(x), repeated(x), f"{scaling!r}: a weight of 2 must count as the row twice, 0 as none.")
+    close(weighted.inverse(weighted(x)), x, f"{scaling!r}: inverse must undo forward.")
+    jacobian: Any = torch.autograd.functional.jacobian(weighted, x[0])
+    close(weighted.log_det(), jacobian.diagonal().log(), f"{scaling!r}: log_det must be log |dx'/dx|.")
+    require(torch.equal(cast.float()(x), weighted(x)), f"{scaling!r}: buffers must stay float64.")

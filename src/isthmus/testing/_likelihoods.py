@@ -1,0 +1,110 @@
+"""The check of likelihoods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd import gradcheck
+
+from isthmus._torch import seeded
+from isthmus.likelihoods import Likelihood
+from isthmus.testing._parts import check_part
+from isthmus.testing._tools import LEADS, agreement, close, grid, normal, require, stir
+
+__all__ = ["check_likelihood"]
+
+_Reference = Callable[[Any, np.ndarray, np.ndarray], np.ndarray]
+
+
+def check_likelihood(
+    likelihood: Likelihood,
+    n_features: int = 3,
+    *,
+    support: tuple[float, float] = (-np.inf, np.inf),
+    log_prob: _Reference | None = None,
+    mean_is_mode: bool = False,
+) -> None:
+    """Check a likelihood: shapes, a density that integrates (or sums) to one, its mean, samples and gradients.
+
+    Parameters
+    ----------
+    likelihood : Likelihood
+        Unbuilt; hyperparameters that ``infer`` would fill have to be given.
+    n_features : int, default=3
+        D to build it for.
+    support : tuple of float, default=(-inf, inf)
+        Smallest and largest value of a cell; whole numbers between them where ``density`` is False.
+    log_prob : callable, optional
+        ``(built, h, x) -> ndarray`` of shape (N, D): an independent log-probability to compare with, scipy's say, for
+        decoder outputs h (N, n_outputs) and cells x (N, D).
+    mean_is_mode : bool, default=False
+        Whether ``mean`` is the most probable value, for cells that have no mean.
+
+    Examples
+    --------
+    >>> from scipy import stats
+    >>> from isthmus.likelihoods import Bernoulli
+    >>> def log_prob(built, h, x):
+    ...     return stats.bernoulli.logpmf(x, 1 / (1 + np.exp(-h)))
+    >>> check_likelihood(Bernoulli(), support=(0, 1), log_prob=log_prob)
+    """
+    check_part(likelihood)
+    built = likelihood.clone()
+    built.build(n_features)
+    stir(built)
+    h = 1.5 * normal(4, built.n_outputs)
+    _likelihood_shapes(built, h)
+    with seeded(0), torch.no_grad():
+        x = built.sample(h[0].expand(5000, -1))
+        rows = built.sample(h)
+    require(built.supports(x).all(), f"{built!r}: samples must lie in the support.")
+    require(not built.supports(torch.full_like(x, torch.nan)).any(), f"{built!r}: NaN must not lie in the support.")
+    _likelihood_mass(built, h[0], x, support, mean_is_mode)
+    if log_prob is not None:
+        expected = torch.from_numpy(np.asarray(log_prob(built, h.numpy(), rows.numpy())))
+        close(built.log_prob(h, rows), expected, f"{built!r}: log_prob must be the reference's.")
+    inputs = (h.requires_grad_(), *(p for p in built.parameters()))
+    require(gradcheck(lambda h, *_: built.log_prob(h, rows), inputs), f"{built!r}: gradient of log_prob")
+    far = (torch.tensor([-1.0, 1.0]) * 50).unsqueeze(-1).expand(2, built.n_outputs).clone().requires_grad_()
+    value = built.float().log_prob(far, rows[:1].float())
+    (slope,) = torch.autograd.grad(value.sum(), far)
+    require(value.isfinite().all() and slope.isfinite().all(), f"{built!r}: finite in float32 at outputs of +-50.")
+
+
+def _likelihood_shapes(p: Likelihood, h: Tensor) -> None:
+    start = p.initial_output(torch.full((p.n_features,), 0.0, dtype=h.dtype))
+    require(start.shape == (p.n_outputs,) and start.isfinite().all(), f"{p!r}: initial_output must be (n_outputs,).")
+    for lead in LEADS:
+        outputs = h[0].expand(*lead, -1) if len(lead) != 1 else h
+        with seeded(0):
+            x = p.sample(outputs)
+        shapes = {tuple(v.shape) for v in (x, p.mean(outputs), p.log_prob(outputs, x), p.log_prob(outputs, x[..., :]))}
+        require(shapes == {(*lead, p.n_features)}, f"{p!r}: shapes must be (..., D) for outputs (..., n_outputs).")
+        require(p(outputs).batch_shape == (*lead, p.n_features), f"{p!r}: forward must have batch shape (..., D).")
+        close(
+            p.log_prob(outputs, x), p(outputs).log_prob(x), f"{p!r}: log_prob must be forward's.", rtol=1e-6, atol=1e-6
+        )
+        require(x.dtype == h.dtype and p.mean(outputs).dtype == h.dtype, f"{p!r}: the outputs' type must be kept.")
+    draws = p.log_prob(h.expand(3, *h.shape), x[0])  # (S, N, D) from outputs (S, N, ...) and rows (N, D)
+    require(draws.shape == (3, 4, p.n_features), f"{p!r}: rows must broadcast over draws.")
+
+
+def _likelihood_mass(
+    p: Likelihood, h: Tensor, samples: Tensor, support: tuple[float, float], mean_is_mode: bool
+) -> None:
+    points, weights = grid(support, p.density)
+    x = points.unsqueeze(-1).expand(-1, p.n_features)
+    inside = p.supports(x)
+    with torch.no_grad():
+        log_p = p.log_prob(h.expand(len(x), -1), torch.where(inside, x, samples[:1]))
+    mass = torch.where(inside, log_p.exp(), 0.0) * weights.unsqueeze(-1)  # (G, D)
+    close(mass.sum(0), torch.ones_like(mass[0]), f"{p!r}: must integrate to one over {support}.", rtol=1e-7)
+    mean = points[mass.argmax(0)] if mean_is_mode else (mass * x).sum(0)
+    close(p.mean(h), mean, f"{p!r}: mean must be {'the mode' if mean_is_mode else 'E[x|z]'}.", rtol=1e-6, atol=1e-6)
+    for d in range(p.n_features):
+        fit = agreement(samples[:, d].numpy(), points.numpy(), mass[:, d].numpy(), p.density)
+        require(fit > 1e-3, f"{p!r}: samples of column {d} must agree with log_prob (p = {fit:.2g}).")

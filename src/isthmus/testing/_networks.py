@@ -1,0 +1,67 @@
+"""The check of networks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from isthmus._activations import activation
+from isthmus._torch import seeded
+from isthmus.networks import Network, Sizes
+from isthmus.testing._parts import check_part
+from isthmus.testing._tools import LEADS, close, normal, require, stir
+
+__all__ = ["check_network"]
+
+
+def check_network(network: Network, sizes: Sizes) -> None:
+    """Check a network: shapes with draws in front, conditions, gradients, and the chain that it says it is.
+
+    Parameters
+    ----------
+    network : Network
+        Unbuilt.
+    sizes : Sizes
+        What to build it for.
+    """
+    check_part(network)
+    built = network.clone()
+    with seeded(0):
+        built.build(sizes)
+    stir(built)
+    for lead in LEADS:
+        c = normal(*lead, sizes.n_conditions, seed=1) if sizes.n_conditions else None
+        h = built.encode(normal(*lead, sizes.n_features), c)
+        require(h.shape == (*lead, sizes.n_encoder_outputs), f"{built!r}: encode must be (..., n_encoder_outputs).")
+        out = built.decode(h[..., : sizes.n_latent], c)
+        require(out.shape == (*lead, sizes.n_decoder_outputs), f"{built!r}: decode must be (..., n_decoder_outputs).")
+    x, c = normal(4, sizes.n_features, seed=2), normal(4, sizes.n_conditions, seed=3) if sizes.n_conditions else None
+    h = built.encode(x, c)
+    out = built.decode(h[:, : sizes.n_latent], c)
+    (h.square().sum() + out.square().sum()).backward()
+    idle = [name for name, p in built.named_parameters() if p.grad is None or not p.grad.any()]
+    require(not idle, f"{built!r}: no gradient reaches {idle}.")
+    alone = built.encode(x[1:2], None if c is None else c[1:2])
+    close(alone, h[1:2], f"{built!r}: a row must not depend on its neighbours.")
+    _network_ends(built, x, c, out)
+
+
+def _network_ends(net: Network, x: Tensor, c: Tensor | None, out: Tensor) -> None:
+    k = net.sizes.n_latent
+    chain = net.chain(x, c)
+    if chain is not None:
+        product = torch.eye(x.shape[1], dtype=x.dtype).expand(len(x), -1, -1)
+        for layer in chain:
+            slope = torch.func.vmap(torch.func.vmap(torch.func.grad(activation(layer.activation))))(layer.a)
+            product = slope.unsqueeze(-1) * (layer.weight @ product)
+        jacobian: Any = torch.autograd.functional.jacobian(lambda x: net.encode(x, c)[:, :k].sum(0), x)
+        close(product, jacobian.permute(1, 0, 2), f"{net!r}: chain must be the encoder's, layer by layer.")
+    weight, bias = net.output_weight(), net.output_bias
+    require(weight is None or weight.shape[1] == k, f"{net!r}: output_weight must have a column for each unit.")
+    if bias is not None:
+        with torch.no_grad():
+            bias.add_(1.0)
+        moved = net.decode(net.encode(x, c)[:, :k], c)
+        close(moved, out + 1, f"{net!r}: output_bias must be added to the decoder's outputs.")

@@ -1,0 +1,63 @@
+"""What the checks have in common: requirements, seeded numbers, integrals and goodness of fit."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.testing import assert_allclose
+from scipy import stats
+from torch import Tensor, nn
+
+__all__ = ["LEADS", "agreement", "close", "grid", "normal", "require", "stir"]
+
+LEADS: tuple[tuple[int, ...], ...] = ((), (4,), (3, 4))  # a row, N rows, S draws for each of N rows
+
+
+def require(condition: object, promise: str) -> None:
+    if not condition:
+        raise AssertionError(promise)
+
+
+def close(actual: Tensor, expected: Tensor, promise: str, *, rtol: float = 1e-9, atol: float = 1e-9) -> None:
+    assert_allclose(actual.detach().numpy(), expected.detach().numpy(), rtol=rtol, atol=atol, err_msg=promise)
+
+
+def normal(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def stir(module: nn.Module) -> None:
+    """Put float64 parameters where nothing is 0 by chance."""
+    module.double()
+    with torch.no_grad():
+        for i, parameter in enumerate(module.parameters()):
+            parameter.add_(0.1 * normal(*parameter.shape, seed=i + 1))
+
+
+def grid(support: tuple[float, float], density: bool) -> tuple[Tensor, Tensor]:
+    """Return points and weights of a sum that is an integral over the support, or runs over its whole numbers."""
+    low, high = support
+    if not density:
+        x = torch.arange(low, min(high, low + 20_000) + 1, dtype=torch.float64)
+        return x, torch.ones_like(x)
+    u = torch.linspace(-30, 30, 60_001, dtype=torch.float64)  # trapezoids in u: spectral accuracy for smooth tails
+    if np.isfinite(low) and np.isfinite(high):
+        x, slope = low + (high - low) * torch.sigmoid(u), (high - low) * torch.sigmoid(u) * torch.sigmoid(-u)
+    elif np.isfinite(low):
+        x, slope = low + u.exp(), u.exp()
+    else:
+        x, slope = u.sinh(), u.cosh()
+    return x, slope * (u[1] - u[0])
+
+
+def agreement(samples: np.ndarray, points: np.ndarray, mass: np.ndarray, density: bool) -> float:
+    """Return the p-value of samples: Kolmogorov and Smirnov's for a density, else chi-square's."""
+    if density:
+        below = np.cumsum(mass) - 0.5 * mass
+        return float(stats.kstest(samples, lambda v: np.interp(v, points, below)).pvalue)
+    expected = mass * len(samples)
+    counts = np.array([(samples == point).sum() for point in points[expected > 0]])
+    expected = expected[expected > 0]
+    rare = expected < 5
+    cells = [np.append(v[~rare], v[rare].sum() + 0.5) for v in (counts, expected)]  # 0.5 where nothing is rare
+    return float(stats.chisquare(cells[0], cells[1] * cells[0].sum() / cells[1].sum()).pvalue)

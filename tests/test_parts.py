@@ -1,0 +1,341 @@
+"""Every part of every room keeps the promises of `isthmus.testing`, by the table in `cases`."""
+
+import pytest
+import torch
+
+from cases import (
+    CORRUPTIONS,
+    LIKELIHOODS,
+    NETWORKS,
+    OBJECTIVES,
+    PENALTIES,
+    POSTERIORS,
+    PRIORS,
+    REFUSED,
+    ROWS,
+    SCALINGS,
+)
+from isthmus import _activations, testing
+from isthmus._part import Part, UnknownNameError, find, resolve
+from isthmus._torch import seeded
+from isthmus.corruptions import GaussianNoise, Masking, SaltAndPepper
+from isthmus.likelihoods import Bernoulli, Categorical, ContinuousBernoulli, Gaussian, Likelihood
+from isthmus.networks import MLP, Conv, Network, Sizes
+from isthmus.penalties import Warmup
+from isthmus.posteriors import DiagonalNormal, Point, TopK
+from isthmus.scaling import MinMax, NoScaling, Standard
+from models import build, normal
+
+
+@pytest.mark.parametrize("room", ROWS)
+def test_every_part_has_a_row(room):
+    assert set(find(room).values()) == {type(part) for part in ROWS[room]}
+
+
+@pytest.mark.parametrize("case", LIKELIHOODS, ids=lambda case: repr(case.part))
+def test_likelihood(case):
+    testing.check_likelihood(
+        case.part, case.n_features, support=case.support, log_prob=case.log_prob, mean_is_mode=case.mean_is_mode
+    )
+
+
+@pytest.mark.parametrize("part", POSTERIORS, ids=repr)
+def test_posterior(part):
+    testing.check_posterior(part)
+
+
+@pytest.mark.parametrize("part", PRIORS, ids=repr)
+def test_prior(part):
+    testing.check_prior(part)
+
+
+@pytest.mark.parametrize("part", CORRUPTIONS, ids=repr)
+def test_corruption(part):
+    testing.check_corruption(part)
+
+
+@pytest.mark.parametrize("part", SCALINGS, ids=repr)
+def test_scaling(part):
+    testing.check_scaling(part)
+
+
+@pytest.mark.parametrize(("part", "sizes"), NETWORKS, ids=repr)
+def test_network(part, sizes):
+    testing.check_network(part, sizes)
+
+
+@pytest.mark.parametrize(("part", "posterior"), PENALTIES, ids=repr)
+@pytest.mark.parametrize("network", [MLP(()), MLP((5,), activation="tanh")], ids=repr)
+def test_penalty(part, posterior, network):
+    testing.check_penalty(part, build(posterior=posterior, network=network))
+
+
+@pytest.mark.parametrize("part", OBJECTIVES, ids=repr)
+def test_objective(part):
+    testing.check_objective(part, build())
+
+
+def test_warmup():
+    testing.check_part(Warmup(2.0, over=0.4))
+    assert [Warmup(2.0, over=0.4).at(t) for t in (0.0, 0.1, 0.4, 1.0)] == [0.0, 0.5, 2.0, 2.0]
+    assert Warmup(2.0, over=0.0).at(0.0) == 2.0
+
+
+@pytest.mark.parametrize(("use", "message"), REFUSED)
+def test_refused(use, message):
+    with pytest.raises(ValueError, match=message):
+        use()
+
+
+# ---- names ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("room", ROWS)
+def test_names_resolve_to_fresh_parts(room):
+    for name, cls in find(room).items():
+        part = resolve(room, name, cls)
+        assert type(part) is cls
+        assert resolve(room, part, cls) == part
+        assert resolve(room, part, cls) is not part
+
+
+def test_an_unknown_name_is_answered_with_the_nearest():
+    with pytest.raises(UnknownNameError, match=r"unknown likelihood 'gausian'. Did you mean 'gaussian'\?"):
+        resolve("likelihoods", "gausian", Likelihood)
+    with pytest.raises(TypeError, match="likelihood must be a name or a Likelihood object"):
+        resolve("likelihoods", Point(), Likelihood)
+    with pytest.raises(ValueError, match="Did you mean 'scale'"):
+        Gaussian().set_params(scal=1.0)
+
+
+def test_defaults_go_to_named_parts_only():
+    own = MLP((3,))
+    assert resolve("networks", "mlp", Network, hidden_layer_sizes=(9,), image_shape=None) == MLP((9,))
+    assert resolve("networks", own, Network, hidden_layer_sizes=(9,)) == own
+
+
+def test_nested_parameters_and_equality():
+    class Holder(Part):
+        def __init__(self, inner=None, values=(1, 2.0)):
+            self.inner, self.values = inner, values
+
+    holder = Holder(GaussianNoise(0.2))
+    assert holder.get_params()["inner__scale"] == 0.2
+    holder.set_params(inner__scale=0.7)
+    assert holder == Holder(GaussianNoise(0.7)) != Holder(Masking(0.7))
+    assert holder.clone().inner is not holder.inner
+    assert Holder(values=(1, 2)) == Holder(values=(1, 2.0)) != Holder(values=[1, 2])
+
+
+# ---- what the kit itself catches --------------------------------------------------------------------------------
+
+
+class Unnormalised(Bernoulli):
+    def log_prob(self, h, x):
+        return super().log_prob(h, x) + 0.01
+
+    def forward(self, h):
+        return torch.distributions.Bernoulli(logits=h, validate_args=False)
+
+
+class Averaged(ContinuousBernoulli):
+    def mean(self, h):
+        return torch.sigmoid(h)
+
+
+class Tight(DiagonalNormal):
+    def forward(self, h):
+        q = super().forward(h)
+        q.transport = lambda noise: q.mean + 0.9 * q.log_scale.exp() * noise
+        return q
+
+
+class Leaky(GaussianNoise):
+    def forward(self, x):
+        return x.add_(self.scale * torch.randn_like(x))
+
+
+class Forgetful(GaussianNoise):
+    def __init__(self, scale=1.0):
+        self.scale = 2 * scale
+
+
+@pytest.mark.parametrize(
+    ("check", "message"),
+    [
+        (lambda: testing.check_likelihood(Unnormalised(), support=(0, 1)), "log_prob must be forward's"),
+        (lambda: testing.check_likelihood(Averaged(), support=(0, 1)), "mean must be E"),
+        (lambda: testing.check_likelihood(Gaussian(scale=1.0), log_prob=lambda _p, _h, x: 0 * x), "the reference's"),
+        (lambda: testing.check_posterior(Tight()), "rsample|density of transported noise|variance"),
+        (lambda: testing.check_corruption(Leaky()), "in place"),
+        (lambda: testing.check_part(Forgetful()), "clone"),
+    ],
+)
+def test_the_kit_catches(check, message):
+    with pytest.raises(AssertionError, match=message):
+        check()
+
+
+# ---- single parts -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", _activations.names())
+def test_activation_derivatives(name):
+    a = torch.cat([normal(200, seed=1) * 3, torch.tensor([-30.0, 30.0]).double()]).requires_grad_()
+    (slope,) = torch.autograd.grad(_activations.activation(name)(a).sum(), a)
+    torch.testing.assert_close(_activations.derivative(name)(a), slope, rtol=1e-10, atol=1e-12)
+
+
+def test_bernoulli_of_grey_cells_is_the_expected_log_probability():
+    h, grey = normal(5), torch.rand(5).double()
+    p = Bernoulli()
+    p.build(5)
+    expected = grey * p.log_prob(h, torch.ones(5)) + (1 - grey) * p.log_prob(h, torch.zeros(5))
+    torch.testing.assert_close(p.log_prob(h, grey), expected)
+
+
+@pytest.mark.parametrize("eta", [0.0, 1e-9, 1e-3, 0.0999999, 0.1000001, -0.1, 3.0, -40.0])
+def test_continuous_bernoulli_is_smooth_where_its_formula_is_0_by_0(eta):
+    p = ContinuousBernoulli()
+    p.build(1)
+    h = torch.tensor([eta], dtype=torch.float64, requires_grad=True)
+    x = torch.linspace(0, 1, 200_001, dtype=torch.float64)
+    density = torch.exp(x * eta - eta * (eta > 0))  # any multiple of it
+    mass = torch.trapezoid(density, x)
+    log_c = p.log_prob(h, torch.zeros(1).double())
+    (slope,) = torch.autograd.grad(log_c, h)  # d log C / d eta = -E[x]
+    torch.testing.assert_close(log_c.detach(), (density[:1] / mass).log(), rtol=1e-7, atol=1e-7)
+    mean = torch.trapezoid(x * density, x) / mass
+    torch.testing.assert_close(-slope, mean.reshape(1), rtol=1e-7, atol=1e-7)
+    torch.testing.assert_close(p.mean(h.detach()), mean.reshape(1), rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "mean"),
+    [
+        (Gaussian(), [-3.0, 0.0, 7.0]),
+        (Gaussian(scale="decoder"), [-3.0, 0.0, 7.0]),
+        (Bernoulli(), [0.02, 0.5, 0.9]),
+    ],
+)
+def test_training_starts_from_the_mean(likelihood, mean):
+    model = build(3, likelihood=likelihood)
+    model.start_from(torch.tensor(mean, dtype=torch.float64))
+    start = model.likelihood.mean(model.decode(torch.zeros(1, 3).double()))[0]
+    torch.testing.assert_close(start, torch.tensor(mean, dtype=torch.float64))
+
+
+def test_categorical_infers_its_levels():
+    p = Categorical()
+    p.infer(torch.tensor([[0.0, 2.0, 0.0], [1.0, 0.0, 0.0]]))
+    assert p.n_levels == (2, 3, 2)
+
+
+@pytest.mark.parametrize("scale", ["shared", "feature"])
+def test_learned_sigma_stays_above_its_floor(scale):
+    p = Gaussian(scale, min_scale=0.1)
+    p.build(2)
+    with torch.no_grad():
+        p.raw_log_scale.fill_(-100.0)
+    assert p(torch.zeros(2)).scale.tolist() == pytest.approx([0.1, 0.1], rel=1e-5)
+
+
+def test_corruption_shares():
+    x = 1 + normal(400, 50).abs()
+    for part in (Masking(0.3), SaltAndPepper(0.3)):
+        part.build(x)
+        with seeded(0):
+            changed = part(x) != x
+        # 20,000 cells, a standard error of 0.0032; an extreme cell may be replaced by itself
+        assert abs(float(changed.double().mean()) - 0.3) < 0.016
+    with seeded(0):
+        seen = part(x)
+    low, high = (seen == x.amin(0)) & changed, (seen == x.amax(0)) & changed
+    assert ((seen == x) | low | high).all()
+    assert abs(float(low.sum() / (low | high).sum()) - 0.5) < 0.035
+    noise = GaussianNoise(0.5)
+    noise.build(x)
+    with seeded(0):
+        added = noise(x) - x
+    assert abs(float(added.std()) - 0.5) < 0.0125
+    assert abs(float(added.mean())) < 0.0178
+
+
+def test_a_part_corrupts_all_or_nothing_at_the_ends():
+    x = normal(20, 4)
+    for part, expected in [(Masking(0.0), x), (Masking(1.0), 0 * x), (SaltAndPepper(0.0), x), (GaussianNoise(0.0), x)]:
+        part.build(x)
+        assert torch.equal(part(x), expected)
+
+
+def test_standard_scaling_by_unit():
+    units = normal(100, 3) * torch.tensor([1.0, 1.5, 2.0])
+    table = normal(100, 3) * torch.tensor([1.0, 100.0, 2000.0])
+    weight = torch.ones(100).double()
+    for x, per, one_number in [
+        (units, "auto", True),
+        (table, "auto", False),
+        (units, "feature", False),
+        (table, "all", True),
+    ]:
+        scaling = Standard(per)
+        scaling.build(3)
+        scaling.measure(x, weight)
+        scaled = scaling(x)
+        torch.testing.assert_close(scaled.mean(0), torch.zeros(3).double())
+        variance = scaled.var(0, correction=0)
+        assert bool((scaling.scale == scaling.scale[0]).all()) == one_number
+        torch.testing.assert_close(
+            variance.mean() if one_number else variance, torch.ones_like(variance.mean() if one_number else variance)
+        )
+
+
+@pytest.mark.parametrize("value", [0.1, 1e8 + 0.1, 0.0, -1e-20])
+def test_a_constant_column_is_not_divided_by_0(value):
+    x = torch.stack([torch.full((97,), value, dtype=torch.float64), normal(97)], 1)
+    scaling = Standard("feature")
+    scaling.build(2)
+    scaling.measure(x, torch.ones(97).double())
+    assert scaling.scale[0] == 1
+    assert scaling(x)[:, 0].abs().max() < 1e-6
+
+
+def test_min_max_bounds():
+    weight = torch.ones(2).double()
+    for part, x, expected in [
+        (MinMax(), [[0.2], [0.7]], [0.2, 0.7]),
+        (MinMax(), [[-3.0], [5.0]], [0.0, 1.0]),
+        (MinMax(low=0.0, high=10.0), [[0.0], [5.0]], [0.0, 0.5]),
+    ]:
+        x = torch.tensor(x, dtype=torch.float64)
+        part.build(1)
+        part.measure(x, weight)
+        assert part(x)[:, 0].tolist() == pytest.approx(expected)
+    with pytest.raises(ValueError, match="must be greater"):
+        MinMax(high=-5.0).measure(x, weight)
+    with pytest.raises(ValueError, match="per must be"):
+        Standard("column").measure(x, weight)
+
+
+def test_scaling_keeps_the_digits_of_a_large_offset():
+    x = 1e8 + normal(50, 1)
+    scaling = Standard("feature")
+    scaling.build(1)
+    scaling.measure(x, torch.ones(50).double())
+    assert scaling.float()(x).std() == pytest.approx(1.0, rel=0.02)
+    assert NoScaling().build(3) is None
+
+
+def test_top_k_keeps_exactly_k():
+    q = TopK(k=2)
+    q.build(5)
+    code = q(normal(100, 5)).mean
+    assert ((code != 0).sum(1) == 2).all()
+
+
+def test_conv_restores_any_shape():
+    for shape in [(8, 8), (28, 28), (7, 5), (3, 4, 9)]:
+        width = torch.Size(shape).numel()
+        net = Conv(image_shape=shape, channels=(2, 3), hidden_layer_sizes=())
+        net.build(Sizes(width, 2, 2, 2 * width))
+        assert net(torch.zeros(2, width)).shape == (2, 2 * width)

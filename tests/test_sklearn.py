@@ -1,0 +1,36 @@
+"""scikit-learn's own manners, by scikit-learn's own checks."""
+
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from isthmus import (
+    VAE,
+    Autoencoder,
+    ConditionalVAE,
+    ContractiveAutoencoder,
+    DenoisingAutoencoder,
+    SparseAutoencoder,
+)
+
+ESTIMATORS = [
+    Autoencoder(max_epochs=5),
+    Autoencoder(max_epochs=5, precision="float64"),
+    SparseAutoencoder(4, max_epochs=5, precision="float64"),
+    DenoisingAutoencoder(4, max_epochs=5),
+    ContractiveAutoencoder(4, max_epochs=5, precision="float64"),
+    VAE(max_epochs=5, n_draws=5),
+    ConditionalVAE(max_epochs=5, n_draws=5),
+]
+
+# As for scikit-learn's own SGD estimators: a row that counts twice is not the same row twice where rows are drawn in
+# mini-batches, each with its own noise. The check's data fit one batch, so without noise it passes in float64;
+# test_sample_weight shows the same for the objectives that draw.
+WEIGHTS = "check_sample_weight_equivalence_on_dense_data"
+
+
+def excused(estimator):
+    return {} if estimator.precision == "float64" else {WEIGHTS: "batches, noise and rounding differ"}
+
+
+@parametrize_with_checks(ESTIMATORS, expected_failed_checks=excused)
+def test_sklearn_check(estimator, check):
+    check(estimator)
