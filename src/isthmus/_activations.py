@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
-from isthmus._part import nearest
+from isthmus._names import nearest
 
 __all__ = ["activation", "derivative", "names"]
 

@@ -3,40 +3,18 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import importlib
 import inspect
 from abc import ABC
-from collections.abc import Mapping
 from typing import Any, Self, TypeVar
 
 from torch import nn
 
+from isthmus._names import UnknownNameError, nearest
+
 __all__ = ["Part", "UnknownNameError", "find", "nearest", "resolve"]
 
 _P = TypeVar("_P", bound="Part")
-
-
-class UnknownNameError(ValueError):
-    """A name that stands for nothing: the message lists what there is, and the nearest of it."""
-
-
-def nearest(kind: str, name: object, known: Mapping[str, object] | list[str]) -> UnknownNameError:
-    """Return the error for an unknown `name`, with the nearest known one and all of them.
-
-    Parameters
-    ----------
-    kind : str
-        What was looked for ("likelihood", "parameter of VAE", ...), for the message.
-    name : object
-        What was asked for.
-    known : mapping or list of str
-        The names that exist.
-    """
-    names = sorted(known)
-    close = difflib.get_close_matches(str(name).lower(), names, n=1, cutoff=0.5)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    return UnknownNameError(f"unknown {kind} {name!r}.{hint} Known: {', '.join(names)}.")
 
 
 class Part(nn.Module, ABC):

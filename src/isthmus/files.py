@@ -10,7 +10,8 @@ from typing import Any
 from torch import Tensor
 
 from isthmus._atomic import atomic_write
-from isthmus._part import Part, find, nearest
+from isthmus._names import nearest
+from isthmus._part import Part, find
 
 __all__ = ["FORMAT", "FileError", "decode", "encode", "read", "write"]
 

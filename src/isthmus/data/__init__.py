@@ -1,6 +1,7 @@
 """Data from files and by name: everything read is a `Dataset`, and every failure one `DataError`."""
 
-from isthmus.data.bundled import BUNDLED, DataError, Dataset, load_bundled
+from isthmus.data.bundled import BUNDLED, load_bundled
+from isthmus.data.dataset import DataError, Dataset
 from isthmus.data.files import READABLE, WRITABLE, check_writable, read, write
 
 __all__ = [

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from isthmus.data.bundled import DataError
+from isthmus.data.dataset import DataError
 
 __all__ = ["INFLATE", "has_idx_magic", "is_idx_name", "read_idx"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from isthmus._part import nearest
+from isthmus._names import nearest
 
 __all__ = ["autocast", "flush_denormals", "parameter_dtype"]
 

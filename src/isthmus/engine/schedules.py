@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from isthmus._part import nearest
+from isthmus._names import nearest
 
 __all__ = ["constant", "find_schedule", "one_cycle"]
 

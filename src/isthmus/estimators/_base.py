@@ -151,8 +151,6 @@ class BaseAutoencoder(Fields, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         X_ = check_rows(self, X, reset=not go_on)
         condition = self._fit_condition(y, X_, reset=not go_on)
         weight = _check_sample_weight(sample_weight, X_, dtype=np.float64, ensure_non_negative=True)
-        if not weight.any():
-            raise ValueError("sample_weight is 0 for every row: nothing is left to learn from.")
         if described is not None:
             self.seed_ = seed_of(self.random_state)
             self._build(described, X_, weight, condition)
@@ -213,8 +211,9 @@ class BaseAutoencoder(Fields, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
                 )
             except NonFiniteError as error:
                 raise FloatingPointError(f"{error} {self._suspects(error.batch)}") from error
-        model.eval()
-        model.to("cpu")
+            finally:
+                model.eval()
+                model.to("cpu")
         self.history_ = [*self.history_, *history]
         self.n_iter_ += len(history)
 
@@ -239,14 +238,15 @@ class BaseAutoencoder(Fields, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         return Resident(rows.take(index[held:]), self.batch_size), Resident(rows.take(index[:held]), self.batch_size)
 
     def _suspects(self, batch: Batch) -> str:
-        """Name the columns with the largest values of the batch at which training broke."""
-        largest = batch.x.abs().amax(0)
-        top = torch.topk(largest, min(3, len(largest))).indices.tolist()
-        columns = ", ".join(f"{column_name(self, i)} (up to {float(largest[i]):.3g} after scaling)" for i in top)
+        """Name the columns whose cells have the worst likelihood in the batch at which training broke."""
+        with torch.no_grad():
+            errors = _cell_errors(self.model_, batch.x, batch.x, batch.c)
+        worst = errors.nan_to_num(nan=torch.inf, posinf=torch.inf).amax(0)
+        top = torch.topk(worst, min(3, len(worst))).indices.tolist()
+        columns = ", ".join(column_name(self, i) for i in top)
         return (
-            f"Columns with the largest values in that step: {columns}. "
-            "The parameters are back at what they were before it; "
-            f"lower learning_rate={self.learning_rate:g}, clip those columns, or give sigma a floor."
+            f"Worst in that step: {columns}. The parameters are back at what they were before it. Look for extreme "
+            f"values there, scale them, or lower learning_rate={self.learning_rate:g}."
         )
 
     # ---- mapping rows ---------------------------------------------------------------------------------------

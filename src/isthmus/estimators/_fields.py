@@ -9,7 +9,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, dataclass_transform
 
-from isthmus._part import Part, nearest
+from isthmus._names import nearest
+from isthmus._part import Part
 
 __all__ = ["Fields", "estimator", "field_docs"]
 
@@ -26,7 +27,7 @@ class Fields:
         K, number of latent units.
     hidden_layer_sizes : tuple of int, default=(256, 128)
         Widths of the encoder's dense hidden layers; the decoder has them in reverse. () makes both linear.
-    activation : str, default="relu"
+    activation : str, default="elu"
         Of the hidden layers: "identity", "relu", "elu", "silu", "gelu", "tanh", "sigmoid" or "softplus".
     network : {"mlp", "conv"} or Network, default="mlp"
         Encoder and decoder. A Network object brings its own sizes; a name takes them from the fields here.
@@ -75,7 +76,7 @@ class Fields:
 
     n_components: int = dataclasses.field(default=2, kw_only=False)
     hidden_layer_sizes: tuple[int, ...] = (256, 128)
-    activation: str = "relu"
+    activation: str = "elu"
     network: str | Part = "mlp"
     image_shape: tuple[int, ...] | None = None
     likelihood: str | Part = "gaussian"

@@ -12,7 +12,8 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from isthmus import estimators, files
-from isthmus._part import Part, nearest
+from isthmus._names import nearest
+from isthmus._part import Part
 from isthmus._torch import seeded
 from isthmus.estimators._base import BaseAutoencoder
 from isthmus.estimators._condition import Columns, Labels

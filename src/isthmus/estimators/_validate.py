@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
-from isthmus._part import nearest
+from isthmus._names import nearest
 
 __all__ = ["check_codes", "check_fields", "check_rows", "check_support", "column_name", "seed_of"]
 

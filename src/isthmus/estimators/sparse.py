@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from isthmus._part import Part, nearest
+from isthmus._names import nearest
+from isthmus._part import Part
 from isthmus.estimators._fields import estimator
 from isthmus.estimators._point import PointAutoencoder
 from isthmus.penalties import L1, KLSparsity, Penalty

@@ -30,7 +30,7 @@ class Conv(Network):
         Channels after each convolution.
     hidden_layer_sizes : tuple of int, default=(256,)
         Dense layers between the last convolution and the code.
-    activation : str, default="relu"
+    activation : str, default="elu"
         Activation of all but the last layers.
 
     References
@@ -50,7 +50,7 @@ class Conv(Network):
     image_shape: tuple[int, ...] | None = None
     channels: tuple[int, ...] = (32, 64)
     hidden_layer_sizes: tuple[int, ...] = (256,)
-    activation: str = "relu"
+    activation: str = "elu"
 
     def build(self, sizes: Sizes) -> None:
         """Make the layers.

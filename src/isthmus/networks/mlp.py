@@ -38,7 +38,7 @@ class MLP(Network):
     ----------
     hidden_layer_sizes : tuple of int, default=(256, 128)
         Widths of the encoder's hidden layers; the decoder has them in reverse. () is the linear model.
-    activation : str, default="relu"
+    activation : str, default="elu"
         Activation of the hidden layers.
     tied : bool, default=False
         Decoder weights are the transposed encoder weights (biases stay free).
@@ -61,7 +61,7 @@ class MLP(Network):
     """
 
     hidden_layer_sizes: tuple[int, ...] = (256, 128)
-    activation: str = "relu"
+    activation: str = "elu"
     tied: bool = False
 
     def build(self, sizes: Sizes) -> None:

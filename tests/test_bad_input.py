@@ -1,0 +1,177 @@
+"""Bad input gets one clear error, before any work is lost."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_iris
+
+import isthmus
+from isthmus import VAE, Autoencoder, ConditionalVAE, SparseAutoencoder, load
+from isthmus._part import UnknownNameError
+from isthmus.files import FileError
+from isthmus.likelihoods import Gaussian
+from isthmus.penalties import KL, Warmup
+
+X, Y = load_iris(return_X_y=True)
+QUICK = {"max_epochs": 1, "random_state": 0}
+
+
+def with_cell(value):
+    changed = X.copy()
+    changed[3, 2] = value
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (X[0], "Expected 2D array, got 1D array"),
+        (X.reshape(150, 2, 2), "dim 3"),
+        (X[:0], "0 sample"),
+        (X[:1], "1 sample"),
+        (X[:, :0], "0 feature"),
+        (with_cell(np.nan), r"NaN in row 3, column 2, and 1 such cells.*fill or drop"),
+        (with_cell(-np.inf), r"infinity \(inf\) in row 3, column 2"),
+        (pd.DataFrame(with_cell(np.nan), columns=list("abcd")), "row 3, column 'c'"),
+        (np.array([["1", "red"], ["2", "blue"]], dtype=object), "has text, such as 'red': encode or drop"),
+    ],
+)
+def test_rows_that_cannot_be_learned(data, message):
+    with pytest.raises(ValueError, match=message):
+        VAE(**QUICK).fit(data)
+
+
+def test_width_at_transform():
+    model = Autoencoder(**QUICK).fit(X)
+    with pytest.raises(ValueError, match="3 features.*expecting 4"):
+        model.transform(X[:, :3])
+    with pytest.raises(ValueError, match="Z has 3 columns.*n_components=2"):
+        model.inverse_transform(X[:, :3])
+    with pytest.raises(ValueError, match="NaN in row 3, column 2"):
+        model.transform(with_cell(np.nan))
+
+
+def test_constant_column_is_learned_not_refused():
+    data = np.column_stack([X, np.full(150, 1e6)])
+    model = VAE(**QUICK).fit(data)
+    assert np.isfinite(model.score_samples(data)).all()
+    np.testing.assert_allclose(model.reconstruct(data)[:, 4], 1e6, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"n_components": 0}, "n_components=0 must be a whole number of at least 1"),
+        ({"n_components": 2.5}, "n_components=2.5"),
+        ({"max_epochs": 0}, "max_epochs=0"),
+        ({"batch_size": -1}, "batch_size=-1"),
+        ({"n_draws": 0}, "n_draws=0"),
+        ({"learning_rate": 0.0}, "learning_rate=0.0 must lie strictly between"),
+        ({"validation_fraction": 1.0}, "validation_fraction=1.0"),
+        ({"weight_decay": -1.0}, "weight_decay=-1.0"),
+        ({"hidden_layer_sizes": (8, 0)}, "widths must be positive"),
+        ({"penalties": "l1"}, r"must be a list: penalties=\['l1'\]"),
+        ({"device": "cuda:99"}, "device='cuda:99' is not on this machine.*cpu"),
+        ({"device": "gpu"}, "device='gpu' is not on this machine"),
+        ({"network": "conv"}, r"needs image_shape=.*product.*4"),
+        ({"network": "conv", "image_shape": (3, 3)}, r"image_shape=\(3, 3\)"),
+        ({"likelihood": Gaussian(scale=-1.0)}, "scale must be a positive number"),
+        ({"likelihood": "bernoulli", "scaling": "none"}, r"X has .* column 0, and likelihood Bernoulli\(\) takes only"),
+        ({"posterior": "point"}, "infinite for a point posterior"),
+        ({"posterior": "full_normal", "free_bits": 0.1}, "free_bits needs independent latent units"),
+        ({"penalties": ["kl_sparsity"]}, "codes in \\(0, 1\\)"),
+        ({"sample_weight": np.zeros(150)}, "non-zero number"),
+        ({"likelihood": 3}, "likelihood must be a name or a Likelihood object, got 3"),
+    ],
+)
+def test_field_values(fields, message):
+    weight = fields.pop("sample_weight", None)
+    with pytest.raises((ValueError, TypeError), match=message):
+        VAE(**{**QUICK, **fields}).fit(X, sample_weight=weight)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"likelihood": "gausian"}, "unknown likelihood 'gausian'. Did you mean 'gaussian'"),
+        ({"posterior": "diagonal"}, "Did you mean 'diagonal_normal'"),
+        ({"prior": "standart_normal"}, "Did you mean 'standard_normal'"),
+        ({"network": "mpl"}, "Did you mean 'mlp'"),
+        ({"scaling": "standart"}, "Did you mean 'standard'"),
+        ({"corruption": "mask"}, "Did you mean 'masking'"),
+        ({"penalties": ["contractive"]}, "Did you mean 'contraction'"),
+        ({"objective": "importance_weight"}, "Did you mean 'importance_weighted'"),
+        ({"activation": "rellu"}, "Did you mean 'relu'"),
+        ({"schedule": "onecycle"}, "Did you mean 'one_cycle'"),
+        ({"precision": "float46"}, "Did you mean 'float64'"),
+    ],
+)
+def test_unknown_names_come_with_the_nearest(fields, message):
+    with pytest.raises(UnknownNameError, match=message):
+        VAE(**QUICK, **fields).fit(X)
+
+
+def test_unknown_parameter():
+    with pytest.raises(TypeError, match="unknown parameter of VAE 'n_component'. Did you mean 'n_components'"):
+        VAE(n_component=3)
+    with pytest.raises(UnknownNameError, match="unknown parameter of Gaussian 'scal'. Did you mean 'scale'"):
+        VAE(likelihood=Gaussian()).set_params(likelihood__scal=1.0)
+    with pytest.raises(UnknownNameError, match="Did you mean 'l1'"):
+        SparseAutoencoder(method="L1", **QUICK).fit(X)
+
+
+def test_conditions():
+    with pytest.raises(ValueError, match="requires y to be passed, but the target y is None"):
+        ConditionalVAE(**QUICK).fit(X)
+    model = ConditionalVAE(n_draws=2, **QUICK).fit(X, Y)
+    with pytest.raises(ValueError, match="y has 7, which was not among the classes seen in fit: 0, 1, 2"):
+        model.sample(2, y=7)
+    with pytest.raises(ValueError, match="y has 2 labels for 150 rows"):
+        model.transform(X, [0, 1])
+    with pytest.raises(ValueError, match="n=0 must be a whole number"):
+        model.sample(0)
+    continuous = ConditionalVAE(n_draws=2, **QUICK).fit(X[:, :2], X[:, 2:])
+    for method in (continuous.transform, continuous.score_samples, continuous.predict):
+        with pytest.raises(ValueError, match="y was continuous in fit.*pass y"):
+            method(X[:, :2])
+    with pytest.raises(ValueError, match="y has 3 columns, but fit saw 2"):
+        continuous.sample(4, y=[1.0, 2.0, 3.0])
+
+
+def test_test_rows_outside_the_support():
+    model = VAE(likelihood="continuous_bernoulli", **QUICK).fit(X / 10)
+    with pytest.raises(ValueError, match=r"X has 1.3 in row 3, column 2.*takes only values in \[0, 1\]"):
+        model.score_samples(with_cell(13.0) / 10)
+
+
+def test_non_finite_loss_names_epoch_step_and_columns():
+    data = X.copy()
+    data[17, 1] = 1e30  # finite, but its square is not, in float32
+    model = VAE(scaling="none", max_epochs=3, random_state=0)
+    with pytest.raises(FloatingPointError, match=r"epoch 1, step \d: .* not finite. Worst in that step: column 1"):
+        model.fit(data)
+
+
+def test_files(tmp_path):
+    path = tmp_path / "m.safetensors"
+    VAE(likelihood=Gaussian(scale="feature"), beta=Warmup(2.0), penalties=[KL(0.5)], **QUICK).fit(X).save(path)
+    whole = path.read_bytes()
+    assert load(path).penalties == (KL(0.5),)
+    damage = {
+        "truncated": (whole[: len(whole) // 2], "damaged, truncated"),
+        "empty": (b"", "damaged, truncated"),
+        "foreign": (b"PK\x03\x04" + bytes(200), "damaged, truncated"),
+        "newer": (whole.replace(b'{\\"format\\": 1,', b'{\\"format\\": 9,'), "newer isthmus .format 9"),
+        "other estimator": (whole.replace(b'\\"VAE\\"', b'\\"VAX\\"'), "unknown estimator 'VAX'"),
+        "other part": (whole.replace(b'\\"Gaussian\\"', b'\\"Gaussiam\\"'[:12]), "damaged|Gaussia"),
+        "other width": (whole.replace(b'\\"n_features\\": 4', b'\\"n_features\\": 5'), "wrong shape"),
+    }
+    for name, (content, message) in damage.items():
+        bad = tmp_path / f"{name}.safetensors"
+        bad.write_bytes(content)
+        with pytest.raises(FileError, match=message):
+            load(bad)
+    with pytest.raises(FileError, match="there is no such file"):
+        load(tmp_path / "none.safetensors")
+    with pytest.raises(OSError, match="nowhere"):
+        isthmus.load(path).save(tmp_path / "nowhere" / "m.safetensors")

@@ -1,0 +1,224 @@
+"""scikit-learn's manners beyond its own checks: composition, repetition, memory, and no traces left behind."""
+
+import pickle
+import random
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.datasets import load_digits, load_iris
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import isthmus
+from isthmus import VAE, Autoencoder, ConditionalVAE, load
+from isthmus.corruptions import Masking
+from isthmus.likelihoods import Gaussian
+from isthmus.penalties import KL, L1, Contraction, Warmup
+
+X, Y = load_iris(return_X_y=True)
+ESTIMATORS = [getattr(isthmus, name) for name in isthmus.__all__ if name != "load"]
+QUICK = {"max_epochs": 2, "random_state": 0, "hidden_layer_sizes": (8,)}
+by_class = pytest.mark.parametrize("cls", ESTIMATORS, ids=lambda cls: cls.__name__)
+
+
+@by_class
+def test_same_seed_same_bits(cls):
+    a, b = (cls(**QUICK).fit(X, Y).transform(X) for _ in range(2))
+    other = cls(**{**QUICK, "random_state": 1}).fit(X, Y).transform(X)
+    assert (a == b).all()
+    assert not np.allclose(a, other)
+
+
+@by_class
+def test_no_global_generator_moves(cls):
+    np.random.seed(3)  # noqa: NPY002 - the global generator is what is looked at
+    random.seed(3)
+    before = np.random.get_state()[1].copy(), random.getstate(), torch.get_rng_state()  # noqa: NPY002
+    model = cls(2, max_epochs=1).fit(X, Y)  # random_state=None too
+    model.transform(X)
+    model.score(X)
+    if hasattr(model, "sample"):
+        model.sample(3)
+        model.sample_latent(X, 2)
+    assert (np.random.get_state()[1] == before[0]).all()  # noqa: NPY002
+    assert random.getstate() == before[1]
+    assert (torch.get_rng_state() == before[2]).all()
+
+
+@by_class
+def test_clone_and_nested_parts(cls):
+    model = cls(3, likelihood=Gaussian(scale="feature"), penalties=[Contraction(0.1)], corruption=Masking(0.2))
+    copy = clone(model)
+    assert repr(copy) == repr(model)
+    assert copy.likelihood == model.likelihood
+    assert copy.likelihood is not model.likelihood
+    copy.set_params(likelihood__scale=0.5)
+    assert model.likelihood.scale == "feature"
+    fitted = copy.set_params(**QUICK).fit(X, Y)
+    assert not hasattr(copy.likelihood, "n_features"), "fit builds a clone of the part, never the part itself"
+    assert fitted.model_.likelihood.scale == 0.5
+
+
+@by_class
+def test_pickle_and_file_give_the_same_bits(cls, tmp_path):
+    model = cls(**QUICK).fit(X, Y)
+    model.save(tmp_path / "m.safetensors")
+    for again in (pickle.loads(pickle.dumps(model)), load(tmp_path / "m.safetensors")):  # noqa: S301
+        assert (again.transform(X) == model.transform(X)).all()
+        assert again.get_params() == model.get_params()
+        assert again.history_ == model.history_
+        assert again.n_iter_ == model.n_iter_
+
+
+def test_file_in_another_process(tmp_path):
+    path = tmp_path / "m.safetensors"
+    vae = VAE(**QUICK, beta=Warmup(0.5), posterior="full_normal").fit(pd.DataFrame(X, columns=list("abcd")))
+    vae.save(path)
+    code = (
+        "import sys, numpy as np, isthmus, pandas as pd; from sklearn.datasets import load_iris\n"
+        "m = isthmus.load(sys.argv[1]); X = pd.DataFrame(load_iris().data, columns=list('abcd'))\n"
+        "np.savez(sys.argv[2], t=m.transform(X), s=m.sample(9, random_state=0), l=m.score_samples(X))"
+    )
+    subprocess.run([sys.executable, "-c", code, path, tmp_path / "o.npz"], check=True)  # noqa: S603
+    there = np.load(tmp_path / "o.npz")
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    assert (there["t"] == vae.transform(frame)).all()
+    assert (there["s"] == vae.sample(9, random_state=0).to_numpy()).all()
+    assert (there["l"] == vae.score_samples(frame)).all()
+
+
+def test_file_keeps_labels_of_every_kind(tmp_path):
+    for labels in (Y, Y.astype(str), Y > 0, X[:, :2]):
+        model = ConditionalVAE(**QUICK, n_draws=3).fit(X, labels)
+        model.save(tmp_path / "m.safetensors")
+        again = load(tmp_path / "m.safetensors")
+        assert (again.score_samples(X, labels) == model.score_samples(X, labels)).all()
+        if hasattr(model, "classes_"):
+            assert (again.predict(X) == model.predict(X)).all()
+            assert again.classes_.dtype == model.classes_.dtype
+
+
+def test_someone_elses_part_is_loaded_only_when_passed(tmp_path):
+    class Mine(L1):
+        """A part that isthmus does not know."""
+
+    VAE(**QUICK, penalties=[Mine(0.1)]).fit(X).save(tmp_path / "m.safetensors")
+    with pytest.raises(isthmus.files.FileError, match=r"part 'Mine'.*load\(..., parts=\[Mine\]\)"):
+        load(tmp_path / "m.safetensors")
+    assert load(tmp_path / "m.safetensors", parts=[Mine]).penalties == (Mine(0.1),)
+
+
+def test_pipeline_and_grid_search():
+    pipeline = make_pipeline(StandardScaler(), VAE(2, **QUICK), LogisticRegression())
+    grid = {"vae__n_components": [1, 2], "vae__likelihood": [Gaussian(), Gaussian(scale=1.0)]}
+    search = GridSearchCV(pipeline, grid, cv=2, n_jobs=2).fit(X, Y)
+    assert search.best_params_["vae__n_components"] in (1, 2)
+    unsupervised = GridSearchCV(VAE(**QUICK), {"beta": [0.5, 1.0]}, cv=2).fit(X)
+    assert np.isfinite(unsupervised.best_score_)
+
+
+@by_class
+def test_frames_keep_their_names(cls):
+    frame = pd.DataFrame(X, columns=list("abcd"), index=range(100, 250))
+    model = cls(3, **QUICK).set_output(transform="pandas").fit(frame, Y)
+    codes = model.transform(frame)
+    name = cls.__name__.lower()
+    assert list(codes.columns) == [f"{name}0", f"{name}1", f"{name}2"] == list(model.get_feature_names_out())
+    for back in (model.reconstruct(frame), model.inverse_transform(codes)):
+        assert list(back.columns) == list("abcd")
+        assert (back.index == frame.index).all()
+    if hasattr(model, "sample"):
+        assert list(model.sample(2, random_state=0).columns) == list("abcd")
+    with pytest.raises(ValueError, match="feature names"):
+        model.transform(frame.rename(columns={"a": "z"}))
+
+
+@by_class
+def test_partial_fit_and_warm_start(cls):
+    model = cls(**QUICK)
+    for _ in range(3):
+        model.partial_fit(X, Y)
+    assert model.n_iter_ == len(model.history_) == 3
+    assert model.history_[2]["loss"] < model.history_[0]["loss"]
+    warm = cls(**QUICK, warm_start=True).fit(X, Y)
+    first = warm.history_[-1]["loss"]
+    assert warm.fit(X, Y).n_iter_ == 4
+    assert warm.history_[-1]["loss"] < first
+    assert cls(**QUICK).fit(X, Y).fit(X, Y).n_iter_ == 2
+
+
+def test_callbacks_early_stopping_and_verbose(capsys):
+    seen = []
+    model = VAE(
+        max_epochs=50, random_state=0, callbacks=[lambda record: seen.append(record) or len(seen) == 3], verbose=1
+    )
+    model.fit(X)
+    assert model.n_iter_ == 3
+    assert seen == model.history_
+    assert "VAE: epoch 3/50" in capsys.readouterr().err
+    stopped = VAE(max_epochs=400, early_stopping=True, n_iter_no_change=3, random_state=0).fit(X)
+    assert stopped.n_iter_ < 400
+    losses = [record["validation_loss"] for record in stopped.history_]
+    assert min(losses) == losses[-4], "training goes on for n_iter_no_change epochs after the best one"
+
+
+def test_dtypes():
+    for dtype in (np.float32, np.float64):
+        model = VAE(**QUICK).fit(X.astype(dtype))
+        assert model.transform(X.astype(dtype)).dtype == dtype
+        assert model.reconstruct(X.astype(dtype)).dtype == dtype
+    digits = load_digits().data.astype(np.uint8)
+    assert Autoencoder(**QUICK).fit(digits).transform(digits).dtype == np.float32
+    tensor = torch.from_numpy(X)
+    assert (VAE(**QUICK).fit(tensor).transform(tensor) == VAE(**QUICK).fit(X).transform(X)).all()
+
+
+def test_precisions_and_compile_agree():
+    scores = {
+        p: VAE(2, max_epochs=30, random_state=0, precision=p).fit(X).score(X) for p in ("float32", "float64", "bf16")
+    }
+    assert abs(scores["float32"] - scores["float64"]) < 0.1
+    assert abs(scores["bf16"] - scores["float64"]) < 0.5
+
+
+def test_defaults_beat_pca_on_digits():
+    digits = load_digits().data
+    train, test = train_test_split(digits, random_state=0)
+    for k in (2, 8):
+        pca = PCA(k).fit(train)
+        error = ((test - pca.inverse_transform(pca.transform(test))) ** 2).mean()
+        for cls in (Autoencoder, VAE):
+            model = cls(k, random_state=0, max_epochs=30).fit(train)
+            assert ((test - model.reconstruct(test)) ** 2).mean() < error
+
+
+def test_conditional_draws_and_reads():
+    digits, labels = load_digits(return_X_y=True)
+    train, test, y_train, y_test = train_test_split(digits, labels, random_state=0)
+    model = ConditionalVAE(8, max_epochs=40, n_draws=20, random_state=0).fit(train, y_train)
+    judge = LogisticRegression(max_iter=3000).fit(train / 16, y_train)
+    asked = np.repeat(np.arange(10), 30)
+    assert (judge.predict(model.sample(300, y=asked, random_state=0) / 16) == asked).mean() > 0.85
+    assert (model.predict(test[:200]) == y_test[:200]).mean() > 0.9
+    proba = model.predict_proba(test[:50])
+    np.testing.assert_allclose(proba.sum(axis=1), 1)
+    joint = np.stack([model.score_samples(test[:50], [k] * 50) for k in range(10)], 1) + np.log(
+        np.bincount(y_train) / len(y_train)
+    )
+    np.testing.assert_allclose(model.score_samples(test[:50]), np.log(np.exp(joint - joint.max()).sum(1)) + joint.max())
+
+
+def test_penalties_mix():
+    model = VAE(2, corruption="masking", penalties=[L1(0.1), "contraction", KL(0.5)], **QUICK).fit(X)
+    assert {"reconstruction", "kl", "l1", "contraction", "kl_2"} <= set(model.history_[0])
+    record = model.history_[-1]
+    parts = record["reconstruction"] + record["kl"] + 0.1 * record["l1"] + record["contraction"] + 0.5 * record["kl_2"]
+    assert record["loss"] == pytest.approx(parts, rel=1e-5)
