@@ -30,9 +30,9 @@ def with_cell(value):
         (X[:0], "0 sample"),
         (X[:1], "1 sample"),
         (X[:, :0], "0 feature"),
-        (with_cell(np.nan), r"NaN in row 3, column 2, and 1 such cells.*fill or drop"),
-        (with_cell(-np.inf), r"infinity \(inf\) in row 3, column 2"),
-        (pd.DataFrame(with_cell(np.nan), columns=list("abcd")), "row 3, column 'c'"),
+        (with_cell(-np.inf), r"infinity \(inf\) in row 3, column 2, and 1 such cells in all: clip them"),
+        (pd.DataFrame(with_cell(np.inf), columns=list("abcd")), "row 3, column 'c'"),
+        (np.column_stack([X, np.full(150, np.nan)]), "only NaN in column 4: drop it"),
         (np.array([["1", "red"], ["2", "blue"]], dtype=object), "has text, such as 'red': encode or drop"),
     ],
 )
@@ -47,8 +47,8 @@ def test_width_at_transform():
         model.transform(X[:, :3])
     with pytest.raises(ValueError, match="Z has 3 columns.*n_components=2"):
         model.inverse_transform(X[:, :3])
-    with pytest.raises(ValueError, match="NaN in row 3, column 2"):
-        model.transform(with_cell(np.nan))
+    with pytest.raises(ValueError, match="inf.* in row 3, column 2"):
+        model.transform(with_cell(np.inf))
 
 
 def test_constant_column_is_learned_not_refused():

@@ -21,18 +21,19 @@ class Batch(NamedTuple):
         Sample weights; a row that only pads a short batch has weight 0.
     c : Tensor of shape (N, C) or None
         What the model is conditioned on.
+    mask : Tensor of shape (N, D) or None
+        1 where a cell was observed, 0 where it is missing and `x` holds a filler of 0; None if none is missing.
     """
 
     x: Tensor
     weight: Tensor
     c: Tensor | None = None
+    mask: Tensor | None = None
 
     def take(self, rows: Tensor) -> Batch:
         """Return the rows at the positions `rows`, in that order."""
-        c = None if self.c is None else torch.index_select(self.c, 0, rows)
-        return Batch(torch.index_select(self.x, 0, rows), torch.index_select(self.weight, 0, rows), c)
+        return Batch(*(None if field is None else torch.index_select(field, 0, rows) for field in self))  # type: ignore[arg-type]
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Batch:
         """Return the batch on a device, in a floating-point type."""
-        c = None if self.c is None else self.c.to(device, dtype)
-        return Batch(self.x.to(device, dtype), self.weight.to(device, dtype), c)
+        return Batch(*(None if field is None else field.to(device, dtype) for field in self))  # type: ignore[arg-type]

@@ -134,7 +134,9 @@ def noise_rows(x: Tensor, n_draws: int, n_latent: int, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     size = max(4096, 4 * n_draws)
     table = torch.randn(size + n_draws, n_latent, generator=generator, dtype=torch.float64)
-    bits = np.ascontiguousarray((x.detach().cpu().to(torch.float64) + 0.0).numpy()).view(np.uint64)  # (N, D)
+    bits = np.ascontiguousarray((x.detach().cpu().to(torch.float64).nan_to_num(nan=0.5) + 0.0).numpy()).view(
+        np.uint64
+    )  # (N, D)
     odd = np.random.default_rng(seed).integers(0, 2**63, size=bits.shape[1], dtype=np.uint64) | np.uint64(1)
     with np.errstate(over="ignore"):
         mixed = ((bits ^ (bits >> np.uint64(29))) * odd).sum(axis=1, dtype=np.uint64)

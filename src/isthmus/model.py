@@ -53,8 +53,10 @@ class Model(nn.Module):
         """Return the parts by the name of the hole that each fills."""
         return {name: part for name, part in self.named_children() if isinstance(part, Part)}
 
-    def build(self, n_features: int, n_latent: int, n_conditions: int = 0) -> None:
+    def build(self, n_features: int, n_latent: int, n_conditions: int = 0, *, masked: bool = False) -> None:
         """Make all tensors for D = `n_features`, K = `n_latent` and C = `n_conditions`.
+
+        With `masked`, the encoder sees beside each cell whether it was observed.
 
         The scaling is built only where it was not before: it may have been measured already.
         """
@@ -63,7 +65,7 @@ class Model(nn.Module):
         self.posterior.build(n_latent)
         self.likelihood.build(n_features)
         self.prior.build(n_latent)
-        sizes = Sizes(n_features, n_latent, self.posterior.n_outputs, self.likelihood.n_outputs, n_conditions)
+        sizes = Sizes(n_features, n_latent, self.posterior.n_outputs, self.likelihood.n_outputs, n_conditions, masked)
         self.network.build(sizes)
 
     def start_from(self, mean: Tensor) -> None:
@@ -73,22 +75,24 @@ class Model(nn.Module):
             with torch.no_grad():
                 bias.copy_(self.likelihood.initial_output(mean.to(bias)))
 
-    def q(self, x: Tensor, c: Tensor | None = None) -> Latent:
-        """Return q(z|x, c) for rows (..., D)."""
-        distribution: Latent = self.posterior(self.network.encode(x, c))
-        return distribution
+    def q(self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> Latent:
+        """Return q(z|x, c) for rows (..., D), of which the encoder sees the cells where `mask` is 1."""
+        return self.posterior(self.network.encode(x if mask is None else x * mask, c, mask))
 
     def decode(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Return the likelihood's parameters (..., n_outputs) for codes (..., K)."""
         return self.network.decode(z, c)
 
-    def log_likelihood(self, z: Tensor, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """Return log p(x|z, c) summed over columns, in nats of the model's units: (S, N) for codes (S, N, K)."""
-        return self.likelihood.log_prob(self.decode(z, c), x).sum(-1)
+    def log_likelihood(self, z: Tensor, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+        """Return log p(x|z, c) summed over (observed) columns, in nats of the model's units: (S, N) for (S, N, K)."""
+        cells = self.likelihood.log_prob(self.decode(z, c), x)
+        return cells.sum(-1) if mask is None else (cells * mask).sum(-1)
 
-    def log_joint_ratio(self, q: Latent, z: Tensor, x: Tensor, c: Tensor | None = None) -> Tensor:
+    def log_joint_ratio(
+        self, q: Latent, z: Tensor, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None
+    ) -> Tensor:
         """Return log p(x|z) + log p(z) - log q(z|x), the log importance weights (S, N) of codes (S, N, K)."""
-        return self.log_likelihood(z, x, c) + self.prior().log_prob(z) - q.log_prob(z)
+        return self.log_likelihood(z, x, c, mask) + self.prior().log_prob(z) - q.log_prob(z)
 
     def log_det(self) -> Tensor:
         """Return what each column's log-density gains when given in the data's units, (D,); 0 for probabilities."""

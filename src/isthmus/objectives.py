@@ -68,7 +68,7 @@ class PenalizedLikelihood(Objective):
 
     def forward(self, model: Model, draw: Draw, x: Tensor) -> dict[str, Tensor]:
         """Return the reconstruction term."""
-        return {"reconstruction": -model.log_likelihood(draw.z, x, draw.c).mean(0)}
+        return {"reconstruction": -model.log_likelihood(draw.z, x, draw.c, draw.mask).mean(0)}
 
 
 @dataclass(eq=False, repr=False)
@@ -89,7 +89,7 @@ class ImportanceWeighted(Objective):
 
     def forward(self, model: Model, draw: Draw, x: Tensor) -> dict[str, Tensor]:
         """Return the negative bound."""
-        log_w = model.log_joint_ratio(draw.q, draw.z, x, draw.c)
+        log_w = model.log_joint_ratio(draw.q, draw.z, x, draw.c, draw.mask)
         return {"importance_weighted": math.log(self.n_draws) - torch.logsumexp(log_w, 0)}
 
 
@@ -128,9 +128,11 @@ class Formula(nn.Module):
             Share of the training that is done, for weights that warm up.
         """
         seen = self.corruption(batch.x) if self.training else batch.x
-        q: Latent = self.model.q(seen, batch.c)
+        if batch.mask is not None:
+            seen = seen * batch.mask
+        q: Latent = self.model.q(seen, batch.c, batch.mask)
         z = q.rsample((self.objective.n_draws,))  # (S, N, K)
-        draw = Draw(self.model, seen, q, z, batch.weight, batch.c)
+        draw = Draw(self.model, seen, q, z, batch.weight, batch.c, batch.mask)
         values = self.objective(self.model, draw, batch.x)
         weights = dict.fromkeys(values, 1.0)
         for penalty in self.penalties:

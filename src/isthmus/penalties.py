@@ -39,6 +39,8 @@ class Draw(NamedTuple):
         Sample weights, for penalties on means over samples.
     c : Tensor of shape (N, C) or None
         Conditions.
+    mask : Tensor of shape (N, D) or None
+        Observed cells.
     """
 
     model: Model
@@ -47,6 +49,7 @@ class Draw(NamedTuple):
     z: Tensor
     weight: Tensor
     c: Tensor | None = None
+    mask: Tensor | None = None
 
 
 @dataclass(eq=False, repr=False)
@@ -210,8 +213,9 @@ class Contraction(Penalty):
     method : {"auto", "exact", "projection"}, default="auto"
         "exact" is the squared Frobenius norm of the Jacobian: for one layer the closed form
         sum_j a'(a_j)^2 ||W_j||^2, for a chain of layers a product of matrices a row, else autodiff.
-        "projection" estimates it without bias from random sign vectors v, as E ||J v||^2, each for one more
-        (forward-mode) pass through the encoder. "auto" is exact for one layer, else projection.
+        "projection" estimates it without bias from random sign vectors v, each for one more pass: as E ||J v||^2
+        forward through a chain of layers, else as E ||J' v||^2 back through the encoder. "auto" is exact for one
+        layer, else projection.
     n_projections : int, default=1
         Sign vectors a row.
 
@@ -241,8 +245,10 @@ def _mean_over_samples(values: Tensor, weight: Tensor) -> Tensor:
 
 
 def _code_chain(draw: Draw) -> list[Layer] | None:
-    """Return the encoder's layers up to the code, or None where the code is no elementwise function of them."""
-    chain = draw.model.network.chain(draw.seen, draw.c)
+    """Return the encoder's layers up to the code, or None where it is no chain of them (or of observed cells)."""
+    if draw.mask is not None:
+        return None
+    chain = draw.model.network.chain(draw.seen, draw.c, draw.mask)
     last = draw.model.posterior.mean_activation
     if chain is None or last is None:
         return None
@@ -264,23 +270,28 @@ def _product(chain: list[Layer]) -> Tensor:
     return jacobian.square().sum((-2, -1))
 
 
+def _signs(like: Tensor) -> Tensor:
+    return torch.empty_like(like).bernoulli_().mul_(2).sub_(1)
+
+
 def _projected(draw: Draw, chain: list[Layer] | None) -> Tensor:
-    v = torch.empty_like(draw.seen).bernoulli_().mul_(2).sub_(1)  # (N, D)
     if chain is None:
-        return torch.func.jvp(_code(draw), (draw.seen,), (v,))[1].square().sum(-1)
+        code, pull = torch.func.vjp(_code(draw), draw.seen)[:2]
+        return pull(_signs(code))[0].square().sum(-1)
+    v = _signs(draw.seen)  # (N, D)
     for layer in chain:
         v = _slope(layer) * (v @ layer.weight.T)
     return v.square().sum(-1)
 
 
 def _code(draw: Draw) -> Callable[[Tensor], Tensor]:
-    return lambda x: draw.model.q(x, draw.c).mean
+    return lambda x: draw.model.q(x, draw.c, draw.mask).mean
 
 
 def _autodiff(draw: Draw) -> Tensor:
-    def one(x: Tensor, c: Tensor | None) -> Tensor:
-        return draw.model.q(x.unsqueeze(0), None if c is None else c.unsqueeze(0)).mean.squeeze(0)
+    def one(x: Tensor, *given: Tensor | None) -> Tensor:
+        return draw.model.q(x.unsqueeze(0), *(None if g is None else g.unsqueeze(0) for g in given)).mean.squeeze(0)
 
-    over = (0, None if draw.c is None else 0)
-    jacobian = torch.func.vmap(torch.func.jacrev(one), in_dims=over)(draw.seen, draw.c)
+    over = (0, None if draw.c is None else 0, None if draw.mask is None else 0)
+    jacobian = torch.func.vmap(torch.func.jacrev(one), in_dims=over)(draw.seen, draw.c, draw.mask)
     return jacobian.square().sum((-2, -1))

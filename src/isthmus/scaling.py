@@ -35,7 +35,10 @@ class Scaling(Part):
 
     @abstractmethod
     def measure(self, x: Tensor, weight: Tensor) -> None:
-        """Set shift and scale from training rows `x` (N, D), float64, with sample weights (N,)."""
+        """Set shift and scale from training rows `x` (N, D), float64, with sample weights (N,).
+
+        Missing cells are NaN; every column has an observed one.
+        """
 
     def forward(self, x: Tensor) -> Tensor:
         """Scale rows (..., D)."""
@@ -89,12 +92,14 @@ class Standard(Scaling):
     per: str = "auto"
 
     def measure(self, x: Tensor, weight: Tensor) -> None:
-        """Set shift and scale by the rows with positive weight."""
+        """Set shift and scale by the observed cells of the rows with positive weight."""
         if self.per not in ("auto", "feature", "all"):
             raise ValueError(f"{self!r}: per must be 'auto', 'feature' or 'all'.")
-        share = (weight / weight.sum()).to(x).unsqueeze(-1)  # (N, 1)
-        mean = (share * x).sum(0)
-        variance = (share * (x - mean).square()).sum(0)
+        seen = ~x.isnan()
+        share = weight.to(x).unsqueeze(-1) * seen  # (N, D)
+        share = share / share.sum(0)
+        mean = (share * x.nan_to_num()).sum(0)
+        variance = (share * (x.nan_to_num() - mean).square()).sum(0)
         # A constant column's variance is rounding noise of its mean: nothing to divide by.
         variance = torch.where(variance > (1e-14 * mean.abs()).square() + 1e-300, variance, 0.0)
         if self.per == "all" or (self.per == "auto" and _one_unit(x[weight > 0])):
@@ -120,6 +125,7 @@ class MinMax(Scaling):
     def measure(self, x: Tensor, weight: Tensor) -> None:
         """Set shift and scale by the rows with positive weight."""
         seen = x[weight > 0]
+        seen = seen[~seen.isnan()]
         low, high = float(seen.min()), float(seen.max())
         if low >= 0 and high <= 1:
             low, high = 0.0, 1.0
@@ -132,6 +138,6 @@ class MinMax(Scaling):
 
 
 def _one_unit(x: Tensor) -> bool:
-    ranges = x.amax(0) - x.amin(0)
+    ranges = x.nan_to_num(nan=-torch.inf).amax(0) - x.nan_to_num(nan=torch.inf).amin(0)
     ranges = ranges[ranges > 0]
     return len(ranges) == 0 or bool(ranges.median() >= _ONE_UNIT * ranges.max())

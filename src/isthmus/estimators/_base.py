@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self, cast
@@ -22,6 +21,17 @@ from isthmus.engine import NonFiniteError, Trainer, find_schedule
 from isthmus.engine.precision import parameter_dtype
 from isthmus.engine.progress import Progress
 from isthmus.estimators._fields import Fields
+from isthmus.estimators._rows import (
+    Rows,
+    cell_errors,
+    code,
+    map_codes,
+    map_rows,
+    reconstruction,
+    repaired,
+    scale,
+    tensor,
+)
 from isthmus.estimators._validate import (
     check_codes,
     check_fields,
@@ -40,8 +50,6 @@ from isthmus.priors import Prior
 from isthmus.scaling import Scaling
 
 __all__ = ["BaseAutoencoder"]
-
-_Rows = Callable[[Model, Tensor, Tensor, Tensor | None], Tensor]
 
 
 class BaseAutoencoder(Fields, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -115,7 +123,7 @@ class BaseAutoencoder(Fields, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         Parameters
         ----------
         X : array-like of shape (N, D)
-            Rows of finite numbers.
+            Rows of numbers; NaN is a missing cell, and the likelihood then sums over the observed ones.
         y : None
             Ignored.
         sample_weight : array-like of shape (N,), optional
@@ -128,7 +136,8 @@ class BaseAutoencoder(Fields, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         Raises
         ------
         ValueError
-            If X is no finite matrix of at least two rows, or a field has a value that it may not have.
+            If X is no matrix of at least two rows, has an infinite cell or a column that was never observed, or a field
+            has a value that it may not have.
         FloatingPointError
             If the loss becomes infinite or NaN; the message has epoch, step, term and columns.
         """
@@ -164,16 +173,19 @@ class BaseAutoencoder(Fields, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         return None
 
     def _build(self, model: Model, X: np.ndarray, weight: np.ndarray, condition: np.ndarray | None) -> None:
-        rows, weights = _tensor(X).double(), torch.from_numpy(weight)
+        rows, weights = tensor(X).double(), torch.from_numpy(weight)
         model.scaling.build(X.shape[1])
         model.scaling.measure(rows, weights)
-        scaled = model.scaling(rows)
+        x, mask = scale(model, rows, torch.float64)
+        observed = torch.ones_like(x) if mask is None else mask
         likelihood = model.likelihood
-        likelihood.infer(scaled)
+        likelihood.infer(x)
         with seeded(self.seed_):
-            model.build(X.shape[1], self.n_components, 0 if condition is None else condition.shape[1])
-        model.start_from((weights / weights.sum()) @ scaled)
-        check_support(self, likelihood.supports(scaled).numpy(), X, likelihood)
+            n_conditions = 0 if condition is None else condition.shape[1]
+            model.build(X.shape[1], self.n_components, n_conditions, masked=mask is not None)
+        share = observed * weights.unsqueeze(-1)
+        model.start_from((share * x).sum(0) / share.sum(0))
+        check_support(self, (likelihood.supports(x) | (observed == 0)).numpy(), X, likelihood)
         self.model_ = model.to(parameter_dtype(self.precision))
         self._n_features_out = self.n_components
 
@@ -221,10 +233,13 @@ class BaseAutoencoder(Fields, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         """Return scaled rows, chunk by chunk: no float64 copy of the whole matrix is made."""
         dtype = parameter_dtype(self.precision)
         x = torch.empty(X.shape, dtype=dtype)
-        for rows in chunks(len(X), X.shape[1]):
-            x[rows] = self.model_.scaling(_tensor(X[rows]).double()).to(dtype)
+        mask = torch.ones(X.shape, dtype=dtype) if np.isnan(X).any() else None
+        for part in chunks(len(X), X.shape[1]):
+            x[part], observed = scale(self.model_, tensor(X[part]), dtype)
+            if mask is not None and observed is not None:
+                mask[part] = observed
         c = None if condition is None else torch.from_numpy(condition)
-        return Batch(x, torch.from_numpy(weight), c)
+        return Batch(x, torch.from_numpy(weight), c, mask)
 
     def _split(self, rows: Batch) -> tuple[Resident, Resident | None]:
         if not self.early_stopping:
@@ -240,7 +255,9 @@ class BaseAutoencoder(Fields, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     def _suspects(self, batch: Batch) -> str:
         """Name the columns whose cells have the worst likelihood in the batch at which training broke."""
         with torch.no_grad():
-            errors = _cell_errors(self.model_, batch.x, batch.x, batch.c)
+            errors = cell_errors(self.model_, Rows(batch.x, batch.x, batch.c, batch.mask))
+        if batch.mask is not None:
+            errors = errors.masked_fill(batch.mask == 0, 0.0)
         worst = errors.nan_to_num(nan=torch.inf, posinf=torch.inf).amax(0)
         top = torch.topk(worst, min(3, len(worst))).indices.tolist()
         columns = ", ".join(column_name(self, i) for i in top)
@@ -250,27 +267,6 @@ class BaseAutoencoder(Fields, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         )
 
     # ---- mapping rows ---------------------------------------------------------------------------------------
-
-    def _map(
-        self, function: _Rows, X: np.ndarray, c: np.ndarray | None = None, *, draws: int = 1, axis: int = 0
-    ) -> np.ndarray:
-        """Return ``function(model, x, scaled x, c)`` over all rows, in chunks, without gradients.
-
-        The model computes in X's own type on the CPU, and in float32 elsewhere.
-        """
-        device = check_device(self.device)
-        dtype = torch.float64 if X.dtype == np.float64 and device.type == "cpu" else torch.float32
-        model = copy.deepcopy(self.model_).to(device=device, dtype=dtype)
-        likelihood = model.likelihood
-        results = []
-        for rows in chunks(len(X), draws * max(X.shape[1], self.n_components, *self.hidden_layer_sizes, 1)):
-            x = _tensor(X[rows])
-            scaled = model.scaling(x.to(device).double())
-            check_support(self, likelihood.supports(scaled).cpu().numpy(), X[rows], likelihood)
-            condition = None if c is None else torch.from_numpy(c[rows]).to(device, dtype)
-            with torch.no_grad():
-                results.append(function(model, x, scaled.to(dtype), condition).cpu())
-        return torch.cat(results, axis).numpy().astype(X.dtype, copy=False)
 
     def _rows(self, X: Any) -> np.ndarray:
         check_is_fitted(self, "model_")
@@ -288,7 +284,7 @@ class BaseAutoencoder(Fields, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         -------
         ndarray of shape (N, K)
         """
-        return self._map(_code, self._rows(X))
+        return map_rows(self, code, self._rows(X))
 
     def inverse_transform(self, X: Any) -> Any:
         """Return the decoder's mean for every code, in the data's own units.
@@ -303,17 +299,7 @@ class BaseAutoencoder(Fields, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         ndarray of shape (N, D), or a DataFrame where X is one
         """
         check_is_fitted(self, "model_")
-        return self._like(X, self._decode(check_codes(self, X)))
-
-    def _decode(self, Z: np.ndarray, c: np.ndarray | None = None) -> np.ndarray:
-        dtype = torch.float64 if Z.dtype == np.float64 else torch.float32
-        model = copy.deepcopy(self.model_).to(dtype)
-        results = []
-        for rows in chunks(len(Z), max(self.n_features_in_, *self.hidden_layer_sizes, 1)):
-            condition = None if c is None else torch.from_numpy(c[rows]).to(dtype)
-            with torch.no_grad():
-                results.append(_mean(model, _tensor(Z[rows]), condition))
-        return torch.cat(results).numpy().astype(Z.dtype, copy=False)
+        return self._like(X, map_codes(self, check_codes(self, X)))
 
     def reconstruct(self, X: Any) -> Any:
         """Return what is left of every row after the isthmus: decoder mean of its code, in the data's units.
@@ -327,7 +313,7 @@ class BaseAutoencoder(Fields, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         -------
         ndarray of shape (N, D), or a DataFrame where X is one
         """
-        return self._like(X, self._map(_reconstruction, self._rows(X)))
+        return self._like(X, map_rows(self, reconstruction, self._rows(X)))
 
     def feature_errors(self, X: Any) -> np.ndarray:
         """Return -log p(x_d|z) of every cell at its row's code, in nats of the data's units: which column is odd.
@@ -341,7 +327,7 @@ class BaseAutoencoder(Fields, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         -------
         ndarray of shape (N, D)
         """
-        return self._map(_cell_errors, self._rows(X))
+        return map_rows(self, cell_errors, self._rows(X))
 
     def reconstruction_error(self, X: Any) -> np.ndarray:
         """Return -log p(x|z) of every row at its code, in nats of the data's units, summed over columns.
@@ -355,7 +341,30 @@ class BaseAutoencoder(Fields, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         -------
         ndarray of shape (N,)
         """
-        return self.feature_errors(X).sum(axis=1)
+        return np.nansum(self.feature_errors(X), axis=1)
+
+    def impute(self, X: Any) -> Any:
+        """Return X with every missing cell (NaN) filled; observed cells come back bit for bit.
+
+        A deterministic autoencoder fills with what its decoder says at the code of the observed cells: a good guess,
+        but of no probability. (Where it was trained without missing cells, it is applied to its own guess 20 times.)
+        A VAE fills with E[x_missing | x_observed] by importance sampling with ``n_draws`` draws.
+
+        Parameters
+        ----------
+        X : array-like of shape (N, D)
+            Rows, NaN where a cell is missing. A row of which nothing was observed is filled as well.
+
+        Returns
+        -------
+        ndarray of shape (N, D), or a DataFrame where X is one
+        """
+        rows = self._rows(X)
+        return self._like(X, _filled(rows, self._impute(rows)))
+
+    def _impute(self, X: np.ndarray) -> np.ndarray:
+        """Return a guess of every cell of valid rows, (N, D)."""
+        return map_rows(self, repaired, X)
 
     def _like(self, X: Any, values: np.ndarray) -> Any:
         """Return `values` in the container that X came in: a DataFrame gives one with the fitted columns."""
@@ -379,26 +388,10 @@ class BaseAutoencoder(Fields, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
 
-def _tensor(X: np.ndarray) -> Tensor:
-    return torch.from_numpy(X if X.flags.writeable else X.copy())
-
-
-def _code(model: Model, _x: Tensor, scaled: Tensor, c: Tensor | None) -> Tensor:
-    return model.q(scaled, c).mean
-
-
-def _mean(model: Model, z: Tensor, c: Tensor | None) -> Tensor:
-    return model.scaling.inverse(model.likelihood.mean(model.decode(z, c)))
-
-
-def _reconstruction(model: Model, _x: Tensor, scaled: Tensor, c: Tensor | None) -> Tensor:
-    return _mean(model, model.q(scaled, c).mean, c)
-
-
-def _cell_errors(model: Model, _x: Tensor, scaled: Tensor, c: Tensor | None) -> Tensor:
-    log_prob = model.likelihood.log_prob(model.decode(model.q(scaled, c).mean, c), scaled)
-    return -(log_prob + model.log_det())
+def _filled(X: np.ndarray, guess: np.ndarray) -> np.ndarray:
+    return np.where(np.isnan(X), guess, X)

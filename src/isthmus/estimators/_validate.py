@@ -32,7 +32,7 @@ def column_name(estimator: BaseEstimator, column: int) -> str:
 
 
 def check_rows(estimator: BaseEstimator, X: Any, *, reset: bool) -> np.ndarray:
-    """Return X as a finite float32 or float64 matrix; in ``fit`` (`reset`) remember its width and names.
+    """Return X as a float32 or float64 matrix, NaN where missing; in ``fit`` (`reset`) remember its width and names.
 
     Raises
     ------
@@ -58,15 +58,17 @@ def check_rows(estimator: BaseEstimator, X: Any, *, reset: bool) -> np.ndarray:
             message = f"{name} takes numbers, and X has text, such as {text}: encode or drop that column."
             raise ValueError(message) from error
         raise
-    finite = np.isfinite(X)
-    if not finite.all():
-        row, column = (int(i) for i in np.argwhere(~finite)[0])
-        what = "NaN" if np.isnan(X[row, column]) else "infinity (inf)"
+    infinite = np.isinf(X)
+    if infinite.any():
+        row, column = (int(i) for i in np.argwhere(infinite)[0])
         raise ValueError(
-            f"X contains {what} in row {row}, {column_name(estimator, column)}, "
-            f"and {(~finite).sum()} such cells in all. "
-            f"{name} does not accept missing values encoded as NaN or inf: fill or drop them first."
+            f"X contains infinity (inf) in row {row}, {column_name(estimator, column)}, and {infinite.sum()} such "
+            "cells in all: clip them, or make them NaN if they are missing."
         )
+    never = np.flatnonzero(np.isnan(X).all(axis=0))
+    if reset and len(never):
+        column = column_name(estimator, int(never[0]))
+        raise ValueError(f"X has only NaN in {column}: drop it, nothing can be learned of it.")
     return np.asarray(X)
 
 

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from isthmus._part import Part
-from isthmus._torch import chunks, derive, noise_rows, seeded
-from isthmus.estimators._base import BaseAutoencoder, _tensor
-from isthmus.estimators._validate import seed_of
-from isthmus.evaluation import elbo, log_marginal
+from isthmus._torch import check_device, chunks, derive, noise_rows, seeded
+from isthmus.estimators._base import BaseAutoencoder
+from isthmus.estimators._rows import Rows, map_rows
+from isthmus.evaluation import conditional_draws, conditional_mean, elbo, log_marginal
 from isthmus.model import Model
 from isthmus.objectives import ImportanceWeighted
 from isthmus.penalties import KL, Penalty
@@ -86,27 +86,52 @@ class Variational(BaseAutoencoder):
     def _log_px(self, X: np.ndarray, c: np.ndarray | None) -> np.ndarray:
         """Return log p(x|c) of valid rows, (N,)."""
 
-        def log_px(model: Model, x: Tensor, scaled: Tensor, condition: Tensor | None) -> Tensor:
-            noise = noise_rows(x, self.n_draws, self.n_components, derive(self.seed_, 5)).to(scaled)
-            return log_marginal(model, scaled, noise, condition) + model.log_det().sum()
+        def log_px(model: Model, rows: Rows) -> Tensor:
+            log_det = _log_det(model, rows)
+            return log_marginal(model, rows.x, self._noise(rows), rows.c, rows.mask) + log_det
 
-        return self._map(log_px, X, c, draws=self.n_draws)
+        return map_rows(self, log_px, X, c, draws=self.n_draws)
 
     def _elbo(self, X: np.ndarray, c: np.ndarray | None) -> Elbo:
-        def parts(model: Model, x: Tensor, scaled: Tensor, condition: Tensor | None) -> Tensor:
-            noise = noise_rows(x, self.n_draws, self.n_components, derive(self.seed_, 5)).to(scaled)
-            bound = elbo(model, scaled, noise, condition)
-            log_det = model.log_det().sum()
+        def parts(model: Model, rows: Rows) -> Tensor:
+            bound = elbo(model, rows.x, self._noise(rows), rows.c, rows.mask)
+            log_det = _log_det(model, rows)
             return torch.stack([bound.elbo + log_det, bound.reconstruction - log_det, bound.kl])
 
-        return Elbo(*self._map(parts, X, c, draws=self.n_draws, axis=1))
+        return Elbo(*map_rows(self, parts, X, c, draws=self.n_draws, axis=1))
+
+    def _noise(self, rows: Rows) -> Tensor:
+        """Return the noise of the rows' draws, (S, N, K): the same at every call, whatever rows stand beside a row."""
+        return noise_rows(rows.raw, self.n_draws, self.n_components, derive(self.seed_, 5)).to(rows.x)
+
+    # ---- missing cells --------------------------------------------------------------------------------------
+
+    def _impute(self, X: np.ndarray, c: np.ndarray | None = None) -> np.ndarray:
+        def mean(model: Model, rows: Rows) -> Tensor:
+            if rows.mask is None:
+                return rows.raw
+            return model.scaling.inverse(conditional_mean(model, rows.x, rows.mask, self._noise(rows), rows.c))
+
+        return map_rows(self, mean, X, c, draws=self.n_draws)
+
+    def _imputations(self, X: np.ndarray, n: int, seed: int, c: np.ndarray | None) -> np.ndarray:
+        """Return n completed copies of valid rows, (n, N, D)."""
+        _check_n(n)
+
+        def draws(model: Model, rows: Rows) -> Tensor:
+            if rows.mask is None:
+                return rows.raw.expand(n, *rows.raw.shape)
+            drawn = conditional_draws(model, rows.x, rows.mask, self._noise(rows), n, rows.c)
+            return torch.where(rows.raw.isnan(), model.scaling.inverse(drawn).to(rows.raw), rows.raw)
+
+        with seeded(seed, check_device(self.device)):
+            return map_rows(self, draws, X, c, draws=max(n, self.n_draws), axis=1)
 
     # ---- draws ----------------------------------------------------------------------------------------------
 
     def _draw(self, n: int, seed: int, c: np.ndarray | None) -> np.ndarray:
         """Return n rows from p(x|c), float64, in the data's units."""
-        if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
-            raise ValueError(f"n={n!r} must be a whole number of at least 1: how many rows to draw.")
+        _check_n(n)
         model = copy.deepcopy(self.model_)
         dtype = next(model.network.parameters()).dtype
         rows = []
@@ -119,17 +144,17 @@ class Variational(BaseAutoencoder):
 
     def _draw_codes(self, X: np.ndarray, n: int, seed: int, c: np.ndarray | None) -> np.ndarray:
         """Return n draws from q(z|x, c) of every row, (n, N, K)."""
-        generator = np.random.default_rng(seed)
-        noise = generator.standard_normal((n, len(X), self.n_components))
+        _check_n(n)
+        noise = np.random.default_rng(seed).standard_normal((n, len(X), self.n_components))
         start = 0
 
-        def draw(model: Model, x: Tensor, scaled: Tensor, condition: Tensor | None) -> Tensor:
+        def draw(model: Model, rows: Rows) -> Tensor:
             nonlocal start
-            part = noise[:, start : start + len(x)]
-            start += len(x)
-            return model.q(scaled, condition).transport(_tensor(np.ascontiguousarray(part)).to(scaled))
+            part = noise[:, start : start + len(rows.x)]
+            start += len(rows.x)
+            return model.q(rows.x, rows.c, rows.mask).transport(torch.from_numpy(part).to(rows.x))
 
-        return self._map(draw, X, c, draws=n, axis=1)
+        return map_rows(self, draw, X, c, draws=n, axis=1)
 
     def _as_fitted(self, values: np.ndarray) -> Any:
         """Return drawn rows as what ``fit`` was given: a DataFrame with the same columns, or an array."""
@@ -139,5 +164,13 @@ class Variational(BaseAutoencoder):
 
         return pd.DataFrame(values, columns=getattr(self, "feature_names_in_", None))
 
-    def _seed(self, random_state: Any) -> int:
-        return seed_of(random_state)
+
+def _log_det(model: Model, rows: Rows) -> Tensor:
+    """Return the scaling's log-determinant over the observed columns, () or (N,)."""
+    log_det = model.log_det().to(rows.x)
+    return log_det.sum() if rows.mask is None else rows.mask @ log_det
+
+
+def _check_n(n: int) -> None:
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+        raise ValueError(f"n={n!r} must be a whole number of at least 1: how many to draw.")

@@ -10,13 +10,16 @@ from scipy.special import logsumexp
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from isthmus._torch import derive
-from isthmus.estimators._base import _cell_errors, _code, _reconstruction
+from isthmus.estimators._base import _filled
 from isthmus.estimators._condition import Columns, Labels, condition_of
 from isthmus.estimators._fields import estimator
-from isthmus.estimators._validate import check_codes
+from isthmus.estimators._rows import cell_errors, code, map_codes, map_rows, reconstruction
+from isthmus.estimators._validate import check_codes, seed_of
 from isthmus.estimators._variational import Elbo, Variational
 
 __all__ = ["ConditionalVAE"]
+
+_Draw = Callable[[np.ndarray, int, int, np.ndarray | None], np.ndarray]
 
 
 @estimator
@@ -102,8 +105,8 @@ class ConditionalVAE(Variational):
     def _mapped(self, function: Any, X: Any, y: Any, what: str) -> np.ndarray:
         rows, c = self._given(X, y, what)
         if c is not None:
-            return self._map(function, rows, c)
-        return self._averaged(rows, lambda condition: self._map(function, rows, condition))
+            return map_rows(self, function, rows, c)
+        return self._averaged(rows, lambda condition: map_rows(self, function, rows, condition))
 
     # ---- the face -------------------------------------------------------------------------------------------
 
@@ -149,7 +152,7 @@ class ConditionalVAE(Variational):
         -------
         ndarray of shape (N, K)
         """
-        return self._mapped(_code, X, y, "transform")
+        return self._mapped(code, X, y, "transform")
 
     def inverse_transform(self, X: Any, y: Any = None) -> Any:
         """Return the decoder's mean for every code given y, or averaged over p(y) without, in the data's units.
@@ -168,22 +171,22 @@ class ConditionalVAE(Variational):
         check_is_fitted(self, "model_")
         Z = check_codes(self, X)
         if y is not None:
-            return self._like(X, self._decode(Z, self._condition.encode(y, len(Z))))
+            return self._like(X, map_codes(self, Z, self._condition.encode(y, len(Z))))
         labels = self._labels("inverse_transform")
-        means = [self._decode(Z, self._one_class(label, len(Z))) for label in labels.classes]
+        means = [map_codes(self, Z, self._one_class(label, len(Z))) for label in labels.classes]
         return self._like(X, np.tensordot(np.exp(labels.log_prior), np.stack(means), 1).astype(Z.dtype))
 
     def reconstruct(self, X: Any, y: Any = None) -> Any:
         """Return the decoder mean of every row's code, in the data's units; without y averaged over p(y|x)."""
-        return self._like(X, self._mapped(_reconstruction, X, y, "reconstruct"))
+        return self._like(X, self._mapped(reconstruction, X, y, "reconstruct"))
 
     def feature_errors(self, X: Any, y: Any = None) -> np.ndarray:
         """Return -log p(x_d|z, y) of every cell at its row's code, in nats; without y averaged over p(y|x)."""
-        return self._mapped(_cell_errors, X, y, "feature_errors")
+        return self._mapped(cell_errors, X, y, "feature_errors")
 
     def reconstruction_error(self, X: Any, y: Any = None) -> np.ndarray:
         """Return -log p(x|z, y) of every row at its code, in nats; without y averaged over p(y|x)."""
-        return self.feature_errors(X, y).sum(axis=1)
+        return np.nansum(self.feature_errors(X, y), axis=1)
 
     def score_samples(self, X: Any, y: Any = None) -> np.ndarray:
         """Return log p(x|y), or without y log p(x) = log sum_y p(x|y) p(y), in nats of the data's units.
@@ -270,7 +273,7 @@ class ConditionalVAE(Variational):
         ndarray of shape (n, D), or a DataFrame where ``fit`` was given one
         """
         check_is_fitted(self, "model_")
-        seed = self._seed(random_state)
+        seed = seed_of(random_state)
         if y is None:
             labels = self._labels("sample")
             share = np.exp(labels.log_prior)
@@ -280,12 +283,30 @@ class ConditionalVAE(Variational):
     def sample_latent(self, X: Any, n: int = 1, *, y: Any = None, random_state: Any = None) -> np.ndarray:
         """Draw codes from q(z|x, y), (n, N, K); without y, a label is drawn from p(y|x) for every draw."""
         rows, c = self._given(X, y, "sample_latent")
-        seed = self._seed(random_state)
+        return self._drawn(rows, n, seed_of(random_state), c, self._draw_codes)
+
+    def impute(self, X: Any, y: Any = None) -> Any:
+        """Return X with every missing cell (NaN) filled by its conditional mean; without y averaged over p(y|x).
+
+        Observed cells come back bit for bit.
+        """
+        rows, c = self._given(X, y, "impute")
         if c is not None:
-            return self._draw_codes(rows, n, seed, c)
-        draws = np.stack([self._draw_codes(rows, n, seed, self._one_class(k, len(rows))) for k in self.classes_])
-        cumulative = np.exp(self._log_posterior(rows)).cumsum(axis=1)  # (N, C)
-        u = np.random.default_rng(derive(seed, 7)).random((n, len(rows), 1))
+            return self._like(X, _filled(rows, self._impute(rows, c)))
+        return self._like(X, _filled(rows, self._averaged(rows, lambda condition: self._impute(rows, condition))))
+
+    def sample_imputations(self, X: Any, n: int = 1, *, y: Any = None, random_state: Any = None) -> np.ndarray:
+        """Draw completed copies of rows, (n, N, D); without y, a label is drawn from p(y|x) for every draw."""
+        rows, c = self._given(X, y, "sample_imputations")
+        return self._drawn(rows, n, seed_of(random_state), c, self._imputations)
+
+    def _drawn(self, X: np.ndarray, n: int, seed: int, c: np.ndarray | None, draw: _Draw) -> np.ndarray:
+        """Return ``draw(X, n, seed, c)``, or without c draws given labels that are drawn from p(y|x) themselves."""
+        if c is not None:
+            return draw(X, n, seed, c)
+        draws = np.stack([draw(X, n, seed, self._one_class(k, len(X))) for k in self.classes_])  # (C, n, N, ...)
+        cumulative = np.exp(self._log_posterior(X)).cumsum(axis=1)  # (N, C)
+        u = np.random.default_rng(derive(seed, 7)).random((n, len(X), 1))
         chosen = (u > cumulative[None, :, :-1]).sum(axis=-1)  # (n, N)
         return np.take_along_axis(draws, chosen[None, :, :, None], axis=0)[0]
 

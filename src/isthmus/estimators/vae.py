@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus.estimators._fields import estimator
+from isthmus.estimators._validate import seed_of
 from isthmus.estimators._variational import Elbo, Variational
 
 __all__ = ["VAE"]
@@ -103,7 +104,7 @@ class VAE(Variational):
         ndarray of shape (n, D), or a DataFrame where ``fit`` was given one
         """
         check_is_fitted(self, "model_")
-        return self._as_fitted(self._draw(n, self._seed(random_state), None))
+        return self._as_fitted(self._draw(n, seed_of(random_state), None))
 
     def sample_latent(self, X: Any, n: int = 1, *, random_state: Any = None) -> np.ndarray:
         """Draw codes from q(z|x).
@@ -121,4 +122,24 @@ class VAE(Variational):
         -------
         ndarray of shape (n, N, K)
         """
-        return self._draw_codes(self._rows(X), n, self._seed(random_state), None)
+        return self._draw_codes(self._rows(X), n, seed_of(random_state), None)
+
+    def sample_imputations(self, X: Any, n: int = 1, *, random_state: Any = None) -> np.ndarray:
+        """Draw completed copies of rows from p(x_missing | x_observed): multiple imputations, with the right spread.
+
+        Codes are resampled from ``n_draws`` weighted draws; more of them come closer to the posterior.
+
+        Parameters
+        ----------
+        X : array-like of shape (N, D)
+            Rows, NaN where a cell is missing; observed cells come back bit for bit.
+        n : int, default=1
+            Completed copies.
+        random_state : int, RandomState or None, default=None
+            Seed; no global generator is touched.
+
+        Returns
+        -------
+        ndarray of shape (n, N, D)
+        """
+        return self._imputations(self._rows(X), n, seed_of(random_state), None)

@@ -23,7 +23,7 @@ class Bound(NamedTuple):
 
 
 @torch.no_grad()
-def log_marginal(model: Model, x: Tensor, noise: Tensor, c: Tensor | None = None) -> Tensor:
+def log_marginal(model: Model, x: Tensor, noise: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
     r"""Return the importance-weighted estimate of log p(x), (N,), in nats of the model's units.
 
     .. math:: \log \frac1S \sum_s \frac{p(x|z_s)\,p(z_s)}{q(z_s|x)}, \qquad z_s \sim q(z|x)
@@ -40,24 +40,28 @@ def log_marginal(model: Model, x: Tensor, noise: Tensor, c: Tensor | None = None
         Standard normal noise for the draws.
     c : Tensor of shape (N, C), optional
         Conditions.
+    mask : Tensor of shape (N, D), optional
+        1 where a cell was observed; the others are integrated out (and `x` holds a finite filler there).
 
     References
     ----------
     Burda, Grosse & Salakhutdinov (2016), Importance Weighted Autoencoders, equation 8.
     """
-    q = model.q(x, c)
-    log_w = model.log_joint_ratio(q, q.transport(noise), x, c)  # (S, N)
-    return torch.logsumexp(log_w, 0) - math.log(len(noise))
+    q = model.q(x, c, mask)
+    log_w = model.log_joint_ratio(q, q.transport(noise), x, c, mask)  # (S, N)
+    estimate = torch.logsumexp(log_w, 0) - math.log(len(noise))
+    # A row of which nothing was observed has probability 1, whatever the draws say.
+    return estimate if mask is None else torch.where(mask.any(-1), estimate, 0.0)
 
 
 @torch.no_grad()
-def elbo(model: Model, x: Tensor, noise: Tensor, c: Tensor | None = None) -> Bound:
+def elbo(model: Model, x: Tensor, noise: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> Bound:
     """Return E_q[log p(x|z)] - KL(q || p) of every row, the expectation over the draws of `noise`.
 
     Parameters are those of :func:`log_marginal`. ``reconstruction`` is the negative of the first term.
     """
-    q = model.q(x, c)
+    q = model.q(x, c, mask)
     z = q.transport(noise)
-    reconstruction = -model.log_likelihood(z, x, c).mean(0)
+    reconstruction = -model.log_likelihood(z, x, c, mask).mean(0)
     kl = kl_divergence(q, model.prior(), z)
     return Bound(-reconstruction - kl, reconstruction, kl)

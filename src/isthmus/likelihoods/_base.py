@@ -66,6 +66,10 @@ class Likelihood(Part):
         """Return E[x|z], (..., D)."""
         return self(h).mean
 
+    def average(self, h: Tensor, weight: Tensor) -> Tensor:
+        """Return E[x], (N, D), under a mixture of decoder outputs `h` (S, N, n_outputs) with weights (S, N)."""
+        return (weight.unsqueeze(-1) * self.mean(h)).sum(0)
+
     def sample(self, h: Tensor) -> Tensor:
         """Draw x ~ p(x|z), (..., D), from torch's default generator."""
         return self(h).sample()

@@ -88,6 +88,11 @@ class Categorical(Likelihood):
         """Return the most probable level, (..., D)."""
         return self(h).logits.argmax(-1).to(h)
 
+    def average(self, h: Tensor, weight: Tensor) -> Tensor:
+        """Return the level that is most probable under the mixture, (N, D)."""
+        probabilities = weight[..., None, None] * self(h).probs  # (S, N, D, L)
+        return probabilities.sum(0).argmax(-1).to(h)
+
     def sample(self, h: Tensor) -> Tensor:
         """Draw levels, (..., D), as numbers of h's type."""
         return self(h).sample().to(h)

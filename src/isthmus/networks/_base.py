@@ -27,6 +27,8 @@ class Sizes(NamedTuple):
         What the likelihood takes.
     n_conditions : int
         C, width of the condition; 0 without one.
+    masked : bool
+        Whether the encoder sees, beside each cell, whether it was observed.
     """
 
     n_features: int
@@ -34,6 +36,7 @@ class Sizes(NamedTuple):
     n_encoder_outputs: int
     n_decoder_outputs: int
     n_conditions: int = 0
+    masked: bool = False
 
 
 class Layer(NamedTuple):
@@ -67,8 +70,11 @@ class Network(Part):
         """Make encoder and decoder, with weights drawn from torch's default generator."""
 
     @abstractmethod
-    def encode(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """Map rows (..., D) and conditions (..., C) to (..., n_encoder_outputs)."""
+    def encode(self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+        """Map rows (..., D), conditions (..., C) and observed cells (..., D) to (..., n_encoder_outputs).
+
+        A network built with ``sizes.masked`` takes a mask of None as all ones; another one ignores the mask.
+        """
 
     @abstractmethod
     def decode(self, z: Tensor, c: Tensor | None = None) -> Tensor:
@@ -83,7 +89,12 @@ class Network(Part):
     def output_weight(self) -> Tensor | None:
         """Return the weight that reads the code, (outputs, K), or None: L1's decoder norms."""
 
-    def chain(self, x: Tensor, c: Tensor | None = None) -> list[Layer] | None:  # noqa: ARG002 - a default
+    def chain(
+        self,
+        x: Tensor,  # noqa: ARG002 - a default
+        c: Tensor | None = None,  # noqa: ARG002
+        mask: Tensor | None = None,  # noqa: ARG002
+    ) -> list[Layer] | None:
         """Return the encoder as a chain of layers for rows `x` (N, D), or None where it is no such chain."""
         return None
 

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
 from isthmus._activations import activation
@@ -63,16 +64,17 @@ class Conv(Network):
         self.sizes = sizes
         n_channels, height, width = self._shape(sizes)
         self.image = (n_channels, height, width)
+        n_inputs = n_channels * (2 if sizes.masked else 1)
         stages = [(height, width)]
         for _ in self.channels:
             stages.append(((stages[-1][0] + 1) // 2, (stages[-1][1] + 1) // 2))
         self.stages = stages
         flat = self.channels[-1] * math.prod(stages[-1])
         self.down = nn.ModuleList(
-            nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise([n_channels, *self.channels])
+            nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise([n_inputs, *self.channels])
         )
         self.dense = MLP(self.hidden_layer_sizes, self.activation)
-        self.dense.build(sizes._replace(n_features=flat, n_decoder_outputs=flat))
+        self.dense.build(sizes._replace(n_features=flat, n_decoder_outputs=flat, masked=False))
         per_pixel = sizes.n_decoder_outputs // (height * width)
         back = [*reversed(self.channels), per_pixel]
         self.up = nn.ModuleList(nn.ConvTranspose2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(back))
@@ -90,10 +92,12 @@ class Conv(Network):
             )
         return (1, *shape) if len(shape) == 2 else shape  # type: ignore[return-value]
 
-    def encode(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """Map rows to the posterior's numbers."""
+    def encode(self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+        """Map rows to the posterior's numbers; a mask is seen as further channels."""
         lead = x.shape[:-1]
         h = x.reshape(-1, *self.image)
+        if self.sizes.masked:
+            h = torch.cat([h, torch.ones_like(h) if mask is None else mask.reshape(h.shape)], 1)
         for layer in self.down:
             h = activation(self.activation)(layer(h))
         return self.dense.encode(h.reshape(*lead, -1), c)

@@ -24,10 +24,9 @@ def _affine(layers: nn.ModuleList) -> list[tuple[Tensor, Tensor]]:
     return [(layer.weight, layer.bias) for layer in layers if isinstance(layer, nn.Linear)]
 
 
-def _join(x: Tensor, c: Tensor | None) -> Tensor:
-    if c is None:
-        return x
-    return torch.cat([x, c.expand(*x.shape[:-1], c.shape[-1])], dim=-1)
+def _join(x: Tensor, *more: Tensor | None) -> Tensor:
+    parts = [part.expand(*x.shape[:-1], part.shape[-1]) for part in more if part is not None]
+    return torch.cat([x, *parts], dim=-1) if parts else x
 
 
 @dataclass(eq=False, repr=False)
@@ -77,7 +76,8 @@ class MLP(Network):
         if any(width < 1 for width in hidden):
             raise ValueError(f"hidden_layer_sizes={self.hidden_layer_sizes}: widths must be positive.")
         activation(self.activation)  # an unknown name is an error here, not in the first step
-        self.encoder = dense([sizes.n_features + sizes.n_conditions, *hidden, sizes.n_encoder_outputs])
+        n_inputs = sizes.n_features * (2 if sizes.masked else 1) + sizes.n_conditions
+        self.encoder = dense([n_inputs, *hidden, sizes.n_encoder_outputs])
         widths = [sizes.n_latent + sizes.n_conditions, *reversed(hidden), sizes.n_decoder_outputs]
         if not self.tied:
             self.decoder = dense(widths)
@@ -91,7 +91,13 @@ class MLP(Network):
             return _affine(self.decoder)
         weights = [weight.T for weight, _ in reversed(_affine(self.encoder))]
         weights[0] = weights[0][:, : self.sizes.n_latent]
+        weights[-1] = weights[-1][: self.sizes.n_features]  # the encoder may see a mask beside the row
         return list(zip(weights, self.decoder_biases, strict=True))
+
+    def _inputs(self, x: Tensor, c: Tensor | None, mask: Tensor | None) -> Tensor:
+        if not self.sizes.masked:
+            return _join(x, c)
+        return _join(x, torch.ones_like(x) if mask is None else mask, c)
 
     def _run(self, layers: list[tuple[Tensor, Tensor]], h: Tensor) -> Tensor:
         hidden = activation(self.activation)
@@ -99,9 +105,9 @@ class MLP(Network):
             h = hidden(F.linear(h, weight, bias))
         return F.linear(h, *layers[-1])
 
-    def encode(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+    def encode(self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
         """Map rows to the posterior's numbers."""
-        return self._run(_affine(self.encoder), _join(x, c))
+        return self._run(_affine(self.encoder), self._inputs(x, c, mask))
 
     def decode(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Map codes to the likelihood's numbers."""
@@ -116,11 +122,11 @@ class MLP(Network):
         """Return the decoder's first weight, without the condition's columns."""
         return self._decoder()[0][0][:, : self.sizes.n_latent]
 
-    def chain(self, x: Tensor, c: Tensor | None = None) -> list[Layer]:
+    def chain(self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> list[Layer]:
         """Return the encoder layer by layer, up to the first K outputs."""
         *hidden, (weight, bias) = _affine(self.encoder)
         layers: list[Layer] = []
-        h = _join(x, c)
+        h = self._inputs(x, c, mask)
         for w, b in hidden:
             a = F.linear(h, w, b)
             layers.append(Layer(w, a, self.activation))

@@ -1,0 +1,139 @@
+"""DESIGN: missing cells are integrated out; imputation is the conditional distribution."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import multivariate_normal
+from sklearn.datasets import load_iris
+
+import isthmus
+from isthmus import VAE, ConditionalVAE, DenoisingAutoencoder
+from isthmus.likelihoods import Gaussian
+
+X, Y = load_iris(return_X_y=True)
+ESTIMATORS = [getattr(isthmus, name) for name in isthmus.__all__ if name != "load"]
+
+
+def holes(X, share, seed=0):
+    mask = np.random.default_rng(seed).random(X.shape) < share
+    return np.where(mask, np.nan, X)
+
+
+def linear_vae(W, mu, scale):
+    """Probabilistic PCA by hand: x = mu + W z + scale e, with the prior for a posterior."""
+    d, k = W.shape
+    rows = np.random.default_rng(0).standard_normal((20, d))
+    model = VAE(
+        k, hidden_layer_sizes=(), scaling="none", likelihood=Gaussian(scale=scale), precision="float64",
+        max_epochs=1, random_state=0, n_draws=20_000,
+    ).fit(rows)  # fmt: skip
+    net = model.model_.network
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.zero_()
+        net.decoder[0].weight.copy_(torch.from_numpy(W))
+        net.decoder[0].bias.copy_(torch.from_numpy(mu))
+    return model  # q(z|x) = N(0, I), the prior: the weights do all the work
+
+
+RNG = np.random.default_rng(1)
+W, MU, SCALE = RNG.standard_normal((5, 2)), RNG.standard_normal(5), 0.8
+COVARIANCE = W @ W.T + SCALE**2 * np.eye(5)
+
+
+def conditional(x):
+    """Mean and covariance of the missing cells of one row given the others."""
+    m, o = np.isnan(x), ~np.isnan(x)
+    gain = COVARIANCE[np.ix_(m, o)] @ np.linalg.inv(COVARIANCE[np.ix_(o, o)])
+    return MU[m] + gain @ (x[o] - MU[o]), COVARIANCE[np.ix_(m, m)] - gain @ COVARIANCE[np.ix_(o, m)]
+
+
+@pytest.fixture(scope="module")
+def gaussian():
+    rows = RNG.multivariate_normal(MU, COVARIANCE, size=6)
+    rows[0, [1, 3]] = rows[1, [0]] = rows[2, [2, 3, 4]] = rows[3, :4] = np.nan
+    return linear_vae(W, MU, SCALE), rows
+
+
+def test_log_px_of_the_observed_cells_is_the_marginal(gaussian):
+    model, rows = gaussian
+    for row, value in zip(rows, model.score_samples(rows), strict=True):
+        o = ~np.isnan(row)
+        exact = multivariate_normal(MU[o], COVARIANCE[np.ix_(o, o)]).logpdf(row[o])
+        assert value == pytest.approx(exact, abs=0.05)  # 20,000 draws from the prior
+
+
+def test_impute_is_the_conditional_mean(gaussian):
+    model, rows = gaussian
+    filled = model.impute(rows)
+    assert (filled[~np.isnan(rows)] == rows[~np.isnan(rows)]).all()
+    for row, full in zip(rows[:4], filled, strict=False):
+        np.testing.assert_allclose(full[np.isnan(row)], conditional(row)[0], atol=0.06)
+
+
+def test_multiple_imputations_have_the_conditional_covariance(gaussian):
+    model, rows = gaussian
+    draws = model.sample_imputations(rows, 5000, random_state=0)
+    assert draws.shape == (5000, 6, 5)
+    assert (draws[:, ~np.isnan(rows)] == rows[~np.isnan(rows)]).all()
+    for i in range(4):
+        m = np.isnan(rows[i])
+        mean, covariance = conditional(rows[i])
+        np.testing.assert_allclose(draws[:, i, m].mean(0), mean, atol=0.1)
+        np.testing.assert_allclose(np.atleast_2d(np.cov(draws[:, i, m].T)), covariance, atol=0.15)
+
+
+def test_more_draws_come_closer(gaussian):
+    model, rows = gaussian
+    exact = np.concatenate([conditional(row)[0] for row in rows[:4]])
+    error = []
+    for n in (10, 20_000):
+        filled = model.set_params(n_draws=n).impute(rows[:4])
+        error.append(np.abs(filled[np.isnan(rows[:4])] - exact).mean())
+    assert error[1] < 0.3 * error[0]
+
+
+def test_rows_of_which_nothing_was_observed(gaussian):
+    model, _ = gaussian
+    nothing = np.full((1, 5), np.nan)
+    assert model.score_samples(nothing) == 0
+    np.testing.assert_allclose(model.impute(nothing)[0], MU, atol=0.06)
+
+
+@pytest.mark.parametrize("cls", ESTIMATORS, ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("train_has_holes", [False, True])
+def test_every_estimator_takes_missing_cells(cls, train_has_holes):
+    data = holes(X, 0.2)
+    model = cls(2, max_epochs=5, random_state=0).fit(data if train_has_holes else X, Y)
+    filled = model.impute(data)
+    assert np.isfinite(filled).all()
+    assert (filled[~np.isnan(data)] == data[~np.isnan(data)]).all()
+    assert np.isfinite(model.transform(data)).all()
+    assert np.isfinite(model.score(data))
+    assert (np.isnan(model.feature_errors(data)) == np.isnan(data)).all()
+    assert (model.impute(X) == X).all()
+
+
+def test_the_filler_changes_nothing_and_no_nan_is_the_plain_path():
+    model = VAE(2, max_epochs=3, random_state=0).fit(holes(X, 0.2))
+    seen = torch.from_numpy((X - model.model_.scaling.shift.numpy()) / model.model_.scaling.scale.numpy()).float()
+    mask = torch.from_numpy(~np.isnan(holes(X, 0.3, seed=1))).float()
+    a, b = (model.model_.q(torch.where(mask == 1, seen, filler), None, mask).mean for filler in (0.0, 7.0))
+    assert (a == b).all()
+    plain = VAE(2, max_epochs=3, random_state=0).fit(X)
+    assert not plain.model_.network.sizes.masked
+    masked = plain.model_.q(seen, None, torch.ones_like(seen)).mean
+    assert (masked == plain.model_.q(seen).mean).all()
+
+
+def test_imputation_beats_the_column_mean():
+    data = holes(X, 0.3)
+    missing = np.isnan(data)
+    mean_error = ((X - np.nanmean(data, axis=0))[missing] ** 2).mean()
+    for model in (
+        VAE(2, random_state=0),
+        ConditionalVAE(2, random_state=0),
+        DenoisingAutoencoder(corruption="masking", random_state=0),
+    ):
+        filled = model.fit(data, Y).impute(data)
+        assert ((X - filled)[missing] ** 2).mean() < 0.5 * mean_error
