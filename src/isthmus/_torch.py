@@ -10,7 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["check_device", "chunks", "derive", "noise_rows", "reseed", "seeded"]
+__all__ = [
+    "check_device",
+    "chunks",
+    "derive",
+    "generator_states",
+    "noise_rows",
+    "reseed",
+    "seeded",
+    "set_generator_states",
+]
 
 # torch has one default generator per device and `Distribution.sample` takes no other: whoever seeds it
 # holds this lock, so that two threads that fit or sample at once cannot disturb each other's numbers.
@@ -48,6 +57,19 @@ def reseed(seed: int, device: torch.device | str = "cpu") -> None:
     torch.default_generator.manual_seed(seed)
     if torch.device(device).type == "cuda":
         torch.cuda.default_generators[torch.device(device).index or 0].manual_seed(seed)
+
+
+def generator_states(device: torch.device) -> list[Tensor]:
+    """Return the states of the generators that a :func:`seeded` block on `device` draws from."""
+    states = [torch.default_generator.get_state()]
+    return [*states, torch.cuda.get_rng_state(device)] if device.type == "cuda" else states
+
+
+def set_generator_states(states: list[Tensor], device: torch.device) -> None:
+    """Set what :func:`generator_states` returned. Only for use inside a :func:`seeded` block."""
+    torch.default_generator.set_state(states[0])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(states[1], device)
 
 
 def derive(seed: int, *stream: int) -> int:
@@ -134,9 +156,8 @@ def noise_rows(x: Tensor, n_draws: int, n_latent: int, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     size = max(4096, 4 * n_draws)
     table = torch.randn(size + n_draws, n_latent, generator=generator, dtype=torch.float64)
-    bits = np.ascontiguousarray((x.detach().cpu().to(torch.float64).nan_to_num(nan=0.5) + 0.0).numpy()).view(
-        np.uint64
-    )  # (N, D)
+    plain = x.detach().cpu().to(torch.float64).nan_to_num(nan=0.5) + 0.0  # one NaN, and no negative zero
+    bits = np.ascontiguousarray(plain.numpy()).view(np.uint64)  # (N, D)
     odd = np.random.default_rng(seed).integers(0, 2**63, size=bits.shape[1], dtype=np.uint64) | np.uint64(1)
     with np.errstate(over="ignore"):
         mixed = ((bits ^ (bits >> np.uint64(29))) * odd).sum(axis=1, dtype=np.uint64)

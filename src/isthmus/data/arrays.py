@@ -45,14 +45,17 @@ class Resident:
         """Yield all rows in their own order."""
         yield from self._cut(torch.arange(self.n_rows, device=self.rows.x.device))
 
-    def shuffled(self, seed: int) -> Iterator[Batch]:
-        """Yield all rows in an order that depends on `seed` alone."""
+    def shuffled(self, seed: int, start: int = 0) -> Iterator[Batch]:
+        """Yield the rows in an order that depends on `seed` alone, from the batch numbered `start` on."""
         device = self.rows.x.device
         generator = torch.Generator(device).manual_seed(seed)
-        yield from self._cut(torch.randperm(self.n_rows, generator=generator, device=device))
+        order = torch.randperm(self.n_rows, generator=generator, device=device)
+        yield from self._cut(order[start * self.batch_size :])
 
     def _cut(self, order: torch.Tensor) -> Iterator[Batch]:
         for rows in torch.split(order, self.batch_size):
+            if not len(rows):  # what `split` makes of nothing
+                return
             short = self.batch_size - len(rows)
             batch = self.rows.take(torch.nn.functional.pad(rows, (0, short)) if short else rows)
             if short:

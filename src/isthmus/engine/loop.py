@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from isthmus._batch import Batch
-from isthmus._torch import derive, reseed, seeded
+from isthmus._torch import derive, generator_states, reseed, seeded, set_generator_states
+from isthmus.engine.checkpoint import Checkpoints
 from isthmus.engine.history import Record
 from isthmus.engine.precision import autocast, flush_denormals
 
@@ -35,8 +38,8 @@ class Source(Protocol):
 
     def __iter__(self) -> Iterator[Batch]: ...
 
-    def shuffled(self, seed: int) -> Iterator[Batch]:
-        """Yield the rows in an order that depends on `seed` alone."""
+    def shuffled(self, seed: int, start: int = 0) -> Iterator[Batch]:
+        """Yield the rows in an order that depends on `seed` alone, from the batch numbered `start` on."""
 
 
 class NonFiniteError(FloatingPointError):
@@ -47,7 +50,7 @@ class NonFiniteError(FloatingPointError):
     epoch, step : int
         Where, counted from 1.
     term : str
-        The term of the loss that was not finite, or "parameters".
+        The term of the loss that was not finite, or "the gradient".
     batch : Batch
         The rows of that step.
     """
@@ -57,11 +60,26 @@ class NonFiniteError(FloatingPointError):
         self.epoch, self.step, self.term, self.batch = epoch, step, term, batch
 
 
+@dataclass
+class _Run:
+    """Where a run is: everything that training depends on beside the parameters and the optimizer."""
+
+    index: int = 0  # epochs done
+    step: int = 0  # steps done in the epoch after those
+    names: list[str] = field(default_factory=list)
+    rows: list[Tensor] = field(default_factory=list)  # of those steps: batch weight, loss, terms
+    history: list[Record] = field(default_factory=list)
+    best: float = float("inf")
+    best_index: int = 0
+    best_parameters: list[Tensor] | None = None
+    generators: list[Tensor] | None = None  # states after the last step, where training starts inside an epoch
+
+
 class Trainer:
     """Minimises the weighted mean of ``objective(batch, progress).total()`` by Adam.
 
-    Every epoch draws from generators that are derived from the seed and the epoch's number alone, so an epoch
-    can be run again, or run after an interruption, with the same numbers.
+    Every epoch draws from generators that are derived from the seed and the epoch's number alone, so an epoch can be
+    run again, or run after an interruption, with the same numbers.
 
     Parameters
     ----------
@@ -106,47 +124,62 @@ class Trainer:
         validation: Source | None = None,
         patience: int = 10,
         callbacks: Sequence[Callable[[Record], object]] = (),
+        checkpoints: Checkpoints | None = None,
     ) -> list[Record]:
         """Train for at most `n_epochs` epochs, the first of which has the number `first_epoch` (from 0).
 
-        With a `validation` source, training stops after `patience` epochs without a lower validation loss,
-        and ends with the parameters that had the lowest. A callback gets the record of every epoch and stops
-        training by returning True.
+        With a `validation` source, training stops after `patience` epochs without a lower validation loss, and ends
+        with the parameters that had the lowest. A callback gets the record of every epoch and stops training by
+        returning True. With `checkpoints`, training goes on from the newest one, if any.
 
         Raises
         ------
         NonFiniteError
             If a loss is infinite or NaN.
+        InterruptedTrainingError
+            If a signal came; only with `checkpoints`.
         """
-        history: list[Record] = []
-        best, best_state = float("inf"), None
-        with flush_denormals(), seeded(self.seed, self.device):
-            for index in range(n_epochs):
-                record = self.epoch(source, first_epoch + index, (index / n_epochs, 1 / n_epochs))
-                history.append(record)
+        run = self._resume(checkpoints)
+        signals = checkpoints.signals() if checkpoints else nullcontext()
+        with flush_denormals(), seeded(self.seed, self.device), signals:
+            while run.index < n_epochs:
+                record = self._epoch(source, run, first_epoch, n_epochs, checkpoints)
+                run.history.append(record)
                 if validation is not None:
                     record["validation_loss"] = self.evaluate(validation)
-                    if record["validation_loss"] < best:
-                        best, best_epoch, best_state = record["validation_loss"], index, self._parameters()
+                    if record["validation_loss"] < run.best:
+                        run.best, run.best_index = record["validation_loss"], run.index
+                        run.best_parameters = self._parameters()
+                run.index, run.step, run.rows = run.index + 1, 0, []
                 stop = [bool(callback(record)) for callback in callbacks]
-                if any(stop) or (best_state is not None and index - best_epoch >= patience):
+                if any(stop) or (run.best_parameters is not None and run.index - 1 - run.best_index >= patience):
                     break
-        if best_state is not None:
-            self._restore(best_state)
-        return history
+        if run.best_parameters is not None:
+            self._restore(run.best_parameters)
+        return run.history
 
-    def epoch(self, source: Source, number: int, share: tuple[float, float] = (0.0, 1.0)) -> Record:
-        """Train on every row once; `share` is where the epoch starts in the whole training, and its length."""
+    def _epoch(
+        self, source: Source, run: _Run, first_epoch: int, n_epochs: int, checkpoints: Checkpoints | None
+    ) -> Record:
+        """Train on every row once, or on those that an interruption left of the epoch."""
         start = time.perf_counter()
-        before = self._state()
-        terms = [self._step(batch, progress) for _, batch, progress in self._steps(source, number, share)]
-        values = torch.stack([row for _, row in terms]).double().cpu()  # the epoch's one synchronisation
+        number, share = first_epoch + run.index, (run.index / n_epochs, 1 / n_epochs)
+        self._start(number, run)
+        before = self._state(run)
+        for batch, progress in self._steps(source, number, share, run.step):
+            run.names, row = self._step(batch, progress)
+            run.rows.append(row)
+            run.step += 1
+            if checkpoints and checkpoints.due:
+                self._write(checkpoints, run)
+                checkpoints.stop_if_asked()
+        values = torch.stack(run.rows).double().cpu()  # the epoch's one synchronisation
         if not bool(values.isfinite().all()) or not self._finite():
             self._diagnose(source, number, share, before)
         weight, means = values[:, :1], values[:, 1:]
         mean = (weight * means).sum(0) / weight.sum().clamp(min=1e-300)
         record: Record = {"epoch": number + 1, "loss": float(mean[0])}
-        record |= dict(zip(terms[0][0], mean[1:].tolist(), strict=True))
+        record |= dict(zip(run.names, mean[1:].tolist(), strict=True))
         record["learning_rate"] = self.optimizer.param_groups[0]["lr"]
         record["seconds"] = time.perf_counter() - start
         return record
@@ -163,11 +196,22 @@ class Trainer:
                 weight += float(batch.weight.sum())
         return total / weight
 
-    def _steps(self, source: Source, number: int, share: tuple[float, float]) -> Iterator[tuple[int, Batch, float]]:
+    # ---- one step -------------------------------------------------------------------------------------------
+
+    def _start(self, number: int, run: _Run) -> None:
+        """Set mode and generators for an epoch, or for the rest of one."""
         self.objective.train()
-        reseed(derive(self.seed, 0, number), self.device)
-        for i, batch in enumerate(source.shuffled(derive(self.seed, 1, number))):
-            yield i, batch, share[0] + share[1] * i / len(source)
+        if run.step and run.generators is not None:
+            set_generator_states(run.generators, self.device)
+        else:
+            reseed(derive(self.seed, 0, number), self.device)
+
+    def _steps(
+        self, source: Source, number: int, share: tuple[float, float], first: int
+    ) -> Iterator[tuple[Batch, float]]:
+        """Yield an epoch's batches from the one numbered `first`, each with the share of training done before it."""
+        for i, batch in enumerate(source.shuffled(derive(self.seed, 1, number), first), start=first):
+            yield batch, share[0] + share[1] * i / len(source)
 
     def _step(self, batch: Batch, progress: float) -> tuple[list[str], Tensor]:
         """Take one step; return the terms' names and (batch weight, loss, terms...) as they were before it."""
@@ -184,12 +228,25 @@ class Trainer:
         means = [share @ value.detach().to(share) for value in terms.values.values()]
         return list(terms.values), torch.stack([weight, loss.detach(), *means])
 
+    # ---- state ----------------------------------------------------------------------------------------------
+
     def _parameters(self) -> list[Tensor]:
         return [p.detach().clone() for p in self.parameters]
 
-    def _state(self) -> tuple[list[Tensor], list[dict[str, Tensor]]]:
-        moments = [{k: v.clone() for k, v in self.optimizer.state[p].items()} for p in self.parameters]
-        return self._parameters(), moments
+    def moments(self) -> list[dict[str, Tensor]]:
+        """Return a copy of the optimizer's state of every parameter."""
+        return [{k: v.clone() for k, v in self.optimizer.state[p].items()} for p in self.parameters]
+
+    def set_moments(self, moments: list[dict[str, Tensor]]) -> None:
+        """Go on with the optimizer's state that :meth:`moments` returned."""
+        for parameter, values in zip(self.parameters, moments, strict=True):
+            self.optimizer.state[parameter] = {
+                key: value if key == "step" else value.to(parameter.device) for key, value in values.items()
+            }
+
+    def _state(self, run: _Run) -> tuple[list[Tensor], list[dict[str, Tensor]], list[Tensor], int]:
+        """Return parameters, moments, generators and step: what :meth:`_diagnose` starts again from."""
+        return self._parameters(), self.moments(), generator_states(self.device), run.step
 
     @torch.no_grad()
     def _restore(self, values: list[Tensor]) -> None:
@@ -204,16 +261,62 @@ class Trainer:
         source: Source,
         number: int,
         share: tuple[float, float],
-        before: tuple[list[Tensor], list[dict[str, Tensor]]],
+        before: tuple[list[Tensor], list[dict[str, Tensor]], list[Tensor], int],
     ) -> None:
-        """Run the epoch again from its start, looking at every step, and stop before the first bad one."""
-        self._restore(before[0])
-        for parameter, moments in zip(self.parameters, before[1], strict=True):
-            self.optimizer.state[parameter] = moments
-        for i, batch, progress in self._steps(source, number, share):
+        """Run the epoch again from where it started, looking at every step, and stop before the first bad one."""
+        parameters, moments, generators, first = before
+        self._restore(parameters)
+        self.set_moments(moments)
+        set_generator_states(generators, self.device)
+        for i, (batch, progress) in enumerate(self._steps(source, number, share, first), start=first + 1):
             good = self._parameters()
             names, row = self._step(batch, progress)
-            bad = [name for name, value in zip(names, row[2:].tolist(), strict=True) if not abs(value) < float("inf")]
+            bad = [name for name, finite in zip(names, row[2:].isfinite().tolist(), strict=True) if not finite]
             if bad or not self._finite():
                 self._restore(good)
-                raise NonFiniteError(number + 1, i + 1, bad[0] if bad else "the gradient", batch)
+                raise NonFiniteError(number + 1, i, bad[0] if bad else "the gradient", batch)
+
+    def _write(self, checkpoints: Checkpoints, run: _Run) -> None:
+        """Write everything that training depends on."""
+        lists: dict[str, Sequence[Tensor]] = {
+            "parameter": self._parameters(),
+            "generator": generator_states(self.device),
+            "best": run.best_parameters or [],
+        }
+        tensors = {f"{name}.{i}": value for name, values in lists.items() for i, value in enumerate(values)}
+        for i, parameter in enumerate(self.parameters):
+            tensors |= {f"optimizer.{i}.{key}": value for key, value in self.optimizer.state[parameter].items()}
+        if run.rows:
+            tensors["rows"] = torch.stack(run.rows)
+        best = run.best if run.best_parameters is not None else None
+        description = {"index": run.index, "step": run.step, "names": run.names, "history": run.history}
+        checkpoints.write(description | {"best": best, "best_index": run.best_index}, tensors)
+
+    def _resume(self, checkpoints: Checkpoints | None) -> _Run:
+        """Return the run of the newest checkpoint, with parameters and optimizer as they were, or a new one."""
+        latest = checkpoints.latest() if checkpoints else None
+        if latest is None:
+            return _Run()
+        saved, tensors = latest
+        lists: dict[str, list[Tensor]] = {"parameter": [], "generator": [], "best": []}
+        for name, values in lists.items():
+            while f"{name}.{len(values)}" in tensors:
+                values.append(tensors[f"{name}.{len(values)}"])
+        moments: list[dict[str, Tensor]] = [{} for _ in self.parameters]
+        for name, tensor in tensors.items():
+            if name.startswith("optimizer."):
+                _, i, key = name.split(".")
+                moments[int(i)][key] = tensor
+        self._restore(lists["parameter"])
+        self.set_moments(moments)
+        return _Run(
+            index=saved["index"],
+            step=saved["step"],
+            names=saved["names"],
+            rows=list(tensors["rows"].to(self.device)) if "rows" in tensors else [],
+            history=saved["history"],
+            best=float("inf") if saved["best"] is None else saved["best"],
+            best_index=saved["best_index"],
+            best_parameters=[value.to(self.device) for value in lists["best"]] or None,
+            generators=lists["generator"],
+        )

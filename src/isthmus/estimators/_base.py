@@ -2,42 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import numpy as np
-import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from torch import Tensor
 
-from isthmus._batch import Batch
 from isthmus._part import Part, resolve
-from isthmus._torch import check_device, chunks, derive, seeded
+from isthmus._torch import check_device
 from isthmus.corruptions import Corruption
-from isthmus.data.arrays import Resident
-from isthmus.engine import NonFiniteError, Trainer, find_schedule
-from isthmus.engine.precision import parameter_dtype
-from isthmus.engine.progress import Progress
+from isthmus.engine import find_schedule
 from isthmus.estimators._fields import Fields
 from isthmus.estimators._rows import (
-    Rows,
     cell_errors,
     code,
     map_codes,
     map_rows,
     reconstruction,
     repaired,
-    scale,
-    tensor,
 )
+from isthmus.estimators._training import Rest, build, checkpoints_of, train
 from isthmus.estimators._validate import (
     check_codes,
     check_fields,
     check_rows,
-    check_support,
-    column_name,
     seed_of,
 )
 from isthmus.likelihoods import Likelihood
@@ -74,6 +64,8 @@ class BaseAutoencoder(Fields, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     n_iter_: int
     n_features_in_: int
     seed_: int
+    _moments: list[dict[str, Tensor]] | None = None
+    _on_frame = False
 
     # ---- the parts: what a subclass fills by default --------------------------------------------------------
 
@@ -141,130 +133,43 @@ class BaseAutoencoder(Fields, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         FloatingPointError
             If the loss becomes infinite or NaN; the message has epoch, step, term and columns.
         """
-        return self._fit(X, y, sample_weight, n_epochs=self.max_epochs, go_on=self.warm_start)
+        return self._fit(X, y, sample_weight, go_on=self.warm_start)
 
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Go through the rows once, from the present parameters, at a constant learning rate.
 
         The scaling is measured on the rows of the first call. Parameters are those of :meth:`fit`.
         """
-        return self._fit(X, y, sample_weight, n_epochs=1, go_on=True, schedule="constant")
+        return self._fit(X, y, sample_weight, go_on=True, partial=True)
 
-    def _fit(
-        self, X: Any, y: Any, sample_weight: Any, *, n_epochs: int, go_on: bool, schedule: str | None = None
-    ) -> Self:
+    def _fit(self, X: Any, y: Any, sample_weight: Any, *, go_on: bool, partial: bool = False) -> Self:
         check_fields(self)
         go_on = go_on and hasattr(self, "model_")
-        device = check_device(self.device)
+        check_device(self.device)
         described = None if go_on else self._describe()
         X_ = check_rows(self, X, reset=not go_on)
         condition = self._fit_condition(y, X_, reset=not go_on)
-        weight = _check_sample_weight(sample_weight, X_, dtype=np.float64, ensure_non_negative=True)
+        rest = Rest(_check_sample_weight(sample_weight, X_, dtype=np.float64, ensure_non_negative=True), condition)
+        checkpoints = checkpoints_of(self, X_, rest) if self.checkpoint_dir and not partial else None
         if described is not None:
-            self.seed_ = seed_of(self.random_state)
-            self._build(described, X_, weight, condition)
-            self.n_iter_, self.history_ = 0, []
+            stored = checkpoints.stored_seed() if checkpoints else None
+            self.seed_ = seed_of(self.random_state) if stored is None else stored
+            build(self, described, X_, rest)
+            self.model_, self._n_features_out = described, self.n_components
+            self.n_iter_, self.history_, self._moments = 0, [], None
             self._on_frame = hasattr(X, "columns") and hasattr(X, "dtypes")
-        self._train(X_, weight, condition, device, n_epochs, find_schedule(schedule or self.schedule))
+        if checkpoints:
+            checkpoints.seed = self.seed_
+        schedule = find_schedule("constant" if partial else self.schedule)
+        n_epochs = 1 if partial else self.max_epochs
+        history = train(self, X_, rest, n_epochs=n_epochs, schedule=schedule, checkpoints=checkpoints, partial=partial)
+        self.history_ = [*self.history_, *history]
+        self.n_iter_ += len(history)
         return self
 
     def _fit_condition(self, y: Any, X: np.ndarray, *, reset: bool) -> np.ndarray | None:  # noqa: ARG002
         """Return what the model is conditioned on, (N, C); only the conditional estimator has something."""
         return None
-
-    def _build(self, model: Model, X: np.ndarray, weight: np.ndarray, condition: np.ndarray | None) -> None:
-        rows, weights = tensor(X).double(), torch.from_numpy(weight)
-        model.scaling.build(X.shape[1])
-        model.scaling.measure(rows, weights)
-        x, mask = scale(model, rows, torch.float64)
-        observed = torch.ones_like(x) if mask is None else mask
-        likelihood = model.likelihood
-        likelihood.infer(x)
-        with seeded(self.seed_):
-            n_conditions = 0 if condition is None else condition.shape[1]
-            model.build(X.shape[1], self.n_components, n_conditions, masked=mask is not None)
-        share = observed * weights.unsqueeze(-1)
-        model.start_from((share * x).sum(0) / share.sum(0))
-        check_support(self, (likelihood.supports(x) | (observed == 0)).numpy(), X, likelihood)
-        self.model_ = model.to(parameter_dtype(self.precision))
-        self._n_features_out = self.n_components
-
-    def _train(
-        self,
-        X: np.ndarray,
-        weight: np.ndarray,
-        condition: np.ndarray | None,
-        device: torch.device,
-        n_epochs: int,
-        schedule: Callable[[float], float],
-    ) -> None:
-        model = self.model_.to(device=device, dtype=parameter_dtype(self.precision))
-        rows = self._resident(X, weight, condition).to(device, parameter_dtype(self.precision))
-        with seeded(derive(self.seed_, 3), device):
-            formula = self._formula(model, rows.x)
-        train, validation = self._split(rows)
-        trainer = Trainer(
-            cast("Formula", torch.compile(formula)) if self.compile else formula,
-            learning_rate=self.learning_rate,
-            schedule=schedule,
-            weight_decay=self.weight_decay,
-            precision=self.precision,
-            seed=self.seed_,
-        )
-        with Progress(type(self).__name__, n_epochs, shown=self.verbose > 0) as progress:
-            try:
-                history = trainer.fit(
-                    train,
-                    first_epoch=self.n_iter_,
-                    n_epochs=n_epochs,
-                    validation=validation,
-                    patience=self.n_iter_no_change,
-                    callbacks=[progress, *self.callbacks],
-                )
-            except NonFiniteError as error:
-                raise FloatingPointError(f"{error} {self._suspects(error.batch)}") from error
-            finally:
-                model.eval()
-                model.to("cpu")
-        self.history_ = [*self.history_, *history]
-        self.n_iter_ += len(history)
-
-    def _resident(self, X: np.ndarray, weight: np.ndarray, condition: np.ndarray | None) -> Batch:
-        """Return scaled rows, chunk by chunk: no float64 copy of the whole matrix is made."""
-        dtype = parameter_dtype(self.precision)
-        x = torch.empty(X.shape, dtype=dtype)
-        mask = torch.ones(X.shape, dtype=dtype) if np.isnan(X).any() else None
-        for part in chunks(len(X), X.shape[1]):
-            x[part], observed = scale(self.model_, tensor(X[part]), dtype)
-            if mask is not None and observed is not None:
-                mask[part] = observed
-        c = None if condition is None else torch.from_numpy(condition)
-        return Batch(x, torch.from_numpy(weight), c, mask)
-
-    def _split(self, rows: Batch) -> tuple[Resident, Resident | None]:
-        if not self.early_stopping:
-            return Resident(rows, self.batch_size), None
-        n = len(rows.x)
-        held = max(1, round(self.validation_fraction * n))
-        if held >= n:
-            raise ValueError(f"early_stopping leaves no row to train on: {held} of {n} would be held out.")
-        order = np.random.default_rng(derive(self.seed_, 4)).permutation(n)
-        index = torch.from_numpy(order).to(rows.x.device)
-        return Resident(rows.take(index[held:]), self.batch_size), Resident(rows.take(index[:held]), self.batch_size)
-
-    def _suspects(self, batch: Batch) -> str:
-        """Name the columns whose cells have the worst likelihood in the batch at which training broke."""
-        with torch.no_grad():
-            errors = cell_errors(self.model_, Rows(batch.x, batch.x, batch.c, batch.mask))
-        if batch.mask is not None:
-            errors = errors.masked_fill(batch.mask == 0, 0.0)
-        worst = errors.nan_to_num(nan=torch.inf, posinf=torch.inf).amax(0)
-        top = torch.topk(worst, min(3, len(worst))).indices.tolist()
-        columns = ", ".join(column_name(self, i) for i in top)
-        return (
-            f"Worst in that step: {columns}. The parameters are back at what they were before it. Look for extreme "
-            f"values there, scale them, or lower learning_rate={self.learning_rate:g}."
-        )
 
     # ---- mapping rows ---------------------------------------------------------------------------------------
 

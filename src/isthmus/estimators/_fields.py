@@ -72,6 +72,12 @@ class Fields:
         1 shows a progress bar on stderr (a line an epoch where stderr is no terminal).
     callbacks : sequence of callable, default=()
         Each is called with every epoch's record (a dict of numbers); training stops when one returns True.
+    checkpoint_dir : str, optional
+        Folder for checkpoints of ``fit``. A run that was interrupted, at any instant, goes on from the newest one when
+        the same ``fit`` is called again, and ends with the very parameters of an uninterrupted run. The checkpoints
+        of a run that is complete are removed.
+    checkpoint_seconds : float, default=30.0
+        Seconds between two checkpoints.
     """
 
     n_components: int = dataclasses.field(default=2, kw_only=False)
@@ -98,6 +104,8 @@ class Fields:
     warm_start: bool = False
     verbose: int = 0
     callbacks: Sequence[Callable[[dict[str, float]], object]] = ()
+    checkpoint_dir: str | None = None
+    checkpoint_seconds: float = 30.0
 
 
 @dataclass_transform(kw_only_default=True, eq_default=False)

@@ -67,8 +67,8 @@ def check_rows(estimator: BaseEstimator, X: Any, *, reset: bool) -> np.ndarray:
         )
     never = np.flatnonzero(np.isnan(X).all(axis=0))
     if reset and len(never):
-        column = column_name(estimator, int(never[0]))
-        raise ValueError(f"X has only NaN in {column}: drop it, nothing can be learned of it.")
+        empty = column_name(estimator, int(never[0]))
+        raise ValueError(f"X has only NaN in {empty}: drop it, nothing can be learned of it.")
     return np.asarray(X)
 
 
@@ -115,6 +115,7 @@ def check_fields(estimator: Any) -> None:
             raise ValueError(f"{name}={value!r} must be a whole number of at least 1.")
     for name, (low, high) in {
         "learning_rate": (0.0, math.inf),
+        "checkpoint_seconds": (-math.inf, math.inf),
         "validation_fraction": (0.0, 1.0),
     }.items():
         if not low < values[name] < high:

@@ -1,0 +1,354 @@
+"""The engine, on a linear regression: it trains whatever maps a batch to named terms, and knows no model."""
+
+import math
+import random
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from isthmus._batch import Batch
+from isthmus._part import UnknownNameError
+from isthmus._torch import derive, seeded
+from isthmus.data.arrays import Resident
+from isthmus.engine import NonFiniteError, Trainer, find_schedule
+from isthmus.engine.precision import autocast, flush_denormals, parameter_dtype
+from isthmus.engine.schedules import constant, one_cycle
+from models import normal
+
+N, D = 50, 3
+TRUTH = torch.tensor([1.0, -2.0, 0.5]).double()
+
+
+class Named(NamedTuple):
+    values: dict
+
+    def total(self):
+        return sum(self.values.values())
+
+
+class Regression(nn.Module):
+    """Squared error of a linear map plus a ridge, with noise on the inputs, and a record of what it was given."""
+
+    def __init__(self, noise=0.0, ridge=0.0):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(D, dtype=torch.float64))
+        self.bias = nn.Parameter(torch.zeros(1, dtype=torch.float64))
+        self.noise, self.ridge = noise, ridge
+        self.seen, self.progress = [], []
+
+    def forward(self, batch, progress=1.0):
+        self.seen.append(batch)
+        self.progress.append(progress)
+        x = batch.x + self.noise * torch.randn_like(batch.x)
+        error = (batch.c[:, 0] - x @ self.weight - self.bias).square()
+        return Named({"error": error, "ridge": self.ridge * self.weight.square().sum().expand(len(x))})
+
+
+def rows(n=N, weight=None, seed=0):
+    """Return rows (N, D) whose first column says which row it is, and targets."""
+    x = normal(n, D, seed=seed)
+    y = x @ TRUTH + 3.0 + 0.1 * normal(n, seed=seed + 1)
+    return Batch(x, torch.ones(n).double() if weight is None else weight, y[:, None])
+
+
+def trainer(objective, **fields):
+    fields = {
+        "learning_rate": 0.05,
+        "schedule": constant,
+        "weight_decay": 0.0,
+        "precision": "float64",
+        "seed": 0,
+    } | fields
+    return Trainer(objective, **fields)
+
+
+def fit(objective, source, n_epochs=3, first_epoch=0, more=None, **fields):
+    history = trainer(objective, **fields).fit(source, first_epoch=first_epoch, n_epochs=n_epochs, **(more or {}))
+    return history, [p.detach().clone() for p in objective.parameters()]
+
+
+# ---- rows -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("n", "batch_size"), [(50, 16), (50, 50), (50, 1000), (7, 2), (9, 4), (3, 1)])
+def test_every_row_counts_exactly_once_an_epoch(n, batch_size):
+    objective, data = Regression(), rows(n)
+    fit(objective, Resident(data, batch_size), n_epochs=2)
+    batches = math.ceil(n / batch_size)
+    assert len(objective.seen) == 2 * batches
+    assert len({len(batch.x) for batch in objective.seen}) == 1
+    for epoch in (objective.seen[:batches], objective.seen[batches:]):
+        seen = torch.cat([batch.x[batch.weight > 0] for batch in epoch])
+        assert len(seen) == n
+        torch.testing.assert_close(seen[seen[:, 0].argsort()], data.x[data.x[:, 0].argsort()], rtol=0, atol=0)
+        assert all(len(batch.x) <= batch_size for batch in epoch)
+    assert batches == 1 or not torch.equal(objective.seen[0].x, objective.seen[batches].x)
+
+
+def test_rows_are_in_their_own_order_outside_training():
+    data = rows(5)
+    source = Resident(data, 2)
+    batches = list(source)
+    assert len(source) == len(batches) == 3
+    assert torch.equal(torch.cat([b.x for b in batches])[:5], data.x)
+    assert torch.cat([b.weight for b in batches]).tolist() == [1, 1, 1, 1, 1, 0]
+    assert all(torch.equal(b.c[0], data.c[2 * i]) for i, b in enumerate(batches))
+
+
+def test_the_last_short_batch_is_not_dropped():
+    """The padding has no part in the loss, and the rest has all of its own."""
+    data = rows(7)
+    history, _ = fit(Regression(), Resident(data, 3), n_epochs=1, learning_rate=1e-12)
+    assert history[0]["loss"] == pytest.approx(float(data.c.square().mean()), rel=1e-6)
+
+
+def test_the_loss_is_the_weighted_mean():
+    weight = torch.arange(7).double()
+    data = rows(7, weight)
+    history, _ = fit(Regression(ridge=2.0), Resident(data, 3), n_epochs=1, learning_rate=1e-12)
+    expected = float(weight @ data.c[:, 0].square() / weight.sum())
+    assert history[0]["error"] == pytest.approx(expected, rel=1e-6)
+    assert history[0]["loss"] == pytest.approx(history[0]["error"] + history[0]["ridge"], rel=1e-12)
+    source = Resident(data, 3)
+    assert trainer(Regression()).evaluate(source) == pytest.approx(expected, rel=1e-12)
+
+
+def test_weight_is_repetition_for_a_full_batch():
+    count = torch.tensor([2, 0, 1, 3, 1]).long()
+    data = rows(5, count.double())
+    repeated = Batch(data.x.repeat_interleave(count, 0), torch.ones(7).double(), data.c.repeat_interleave(count, 0))
+    results = [fit(Regression(), Resident(d, 100), n_epochs=20)[1] for d in (data, repeated)]
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
+
+
+def test_it_learns_the_regression():
+    data = rows()
+    _, (weight, bias) = fit(Regression(), Resident(data, N), n_epochs=600, schedule=one_cycle, learning_rate=0.1)
+    exact = np.linalg.lstsq(np.column_stack([data.x, np.ones(N)]), data.c[:, 0].numpy(), rcond=None)[0]
+    np.testing.assert_allclose([*weight, *bias], exact, atol=1e-6)
+
+
+# ---- reproducible ------------------------------------------------------------------------------------------------
+
+
+def same(one, other):
+    return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_the_same_seed_gives_the_same_bits():
+    source = Resident(rows(), 16)
+    first, again, other = (fit(Regression(0.1), source, seed=seed) for seed in (0, 0, 1))
+    assert same(first[1], again[1])
+    assert not same(first[1], other[1])
+    assert [r["loss"] for r in first[0]] == [r["loss"] for r in again[0]]
+
+
+def test_what_was_drawn_before_does_not_matter_and_nothing_global_moves():
+    source = Resident(rows(), 16)
+    first = fit(Regression(0.1), source)
+    with seeded(77):
+        before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002
+        second = fit(Regression(0.1), source, more={"validation": source})
+        trainer(Regression(0.1)).evaluate(source)
+        assert torch.equal(torch.get_rng_state(), before[0])
+        assert (np.random.get_state()[1] == before[1]).all()  # noqa: NPY002
+        assert random.getstate() == before[2]
+    assert [r["loss"] for r in first[0]] == [r["loss"] for r in second[0]]
+
+
+def test_epochs_in_two_calls_are_the_epochs_of_one():
+    """An epoch depends on the seed and its number alone: five epochs are two and three more."""
+    source = Resident(rows(), 16)
+    whole, parts = Regression(0.1), Regression(0.1)
+    fit(whole, source, n_epochs=5)
+    own = trainer(parts)
+    own.fit(source, first_epoch=0, n_epochs=2)
+    history = own.fit(source, first_epoch=2, n_epochs=3)
+    assert same(whole.parameters(), parts.parameters())
+    assert [record["epoch"] for record in history] == [3, 4, 5]
+
+
+def test_evaluation_draws_the_same_noise_every_time():
+    own, source = trainer(Regression(0.5)), Resident(rows(), 16)
+    own.objective.weight.data += 1
+    assert own.evaluate(source) == own.evaluate(source)
+    assert not own.objective.training
+
+
+def test_seeds_of_streams_differ():
+    streams = [(kind, epoch) for kind in (0, 1) for epoch in range(50)] + [(stream,) for stream in range(2, 8)]
+    seeds = {derive(seed, *stream) for seed in range(50) for stream in streams}
+    assert len(seeds) == 50 * len(streams)
+    assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+# ---- what cannot go on -------------------------------------------------------------------------------------------
+
+
+class Breaking(Regression):
+    """At one step of one epoch one term, or only its gradient, is not finite."""
+
+    def __init__(self, step, how):
+        super().__init__(0.1)
+        self.step, self.how = step, how
+
+    def forward(self, batch, progress=1.0):
+        terms = super().forward(batch, progress)
+        bad = math.isclose(progress, self.step / 12)
+        extra = torch.zeros(len(batch.x)).double()
+        if bad and self.how == "gradient":
+            extra = (0 * self.weight.sum()).sqrt().expand(len(batch.x))
+        elif bad:
+            extra = extra + float(self.how)
+        return Named(terms.values | {"extra": extra})
+
+
+@pytest.mark.parametrize("how", ["nan", "inf", "-inf", "gradient"])
+@pytest.mark.parametrize("step", [0, 1, 5, 11])
+def test_a_loss_that_is_not_finite_stops_as_before_the_step(step, how):
+    """12 steps in 3 epochs of 4: the error says which, and the parameters are those that the step was taken from."""
+    source = Resident(rows(), 13)
+    broken = Breaking(step, how)
+    with pytest.raises(NonFiniteError) as caught:
+        fit(broken, source)
+    error = caught.value
+    assert (error.epoch, error.step) == (step // 4 + 1, step % 4 + 1)
+    assert error.term == ("the gradient" if how == "gradient" else "extra")
+    assert f"epoch {error.epoch}, step {error.step}" in str(error)
+    assert isinstance(error, FloatingPointError)
+    assert len(error.batch.x) == 13
+
+    class Stopping(Breaking):
+        def forward(self, batch, progress=1.0):
+            if math.isclose(progress, step / 12):
+                raise InterruptedError
+            return super().forward(batch, progress)
+
+    good = Stopping(-1, how)
+    with pytest.raises(InterruptedError):
+        fit(good, source)
+    assert same(broken.parameters(), good.parameters())
+
+
+def test_training_can_go_on_after_a_failure():
+    source = Resident(rows(), 13)
+    broken = Breaking(5, "nan")
+    own = trainer(broken)
+    with pytest.raises(NonFiniteError):
+        own.fit(source, first_epoch=0, n_epochs=3)
+    broken.step = -1
+    assert math.isfinite(own.fit(source, first_epoch=1, n_epochs=1)[0]["loss"])
+
+
+# ---- stopping ----------------------------------------------------------------------------------------------------
+
+
+def test_early_stopping_restores_the_best_parameters():
+    """Validation rows of another truth: the loss on them falls, and rises again."""
+    source, other = Resident(rows(), 16), rows(30, seed=5)
+    held = Resident(other._replace(c=0.5 * other.c), 16)
+    objective, states = Regression(), []
+    own = trainer(objective)
+    keep = [lambda _: states.append([p.detach().clone() for p in objective.parameters()])]
+    history = own.fit(source, first_epoch=0, n_epochs=300, validation=held, patience=7, callbacks=keep)
+    losses = [record["validation_loss"] for record in history]
+    best = int(np.argmin(losses))
+    assert 0 < best < 290
+    assert len(history) == best + 1 + 7
+    assert same(objective.parameters(), states[best])
+    assert own.evaluate(held) == losses[best]
+
+
+def test_without_patience_run_out_the_best_is_kept_all_the_same():
+    objective, source = Regression(), Resident(rows(), 16)
+    held = Resident(rows()._replace(c=-rows().c), 16)  # the first epoch is the best
+    history = trainer(objective).fit(source, first_epoch=0, n_epochs=5, validation=held, patience=10)
+    assert len(history) == 5
+    assert (
+        trainer(objective).evaluate(held) == history[0]["validation_loss"] == min(r["validation_loss"] for r in history)
+    )
+
+
+def test_callbacks_see_every_record_and_can_stop():
+    seen, after = [], []
+    callbacks = [lambda record: seen.append(record["epoch"]), lambda record: record["epoch"] == 4, after.append]
+    history, _ = fit(Regression(), Resident(rows(), 16), n_epochs=50, more={"callbacks": callbacks})
+    assert seen == [1, 2, 3, 4]
+    assert len(history) == len(after) == 4
+    assert {"epoch", "loss", "error", "ridge", "learning_rate", "seconds"} == set(history[0])
+
+
+# ---- numbers, rates ----------------------------------------------------------------------------------------------
+
+
+def flushes():
+    return bool(torch.tensor(torch.finfo(torch.float32).tiny) * 0.5 == 0)
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_denormals_are_flushed_inside_and_as_before_after(before):
+    if not torch.set_flush_denormal(before):
+        pytest.skip("this processor cannot flush denormals")
+    try:
+        inside = []
+        fit(Regression(), Resident(rows(), 16), more={"callbacks": [lambda _: inside.append(flushes())]})
+        assert all(inside)
+        assert flushes() == before
+        with pytest.raises(NonFiniteError):
+            fit(Breaking(1, "nan"), Resident(rows(), 13))
+        assert flushes() == before
+        with flush_denormals():
+            assert flushes()
+        assert flushes() == before
+    finally:
+        torch.set_flush_denormal(False)
+
+
+def test_precision():
+    assert [parameter_dtype(p) for p in ("float32", "float64", "bf16")] == [torch.float32, torch.float64, torch.float32]
+    with pytest.raises(UnknownNameError, match="Did you mean 'float32'"):
+        parameter_dtype("flaot32")
+    a = torch.ones(2, 2)
+    with autocast("bf16", torch.device("cpu")):
+        assert (a @ a).dtype == torch.bfloat16
+    with autocast("float32", torch.device("cpu")):
+        assert (a @ a).dtype == torch.float32
+
+
+def test_one_cycle():
+    t = np.linspace(0, 1, 1001)
+    rate = np.array([one_cycle(float(v)) for v in t])
+    assert rate[0] == pytest.approx(0.1)
+    assert t[rate.argmax()] == pytest.approx(0.1)
+    assert rate.max() == pytest.approx(1.0)
+    assert (np.diff(rate[:101]) > 0).all()
+    assert (np.diff(rate[101:]) <= 0).all()
+    assert 0 < rate[-1] <= 1e-3
+    assert np.abs(np.diff(rate)).max() < 0.01
+    assert constant(0.0) == constant(1.0) == 1.0
+
+
+def test_schedules_by_name():
+    assert find_schedule("one_cycle") is one_cycle
+    with pytest.raises(UnknownNameError, match="Did you mean 'one_cycle'"):
+        find_schedule("onecycle")
+
+
+def test_progress_runs_from_0_to_nearly_1_and_the_rate_follows():
+    objective = Regression()
+    history, _ = fit(objective, Resident(rows(), 16), n_epochs=3, learning_rate=0.2, schedule=one_cycle)
+    assert objective.progress == pytest.approx([i / 12 for i in range(12)])
+    assert [r["learning_rate"] for r in history] == pytest.approx([0.2 * one_cycle(i / 12) for i in (3, 7, 11)])
+
+
+def test_weight_decay_is_decoupled():
+    """Where the gradient is 0, decay shrinks by lr * decay a step and nothing else moves."""
+    objective = Regression()
+    data = Batch(torch.zeros(4, D).double(), torch.ones(4).double(), torch.zeros(4, 1).double())
+    objective.weight.data.fill_(1.0)
+    fit(objective, Resident(data, 4), n_epochs=3, learning_rate=0.1, weight_decay=0.5)
+    torch.testing.assert_close(objective.weight.detach(), torch.full((D,), 0.95**3).double())

@@ -1,0 +1,83 @@
+"""The public names, pinned: a name that comes, goes or moves is a change of this file."""
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+import isthmus
+
+EXPORTS = {
+    "isthmus": [
+        "VAE",
+        "Autoencoder",
+        "ConditionalVAE",
+        "ContractiveAutoencoder",
+        "DenoisingAutoencoder",
+        "SparseAutoencoder",
+        "load",
+    ],
+    "isthmus.estimators": [
+        "VAE",
+        "Autoencoder",
+        "ConditionalVAE",
+        "ContractiveAutoencoder",
+        "DenoisingAutoencoder",
+        "SparseAutoencoder",
+    ],
+    "isthmus.likelihoods": ["Bernoulli", "Categorical", "ContinuousBernoulli", "Gaussian", "Likelihood"],
+    "isthmus.posteriors": ["DiagonalNormal", "FullNormal", "Point", "Posterior", "TopK"],
+    "isthmus.priors": ["Prior", "StandardNormal"],
+    "isthmus.corruptions": ["Corruption", "GaussianNoise", "Masking", "NoCorruption", "SaltAndPepper"],
+    "isthmus.scaling": ["MinMax", "NoScaling", "Scaling", "Standard"],
+    "isthmus.networks": ["MLP", "Conv", "Layer", "Network", "Sizes"],
+    "isthmus.penalties": ["KL", "L1", "Contraction", "Draw", "KLSparsity", "Penalty", "Warmup"],
+    "isthmus.objectives": ["Formula", "ImportanceWeighted", "Objective", "PenalizedLikelihood", "Terms"],
+    "isthmus.kl": ["kl_divergence", "kl_per_unit", "register"],
+    "isthmus.model": ["Model"],
+    "isthmus.files": ["FORMAT", "FileError", "decode", "encode", "read", "write"],
+    "isthmus.engine": ["NonFiniteError", "Record", "Trainer", "find_schedule"],
+    "isthmus.testing": [
+        "check_corruption",
+        "check_likelihood",
+        "check_network",
+        "check_objective",
+        "check_part",
+        "check_penalty",
+        "check_posterior",
+        "check_prior",
+        "check_scaling",
+    ],
+}
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_exports(name):
+    module = importlib.import_module(name)
+    assert sorted(module.__all__) == sorted(EXPORTS[name])
+    for export in module.__all__:
+        assert getattr(module, export) is not None
+
+
+def test_the_face_is_where_it_says():
+    for name in isthmus.__all__:
+        assert getattr(isthmus, name).__name__ == name
+    assert set(dir(isthmus)) >= {*isthmus.__all__, "__version__"}
+    with pytest.raises(AttributeError, match="no attribute 'Vae'"):
+        isthmus.Vae  # noqa: B018 - the look-up is the test
+
+
+def run(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_import_is_light():
+    """`import isthmus` loads neither torch nor scikit-learn nor numpy; the first name that is used does."""
+    heavy = "[m for m in ('torch', 'sklearn', 'scipy', 'pandas', 'matplotlib', 'numpy') if m in sys.modules]"
+    assert run(f"import sys, isthmus; print({heavy})") == "[]"
+    assert run("import sys, isthmus; dir(isthmus); isthmus.__version__; print('torch' in sys.modules)") == "False"
+
+
+def test_star_import():
+    assert run("from isthmus import *; print(VAE.__name__, load.__name__)") == "VAE load"

@@ -1,0 +1,298 @@
+"""The house (DESIGN 2): imports point down only, classes are abstract or final, few rooms know sklearn or devices.
+
+Every failure names the file and the line.
+"""
+
+import ast
+import dataclasses
+import functools
+import importlib
+import inspect
+import pkgutil
+from pathlib import Path
+
+import pytest
+
+import isthmus
+
+SOURCE = Path(isthmus.__file__).parent
+FILES = sorted(SOURCE.rglob("*.py"))
+
+# room -> layer; a room is a module or a package of `isthmus`, and private modules at the top are layer 0
+LAYERS = {
+    "networks": 1,
+    "likelihoods": 1,
+    "posteriors": 1,
+    "priors": 1,
+    "corruptions": 1,
+    "scaling": 1,
+    "model": 2,
+    "kl": 2,
+    "penalties": 3,
+    "objectives": 4,
+    "engine": 5,
+    "data": 5,
+    "evaluation": 5,
+    "files": 5,
+    "estimators": 6,
+    "plots": 6,
+    "testing": 6,
+    "imputer": 6,
+    "outlier": 6,
+    "report": 7,
+    "explorer": 7,
+    "cli": 8,
+    "": 9,  # the face: isthmus/__init__.py, which imports nothing before it is asked
+}
+BLIND = {"engine": 0, "data": 0}  # rooms that know no model: what they may import, at most
+
+# Imports inside functions that may point where the table says no, each with its reason: (file, imported room)
+LAZY: dict[tuple[str, str], str] = {}
+
+
+@functools.cache
+def parse(file):
+    return ast.parse(file.read_text())
+
+
+def where(file, node=None):
+    path = file.relative_to(SOURCE.parent)
+    return str(path) if node is None else f"{path}:{node.lineno}"
+
+
+def room_of(module):
+    """Return the room of a dotted module name, "" for isthmus itself."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else ""
+
+
+def room_of_file(file):
+    parts = file.relative_to(SOURCE).with_suffix("").parts
+    return "" if parts == ("__init__",) else parts[0]
+
+
+def layer(room):
+    return 0 if room.startswith("_") else LAYERS[room]
+
+
+def is_typing_block(node):
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def nodes(tree):
+    """Walk a tree, leaving out what only type checkers read."""
+    todo = [tree]
+    while todo:
+        node = todo.pop()
+        yield node
+        todo += [child for child in ast.iter_child_nodes(node) if not is_typing_block(child)]
+
+
+def imports(file):
+    """Return (node, module) for every import of a file, those inside functions too."""
+    found = []
+    for node in nodes(parse(file)):
+        if isinstance(node, ast.Import):
+            found += [(node, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{where(file, node)}: imports are absolute."
+            if node.module == "isthmus":  # `from isthmus import files` is an import of the room files
+                found += [(node, f"isthmus.{alias.name}") for alias in node.names]
+            else:
+                found.append((node, node.module))
+    return found
+
+
+def own_imports(file):
+    """Return (node, room) for imports of isthmus; a name of the face is the room that it comes from."""
+    result = []
+    for node, module in imports(file):
+        name = room_of(module)
+        if module.split(".")[0] == "isthmus" and name != "__version__":
+            home = isthmus._HOMES.get(name) if name else "isthmus.estimators"  # what `import isthmus` is for
+            result.append((node, room_of(home) if home else name))
+    return result
+
+
+def test_every_room_has_a_layer():
+    rooms = {room_of_file(file) for file in FILES}
+    unknown = [room for room in rooms if not room.startswith("_") and room not in LAYERS]
+    assert not unknown, f"add to LAYERS, by the table of DESIGN 2: {unknown}"
+
+
+def test_imports_point_down():
+    wrong = []
+    for file in FILES:
+        room = room_of_file(file)
+        allowed = BLIND.get(room, layer(room) - 1)
+        for node, other in own_imports(file):
+            both_bottom = layer(room) == layer(other) == 0
+            if other != room and not both_bottom and layer(other) > allowed and (where(file), other) not in LAZY:
+                wrong.append(
+                    f"{where(file, node)}: {room or 'isthmus'} (layer {layer(room)}) imports {other} (layer "
+                    f"{layer(other)}), but only layers up to {allowed} are below it."
+                )
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_bottom_has_no_circles():
+    """Private modules of layer 0 may import one another, but not in a circle."""
+    files = [file for file in FILES if file.parent == SOURCE and file.stem[0] == "_"]
+    bottom = {file.stem: {room for _, room in own_imports(file)} for file in files}
+    done = set()
+    while len(done) < len(bottom):
+        ready = {name for name, needs in bottom.items() if name not in done and needs & bottom.keys() <= done | {name}}
+        assert ready, f"a circle among {sorted(bottom.keys() - done)}"
+        done |= ready
+
+
+def test_the_lazy_list_is_used():
+    used = {(where(file), room) for file in FILES for _, room in own_imports(file)}
+    assert set(LAZY) <= used
+
+
+# ---- who may say what -------------------------------------------------------------------------------------------
+
+
+def names_of(node):
+    """Return the dotted names that an import or an attribute stands for."""
+    if isinstance(node, ast.Attribute):
+        return [ast.unparse(node)]
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        return [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return []
+
+
+def sayers(*forbidden, but=(), top_only=False):
+    """Return where any dotted name is, or lies below, a forbidden one."""
+    found = []
+    for file in FILES:
+        if where(file) in but:
+            continue
+        tree = parse(file)
+        for node in tree.body if top_only else nodes(tree):
+            names = [name for name in names_of(node) for word in forbidden if f"{name}.".startswith(f"{word}.")]
+            found += [f"{where(file, node)}: {name}" for name in names[:1]]
+    return found
+
+
+def test_only_precision_says_autocast():
+    assert not sayers("torch.autocast", "torch.amp", "torch.cuda.amp", but=["isthmus/engine/precision.py"])
+
+
+def test_only_distributed_says_torch_distributed():
+    assert not sayers("torch.distributed", but=["isthmus/engine/distributed.py"])
+
+
+def test_scikit_learn_is_known_from_the_estimators_up():
+    above = [where(file) for file in FILES if layer(room_of_file(file)) >= 6 and room_of_file(file) != "testing"]
+    assert not sayers("sklearn", but=[*above, "isthmus/data/bundled.py"])
+    assert not sayers("sklearn", but=above, top_only=True)  # the bundled sets import it when they are asked for
+
+
+def test_optional_libraries_are_imported_where_they_are_needed():
+    assert not sayers("matplotlib", "pandas", "rich", "jinja2", "pyarrow", "polars", "PIL", "h5py", top_only=True)
+
+
+def test_a_part_may_not_print_log_open_files_or_choose_a_device():
+    parts = [file for file in FILES if layer(room_of_file(file)) in range(1, 5)]
+    others = [where(file) for file in FILES if file not in parts]
+    assert not sayers("logging", "warnings", "torch.cuda", "torch.device", "pathlib", but=others)
+    for file in parts:
+        for node in nodes(parse(file)):
+            wrong = isinstance(node, ast.Call) and ast.unparse(node.func) in ("print", "open", "input")
+            assert not wrong, f"{where(file, node)}: a part may not print or open files."
+
+
+# ---- classes and signatures -------------------------------------------------------------------------------------
+
+
+def modules():
+    names = [m.name for m in pkgutil.walk_packages([str(SOURCE)], "isthmus.") if not m.name.endswith("__main__")]
+    return [importlib.import_module(name) for name in names]
+
+
+def own_classes():
+    found = {}
+    for module in modules():
+        for cls in vars(module).values():
+            if inspect.isclass(cls) and cls.__module__ == module.__name__:
+                found[cls] = module
+    return found
+
+
+def is_base(cls):
+    """A base is never instantiated: it has an abstract method, is a protocol, or says so in its first line."""
+    return inspect.isabstract(cls) or getattr(cls, "_is_protocol", False) or (cls.__doc__ or "").startswith("Base of")
+
+
+def test_a_class_is_abstract_or_final():
+    for cls in own_classes():
+        for base in cls.__mro__[1:]:
+            if not base.__module__.startswith("isthmus") or issubclass(base, (tuple, Exception)):
+                continue
+            allowed = is_base(base) or base.__qualname__ in ("Part", "Fields", "Latent")
+            assert allowed, f"{cls.__module__}.{cls.__qualname__} inherits from the concrete {base.__qualname__}."
+
+
+def test_a_base_cannot_be_made_where_it_says_so():
+    from isthmus.corruptions import Corruption
+    from isthmus.likelihoods import Likelihood
+    from isthmus.networks import Network
+    from isthmus.objectives import Objective
+    from isthmus.penalties import Penalty
+    from isthmus.posteriors import Posterior
+    from isthmus.priors import Prior
+    from isthmus.scaling import Scaling
+
+    for base in (Corruption, Likelihood, Network, Objective, Penalty, Posterior, Prior, Scaling):
+        with pytest.raises(TypeError, match="abstract"):
+            base()
+
+
+def public_callables():
+    """Yield (name, function) for public functions, classes' __init__ and public methods of public modules' __all__."""
+    for module in modules():
+        if any(part.startswith("_") for part in module.__name__.split(".")[1:]):
+            continue
+        for name in getattr(module, "__all__", []):
+            value = getattr(module, name)
+            if inspect.isfunction(value):
+                yield f"{module.__name__}.{name}", value
+            if inspect.isclass(value) and not getattr(value, "_is_protocol", False):
+                own = [(k, v) for c in value.__mro__ if c.__module__.startswith("isthmus") for k, v in vars(c).items()]
+                for attribute, function in own:
+                    if inspect.isfunction(function) and (attribute == "__init__" or not attribute.startswith("_")):
+                        yield f"{module.__name__}.{name}.{attribute}", function
+
+
+def test_no_open_ended_signatures():
+    for name, function in public_callables():
+        if name.endswith(".set_params"):  # scikit-learn's own protocol
+            continue
+        kinds = [parameter.kind for parameter in inspect.signature(function).parameters.values()]
+        assert inspect.Parameter.VAR_KEYWORD not in kinds, f"{name}: no **kwargs in a public signature."
+
+
+def test_estimators_are_keyword_only_dataclasses():
+    from isthmus import estimators
+
+    for name in estimators.__all__:
+        cls = getattr(estimators, name)
+        parameters = list(inspect.signature(cls).parameters.values())
+        assert dataclasses.is_dataclass(cls)
+        assert parameters[0].name == "n_components", name
+        assert all(p.kind is p.KEYWORD_ONLY for p in parameters[1:]), name
+        assert [f.name for f in dataclasses.fields(cls)] == [p.name for p in parameters], name
+        assert cls.__eq__ is object.__eq__, f"{name}: eq=False"
+
+
+def test_all_names_exist():
+    for module in modules():
+        private = module.__name__.rsplit(".", 1)[-1].startswith("_")
+        exports = getattr(module, "__all__", None)
+        assert exports is not None or private, f"{module.__name__} has no __all__."
+        for name in exports or []:
+            assert hasattr(module, name), f"{module.__name__}.__all__ has {name!r}, which does not exist."
