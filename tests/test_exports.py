@@ -27,8 +27,8 @@ EXPORTS = {
         "SparseAutoencoder",
     ],
     "isthmus.likelihoods": ["Bernoulli", "Categorical", "ContinuousBernoulli", "Gaussian", "Likelihood"],
-    "isthmus.posteriors": ["DiagonalNormal", "FullNormal", "Point", "Posterior", "TopK"],
-    "isthmus.priors": ["Prior", "StandardNormal"],
+    "isthmus.posteriors": ["DiagonalNormal", "FlowNormal", "FullNormal", "Point", "Posterior", "TopK"],
+    "isthmus.priors": ["ConditionalNormal", "Flow", "MixtureOfNormals", "Prior", "StandardNormal", "VampPrior"],
     "isthmus.corruptions": ["Corruption", "GaussianNoise", "Masking", "NoCorruption", "SaltAndPepper"],
     "isthmus.scaling": ["MinMax", "NoScaling", "Scaling", "Standard"],
     "isthmus.networks": ["MLP", "Conv", "Layer", "Network", "Sizes"],
@@ -37,7 +37,14 @@ EXPORTS = {
     "isthmus.kl": ["kl_divergence", "kl_per_unit", "register"],
     "isthmus.model": ["Model"],
     "isthmus.files": ["FORMAT", "FileError", "decode", "encode", "read", "write"],
-    "isthmus.engine": ["NonFiniteError", "Record", "Trainer", "find_schedule"],
+    "isthmus.engine": [
+        "Checkpoints",
+        "InterruptedTrainingError",
+        "NonFiniteError",
+        "Record",
+        "Trainer",
+        "find_schedule",
+    ],
     "isthmus.testing": [
         "check_corruption",
         "check_likelihood",
@@ -69,6 +76,7 @@ def test_the_face_is_where_it_says():
 
 
 def run(code):
+    """Run a line in a fresh interpreter."""
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
@@ -80,4 +88,6 @@ def test_import_is_light():
 
 
 def test_star_import():
-    assert run("from isthmus import *; print(VAE.__name__, load.__name__)") == "VAE load"
+    names = {}
+    exec("from isthmus import *", names)
+    assert {name for name in names if name[0] != "_"} == set(isthmus.__all__)

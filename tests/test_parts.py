@@ -44,9 +44,9 @@ def test_posterior(part):
     testing.check_posterior(part)
 
 
-@pytest.mark.parametrize("part", PRIORS, ids=repr)
-def test_prior(part):
-    testing.check_prior(part)
+@pytest.mark.parametrize(("part", "n_conditions"), PRIORS, ids=repr)
+def test_prior(part, n_conditions):
+    testing.check_prior(part, n_conditions=n_conditions)
 
 
 @pytest.mark.parametrize("part", CORRUPTIONS, ids=repr)

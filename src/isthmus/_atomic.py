@@ -52,7 +52,9 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         if target.exists():
             shutil.copymode(target, temporary)
+        mode = temporary.stat().st_mode
         yield temporary
+        temporary.chmod(mode)  # a writer that makes a file of its own may have given it another
         _sync(temporary, os.O_RDWR)
         temporary.replace(target)
     finally:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
-__all__ = ["DiagonalGaussian", "FullGaussian", "Latent", "PointMass"]
+__all__ = ["DiagonalGaussian", "FullGaussian", "Latent", "Mixture", "PointMass", "Transported"]
 
 _LOG_2PI = math.log(2 * math.pi)
 
@@ -117,3 +117,69 @@ class FullGaussian(Latent):
         standard = torch.linalg.solve_triangular(self.scale_tril, deviation, upper=False).squeeze(-1)
         log_det = self.scale_tril.diagonal(dim1=-2, dim2=-1).log().sum(-1)
         return -0.5 * standard.square().sum(-1) - log_det - 0.5 * self._mean.shape[-1] * _LOG_2PI
+
+
+class Transported(Latent):
+    """The distribution of T(noise) for an invertible T: what a normalising flow makes of N(0, I).
+
+    Its mean has no closed form: ``mean`` is T(0), the image of the noise's mean (and median), which is what serves as
+    the code.
+
+    Parameters
+    ----------
+    transform : torch.distributions.Transform
+        From noise to draws; for a batch of rows its parameters broadcast with (..., K).
+    zeros : Tensor of shape (..., K)
+        Noise of 0, in the type and on the device of the draws.
+    """
+
+    def __init__(self, transform: torch.distributions.Transform, zeros: Tensor) -> None:
+        super().__init__(transform(zeros))
+        self.transform = transform
+
+    def transport(self, noise: Tensor) -> Tensor:
+        """Return T(noise)."""
+        return self.transform(noise)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Return the log density in nats, (...)."""
+        noise = self.transform.inv(value)
+        log_noise = -0.5 * noise.square().sum(-1) - 0.5 * noise.shape[-1] * _LOG_2PI
+        return log_noise - self.transform.log_abs_det_jacobian(noise, value)
+
+
+class Mixture(Distribution):
+    """A mixture of M latent distributions.
+
+    Parameters
+    ----------
+    log_weight : Tensor of shape (M,)
+        Logarithms of the weights, normalised.
+    components : Latent
+        Of batch shape (M,).
+    """
+
+    support = constraints.real_vector
+    arg_constraints: dict[str, Any] = {}
+
+    def __init__(self, log_weight: Tensor, components: Latent) -> None:
+        super().__init__(torch.Size(), components.event_shape, validate_args=False)
+        self.log_weight, self.components = log_weight, components
+
+    @property
+    def mean(self) -> Tensor:
+        """The mean, (K,)."""
+        return self.log_weight.exp() @ self.components.mean
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Return the log density in nats, (...), of values (..., K)."""
+        return torch.logsumexp(self.log_weight + self.components.log_prob(value.unsqueeze(-2)), -1)
+
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        """Draw (..., K) from torch's default generator."""
+        shape = torch.Size(sample_shape)
+        with torch.no_grad():
+            index = torch.multinomial(self.log_weight.exp(), max(1, shape.numel()), replacement=True)
+            draws = self.components.rsample((len(index),))  # (n, M, K)
+            chosen = draws[torch.arange(len(index), device=index.device), index]
+        return chosen.reshape(*shape, -1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import importlib
 import inspect
 from abc import ABC
@@ -34,7 +35,16 @@ class Part(nn.Module, ABC):
         nn.Module.__init__(self)
         return self
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        # A hyperparameter that is itself a part describes; it is no submodule. And nn.Module would keep it where a
+        # dataclass's default, which is an attribute of the class, hides it.
+        if name in self.parameter_names():
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
     @classmethod
+    @functools.cache
     def parameter_names(cls) -> list[str]:
         """Return the names of the hyperparameters, in the order of ``__init__``."""
         if cls.__init__ in (object.__init__, nn.Module.__init__):

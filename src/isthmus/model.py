@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.distributions import Distribution
 
 from isthmus._distributions import Latent
 from isthmus._part import Part
@@ -64,7 +65,7 @@ class Model(nn.Module):
             self.scaling.build(n_features)
         self.posterior.build(n_latent)
         self.likelihood.build(n_features)
-        self.prior.build(n_latent)
+        self.prior.build(n_latent, n_features, n_conditions)
         sizes = Sizes(n_features, n_latent, self.posterior.n_outputs, self.likelihood.n_outputs, n_conditions, masked)
         self.network.build(sizes)
 
@@ -79,6 +80,10 @@ class Model(nn.Module):
         """Return q(z|x, c) for rows (..., D), of which the encoder sees the cells where `mask` is 1."""
         return self.posterior(self.network.encode(x if mask is None else x * mask, c, mask))
 
+    def p_z(self, c: Tensor | None = None) -> Distribution:
+        """Return p(z), or p(z|c) where the prior sees the condition."""
+        return self.prior(c, self.q)
+
     def decode(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Return the likelihood's parameters (..., n_outputs) for codes (..., K)."""
         return self.network.decode(z, c)
@@ -92,7 +97,7 @@ class Model(nn.Module):
         self, q: Latent, z: Tensor, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None
     ) -> Tensor:
         """Return log p(x|z) + log p(z) - log q(z|x), the log importance weights (S, N) of codes (S, N, K)."""
-        return self.log_likelihood(z, x, c, mask) + self.prior().log_prob(z) - q.log_prob(z)
+        return self.log_likelihood(z, x, c, mask) + self.p_z(c).log_prob(z) - q.log_prob(z)
 
     def log_det(self) -> Tensor:
         """Return what each column's log-density gains when given in the data's units, (D,); 0 for probabilities."""
@@ -101,4 +106,6 @@ class Model(nn.Module):
 
     def sample(self, n: int, c: Tensor | None = None) -> Tensor:
         """Draw n rows from p(x) in the model's units, (n, D), from torch's default generator."""
-        return self.likelihood.sample(self.decode(self.prior().sample((n,)), c))
+        prior = self.p_z(c)
+        z = prior.sample(() if prior.batch_shape else (n,))  # a prior that sees c has one density a row
+        return self.likelihood.sample(self.decode(z, c))

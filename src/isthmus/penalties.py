@@ -126,7 +126,7 @@ class KL(Penalty):
 
     def forward(self, draw: Draw) -> Tensor:
         """Return KL(q || p), (N,)."""
-        prior: Distribution = draw.model.prior()
+        prior: Distribution = draw.model.p_z(draw.c)
         if not self.free_bits:
             return kl_divergence(draw.q, prior, draw.z)
         if not (isinstance(draw.q, DiagonalGaussian) and isinstance(prior, DiagonalGaussian)):

@@ -1,4 +1,4 @@
-"""The command line: ``isthmus fit | transform | reconstruct | sample | score | info | demo``.
+"""The command line: ``isthmus fit | transform | reconstruct | impute | sample | score | info | demo``.
 
 Nothing heavy is imported until a command needs it: ``isthmus --help`` answers without torch, numpy or scikit-learn.
 """
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import click
 
 from isthmus import __version__
-from isthmus.cli._apply import reconstruct, sample, transform
+from isthmus.cli._apply import impute, reconstruct, sample, transform
 from isthmus.cli._demo import demo
 from isthmus.cli._errors import Commands, one_line
 from isthmus.cli._fit import fit
@@ -19,7 +19,7 @@ from isthmus.cli._score import score
 
 __all__ = ["main"]
 
-_ORDER = (fit, transform, reconstruct, sample, score, info, demo)
+_ORDER = (fit, transform, reconstruct, impute, sample, score, info, demo)
 
 
 @click.group(cls=Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -33,6 +33,7 @@ def isthmus(ctx: click.Context, traceback: bool) -> None:  # noqa: ARG001 - Comm
     isthmus fit digits --model vae -k 8 -o m.safetensors     learn
     isthmus score m.safetensors digits                       log p(x), in nats a row
     isthmus transform m.safetensors digits -o z.csv          codes
+    isthmus impute m.safetensors holes.csv -o filled.csv     missing cells filled
     isthmus sample m.safetensors -n 16 -o s.npy              new rows
 
     DATA is a .npy, .npz, numeric .csv or IDX file (gzipped or not), or a bundled set: breast_cancer, diabetes, digits,

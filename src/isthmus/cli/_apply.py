@@ -1,4 +1,4 @@
-"""``isthmus transform``, ``reconstruct`` and ``sample``."""
+"""``isthmus transform``, ``reconstruct``, ``impute`` and ``sample``."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from isthmus.cli._values import parse_value
 if TYPE_CHECKING:
     from isthmus.data import Dataset
 
-__all__ = ["model_and_rows", "reconstruct", "sample", "transform"]
+__all__ = ["impute", "model_and_rows", "reconstruct", "sample", "transform"]
 
 
 def model_and_rows(path: str, data: str, labels: str | None) -> tuple[Any, Dataset, Any]:
     """Return a saved model, rows for it, and their conditions where they were asked for."""
+    if data.endswith(".safetensors"):
+        raise ValueError(f"{data}: is a model, and DATA was expected; the model comes first, then the data.")
     rows = read_rows(data, labels)
     model = load_model(path)
     if labels is not None and not is_conditional(model):
@@ -79,6 +81,21 @@ def reconstruct(model: str, data: str, output: str, labels: str | None) -> None:
     check_output(output, model, data)
     fitted, rows, restored = _mapped("reconstruct", model, data, labels)
     save_array(output, restored, rows.columns or _columns(fitted))
+
+
+@click.command(short_help="Fill the missing cells of rows.")
+@click.argument("model")
+@click.argument("data")
+@OUTPUT
+@LABELS
+def impute(model: str, data: str, output: str, labels: str | None) -> None:
+    """Write the rows of DATA with every missing cell (NaN, or empty in a .csv) filled by its conditional mean.
+
+    Observed cells stay as they are, bit for bit. A conditional_vae averages over p(y|x), unless --y gives the labels.
+    """
+    check_output(output, model, data)
+    fitted, rows, filled = _mapped("impute", model, data, labels)
+    save_array(output, filled, rows.columns or _columns(fitted))
 
 
 @click.command(short_help="Draw new rows from p(x).")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from isthmus._names import suggestion
 from isthmus.cli._errors import note
 
 if TYPE_CHECKING:
@@ -102,10 +103,9 @@ def _without_column(rows: Dataset, name: str) -> Dataset:
 def _read_labels(labels: str, rows: Dataset) -> np.ndarray:
     """Read labels from a file of their own."""
     from isthmus.data import DataError, read
-    from isthmus.data.bundled import nearest
 
     if not (Path(labels).suffix or Path(labels).exists()):
-        close = nearest(labels, rows.columns or ())
+        close = suggestion(labels, rows.columns or ())
         raise DataError(f"--y {labels}: neither a file, nor a column of {rows.name}, nor y where that has one.{close}")
     return read(labels).X
 

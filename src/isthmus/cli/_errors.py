@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import re
 import sys
-import traceback
 import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import click
+
+from isthmus._names import UnknownNameError, nearest
 
 __all__ = ["Commands", "about", "note", "one_line"]
 
@@ -44,9 +44,7 @@ class Commands(click.Group):
         """Find a command; an unknown name is an error with the nearest one."""
         name = args[0]
         if name not in self.commands and not name.startswith("-"):
-            close = difflib.get_close_matches(name.lower(), self.commands, n=1, cutoff=0.4)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise click.UsageError(f"unknown command {name!r}.{hint} Commands: {', '.join(self.commands)}.", ctx)
+            raise click.UsageError(str(nearest("command", name, self.commands)), ctx)
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -55,12 +53,15 @@ class Commands(click.Group):
             with _warnings_as_notes():
                 return super().invoke(ctx)
         except KeyboardInterrupt as error:
-            lead = "\n" if sys.stderr.isatty() else ""  # the terminal has written ^C on the line
-            raise Interrupted(f"{lead}interrupted; no file is half-written.") from error
-        except BrokenPipeError:  # `isthmus info vae | head`: click ends quietly
+            if sys.stderr.isatty():  # the terminal has written ^C on the line
+                click.echo(err=True)
+            raise Interrupted("interrupted; no file is half-written.") from error
+        except (BrokenPipeError, click.exceptions.Exit, click.Abort):  # `isthmus info vae | head` ends quietly
             raise
         except _EXPECTED as error:
             if ctx.params["traceback"]:
+                import traceback
+
                 traceback.print_exc()
             raise Failure(_text(error)) from error
 
@@ -83,13 +84,12 @@ def one_line(error: click.ClickException) -> str:
     >>> one_line(click.ClickException("Expected 2D array,  got 1D array."))
     'Expected 2D array, got 1D array.'
     """
-    lead = "\n" if error.message.startswith("\n") else ""
     text = " ".join(error.format_message().split())
     if isinstance(error, click.UsageError):
         # click writes most of its sentences with a full stop, but not all
         text = text.rstrip(".?") + ("?" if text.endswith("?") else ".")
         text += f" See `{error.ctx.command_path} --help`." if error.ctx else ""
-    return lead + "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 @contextlib.contextmanager
@@ -98,7 +98,6 @@ def about(source: object) -> Iterator[None]:
 
     What is said of a field ("n_components=0 must be ...") or part ("Gaussian(scale=-1): ...") is left as it is.
     """
-    from isthmus._part import UnknownNameError
     from isthmus.data import DataError
 
     try:

@@ -75,10 +75,8 @@ def checked(name: str, value: Any, kind: FieldType) -> Any:
     (256, 128)
     """
     value = _tuples(value)
-    readings = [value, (value,)]
-    if isinstance(value, str):
-        readings.append(tuple(_tuples(parse_value(item)) for item in value.split(",")))
-    for reading in readings:
+    several = tuple(map(parse_value, value.split(","))) if isinstance(value, str) else (value,)
+    for reading in (value, _tuples(several)):
         if _fits(reading, kind.hint):
             return reading
     raise ValueError(f"{name}={value!r} must be {kind.words}.")

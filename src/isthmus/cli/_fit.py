@@ -60,23 +60,29 @@ def fit(
     """  # noqa: D301
     check_model_output(output, data)
     typed = {"n_components": components, "max_epochs": epochs, "random_state": seed}
-    chosen = merge(
-        {"random_state": 0, "verbose": int(sys.stderr.isatty())},
-        read_config(config),
-        dict(parse_assignment(text) for text in assignments),
-        {name: value for name, value in typed.items() if value is not None},
-        {"verbose": int(verbose)} if quiet or verbose else {},
-    )
-    name = _which(chosen.pop("model", None) if model is None else model, chosen)
+    if quiet or verbose:
+        typed["verbose"] = int(verbose)
+    fields = _fields(config, assignments, typed)
+    name = _which(model or fields.pop("model", None))
+    fields.pop("model", None)
     rows = read_rows(data, labels)
-    summary = _fit(name, chosen, rows, data, output, labelled=labels is not None)
+    summary = _fit(name, fields, rows, data, output, labelled=labels is not None)
     if not quiet:
         click.echo(summary)
 
 
-def _which(model: Any, fields: dict[str, Any]) -> str:
+def _fields(config: str | None, assignments: tuple[str, ...], typed: dict[str, int | None]) -> dict[str, Any]:
+    """Return the fields from all places: defaults of the command, the file, --set, and the other options."""
+    return merge(
+        {"random_state": 0, "verbose": int(sys.stderr.isatty())},
+        read_config(config),
+        dict(parse_assignment(text) for text in assignments),
+        {name: value for name, value in typed.items() if value is not None},
+    )
+
+
+def _which(model: Any) -> str:
     """Return the class that was asked for."""
-    fields.pop("model", None)
     if model is None:
         raise ValueError(f"which model? Say --model with one of: {', '.join(MODELS)}.")
     return class_name(model)
@@ -95,11 +101,16 @@ def _fit(name: str, fields: dict[str, Any], rows: Dataset, data: str, output: st
         estimator.fit(rows.X, rows.y if conditional else None)
     seconds = time.perf_counter() - start
     _name_columns(estimator, rows)
-    estimator.save(output)
-    n_rows, n_columns = rows.X.shape
+    estimator.set_params(verbose=0).save(output)  # the same file, whoever watched
+    return f"{output}: {_summary(estimator, rows)}, {seconds:.1f} s"
+
+
+def _summary(estimator: Any, rows: Dataset) -> str:
+    """Return what was fitted to what, and how it ended."""
+    name, (n_rows, n_columns) = type(estimator).__name__, rows.X.shape
     return (
-        f"{output}: {name}, {n_columns} columns -> {estimator.n_components} units, learned from {n_rows} rows "
-        f"in {estimator.n_iter_} epochs, {seconds:.1f} s"
+        f"{name}, {n_columns} columns -> {estimator.n_components} units, learned from {n_rows} rows; "
+        f"loss of epoch {estimator.n_iter_}: {estimator.history_[-1]['loss']:.4g} nats a row of scaled data"
     )
 
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import click
 
-from isthmus.cli._models import MODELS, ROOMS, class_name, known_parts, load_model, loading, public_class
+from isthmus._names import nearest
+from isthmus.cli._models import MODELS, ROOMS, class_name, known_parts, load_model, loading, plain, public_class
 
 __all__ = ["info"]
 
 
-@click.command(short_help="List models, fields, parts; describe a saved model.")
+@click.command(short_help="List models, fields, parts; describe a model or data file.")
 @click.argument("topic", required=False)
 def info(topic: str | None) -> None:
     """List the models; or describe TOPIC.
@@ -27,11 +27,17 @@ def info(topic: str | None) -> None:
     isthmus info likelihoods          the parts that a field can name
     isthmus info gaussian             a part's own parameters
     isthmus info model.safetensors    a saved model
+    isthmus info digits               a data set
     """  # noqa: D301
     if topic is None:
         click.echo(_models())
-    elif Path(topic).suffix or Path(topic).is_file():
+        return
+    from isthmus.data import BUNDLED  # with numpy, for which a list of models need not wait
+
+    if Path(topic).suffix == ".safetensors":
         click.echo(_saved(topic))
+    elif Path(topic).suffix or topic in BUNDLED or Path(topic).is_file():
+        click.echo(_data_set(topic))
     elif (name := _model_named(topic)) is not None:
         click.echo(_fields(name))
     else:
@@ -66,9 +72,7 @@ def _models() -> str:
 def _first_lines() -> dict[str, str]:
     """Return the first line of every estimator's docstring, from the source: to import it takes seconds."""
     lines = {}
-    for file in (resources.files("isthmus") / "estimators").iterdir():
-        if not file.name.endswith(".py"):
-            continue
+    for file in Path(__file__).parents[1].glob("estimators/*.py"):
         for node in ast.parse(file.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.ClassDef):
                 lines[node.name] = (ast.get_docstring(node) or "").partition("\n")[0]
@@ -101,16 +105,18 @@ def _entry(text: str) -> str:
 def _parts(topic: str) -> str:
     """Return the parts of a room, or what a part has to be told."""
     with loading():
-        from isthmus._part import find, nearest
-    asked = topic.lower()
+        from isthmus._part import find
+    asked = plain(topic)
     rooms = dict.fromkeys(ROOMS.values())
     room = ROOMS.get(asked, asked)
     if room in rooms:
         return "\n".join([_bold(room), *(f"  {name:<22}{_doc(part)[0]}" for name, part in find(room).items())])
     parts = [(field, name, part) for field in (*ROOMS, "beta") for name, part in known_parts(field).items()]
-    found = ["\n\n".join([f"{_bold(name)}, a {field}", *_doc(part)]) for field, name, part in parts if asked == name]
+    found = [
+        "\n\n".join([f"{_bold(name)} ({field})", *_doc(part)]) for field, name, part in parts if asked == plain(name)
+    ]
     if not found:
-        raise nearest("topic", topic, [*MODELS, *rooms, *sorted({name for _, name, _ in parts})])
+        raise nearest("topic", topic, {*MODELS, *rooms, *(name for _, name, _ in parts)})
     return "\n\n".join(found)
 
 
@@ -144,6 +150,29 @@ def _saved(path: str) -> str:
         **_last_losses(model.history_),
         "fields changed": ", ".join(f"{k}={v!r}" for k, v in _changed(model).items()) or "none",
     }
+    return _listed(lines)
+
+
+def _data_set(source: str) -> str:
+    """Return what `isthmus` reads from a data file."""
+    import numpy as np
+
+    from isthmus.data import read
+
+    X, columns, y, image_shape, _ = read(source)
+    cells = X[np.isfinite(X)]
+    lines = {
+        "rows x columns": " x ".join(map(str, X.shape)) + f", {X.dtype}",
+        "values": f"{cells.min():g} to {cells.max():g}" if len(cells) else "none is finite",
+        **({"not finite": f"{X.size - len(cells)} cells are NaN or infinite"} if len(cells) < X.size else {}),
+        **_names("column names", columns or ()),
+        **({"image shape": " x ".join(map(str, image_shape))} if image_shape else {}),
+        **({} if y is None else {"y": f"{' x '.join(map(str, y.shape))} {y.dtype}"}),
+    }
+    return _listed(lines)
+
+
+def _listed(lines: dict[str, str]) -> str:
     return "\n".join(f"{_bold(f'{name:<16}')}{text}" for name, text in lines.items())
 
 

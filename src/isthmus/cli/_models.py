@@ -8,11 +8,13 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from isthmus._names import nearest
+
 if TYPE_CHECKING:
     from isthmus._part import Part
     from isthmus.data import Dataset
 
-__all__ = ["MODELS", "ROOMS", "build", "class_name", "known_parts", "load_model", "loading", "public_class"]
+__all__ = ["MODELS", "ROOMS", "build", "class_name", "known_parts", "load_model", "loading", "plain", "public_class"]
 
 MODELS = {
     "autoencoder": "Autoencoder",
@@ -66,13 +68,17 @@ def class_name(model: object) -> str:
     >>> class_name("sparse-autoencoder"), class_name("VAE")
     ('SparseAutoencoder', 'VAE')
     """
-    from isthmus.data.bundled import nearest
-
-    plain = str(model).lower().replace("_", "").replace("-", "")
     for name, cls in MODELS.items():
-        if plain in (name.replace("_", ""), cls.lower()):
+        if plain(str(model)) in (plain(name), plain(cls)):
             return cls
-    raise ValueError(f"unknown model {str(model)!r}.{nearest(str(model), MODELS)} Models: {', '.join(MODELS)}.")
+    if plain(str(model)) == "cvae":
+        return "ConditionalVAE"
+    raise nearest("model", str(model), MODELS)
+
+
+def plain(name: str) -> str:
+    """Return a name without what people write differently: "top_k", "TopK" and "top-k" are one."""
+    return name.lower().replace("_", "").replace("-", "")
 
 
 def public_class(name: str) -> Any:
@@ -115,24 +121,24 @@ def build(cls: Any, given: Mapping[str, Any], rows: Dataset) -> Any:
     ValueError
         If a name is unknown (the message has the nearest), or a value has the wrong type.
     """
-    from isthmus._part import nearest
     from isthmus.cli._fields import checked, field_types
 
     types = field_types(cls)
     for name in given:
         field = name.partition("__")[0]
+        if field == "callbacks":
+            raise ValueError("callbacks are functions, which can only be passed from Python.")
         if field not in types:
-            raise nearest(f"parameter of {cls.__name__}", field, list(types))
+            raise nearest(f"parameter of {cls.__name__}", field, types)
     given = _with_image_shape(given, rows)
-    plain = {name: checked(name, value, types[name]) for name, value in given.items() if "__" not in name}
-    estimator = cls(**plain)
+    own = {name: checked(name, value, types[name]) for name, value in given.items() if "__" not in name}
+    estimator = cls(**own)
     sizes = estimator.get_params(deep=False)
-    parts = {name: _as_part(name, value, sizes) for name, value in plain.items()}
-    nested = {name: value for name, value in given.items() if "__" in name}
-    for name, value in nested.items():
+    parts = {name: _as_part(name, value, sizes) for name, value in own.items()}
+    for name in [name for name in given if name not in own]:
         field, _, rest = name.partition("__")
         part = parts[field] = _named(field, parts.get(field, sizes[field]), name, sizes)
-        set_in_part(part, rest, value)
+        _set(part, rest, given[name])
     return estimator.set_params(**parts)
 
 
@@ -178,14 +184,12 @@ def _as_part(field: str, value: Any, sizes: Mapping[str, Any]) -> Any:
     part = _make(field, value["part"], sizes)
     for name, inner in value.items():
         if name != "part":
-            set_in_part(part, name, inner)
+            _set(part, name, inner)
     return part
 
 
 def _make(field: str, name: str, sizes: Mapping[str, Any]) -> Part:
     """Return the part called `name`; a network takes its sizes from the estimator's fields."""
-    from isthmus._part import nearest
-
     known = known_parts(field)
     if name not in known:
         raise nearest(field, name, known)
@@ -199,23 +203,24 @@ def _named(field: str, value: Any, name: str, sizes: Mapping[str, Any]) -> Any:
     if isinstance(value, str) and field in ROOMS and (field, value) != ("scaling", "auto"):
         return _make(field, value, sizes)
     if not hasattr(value, "set_params"):
-        raise ValueError(f"{name}: name the part as well, such as --set {field}=...; {field} is {value!r}.")
+        known = ", ".join(known_parts(field))
+        hint = f"is {value!r}; name a part for it as well: {known}" if known else "has no parameters of its own"
+        raise ValueError(f"{name}: {field} {hint}.")
     return value
 
 
-def set_in_part(part: Part, name: str, value: Any) -> None:
+def _set(part: Part, name: str, value: Any) -> None:
     """Set one hyperparameter of a part, ``scale`` or ``weight__over``, from a typed value."""
-    from isthmus._part import nearest
     from isthmus.cli._fields import checked, part_types
 
     name, _, rest = name.partition("__")
     types = part_types(type(part))
     if name not in types:
-        raise nearest(f"parameter of {type(part).__name__}", name, list(types))
+        raise nearest(f"parameter of {type(part).__name__}", name, types)
     if rest:
         inner = _named(name, getattr(part, name), f"{name}__{rest}", {})
         part.set_params(**{name: inner})
-        set_in_part(inner, rest, value)
+        _set(inner, rest, value)
     else:
         where = f"{type(part).__name__}: {name}"
         part.set_params(**{name: _as_part(name, checked(where, value, types[name]), {})})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +33,8 @@ def score(model: str, data: str, output: str | None, labels: str | None, as_json
     prints log p(x), summed over the labels, or log p(x|y) where --y gives them. The other autoencoders have no p(x):
     theirs is log p(x|f(x)), which tells how well rows are restored.
     """
+    import json
+
     if output is not None:
         check_output(output, model, data)
     fitted, rows, y = model_and_rows(model, data, labels)
@@ -91,15 +92,16 @@ def _table(result: dict[str, Any]) -> str:
         value = result[key]
         return f"{name:<26}{'not finite' if value is None else f'{value:.3f}':>12}{tail}"
 
+    given = ",y" if result["quantity"] == "log p(x|y)" else ""
     error = result["standard_error"]
     spread = "" if error is None else f" +- {error:.3f}"
     lines = [
         line(result["quantity"], "mean", f"{spread}   nats a row, mean of {result['rows']} rows +- standard error")
     ]
     if "elbo" in result:
-        lines.append(line("ELBO", "elbo", "   = -(reconstruction + KL), at most log p"))
-        lines.append(line("  reconstruction", "reconstruction", "   E_q[-log p(x|z)]"))
-        lines.append(line("  KL", "kl", "   KL(q(z|x) || p(z))"))
+        lines.append(line("ELBO", "elbo", "   = -(reconstruction + KL), a lower bound of it"))
+        lines.append(line("  reconstruction", "reconstruction", f"   E_q[-log p(x|z{given})]"))
+        lines.append(line("  KL", "kl", f"   KL(q(z|x{given}) || p(z))"))
     return "\n".join(lines)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import contextlib
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,8 @@ def parse_value(text: str) -> Any:
     >>> [parse_value(text) for text in ("8", "0.5", "true", "[256, 128]", '"x"', "bernoulli", "None", "(16,)")]
     [8, 0.5, True, [256, 128], 'x', 'bernoulli', None, (16,)]
     """
+    import tomllib
+
     text = text.strip()
     with contextlib.suppress(tomllib.TOMLDecodeError):
         table = tomllib.loads(f"value = {text}")
@@ -59,6 +60,8 @@ def read_config(path: str | os.PathLike[str] | None) -> dict[str, Any]:
     ValueError
         If the file is missing or not TOML.
     """
+    import tomllib
+
     if path is None:
         return {}
     try:

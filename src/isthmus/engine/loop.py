@@ -125,12 +125,14 @@ class Trainer:
         patience: int = 10,
         callbacks: Sequence[Callable[[Record], object]] = (),
         checkpoints: Checkpoints | None = None,
+        tick: Callable[[float], object] | None = None,
     ) -> list[Record]:
         """Train for at most `n_epochs` epochs, the first of which has the number `first_epoch` (from 0).
 
         With a `validation` source, training stops after `patience` epochs without a lower validation loss, and ends
         with the parameters that had the lowest. A callback gets the record of every epoch and stops training by
-        returning True. With `checkpoints`, training goes on from the newest one, if any.
+        returning True. With `checkpoints`, training goes on from the newest one, if any. `tick` is called after every
+        step with the epochs done so far, a fraction, and should return at once.
 
         Raises
         ------
@@ -143,7 +145,7 @@ class Trainer:
         signals = checkpoints.signals() if checkpoints else nullcontext()
         with flush_denormals(), seeded(self.seed, self.device), signals:
             while run.index < n_epochs:
-                record = self._epoch(source, run, first_epoch, n_epochs, checkpoints)
+                record = self._epoch(source, run, first_epoch, n_epochs, checkpoints, tick)
                 run.history.append(record)
                 if validation is not None:
                     record["validation_loss"] = self.evaluate(validation)
@@ -159,7 +161,13 @@ class Trainer:
         return run.history
 
     def _epoch(
-        self, source: Source, run: _Run, first_epoch: int, n_epochs: int, checkpoints: Checkpoints | None
+        self,
+        source: Source,
+        run: _Run,
+        first_epoch: int,
+        n_epochs: int,
+        checkpoints: Checkpoints | None,
+        tick: Callable[[float], object] | None,
     ) -> Record:
         """Train on every row once, or on those that an interruption left of the epoch."""
         start = time.perf_counter()
@@ -170,6 +178,8 @@ class Trainer:
             run.names, row = self._step(batch, progress)
             run.rows.append(row)
             run.step += 1
+            if tick:
+                tick(run.index + run.step / len(source))
             if checkpoints and checkpoints.due:
                 self._write(checkpoints, run)
                 checkpoints.stop_if_asked()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from types import TracebackType
 from typing import Any, Self
 
@@ -10,9 +11,12 @@ from isthmus.engine.history import Record
 
 __all__ = ["Progress"]
 
+_SHOWN_EVERY = 0.1  # seconds between two looks at the bar
+_NOT_TERMS = ("epoch", "learning_rate", "seconds")
+
 
 class Progress:
-    """A callback that shows epochs: a bar with rate and time left on a terminal, else a line an epoch.
+    """Shows training: a bar with rate, time left and terms on a terminal, else a line an epoch.
 
     Parameters
     ----------
@@ -20,21 +24,25 @@ class Progress:
         What is trained.
     n_epochs : int
         Epochs at most.
+    n_rows : int
+        Rows of an epoch, for the rate.
     shown : bool
         Whether to show anything at all.
     """
 
-    def __init__(self, title: str, n_epochs: int, *, shown: bool) -> None:
-        self.title, self.n_epochs, self.shown = title, n_epochs, shown
+    def __init__(self, title: str, n_epochs: int, n_rows: int, *, shown: bool) -> None:
+        self.title, self.n_epochs, self.n_rows, self.shown = title, n_epochs, n_rows, shown
         self._bar: Any = None
-        self._done = 0
+        self._start = self._next = 0.0
+        self._first = -1.0  # where training starts; above 0 when it goes on from a checkpoint
 
     def __enter__(self) -> Self:
+        self._start = time.monotonic()
         if self.shown and sys.stderr.isatty():
             self._bar = _bar()
         if self._bar is not None:
             self._bar.start()
-            self._task = self._bar.add_task(self.title, total=self.n_epochs, terms="")
+            self._task = self._bar.add_task(self.title, total=self.n_epochs, epoch="", rate="", terms="")
         return self
 
     def __exit__(
@@ -43,38 +51,39 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
 
+    def tick(self, epochs: float) -> None:
+        """Move the bar to `epochs` epochs done, a fraction; at most ten times a second."""
+        if self._first < 0:
+            self._first = epochs
+        now = time.monotonic()
+        if self._bar is None or now < self._next:
+            return
+        self._next = now + _SHOWN_EVERY
+        rate = (epochs - self._first) * self.n_rows / max(now - self._start, 1e-9)
+        done = min(int(epochs) + 1, self.n_epochs)
+        self._bar.update(self._task, completed=epochs, epoch=f"{done}/{self.n_epochs}", rate=f"{rate:,.0f} rows/s")
+
     def __call__(self, record: Record) -> None:
         """Show an epoch's record."""
-        self._done += 1
-        terms = "  ".join(f"{k} {v:.4g}" for k, v in record.items() if k not in ("epoch", "learning_rate", "seconds"))
+        terms = "  ".join(f"{k} {v:.4g}" for k, v in record.items() if k not in _NOT_TERMS)
         if self._bar is not None:
-            self._bar.update(self._task, advance=1, terms=terms)
+            self._bar.update(self._task, terms=terms)
         elif self.shown:
-            seconds = record["seconds"]
-            sys.stderr.write(f"{self.title}: epoch {self._done}/{self.n_epochs}  {terms}  {seconds:.2f} s\n")
+            epoch, seconds = int(record["epoch"]), record["seconds"]
+            sys.stderr.write(f"{self.title}: epoch {epoch}/{self.n_epochs}  {terms}  {seconds:.2f} s\n")
 
 
 def _bar() -> Any:
     """Return a rich progress bar, or None where rich is not installed (lines are written then)."""
     try:
         from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
     except ImportError:
         return None
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
+    fixed = [
+        TextColumn("{task.description} {task.fields[epoch]}"),
+        BarColumn(bar_width=16),
+        TextColumn("{task.fields[rate]}, left"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[terms]}"),
-        console=Console(stderr=True),
-    )
+    ]
+    return Progress(*fixed, TextColumn("{task.fields[terms]}", style="dim"), console=Console(stderr=True))

@@ -124,7 +124,8 @@ def _fill(model: nn.Module, tensors: dict[str, Any]) -> None:
     if set(own) != set(tensors):
         raise files.FileError(f"its tensors do not fit its description: {sorted(set(own) ^ set(tensors))}.")
     for name, tensor in tensors.items():
-        if own[name].shape != tensor.shape or not tensor.is_floating_point():
+        own_kind, kind = own[name].is_floating_point() or own[name].dtype, tensor.is_floating_point() or tensor.dtype
+        if own[name].shape != tensor.shape or own_kind != kind:
             raise files.FileError(f"its tensor {name!r} has the wrong shape or type.")
     # The precision that was trained in; scaling keeps float64 by itself.
     model.to(next(tensors[name] for name, _ in model.named_parameters()).dtype)

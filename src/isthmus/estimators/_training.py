@@ -57,6 +57,7 @@ def build(estimator: BaseAutoencoder, model: Model, X: np.ndarray, rest: Rest) -
     model.likelihood.infer(x)
     with seeded(estimator.seed_):
         model.build(X.shape[1], estimator.n_components, rest.width, masked=mask is not None)
+        model.prior.start(x)
     share = observed * weights.unsqueeze(-1)
     model.start_from((share * x).sum(0) / share.sum(0))
     check_support(estimator, (model.likelihood.supports(x) | (observed == 0)).numpy(), X, model.likelihood)
@@ -98,8 +99,8 @@ def train(
     )
     if partial and estimator._moments is not None:
         trainer.set_moments(estimator._moments)
-    title = type(estimator).__name__
-    with checkpoints or nullcontext(), Progress(title, n_epochs, shown=estimator.verbose > 0) as progress:
+    progress = Progress(type(estimator).__name__, n_epochs, source.n_rows, shown=estimator.verbose > 0)
+    with checkpoints or nullcontext(), progress:
         try:
             history = trainer.fit(
                 source,
@@ -109,6 +110,7 @@ def train(
                 patience=estimator.n_iter_no_change,
                 callbacks=[progress, *estimator.callbacks],
                 checkpoints=checkpoints,
+                tick=progress.tick,
             )
         except NonFiniteError as error:
             raise FloatingPointError(f"{error} {_suspects(estimator, error.batch)}") from error

@@ -56,4 +56,4 @@ def _weighted(model: Model, x: Tensor, mask: Tensor, noise: Tensor, c: Tensor | 
     z = q.transport(noise)
     h = model.decode(z, c)
     log_px = (model.likelihood.log_prob(h, x) * mask).sum(-1)
-    return h, log_px + model.prior().log_prob(z) - q.log_prob(z)
+    return h, log_px + model.p_z(c).log_prob(z) - q.log_prob(z)

@@ -63,5 +63,5 @@ def elbo(model: Model, x: Tensor, noise: Tensor, c: Tensor | None = None, mask: 
     q = model.q(x, c, mask)
     z = q.transport(noise)
     reconstruction = -model.log_likelihood(z, x, c, mask).mean(0)
-    kl = kl_divergence(q, model.prior(), z)
+    kl = kl_divergence(q, model.p_z(c), z)
     return Bound(-reconstruction - kl, reconstruction, kl)

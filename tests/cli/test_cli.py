@@ -1,0 +1,553 @@
+"""The command: files in, files out, numbers to read; and one line for everything that cannot be."""
+
+import gzip
+import importlib
+import inspect
+import json
+import os
+import pty
+import struct
+import subprocess
+import sys
+import types
+import warnings
+
+import numpy as np
+import pytest
+
+import isthmus
+from isthmus import estimators
+from isthmus.cli import main
+from isthmus.cli._fields import _fits, checked, field_types, part_types
+from isthmus.cli._models import MODELS, ROOMS, build, class_name, known_parts
+from isthmus.cli._values import merge, parse_assignment, parse_value
+from isthmus.data import read
+
+COMMANDS = ["fit", "transform", "reconstruct", "impute", "sample", "score", "info", "demo"]
+CLASSES = [getattr(estimators, name) for name in estimators.__all__]
+
+
+@pytest.fixture
+def run(capsys):
+    """Return a function that runs the command and returns exit code, stdout and stderr."""
+
+    def run(*args):
+        capsys.readouterr()
+        code = main([str(arg) for arg in args])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A folder with data, and a model of each kind that the tests read; they write elsewhere."""
+    folder = tmp_path_factory.mktemp("home")
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 3))
+    y = (X[:, 0] > 0).astype(int)
+    table = np.c_[X, y]
+    lines = ["alpha,beta,gamma,target", *(",".join(map(repr, row)) for row in table.tolist())]
+    (folder / "table.csv").write_text("\n".join(lines))
+    (folder / "other_order.csv").write_text(
+        "\n".join(["gamma,extra,alpha,beta", *(f"{c!r},0,{a!r},{b!r}" for a, b, c, _ in table.tolist())])
+    )
+    np.save(folder / "wide.npy", rng.normal(size=(10, 7)))
+    np.save(folder / "labels.npy", np.arange(10) % 2)
+    np.savez(folder / "words.npz", X=X, y=np.where(y, "yes", "no"))
+    images = rng.integers(0, 256, size=(30, 6, 5)).astype("u1")
+    _write_idx(folder / "images-idx3-ubyte.gz", images)
+    _write_idx(folder / "labels-idx1-ubyte.gz", (np.arange(30) % 3).astype("u1"))
+    fits = {
+        "vae": ["table.csv", "--y", "target"],
+        "autoencoder": ["table.csv", "--y", "target"],
+        "conditional_vae": ["words.npz"],
+    }
+    for name, (data, *rest) in fits.items():
+        args = ["fit", folder / data, "-m", name, "-o", folder / f"{name}.safetensors", "--epochs", 2, "-q", *rest]
+        assert main([str(arg) for arg in args]) == 0
+    return folder
+
+
+@pytest.fixture
+def there(home, tmp_path, monkeypatch):
+    """A folder of one test, with links to everything in `home`, to work in."""
+    for file in home.iterdir():
+        (tmp_path / file.name).symlink_to(file)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def _write_idx(path, array):
+    head = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
+    path.write_bytes(gzip.compress(head + array.tobytes()))
+
+
+# ---- light ----------------------------------------------------------------------------------------------------------
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys; from isthmus.cli import main\n"
+        f"commands = [[], ['info'], ['--help'], *([name, '--help'] for name in {COMMANDS})]\n"
+        "codes = [main(words) for words in commands]\n"
+        "heavy = {'torch', 'numpy', 'scipy', 'sklearn', 'pandas', 'rich', 'safetensors'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+        "assert codes == [0] * len(codes), codes\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr
+
+
+def test_no_command_is_help(run):
+    assert run() == run("--help")
+    assert all(name in run()[1] for name in COMMANDS)
+
+
+def test_version(run):
+    assert run("--version") == (0, f"isthmus {isthmus.__version__}\n", "")
+
+
+def test_a_closed_pipe_is_quiet():
+    command = [sys.executable, "-m", "isthmus.cli", "info"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
+# ---- info -----------------------------------------------------------------------------------------------------------
+
+
+def test_models_are_the_estimators():
+    assert sorted(MODELS.values()) == sorted(estimators.__all__)
+
+
+def test_info_lists_models_by_their_docstrings(run):
+    code, out, err = run("info")
+    assert (code, err) == (0, "")
+    for name, cls in MODELS.items():
+        summary = inspect.getdoc(getattr(isthmus, cls)).splitlines()[0]
+        assert f"  {name:<18}{summary}\n" in out
+
+
+@pytest.mark.parametrize("name", [*MODELS, "SparseAutoencoder", "cvae", "Conditional-VAE"])
+def test_info_lists_every_field(run, name):
+    code, out, _ = run("info", name)
+    cls = getattr(isthmus, class_name(name))
+    assert code == 0
+    assert all(f"\n{field} : " in out for field in cls().get_params() if field != "callbacks")
+
+
+@pytest.mark.parametrize("room", list(dict.fromkeys(ROOMS.values())))
+def test_info_lists_parts(run, room):
+    field = next(field for field in ROOMS if ROOMS[field] == room)
+    code, out, _ = run("info", room)
+    assert code == 0
+    for name, part in known_parts(field).items():
+        assert name in out
+        code, text, _ = run("info", name)
+        assert code == 0
+        assert all(f"{parameter} : " in text or f"{parameter}, " in text for parameter in part.parameter_names())
+
+
+def test_info_of_a_model(there, run):
+    _, out, _ = run("info", "vae.safetensors")
+    for text in ("VAE", "3 -> 2 units", "alpha, beta, gamma", "2 epochs", "kl", "max_epochs=2, random_state=0"):
+        assert text in out
+    assert "no, yes" in run("info", "conditional_vae.safetensors")[1]
+
+
+def test_info_of_data(there, run):
+    assert "30 x 30, uint8" in run("info", "images-idx3-ubyte.gz")[1]
+    assert "6 x 5" in run("info", "images-idx3-ubyte.gz")[1]
+    assert "alpha, beta, gamma, target" in run("info", "table.csv")[1]
+    assert "1797 int64" in run("info", "digits")[1]
+
+
+# ---- fit ------------------------------------------------------------------------------------------------------------
+
+
+def test_fit_and_use(there, run):
+    code, out, err = run("fit", "iris", "-m", "vae", "-o", "m.safetensors", "-k", 3, "--epochs", 2, "--seed", 5)
+    assert (code, err) == (0, "")
+    assert out.startswith("m.safetensors: VAE, 4 columns -> 3 units, learned from 150 rows; loss of epoch 2: ")
+    X = read("iris").X
+    model = isthmus.load("m.safetensors")
+    assert model.get_params() == isthmus.VAE(3, max_epochs=2, random_state=5).get_params()
+    same = isthmus.VAE(3, max_epochs=2, random_state=5).fit(X)
+    assert run("transform", "m.safetensors", "iris", "-o", "z.npy") == (
+        0,
+        "",
+        "isthmus: wrote z.npy: 150 x 3 float64\n",
+    )
+    np.testing.assert_array_equal(np.load("z.npy"), same.transform(X))
+    assert run("reconstruct", "m.safetensors", "iris", "-o", "r.npz")[0] == 0
+    np.testing.assert_array_equal(np.load("r.npz")["X"], same.reconstruct(X))
+    assert run("sample", "m.safetensors", "-n", 5, "-o", "s.npy", "--seed", 3)[0] == 0
+    np.testing.assert_array_equal(np.load("s.npy"), same.sample(5, random_state=3))
+    assert run("score", "m.safetensors", "iris", "-o", "scores.npy")[0] == 0
+    np.testing.assert_array_equal(np.load("scores.npy"), same.score_samples(X))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model(there, run, name):
+    few = ["--set", "n_draws=5"] if "vae" in name else []
+    code, _, err = run("fit", "iris", "-m", name, "-o", "m.safetensors", "--epochs", 1, "-k", 2, *few)
+    assert (code, err) == (0, "")
+    assert type(isthmus.load("m.safetensors")).__name__ == MODELS[name]
+    for args in (["transform", "-o", "z.npy"], ["reconstruct", "-o", "r.npy"], ["score"]):
+        assert run(args[0], "m.safetensors", "iris", *args[1:])[0] == 0
+    assert np.load("z.npy").shape == (150, 2)
+    assert np.load("r.npy").shape == (150, 4)
+
+
+def test_the_file_the_settings_and_the_options_in_this_order(there, run):
+    (there / "run.toml").write_text(
+        'model = "vae"\nn_components = 3\nmax_epochs = 9\nbatch_size = 7\nhidden_layer_sizes = [8]\n'
+        'beta = {part = "warmup", over = 0.5}\npenalties = [{part = "l1", weight = 0.1}]\n'
+        '[likelihood]\npart = "gaussian"\nscale = "feature"\n'
+    )
+    args = ["--set", "batch_size=9", "--set", "max_epochs=8", "--epochs", 1, "--set", "likelihood__min_scale=0.01"]
+    assert run("fit", "iris", "-c", "run.toml", "-o", "m.safetensors", *args)[0] == 0
+    model = isthmus.load("m.safetensors")
+    fields = (model.n_components, model.max_epochs, model.batch_size, model.hidden_layer_sizes, model.random_state)
+    assert fields == (3, 1, 9, (8,), 0)
+    assert repr(model.likelihood) == "Gaussian(scale='feature', min_scale=0.01)"
+    assert repr(model.beta) == "Warmup(over=0.5)"
+    assert repr(model.penalties) == "(L1(weight=0.1),)"
+
+
+def test_quiet_and_verbose(there, run):
+    args = ["fit", "iris", "-m", "autoencoder", "-o", "m.safetensors", "--epochs", 2]
+    assert run(*args, "-q") == (0, "", "")
+    assert run(*args, "-v")[2].count("epoch") == 2
+
+
+def test_a_terminal_gets_a_bar(there, run, monkeypatch):
+    reader, terminal = pty.openpty()
+    with open(terminal, "w", encoding="utf-8") as stderr:  # noqa: PTH123 - it is no path
+        monkeypatch.setattr(sys, "stderr", stderr)
+        code, out, _ = run("fit", "iris", "-m", "vae", "-o", "m.safetensors", "--epochs", 2)
+        stderr.flush()
+        text = os.read(reader, 1 << 16).decode()
+    os.close(reader)
+    assert code == 0
+    assert "2/2" in text
+    assert out.startswith("m.safetensors: VAE")
+    assert isthmus.load("m.safetensors").verbose == 0
+
+
+def test_images(there, run):
+    args = ["fit", "images-idx3-ubyte.gz", "--epochs", 1, "--set", "likelihood=bernoulli", "-o"]
+    assert run(*args, "plain.safetensors", "-m", "vae")[0] == 0
+    assert isthmus.load("plain.safetensors").image_shape is None
+    assert run(*args, "conv.safetensors", "-m", "vae", "--set", "network=conv")[0] == 0
+    assert isthmus.load("conv.safetensors").image_shape == (6, 5)
+    channels = ["--set", "network=conv", "--set", "network__channels=4"]
+    assert run(*args, "part.safetensors", "-m", "cvae", "--y", "labels-idx1-ubyte.gz", *channels)[0] == 0
+    model = isthmus.load("part.safetensors")
+    assert model.network.channels == (4,)
+    assert model.network.image_shape == (6, 5)
+    assert model.classes_.tolist() == [0, 1, 2]
+    _, out, err = run("score", "plain.safetensors", "images-idx3-ubyte.gz")
+    assert "ELBO" in out
+    assert "no density" in err
+
+
+def test_channels_last_are_refused(there, run):
+    np.save("colour.npy", np.zeros((4, 8, 8, 3)))
+    code, _, err = run("fit", "colour.npy", "-m", "vae", "--set", "network=conv", "-o", "m.safetensors")
+    assert (code, "channels last" in err) == (2, True)
+
+
+def test_labels_of_a_model_that_takes_none(there, run):
+    code, _, err = run("fit", "table.csv", "-m", "vae", "--y", "target", "-o", "m.safetensors", "--epochs", 1)
+    assert (code, err) == (0, "isthmus: --y is not used: VAE learns from the rows alone\n")
+    assert isthmus.load("m.safetensors").n_features_in_ == 3
+
+
+# ---- transform, reconstruct, sample, score --------------------------------------------------------------------------
+
+
+def test_tables_have_names(there, run):
+    assert run("transform", "vae.safetensors", "table.csv", "-o", "z.csv")[2].startswith(
+        "isthmus: table.csv: left out what the model does not know: target\n"
+    )
+    assert read("z.csv").columns == ("vae0", "vae1")
+    assert run("reconstruct", "vae.safetensors", "table.csv", "-o", "r.csv")[0] == 0
+    assert read("r.csv").columns == ("alpha", "beta", "gamma")
+    assert run("sample", "vae.safetensors", "-n", 2, "-o", "s.csv")[0] == 0
+    assert read("s.csv").columns == ("alpha", "beta", "gamma")
+    assert run("score", "vae.safetensors", "table.csv", "-o", "p.csv")[0] == 0
+    assert read("p.csv").columns == ("log_p",)
+
+
+def test_impute(there, run):
+    X = read("table.csv").X[:, :3].copy()
+    X[::3, 1] = np.nan
+    np.save("holes.npy", X)
+    assert run("impute", "vae.safetensors", "holes.npy", "-o", "filled.csv")[0] == 0
+    filled = read("filled.csv")
+    assert filled.columns == ("alpha", "beta", "gamma")
+    np.testing.assert_array_equal(filled.X[~np.isnan(X)], X[~np.isnan(X)])
+    assert np.isfinite(filled.X).all()
+
+
+def test_columns_are_found_by_name(there, run):
+    run("transform", "vae.safetensors", "table.csv", "-o", "a.npy")
+    run("transform", "vae.safetensors", "other_order.csv", "-o", "b.npy")
+    np.testing.assert_array_equal(np.load("a.npy"), np.load("b.npy"))
+
+
+def test_conditions(there, run):
+    model, rows = isthmus.load("conditional_vae.safetensors"), read("words.npz")
+    assert run("sample", "conditional_vae.safetensors", "-n", 3, "--y", "yes", "-o", "s.npy")[0] == 0
+    np.testing.assert_array_equal(np.load("s.npy"), model.sample(3, y="yes", random_state=0))
+    assert run("sample", "conditional_vae.safetensors", "-n", 2, "--y", "['no', 'yes']", "-o", "s.npy")[0] == 0
+    np.testing.assert_array_equal(np.load("s.npy"), model.sample(2, y=["no", "yes"], random_state=0))
+    for y, args in ((None, []), (rows.y, ["--y", "y"])):
+        assert run("transform", "conditional_vae.safetensors", "words.npz", "-o", "z.npy", *args)[0] == 0
+        np.testing.assert_array_equal(np.load("z.npy"), model.transform(rows.X, y))
+        name = "log p(x)" if y is None else "log p(x|y)"
+        assert run("score", "conditional_vae.safetensors", "words.npz", "-o", "p.npy", *args)[1].startswith(name + " ")
+        np.testing.assert_array_equal(np.load("p.npy"), model.score_samples(rows.X, y))
+
+
+def test_score_as_json(there, run):
+    model, X = isthmus.load("vae.safetensors"), read("table.csv").X[:, :3]
+    result = json.loads(run("score", "vae.safetensors", "table.csv", "--json", "--y", "target")[1] or "{}")
+    assert result == {}  # a vae takes no y
+    result = json.loads(run("score", "vae.safetensors", "table.csv", "--json")[1])
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "X does not have valid feature names")
+        scores, bound = model.score_samples(X), model.elbo(X)
+    assert result.pop("mean") == pytest.approx(scores.mean())
+    assert result.pop("standard_error") == pytest.approx(scores.std(ddof=1) / np.sqrt(40))
+    parts = [result.pop(name) for name in bound._fields]
+    assert parts == pytest.approx([values.mean() for values in bound])
+    assert parts[0] == pytest.approx(-parts[1] - parts[2])
+    assert result == {"model": "VAE", "quantity": "log p(x)", "unit": "nats per row", "rows": 40}
+
+
+def test_score_to_read(there, run):
+    out = run("score", "vae.safetensors", "table.csv")[1]
+    assert [line.split("  ")[0].strip() or line.split()[0] for line in out.splitlines()] == [
+        "log p(x)", "ELBO", "reconstruction", "KL",
+    ]  # fmt: skip
+    out = run("score", "autoencoder.safetensors", "table.csv")[1]
+    assert out.startswith("log p(x|f(x)) ")
+    assert "mean of 40 rows +- standard error" in out
+    assert "ELBO" not in out
+
+
+def test_score_of_one_row(there, run):
+    np.save("row.npy", np.zeros((1, 3)))
+    code, out, _ = run("score", "vae.safetensors", "row.npy", "--json")
+    assert (code, json.loads(out)["standard_error"]) == (0, None)
+
+
+def test_demo(there, run, monkeypatch):
+    folders = []
+    fake = types.SimpleNamespace(run=folders.append)
+    package = importlib.import_module("isthmus.report")
+    monkeypatch.setitem(sys.modules, "isthmus.report.demo", fake)
+    monkeypatch.setattr(package, "demo", fake, raising=False)
+    assert run("demo")[0] == 0
+    assert run("demo", "-o", "elsewhere")[0] == 0
+    assert [str(folder) for folder in folders] == ["isthmus-demo", "elsewhere"]
+
+
+# ---- values ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("8", 8), ("0.5", 0.5), (".5", 0.5), ("1e-3", 1e-3), ("true", True), ("True", True), ("None", None),
+        ("[256, 128]", [256, 128]), ("(256, 128)", (256, 128)), ('"x"', "x"), ("bernoulli", "bernoulli"),
+        ("cuda:1", "cuda:1"), ("none", "none"), ("1\nb = 2", "1\nb = 2"), ("[1", "[1"), ("(" * 300, "(" * 300),
+    ],
+)  # fmt: skip
+def test_values(text, value):
+    assert parse_value(text) == value
+    assert parse_assignment(f" a = {text}") == ("a", value)
+
+
+def test_a_new_part_loses_what_the_old_one_was_told():
+    merged = merge({"likelihood__scale": 1.0, "beta": 2.0}, {"likelihood": "bernoulli"}, {"beta": 3.0})
+    assert merged == {"likelihood": "bernoulli", "beta": 3.0}
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_defaults_fit_their_own_types(cls):
+    defaults = cls().get_params(deep=False)
+    for name, kind in field_types(cls).items():
+        assert _fits(defaults[name], kind.hint), name
+        assert checked(name, defaults[name], kind) == defaults[name]
+        assert kind.words
+
+
+@pytest.mark.parametrize("field", [*ROOMS, "beta"])
+def test_every_part_can_be_named_and_told(field):
+    for name, part in known_parts(field).items():
+        defaults = part().get_params(deep=False)
+        assert all(_fits(defaults[key], kind.hint) for key, kind in part_types(part).items())
+        value = [{"part": name, **defaults}] if field == "penalties" else {"part": name, **defaults}
+        made = build(isthmus.VAE, {field: value}, read("iris")).get_params(deep=False)[field]
+        assert made == ((part(),) if field == "penalties" else part())
+
+
+def test_nested_parameters():
+    rows = read("digits")
+    model = build(isthmus.VAE, {"likelihood__scale": 0.5, "network": "conv", "network__channels": [8]}, rows)
+    assert repr(model.likelihood) == "Gaussian(scale=0.5)"
+    assert (model.network.channels, model.network.image_shape) == ((8,), (8, 8))
+    model = build(isthmus.VAE, {"beta": "warmup", "beta__over": 0.1, "penalties": "l1,contraction"}, rows)
+    assert repr(model.beta) == "Warmup(over=0.1)"
+    assert model.penalties == ("l1", "contraction")
+
+
+# ---- bad input ------------------------------------------------------------------------------------------------------
+
+FIT = ["fit", "iris", "-o", "new.safetensors", "-m"]
+USE = ["transform", "vae.safetensors"]
+
+BAD = {
+    "unknown command": (["fitt", "iris"], "unknown command 'fitt'. Did you mean 'fit'?"),
+    "no data": (["fit"], "Missing argument 'DATA'. See `isthmus fit --help`."),
+    "no output": (["fit", "iris", "-m", "vae"], "Missing option '-o'"),
+    "unknown option": ([*FIT, "vae", "--epoch", "3"], "--epochs"),
+    "no epochs": ([*FIT, "vae", "--epochs", "0"], "0 is not in the range"),
+    "no model": (["fit", "iris", "-o", "new.safetensors"], "Say --model with one of: autoencoder, sparse"),
+    "unknown model": ([*FIT, "vea"], "unknown model 'vea'. Did you mean 'vae'?"),
+    "unknown field": ([*FIT, "vae", "--set", "n_component=3"], "Did you mean 'n_components'?"),
+    "field of another model": ([*FIT, "autoencoder", "--set", "beta=3"], "unknown parameter of Autoencoder 'beta'"),
+    "code for a field": ([*FIT, "vae", "--set", "callbacks=print"], "only be passed from Python"),
+    "no assignment": ([*FIT, "vae", "--set", "beta"], "must be name=value"),
+    "unknown part": ([*FIT, "vae", "--set", "likelihood=bernouli"], "Did you mean 'bernoulli'?"),
+    "unknown penalty": ([*FIT, "vae", "--set", "penalties=l2"], "unknown penalty 'l2'. Did you mean 'l1'?"),
+    "unknown named part": ([*FIT, "vae", "--set", 'likelihood={part="gausian"}'], "Did you mean 'gaussian'?"),
+    "unnamed part": ([*FIT, "vae", "--set", "likelihood={scale=3}"], "must name its part"),
+    "unknown parameter of a part": ([*FIT, "vae", "--set", "likelihood__scal=3"], "Did you mean 'scale'?"),
+    "parameter of no part": ([*FIT, "vae", "--set", "max_epochs__over=3"], "has no parameters of its own"),
+    "parameter of an open part": ([*FIT, "vae", "--set", "scaling__per=all"], "name a part for it as well: min_max"),
+    "wrong type": ([*FIT, "vae", "--set", "n_components=three"], "n_components='three' must be int."),
+    "wrong type in a list": ([*FIT, "vae", "--set", "hidden_layer_sizes=[8,'x']"], "must be tuple of int."),
+    "wrong type in a part": (
+        [*FIT, "vae", "--set", "likelihood__min_scale=x"],
+        "Gaussian: min_scale='x' must be float",
+    ),
+    "wrong value": ([*FIT, "vae", "--set", "learning_rate=-1"], "learning_rate=-1"),
+    "wrong value in a part": ([*FIT, "vae", "--set", "likelihood__scale=-1"], "scale must be a positive number"),
+    "no config": ([*FIT, "vae", "-c", "no.toml"], "no.toml: cannot be read"),
+    "config that is not TOML": ([*FIT, "vae", "-c", "table.csv"], "table.csv: is not TOML"),
+    "config that is binary": ([*FIT, "vae", "-c", "wide.npy"], "wide.npy: is not TOML"),
+    "unknown data": (["fit", "digit", "-m", "vae", "-o", "new.safetensors"], "Did you mean 'digits'?"),
+    "no file": (["fit", "no.csv", "-m", "vae", "-o", "new.safetensors"], "no.csv: no such file"),
+    "unknown file type": (["fit", "x.parket", "-m", "vae", "-o", "new.safetensors"], "'.parket' files cannot be read"),
+    "only NaN": (["fit", "nan.npy", "-m", "vae", "-o", "new.safetensors"], "nan.npy: X has only NaN in column 0"),
+    "infinity": (["fit", "inf.npy", "-m", "vae", "-o", "new.safetensors"], "inf.npy: X contains infinity"),
+    "empty": (["fit", "empty.csv", "-m", "vae", "-o", "new.safetensors"], "empty.csv: is empty"),
+    "strings": (["fit", "text.csv", "-m", "vae", "-o", "new.safetensors"], "text.csv, line 2, column 2: 'x'"),
+    "one row": (["fit", "one.npy", "-m", "vae", "-o", "new.safetensors"], "one.npy: "),
+    "labels for rows": (["fit", "labels.npy", "-m", "vae", "-o", "new.safetensors"], "holds one number a row"),
+    "diverges": ([*FIT, "vae", "--epochs", "2", "--set", "learning_rate=1e30"], "is not finite"),
+    "no labels": (["fit", "wide.npy", "-m", "cvae", "-o", "new.safetensors"], "has no labels to condition on"),
+    "labels of other rows": ([*FIT, "cvae", "--y", "labels.npy"], "labels.npy: 10 labels for the 150 rows of iris"),
+    "unknown labels": (["fit", "table.csv", "-m", "cvae", "--y", "targe", "-o", "new.safetensors"], "mean 'target'?"),
+    "model file's name": (["fit", "iris", "-m", "vae", "-o", "new.npy"], "-o new.safetensors"),
+    "model file's folder": (["fit", "iris", "-m", "vae", "-o", "no/new.safetensors"], "its folder does not exist"),
+    "model file is a folder": (["fit", "iris", "-m", "vae", "-o", "f.safetensors"], "is a folder"),
+    "output's type": ([*USE, "table.csv", "-o", "new.cvs"], "Did you mean '.csv'?"),
+    "output's folder": ([*USE, "table.csv", "-o", "no/new.npy"], "its folder does not exist"),
+    "output is input": ([*USE, "wide.npy", "-o", "wide.npy"], "would replace its own input"),
+    "wrong width": ([*USE, "wide.npy", "-o", "new.npy"], "wide.npy: X has 7 features, but VAE is expecting 3"),
+    "wrong columns": ([*USE, "iris", "-o", "new.npy"], "iris: has no column 'alpha'"),
+    "infinity to transform": (["reconstruct", "vae.safetensors", "inf3.npy", "-o", "new.npy"], "inf3.npy: X contains"),
+    "infinity to score": (["score", "vae.safetensors", "inf3.npy", "-o", "new.npy"], "inf3.npy: X contains infinity"),
+    "no model file": (["score", "none.safetensors", "iris"], "there is no such model"),
+    "damaged model": (["score", "broken.safetensors", "iris"], "broken.safetensors: damaged"),
+    "arguments swapped": (["score", "iris", "vae.safetensors"], "the model comes first"),
+    "y for a model without": ([*USE, "table.csv", "--y", "target", "-o", "new.npy"], "it takes no y"),
+    "unseen label": (["sample", "conditional_vae.safetensors", "--y", "maybe", "-o", "new.npy"], "y has maybe"),
+    "sample of an autoencoder": (["sample", "autoencoder.safetensors", "-o", "new.npy"], "has no p(x) to draw from"),
+    "sample of a vae with y": (["sample", "vae.safetensors", "--y", "1", "-o", "new.npy"], "only a conditional_vae"),
+    "no rows": (["sample", "vae.safetensors", "-n", "0", "-o", "new.npy"], "0 is not in the range"),
+    "unknown topic": (["info", "gausian"], "unknown topic 'gausian'. Did you mean 'gaussian'?"),
+    "demo into a file": (["demo", "-o", "table.csv"], "table.csv: is a file"),
+}
+
+
+@pytest.fixture
+def bad(there):
+    """The folder, with files that cannot be used."""
+    np.save("nan.npy", [[np.nan, 2.0], [np.nan, 3.0]])
+    np.save("inf3.npy", [[1.0, 2.0, np.inf]])
+    np.save("inf.npy", [[1.0, 2.0], [np.inf, 3.0]])
+    np.save("one.npy", np.ones((1, 4)))
+    (there / "empty.csv").touch()
+    (there / "text.csv").write_text("a,b\n1,x\n2,y\n")
+    (there / "broken.safetensors").write_bytes((there / "vae.safetensors").read_bytes()[:500])
+    (there / "f.safetensors").mkdir()
+    return there
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_line_and_writes_nothing(bad, run, case):
+    args, words = BAD[case]
+    before = {path: path.read_bytes() for path in bad.rglob("*") if path.is_file()}
+    code, out, err = run(*args)
+    assert code == 2, err
+    assert out == ""
+    assert words in err
+    assert err.startswith("isthmus: ")
+    assert err.count("\n") == 1
+    assert {path: path.read_bytes() for path in bad.rglob("*") if path.is_file()} == before
+
+
+def test_traceback_on_request(there, run):
+    code, _, err = run("--traceback", "fit", "nosuch", "-m", "vae", "-o", "m.safetensors")
+    assert code == 2
+    assert err.startswith("Traceback")
+    assert err.splitlines()[-1].startswith("isthmus: nosuch: neither a file")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted; no file is half-written."),
+        (ImportError("pip install 'isthmus[report]'"), 2, "pip install 'isthmus[report]'"),
+        (MemoryError(), 2, "not enough memory"),
+        (OSError(28, "No space left on device", "m.safetensors"), 2, "m.safetensors: No space left on device."),
+        (RuntimeError("CUDA\n out of memory"), 2, "CUDA out of memory (`isthmus --traceback ...` shows where.)"),
+        (ValueError("Expected 2D array:\n[1].\nReshape your data either using X"), 2, "iris: Expected 2D array: [1]."),
+    ],
+)  # fmt: skip
+def test_what_goes_wrong_is_one_line(there, run, monkeypatch, error, code, line):
+    def fit(self, X, y=None):
+        raise error
+
+    monkeypatch.setattr(isthmus.VAE, "fit", fit)
+    assert run("fit", "iris", "-m", "vae", "-o", "m.safetensors") == (code, "", f"isthmus: {line}\n")
+    assert not (there / "m.safetensors").exists()
+
+
+def test_a_bug_keeps_its_traceback(there, run, monkeypatch):
+    monkeypatch.setattr(isthmus.VAE, "fit", lambda *_: {}["a bug"])
+    with pytest.raises(KeyError):
+        run("fit", "iris", "-m", "vae", "-o", "m.safetensors")
+
+
+def test_a_warning_is_a_line(there, run, monkeypatch):
+    def fit(self, X, y=None):
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.warn("two\nlines", UserWarning, stacklevel=1)
+        return fitted(self, X, y)
+
+    fitted = isthmus.VAE.fit
+    monkeypatch.setattr(isthmus.VAE, "fit", fit)
+    code, _, err = run("fit", "iris", "-m", "vae", "-o", "m.safetensors", "--epochs", 1)
+    assert (code, err) == (0, "isthmus: warning: two lines\n")
