@@ -6,9 +6,11 @@ import inspect
 import json
 import os
 import pty
+import signal
 import struct
 import subprocess
 import sys
+import time
 import types
 import warnings
 
@@ -551,3 +553,28 @@ def test_a_warning_is_a_line(there, run, monkeypatch):
     monkeypatch.setattr(isthmus.VAE, "fit", fit)
     code, _, err = run("fit", "iris", "-m", "vae", "-o", "m.safetensors", "--epochs", 1)
     assert (code, err) == (0, "isthmus: warning: two lines\n")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupted_and_resumed_is_the_same_file(tmp_path, monkeypatch, run, number, code):
+    monkeypatch.chdir(tmp_path)
+    fit = ["fit", "iris", "-m", "vae", "-q", "--epochs", "60", "--set", "batch_size=16", "-o", "m.safetensors"]
+    process = subprocess.Popen([sys.executable, "-m", "isthmus.cli", *fit], stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "m.safetensors.checkpoints" / "lock").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.2)
+    process.send_signal(number)
+    assert process.communicate()[1] == "isthmus: interrupted; to go on, give the same command with --resume.\n"
+    assert process.returncode == code
+    assert not (tmp_path / "m.safetensors").exists()
+    refused = run(*fit)
+    assert refused[0] == 2
+    assert "holds an unfinished run; add --resume" in refused[2]
+    assert run(*fit, "--resume")[0] == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["m.safetensors"]
+    resumed = isthmus.load("m.safetensors").model_.state_dict()
+    assert "holds no unfinished run" in run(*fit, "--resume")[2]
+    assert run(*fit)[0] == 0
+    whole = isthmus.load("m.safetensors").model_.state_dict()
+    assert all((resumed[name] == whole[name]).all() for name in whole)

@@ -58,7 +58,7 @@ def main(args: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0; 2 for input that cannot be used (one line on stderr says why); 130 after Ctrl-C.
+        0; 2 for input that cannot be used (one line on stderr says why); 130 after Ctrl-C, 143 after SIGTERM.
     """
     try:
         isthmus.main(args, prog_name="isthmus", standalone_mode=False)

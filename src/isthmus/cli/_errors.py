@@ -28,9 +28,11 @@ class Failure(click.ClickException):
 
 
 class Interrupted(click.ClickException):
-    """Ctrl-C."""
+    """Ctrl-C or SIGTERM; the exit code is 128 and the signal's number, as shells have it."""
 
-    exit_code = 130
+    def __init__(self, message: str, exit_code: int = 130) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code  # type: ignore[misc]  # click declares it for the class
 
 
 class Commands(click.Group):
@@ -55,7 +57,10 @@ class Commands(click.Group):
         except KeyboardInterrupt as error:
             if sys.stderr.isatty():  # the terminal has written ^C on the line
                 click.echo(err=True)
-            raise Interrupted("interrupted; no file is half-written.") from error
+            number = getattr(error, "signal", None)  # of a run that left a checkpoint
+            if number is None:
+                raise Interrupted("interrupted; no file is half-written.") from error
+            raise Interrupted("interrupted; to go on, give the same command with --resume.", 128 + number) from error
         except (BrokenPipeError, click.exceptions.Exit, click.Abort):  # `isthmus info vae | head` ends quietly
             raise
         except _EXPECTED as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -29,6 +30,7 @@ __all__ = ["fit"]
 @LABELS
 @click.option("--set", "assignments", metavar="NAME=VALUE", multiple=True, help="Any other field; may be repeated.")
 @click.option("-c", "--config", metavar="FILE", help="TOML file with the same fields, and `model`; options win.")
+@click.option("--resume", is_flag=True, help="Go on with a run that was interrupted (give the same options).")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @click.option("-v", "--verbose", is_flag=True, help="A line an epoch even where stderr is no terminal.")
 def fit(
@@ -41,6 +43,7 @@ def fit(
     labels: str | None,
     assignments: tuple[str, ...],
     config: str | None,
+    resume: bool,
     quiet: bool,
     verbose: bool,
 ) -> None:
@@ -57,6 +60,10 @@ def fit(
     isthmus fit train-images-idx3-ubyte.gz --y train-labels-idx1-ubyte.gz -m conditional_vae -o m.safetensors
 
     A conditional_vae takes the labels of DATA (its y), or those of --y.
+
+    Checkpoints are written to a folder beside the output (FILE.checkpoints, or checkpoint_dir) and removed when the
+    model is complete. After Ctrl-C, or a crash, the same command with --resume goes on where it was, and ends with the
+    very same model.
     """  # noqa: D301
     check_model_output(output, data)
     typed = {"n_components": components, "max_epochs": epochs, "random_state": seed}
@@ -66,6 +73,7 @@ def fit(
     name = _which(model or fields.pop("model", None))
     fields.pop("model", None)
     rows = read_rows(data, labels)
+    _check_resume(fields.setdefault("checkpoint_dir", f"{output}.checkpoints"), resume)
     summary = _fit(name, fields, rows, data, output, labelled=labels is not None)
     if not quiet:
         click.echo(summary)
@@ -79,6 +87,15 @@ def _fields(config: str | None, assignments: tuple[str, ...], typed: dict[str, i
         dict(parse_assignment(text) for text in assignments),
         {name: value for name, value in typed.items() if value is not None},
     )
+
+
+def _check_resume(folder: str, resume: bool) -> None:
+    """Refuse to overwrite a run that was interrupted, and to go on with one that is not there."""
+    unfinished = any(Path(folder).glob("checkpoint-*"))
+    if unfinished and not resume:
+        raise ValueError(f"{folder}: holds an unfinished run; add --resume to go on with it, or remove the folder.")
+    if resume and not unfinished:
+        raise ValueError(f"{folder}: holds no unfinished run; leave --resume out to start one.")
 
 
 def _which(model: Any) -> str:
@@ -101,7 +118,7 @@ def _fit(name: str, fields: dict[str, Any], rows: Dataset, data: str, output: st
         estimator.fit(rows.X, rows.y if conditional else None)
     seconds = time.perf_counter() - start
     _name_columns(estimator, rows)
-    estimator.set_params(verbose=0).save(output)  # the same file, whoever watched
+    estimator.set_params(verbose=0, checkpoint_dir=None).save(output)  # the same file, whoever watched
     return f"{output}: {_summary(estimator, rows)}, {seconds:.1f} s"
 
 

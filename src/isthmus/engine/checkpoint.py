@@ -7,7 +7,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any, Self
@@ -82,8 +82,13 @@ class Checkpoints:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._lock is not None:
-            self._lock.close()
+        if self._lock is None:
+            return
+        if not self.files():  # nothing to go on with: leave nothing behind
+            (self.folder / "lock").unlink(missing_ok=True)
+            with suppress(OSError):
+                self.folder.rmdir()
+        self._lock.close()
 
     def files(self) -> list[Path]:
         """Return the checkpoints, oldest first."""

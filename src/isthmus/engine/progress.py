@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from types import TracebackType
@@ -33,7 +34,7 @@ class Progress:
     def __init__(self, title: str, n_epochs: int, n_rows: int, *, shown: bool) -> None:
         self.title, self.n_epochs, self.n_rows, self.shown = title, n_epochs, n_rows, shown
         self._bar: Any = None
-        self._start = self._next = 0.0
+        self._start = self._next = self._done = 0.0
         self._first = -1.0  # where training starts; above 0 when it goes on from a checkpoint
 
     def __enter__(self) -> Self:
@@ -55,19 +56,22 @@ class Progress:
         """Move the bar to `epochs` epochs done, a fraction; at most ten times a second."""
         if self._first < 0:
             self._first = epochs
+        self._done = epochs
         now = time.monotonic()
-        if self._bar is None or now < self._next:
-            return
-        self._next = now + _SHOWN_EVERY
-        rate = (epochs - self._first) * self.n_rows / max(now - self._start, 1e-9)
-        done = min(int(epochs) + 1, self.n_epochs)
-        self._bar.update(self._task, completed=epochs, epoch=f"{done}/{self.n_epochs}", rate=f"{rate:,.0f} rows/s")
+        if self._bar is not None and now >= self._next:
+            self._next = now + _SHOWN_EVERY
+            self._show()
+
+    def _show(self, **fields: str) -> None:
+        rate = (self._done - self._first) * self.n_rows / max(time.monotonic() - self._start, 1e-9)
+        epoch = f"{math.ceil(self._done)}/{self.n_epochs}"
+        self._bar.update(self._task, completed=self._done, epoch=epoch, rate=f"{rate:,.0f} rows/s", **fields)
 
     def __call__(self, record: Record) -> None:
         """Show an epoch's record."""
         terms = "  ".join(f"{k} {v:.4g}" for k, v in record.items() if k not in _NOT_TERMS)
         if self._bar is not None:
-            self._bar.update(self._task, terms=terms)
+            self._show(terms=terms)
         elif self.shown:
             epoch, seconds = int(record["epoch"]), record["seconds"]
             sys.stderr.write(f"{self.title}: epoch {epoch}/{self.n_epochs}  {terms}  {seconds:.2f} s\n")
