@@ -13,13 +13,27 @@ import numpy as np
 from scipy import stats
 
 from isthmus.corruptions import Corruption, GaussianNoise, Masking, NoCorruption, SaltAndPepper
-from isthmus.likelihoods import Bernoulli, Categorical, ContinuousBernoulli, Gaussian, Likelihood
+from isthmus.likelihoods import (
+    Bernoulli,
+    Categorical,
+    ContinuousBernoulli,
+    DiscretizedLogistic,
+    Gaussian,
+    Laplace,
+    Likelihood,
+    Mixed,
+    NegativeBinomial,
+    Poisson,
+    StudentT,
+    ZeroInflatedNegativeBinomial,
+    ZeroInflatedPoisson,
+)
 from isthmus.networks import MLP, Conv, Network, Sizes
 from isthmus.objectives import ImportanceWeighted, Objective, PenalizedLikelihood
 from isthmus.penalties import KL, L1, Contraction, KLSparsity, Penalty, Warmup
-from isthmus.posteriors import DiagonalNormal, FullNormal, Point, Posterior, TopK
-from isthmus.priors import Prior, StandardNormal
-from isthmus.scaling import MinMax, NoScaling, Scaling, Standard
+from isthmus.posteriors import DiagonalNormal, FlowNormal, FullNormal, Point, Posterior, TopK
+from isthmus.priors import ConditionalNormal, Flow, MixtureOfNormals, Prior, StandardNormal, VampPrior
+from isthmus.scaling import MinMax, NoScaling, PerColumn, Scaling, Standard
 
 # ---- likelihoods: the part, D, the support, and log p(x|h) by scipy ----------------------------------------------
 
@@ -38,10 +52,69 @@ def sigma(p, offset=0.0):
     return np.exp(floor + np.logaddexp(0, 10 * p.raw_log_scale.detach().numpy() + offset - floor))
 
 
+def above(floor, log_value):
+    """Return the exponential of a softplus above the logarithm of the floor."""
+    return np.exp(math.log(floor) + np.logaddexp(0, log_value - math.log(floor)))
+
+
 def decoder_normal(p, h, x):
     mean, log_scale = np.split(h, 2, axis=1)
-    floor = math.log(p.min_scale)
-    return stats.norm.logpdf(x, mean, np.exp(floor + np.logaddexp(0, log_scale - floor)))
+    return stats.norm.logpdf(x, mean, above(p.min_scale, log_scale))
+
+
+def student_t(p, h, x):
+    df = p.df if isinstance(p.df, float) else above(p.min_df, math.log(10) + 10 * p.raw_log_df.detach().numpy())
+    return stats.t.logpdf(x, df, h, p.scale if isinstance(p.scale, float) else sigma(p))
+
+
+def negative_binomial(p, h, x):
+    if p.dispersion == "decoder":
+        h, log_dispersion = np.split(h, 2, axis=1)
+        dispersion = above(p.min_dispersion, log_dispersion)
+    elif isinstance(p.dispersion, float):
+        dispersion = p.dispersion
+    else:
+        dispersion = above(p.min_dispersion, 10 * p.raw_log_dispersion.detach().numpy())
+    return stats.nbinom.logpmf(x, 1 / dispersion, 1 / (1 + dispersion * np.exp(h)))
+
+
+def inflated(log_pmf):
+    """Return the reference of a zero-inflated likelihood, whose last D outputs are the logits of a zero."""
+
+    def log_prob(p, h, x):
+        share = 1 / (1 + np.exp(-h[:, -x.shape[1] :]))
+        return np.log(share * (x == 0) + (1 - share) * np.exp(log_pmf(p.counts, h[:, : -x.shape[1]], x)))
+
+    return log_prob
+
+
+def poisson(_, h, x):
+    return stats.poisson.logpmf(x, np.exp(h))
+
+
+def discretized_logistic(p, h, x):
+    if p.scale == "decoder":
+        centre, log_scale = np.split(h, 2, axis=1)
+        scale = above(p.min_scale, log_scale)
+    else:
+        centre, scale = h, sigma(p)
+    step = 2 / (p.n_levels - 1)
+    edge = np.where(x == p.n_levels - 1, np.inf, (x + 0.5) * step - 1)
+    edge_below = np.where(x == 0, -np.inf, (x - 0.5) * step - 1)
+    return np.log(stats.logistic.cdf(edge, centre, scale) - stats.logistic.cdf(edge_below, centre, scale))
+
+
+def densities(p, h, x):
+    gaussian, t = p.members
+    first, second = x[:, [0, 2]], x[:, [1]]
+    values = stats.norm.logpdf(first, h[:, :2], sigma(gaussian)), student_t(t, h[:, 2:], second)
+    return np.stack([values[0][:, 0], values[1][:, 0], values[0][:, 1]], axis=1)
+
+
+def flags_and_counts(_, h, x):
+    flag = stats.bernoulli.logpmf(x[:, [1]], 1 / (1 + np.exp(-h[:, 2:])))
+    count = poisson(_, h[:, :2], x[:, [0, 2]])
+    return np.stack([count[:, 0], flag[:, 0], count[:, 1]], axis=1)
 
 
 def truncated_exponential(p, h, x):
@@ -66,6 +139,25 @@ LIKELIHOODS = [
     LikelihoodCase(Bernoulli(), lambda _, h, x: stats.bernoulli.logpmf(x, 1 / (1 + np.exp(-h))), (0, 1)),
     LikelihoodCase(ContinuousBernoulli(), truncated_exponential, (0, 1)),
     LikelihoodCase(Categorical(n_levels=(2, 5, 3)), categorical, (0, 4), mean_is_mode=True),
+    # The kink of a narrow Laplace density would be lost between the grid points of the kit's integral.
+    LikelihoodCase(Laplace(scale=5.0), lambda _, h, x: stats.laplace.logpdf(x, h, 5.0)),
+    LikelihoodCase(Laplace(scale="feature", min_scale=4.0), lambda p, h, x: stats.laplace.logpdf(x, h, sigma(p))),
+    LikelihoodCase(StudentT(), student_t),
+    LikelihoodCase(StudentT(scale="feature", df=3.0), student_t),
+    LikelihoodCase(StudentT(scale=0.5, df="feature", min_df=2.5), student_t),
+    LikelihoodCase(Poisson(), poisson, (0, math.inf)),
+    LikelihoodCase(NegativeBinomial(), negative_binomial, (0, math.inf)),
+    LikelihoodCase(NegativeBinomial(dispersion=0.3), negative_binomial, (0, math.inf)),
+    LikelihoodCase(NegativeBinomial(dispersion="shared", min_dispersion=0.1), negative_binomial, (0, math.inf)),
+    LikelihoodCase(NegativeBinomial(dispersion="decoder"), negative_binomial, (0, math.inf)),
+    LikelihoodCase(ZeroInflatedPoisson(), inflated(poisson), (0, math.inf)),
+    LikelihoodCase(ZeroInflatedNegativeBinomial(), inflated(negative_binomial), (0, math.inf)),
+    LikelihoodCase(ZeroInflatedNegativeBinomial(dispersion="decoder"), inflated(negative_binomial), (0, math.inf)),
+    LikelihoodCase(DiscretizedLogistic(n_levels=17), discretized_logistic, (0, 16)),
+    LikelihoodCase(DiscretizedLogistic(scale="decoder", n_levels=2), discretized_logistic, (0, 1)),
+    LikelihoodCase(DiscretizedLogistic(scale="feature", n_levels=256), discretized_logistic, (0, 255)),
+    LikelihoodCase(Mixed(("gaussian", "student_t"), ((0, 2), (1,))), densities),
+    LikelihoodCase(Mixed(("poisson", "bernoulli"), ((0, 2), (1,))), flags_and_counts, (0, math.inf)),
 ]
 
 # ---- posteriors, priors, corruptions, scalings -------------------------------------------------------------------
@@ -77,8 +169,16 @@ POSTERIORS: list[Posterior] = [
     TopK(k=2),
     DiagonalNormal(),
     FullNormal(),
+    FlowNormal(n_layers=2, n_context=3, hidden_layer_sizes=(5,)),
 ]
-PRIORS: list[Prior] = [StandardNormal()]
+PRIORS: list[tuple[Prior, int]] = [  # with the width of the condition that it sees
+    (StandardNormal(), 0),
+    (MixtureOfNormals(3), 0),
+    (VampPrior(n_pseudo_inputs=4), 0),
+    (Flow(n_layers=2, hidden_layer_sizes=(5,)), 0),
+    (ConditionalNormal((5,), "tanh"), 2),
+    (ConditionalNormal(()), 3),
+]
 CORRUPTIONS: list[Corruption] = [NoCorruption(), GaussianNoise(scale=0.3), Masking(0.4), SaltAndPepper(0.2)]
 SCALINGS: list[Scaling] = [
     NoScaling(),
@@ -87,6 +187,7 @@ SCALINGS: list[Scaling] = [
     Standard(per="all"),
     MinMax(),
     MinMax(low=-2000.0, high=2000.0),
+    PerColumn(("standard", "none"), ((3, 1), (0, 2))),
 ]
 
 # ---- networks: the part and what it is built for -----------------------------------------------------------------
@@ -103,6 +204,9 @@ NETWORKS: list[tuple[Network, Sizes]] = [
     (MLP((8,), activation="softplus"), PLANE),
     (MLP((), activation="elu"), PLANE),
     (Conv(image_shape=(4, 7), channels=(3, 4), hidden_layer_sizes=(6,), activation="gelu"), IMAGE),
+    (MLP((6,), activation="tanh"), PLANE._replace(masked=True)),
+    (MLP((6,), activation="tanh", tied=True), ROW._replace(masked=True)),
+    (Conv(image_shape=(4, 7), channels=(3,), hidden_layer_sizes=(), activation="elu"), IMAGE._replace(masked=True)),
     (Conv(image_shape=(2, 3, 3), channels=(4,), hidden_layer_sizes=(), activation="silu"), COLOURS),
 ]
 
@@ -132,7 +236,7 @@ OBJECTIVES: list[Objective] = [
 ROWS = {
     "likelihoods": [case.part for case in LIKELIHOODS],
     "posteriors": POSTERIORS,
-    "priors": PRIORS,
+    "priors": [prior for prior, _ in PRIORS],
     "corruptions": CORRUPTIONS,
     "scaling": SCALINGS,
     "networks": [network for network, _ in NETWORKS],
@@ -142,14 +246,38 @@ ROWS = {
 
 # ---- what building or using has to refuse, with a word of the message ---------------------------------------------
 
+
+def built(part, *sizes):
+    part.build(*sizes)
+    return part
+
+
 REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: Gaussian(scale=0.0).build(2), "positive number"),
     (lambda: Gaussian(scale=-1.0).build(2), "positive number"),
     (lambda: Gaussian(scale="column").build(2), "'shared', 'feature' or 'decoder'"),
     (lambda: Categorical().build(2), "n_levels"),
     (lambda: Categorical(n_levels=(2, 3)).build(3), "n_levels"),
+    (lambda: StudentT(df=0.0).build(2), "positive number, 'shared' or 'feature'"),
+    (lambda: StudentT(df="decoder").build(2), "'shared' or 'feature'"),
+    (lambda: Laplace(min_scale=0.0).build(2), "min_scale must be a positive number"),
+    (lambda: NegativeBinomial(dispersion=-1.0).build(2), "dispersion must be a positive number"),
+    (lambda: ZeroInflatedNegativeBinomial(dispersion="gene").build(2), "'shared', 'feature' or 'decoder'"),
+    (lambda: DiscretizedLogistic().build(2), "n_levels must be a whole number from 2"),
+    (lambda: DiscretizedLogistic(n_levels=10**6).build(2), "take 'poisson'"),
+    (lambda: Mixed().build(2), "each of the 2 columns"),
+    (lambda: Mixed(("gaussian",), ((0, 1), (2,))).build(3), "one group for each of parts"),
+    (lambda: Mixed(("gaussian", "bernoulli"), ((0, 1), (1,))).build(2), "columns .0 to 1. once"),
+    (lambda: Mixed(("gausian",), ((0,),)).build(1), "Did you mean 'gaussian'"),
+    (lambda: PerColumn(("none",), ((0, 2),)).build(2), "each of the 2 columns"),
     (lambda: TopK(k=4).build(3), "1 <= k <= n_components"),
     (lambda: TopK(k=0).build(3), "1 <= k <= n_components"),
+    (lambda: MixtureOfNormals(0).build(2), "at least one component"),
+    (lambda: VampPrior(0).build(2, 4), "at least one component"),
+    (lambda: VampPrior().build(2, 4, 1), "knows no conditions"),
+    (built(VampPrior(), 2, 4), "call it with the encoder"),
+    (lambda: ConditionalNormal().build(2, 4), "needs conditions"),
+    (built(ConditionalNormal(), 2, 4, 1), "needs conditions"),
     (lambda: MLP((0,)).build(ROW), "widths must be positive"),
     (lambda: MLP((4,), activation="rleu").build(ROW), "Did you mean 'relu'"),
     (lambda: MLP((4,), tied=True).build(PLANE), "tied"),

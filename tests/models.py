@@ -66,15 +66,10 @@ def put_linear(model, encoder, encoder_bias, decoder, decoder_bias):
     return model
 
 
-def minimise(loss, parameters, n_steps=60):
-    """Minimise a deterministic loss by L-BFGS to machine precision, and return its value."""
+def minimise(loss, parameters, tolerance=1e-9):
+    """Minimise a deterministic loss by L-BFGS until it falls no more, and return its value."""
     optimizer = torch.optim.LBFGS(
-        parameters,
-        max_iter=50,
-        tolerance_grad=1e-12,
-        tolerance_change=0,
-        history_size=30,
-        line_search_fn="strong_wolfe",
+        parameters, max_iter=60, tolerance_grad=0, tolerance_change=0, history_size=30, line_search_fn="strong_wolfe"
     )
 
     def closure():
@@ -83,8 +78,11 @@ def minimise(loss, parameters, n_steps=60):
         value.backward()
         return value
 
-    for _ in range(n_steps):
+    before = math.inf
+    for _ in range(20):
         optimizer.step(closure)
-        if max(float(p.grad.abs().max()) for p in parameters) < 1e-10:
+        after = float(loss().detach())
+        if not after < before - tolerance:
             break
-    return float(loss().detach())
+        before = after
+    return after

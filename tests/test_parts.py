@@ -339,3 +339,11 @@ def test_conv_restores_any_shape():
         net = Conv(image_shape=shape, channels=(2, 3), hidden_layer_sizes=())
         net.build(Sizes(width, 2, 2, 2 * width))
         assert net(torch.zeros(2, width)).shape == (2, 2 * width)
+
+
+def test_tied_weights_are_the_encoders_transposed():
+    """Of the encoder's last layer it is the means' rows that are transposed, not those of the scales."""
+    net = MLP((7,), activation="identity", tied=True)
+    net.build(Sizes(n_features=5, n_latent=3, n_encoder_outputs=6, n_decoder_outputs=5))
+    z = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(net.decode(z), z @ net.encoder[1].weight[:3] @ net.encoder[0].weight)

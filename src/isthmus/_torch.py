@@ -80,7 +80,8 @@ def derive(seed: int, *stream: int) -> int:
     >>> derive(0, 1) != derive(0, 2)
     True
     """
-    low, high = np.random.SeedSequence([seed, *stream]).generate_state(2)
+    # Not SeedSequence([seed, *stream]): trailing zeros would be the same stream.
+    low, high = np.random.SeedSequence(seed, spawn_key=stream).generate_state(2)
     return (int(high) << 32 | int(low)) >> 1
 
 

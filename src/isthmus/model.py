@@ -78,6 +78,7 @@ class Model(nn.Module):
 
     def q(self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> Latent:
         """Return q(z|x, c) for rows (..., D), of which the encoder sees the cells where `mask` is 1."""
+        x = self.likelihood.encoder_input(x)
         return self.posterior(self.network.encode(x if mask is None else x * mask, c, mask))
 
     def p_z(self, c: Tensor | None = None) -> Distribution:
@@ -102,7 +103,7 @@ class Model(nn.Module):
     def log_det(self) -> Tensor:
         """Return what each column's log-density gains when given in the data's units, (D,); 0 for probabilities."""
         log_det = self.scaling.log_det()
-        return log_det if self.likelihood.density else torch.zeros_like(log_det)
+        return torch.where(self.likelihood.density_columns().to(log_det.device), log_det, 0.0)
 
     def sample(self, n: int, c: Tensor | None = None) -> Tensor:
         """Draw n rows from p(x) in the model's units, (n, D), from torch's default generator."""

@@ -245,8 +245,8 @@ def _mean_over_samples(values: Tensor, weight: Tensor) -> Tensor:
 
 
 def _code_chain(draw: Draw) -> list[Layer] | None:
-    """Return the encoder's layers up to the code, or None where it is no chain of them (or of observed cells)."""
-    if draw.mask is not None:
+    """Return the encoder's layers up to the code, or None where it is no chain of them on the rows themselves."""
+    if draw.mask is not None or draw.model.likelihood.encoder_input(draw.seen) is not draw.seen:
         return None
     chain = draw.model.network.chain(draw.seen, draw.c, draw.mask)
     last = draw.model.posterior.mean_activation

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
@@ -149,6 +150,11 @@ class Trainer:
                 run.history.append(record)
                 if validation is not None:
                     record["validation_loss"] = self.evaluate(validation)
+                    if not math.isfinite(record["validation_loss"]):
+                        raise FloatingPointError(
+                            f"training stopped after epoch {first_epoch + run.index + 1}: the validation loss is not "
+                            "finite. Look for extreme values in the rows held out, or scale them."
+                        )
                     if record["validation_loss"] < run.best:
                         run.best, run.best_index = record["validation_loss"], run.index
                         run.best_parameters = self._parameters()

@@ -1,8 +1,31 @@
 """Likelihoods p(x|z): maps from the decoder's output to a distribution over rows."""
 
 from isthmus.likelihoods._base import Likelihood
+from isthmus.likelihoods._cells import Cells
 from isthmus.likelihoods.bernoulli import Bernoulli, ContinuousBernoulli
 from isthmus.likelihoods.categorical import Categorical
+from isthmus.likelihoods.discretized_logistic import DiscretizedLogistic
 from isthmus.likelihoods.gaussian import Gaussian
+from isthmus.likelihoods.laplace import Laplace
+from isthmus.likelihoods.mixed import Mixed
+from isthmus.likelihoods.negative_binomial import NegativeBinomial
+from isthmus.likelihoods.poisson import Poisson
+from isthmus.likelihoods.student_t import StudentT
+from isthmus.likelihoods.zero_inflated import ZeroInflatedNegativeBinomial, ZeroInflatedPoisson
 
-__all__ = ["Bernoulli", "Categorical", "ContinuousBernoulli", "Gaussian", "Likelihood"]
+__all__ = [
+    "Bernoulli",
+    "Categorical",
+    "Cells",
+    "ContinuousBernoulli",
+    "DiscretizedLogistic",
+    "Gaussian",
+    "Laplace",
+    "Likelihood",
+    "Mixed",
+    "NegativeBinomial",
+    "Poisson",
+    "StudentT",
+    "ZeroInflatedNegativeBinomial",
+    "ZeroInflatedPoisson",
+]

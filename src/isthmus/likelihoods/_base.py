@@ -17,25 +17,34 @@ class Likelihood(Part):
     """Base of the likelihoods p(x|z): columns are independent given z.
 
     ``forward`` maps decoder outputs (..., n_outputs) to a torch distribution of batch shape (..., D);
-    ``log_prob``, ``mean`` and ``sample`` follow from it, and a closed form may override each of them.
+    ``log_prob``, ``mean`` and ``sample`` follow from it, and a closed form may override each of them (all three, and
+    ``forward`` returns :class:`Cells`, where torch has no such distribution).
 
     Attributes
     ----------
-    default_scaling : str
+    default_scaling : str or Part
         The scaling that ``scaling="auto"`` takes for it.
     density : bool
         Whether it is a density on the real line, so that scaling adds its log-determinant.
     support_text : str
-        What a value has to be, for messages.
+        What values it takes, for messages: "... takes only values in [0, 1]".
     """
 
     n_features: int
-    default_scaling = "standard"
-    density = True
-    support_text = "a finite number"
+    default_scaling: str | Part = "standard"
+    density: bool = True
+    support_text: str = "that are finite numbers"
 
-    def infer(self, x: Tensor) -> None:
-        """Fill hyperparameters left open (None) from training rows `x`, before ``build``."""
+    def infer(self, x: Tensor, weight: Tensor | None = None) -> None:
+        """Fill hyperparameters left open (None), and measure what else it has to know, before ``build``.
+
+        Parameters
+        ----------
+        x : Tensor of shape (N, D)
+            Training rows in the model's units, NaN where missing.
+        weight : Tensor of shape (N,), optional
+            Sample weights.
+        """
 
     def build(self, n_features: int) -> None:
         """Make the tensors for D = `n_features`."""
@@ -53,6 +62,22 @@ class Likelihood(Part):
     def supports(self, x: Tensor) -> Tensor:
         """Return where `x` (N, D), in the model's units, may be scored: bool of shape (N, D)."""
         return torch.isfinite(x)
+
+    def density_columns(self) -> Tensor:
+        """Return ``density`` for each column, bool of shape (D,)."""
+        return torch.full((self.n_features,), self.density)
+
+    def at(self, column: int) -> Likelihood:  # noqa: ARG002 - a default
+        """Return the likelihood of one column, for messages: itself, where all columns have the same."""
+        return self
+
+    def encoder_input(self, x: Tensor) -> Tensor:
+        """Return what the encoder sees of rows `x` (..., D) in the model's units: `x` itself by default.
+
+        It works on every cell alone, keeps the shape and takes any finite number, for a corruption may have been here
+        first. Counts of thousands would blow up a network: their likelihoods show it standardised log(1 + x).
+        """
+        return x
 
     @abstractmethod
     def forward(self, h: Tensor) -> Distribution:

@@ -38,12 +38,12 @@ class Categorical(Likelihood):
 
     default_scaling = "none"
     density = False
-    support_text = "a whole number from 0 to the column's number of levels - 1"
+    support_text = "that are whole numbers from 0 to the column's number of levels - 1"
 
-    def infer(self, x: Tensor) -> None:
+    def infer(self, x: Tensor, weight: Tensor | None = None) -> None:  # noqa: ARG002 - levels have no weight
         """Read the numbers of levels off the rows, at least 2 for every column."""
         if self.n_levels is None:
-            self.n_levels = tuple(max(2, int(top) + 1) for top in x.amax(0).clamp(min=0).tolist())
+            self.n_levels = tuple(max(2, int(top) + 1) for top in x.nan_to_num(0.0).amax(0).clamp(min=0).tolist())
 
     def build(self, n_features: int) -> None:
         """Store where each column's outputs lie.

@@ -17,7 +17,7 @@ __all__ = ["check_network"]
 
 
 def check_network(network: Network, sizes: Sizes) -> None:
-    """Check a network: shapes with draws in front, conditions, gradients, and the chain that it says it is.
+    """Check a network: shapes with draws in front, conditions, masks, gradients, and the chain that it says it is.
 
     Parameters
     ----------
@@ -45,7 +45,15 @@ def check_network(network: Network, sizes: Sizes) -> None:
     require(not idle, f"{built!r}: no gradient reaches {idle}.")
     alone = built.encode(x[1:2], None if c is None else c[1:2])
     close(alone, h[1:2], f"{built!r}: a row must not depend on its neighbours.")
+    _network_mask(built, x, c, h)
     _network_ends(built, x, c, out)
+
+
+def _network_mask(net: Network, x: Tensor, c: Tensor | None, h: Tensor) -> None:
+    close(net.encode(x, c, torch.ones_like(x)), h, f"{net!r}: no mask must be a mask of ones.")
+    mask = (normal(*x.shape, seed=4) > 0).to(x)
+    sees = not torch.allclose(net.encode(x, c, mask), h)
+    require(sees == net.sizes.masked, f"{net!r}: must see the mask where it is built with one, and only there.")
 
 
 def _network_ends(net: Network, x: Tensor, c: Tensor | None, out: Tensor) -> None:

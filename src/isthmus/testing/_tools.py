@@ -55,9 +55,9 @@ def agreement(samples: np.ndarray, points: np.ndarray, mass: np.ndarray, density
     if density:
         below = np.cumsum(mass) - 0.5 * mass
         return float(stats.kstest(samples, lambda v: np.interp(v, points, below)).pvalue)
-    expected = mass * len(samples)
-    counts = np.array([(samples == point).sum() for point in points[expected > 0]])
-    expected = expected[expected > 0]
-    rare = expected < 5
-    cells = [np.append(v[~rare], v[rare].sum() + 0.5) for v in (counts, expected)]  # 0.5 where nothing is rare
+    possible = mass > 0
+    expected = mass[possible] * len(samples)
+    counts = np.array([(samples == point).sum() for point in points[possible]])
+    rare = expected < 5  # too few for chi-square: counted together
+    cells = [np.append(v[~rare], v[rare].sum()) if rare.any() else v for v in (counts, expected)]
     return float(stats.chisquare(cells[0], cells[1] * cells[0].sum() / cells[1].sum()).pvalue)

@@ -1,0 +1,71 @@
+"""The base of the likelihoods that have a centre and a scale."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 - torch's own name for it
+
+from isthmus.likelihoods._base import Likelihood
+from isthmus.likelihoods._positive import above, check_positive, learned, log_learned
+
+__all__ = ["LocationScale"]
+
+
+@dataclass(eq=False, repr=False)
+class LocationScale(Likelihood):
+    """Base of the likelihoods of (x_d - f_d(z)) / s_d, symmetric about 0: the decoder gives the centre f(z).
+
+    Parameters
+    ----------
+    scale : float or {"shared", "feature", "decoder"}, default="shared"
+        s: a number fixes it; "shared" learns one for all columns, "feature" one per column; with "decoder" it is
+        a function of z, s_d(z).
+    min_scale : float, default=1e-3
+        Learned scales stay above it.
+    """
+
+    scale: float | str = "shared"
+    min_scale: float = 1e-3
+
+    def build(self, n_features: int) -> None:
+        """Make log s, a parameter of one or D numbers, where it is learned.
+
+        Raises
+        ------
+        ValueError
+            If scale is neither positive nor one of the three names.
+        """
+        super().build(n_features)
+        check_positive(type(self).__name__, "scale", self.scale, self.min_scale)
+        if self.scale in ("shared", "feature"):
+            self.raw_log_scale = learned(self.scale, n_features)
+
+    @property
+    def n_outputs(self) -> int:
+        """D centres, and with scale="decoder" D logarithms of s."""
+        return self.n_features * (2 if self.scale == "decoder" else 1)
+
+    def initial_output(self, mean: Tensor) -> Tensor:
+        """Start from the columns' means and s(z) = 1."""
+        return self._with_scales(mean)
+
+    def mean(self, h: Tensor) -> Tensor:
+        """Return f(z), (..., D)."""
+        return h[..., : self.n_features]
+
+    def _with_scales(self, centre: Tensor) -> Tensor:
+        """Return centres (D,) followed by the zeros that are the logarithms of s = 1, where the decoder gives them."""
+        return F.pad(centre, (0, self.n_outputs - self.n_features))
+
+    def _moments(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the centre (..., D) and log s, which broadcasts against it."""
+        if isinstance(self.scale, (int, float)):
+            return h, h.new_tensor(math.log(self.scale))
+        if self.scale == "decoder":
+            centre, log_scale = h.split(self.n_features, dim=-1)
+        else:
+            centre, log_scale = h, log_learned(self.raw_log_scale)
+        return centre, above(self.min_scale, log_scale)

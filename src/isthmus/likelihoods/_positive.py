@@ -1,0 +1,42 @@
+"""Positive numbers of a likelihood (a scale, a dispersion): given, learned, or a function of z."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - torch's own name for it
+
+__all__ = ["above", "check_positive", "learned", "log_learned"]
+
+# Adam moves every parameter by about the learning rate a step, and log sigma has far to go: from 0 to -3, say.
+# It is therefore stored divided by this gain.
+_GAIN = 10.0
+
+
+def check_positive(
+    part: str, name: str, value: float | str, floor: float, named: tuple[str, ...] = ("shared", "feature", "decoder")
+) -> None:
+    """Raise a ValueError unless `value` is a positive number or one of the names, and its floor is positive."""
+    if value not in named and not (isinstance(value, (int, float)) and value > 0):
+        words = ", ".join(repr(word) for word in named[:-1]) + f" or {named[-1]!r}"
+        raise ValueError(f"{part}({name}={value!r}): {name} must be a positive number, {words}.")
+    if not floor > 0:
+        raise ValueError(f"{part}(min_{name}={floor!r}): min_{name} must be a positive number.")
+
+
+def learned(value: float | str, n_features: int) -> nn.Parameter:
+    """Return the parameter of a number that is learned: one for all columns ("shared"), or one a column."""
+    return nn.Parameter(torch.zeros(n_features if value == "feature" else 1))
+
+
+def log_learned(parameter: Tensor) -> Tensor:
+    """Return the logarithm that a parameter of :func:`learned` stands for; it starts at 0."""
+    return _GAIN * parameter
+
+
+def above(floor: float, log_value: Tensor) -> Tensor:
+    """Return the logarithm bent softly to stay above log `floor`."""
+    low = math.log(floor)
+    return low + F.softplus(log_value - low)

@@ -1,0 +1,59 @@
+"""The Poisson likelihood: counts whose variance is their mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.distributions import Poisson as TorchPoisson
+
+from isthmus.likelihoods._counts import Counts, draw_counts, log_mean, poisson, start
+
+__all__ = ["Poisson"]
+
+
+@dataclass(eq=False, repr=False)
+class Poisson(Counts):
+    r"""p(x|z) = prod_d Poisson(x_d; lambda_d(z)), for counts; the decoder gives log lambda.
+
+    .. math:: \log p(x|z) = \sum_d x_d \log\lambda_d(z) - \lambda_d(z) - \log x_d!
+
+    Notes
+    -----
+    The data are not scaled; the encoder sees log(1 + x), standardised. Above exp(30) the rate grows linearly with the
+    decoder's output, so that no output is too large. Counts vary about their mean by its square root: where they vary
+    more, take NegativeBinomial.
+
+    See Also
+    --------
+    NegativeBinomial : Counts whose variance is greater than their mean.
+    ZeroInflatedPoisson : More zeros than that.
+
+    References
+    ----------
+    Gopalan, Hofman & Blei (2015), Scalable Recommendation with Hierarchical Poisson Factorization; Zhao et al. (2020),
+    Variational Autoencoders for Sparse and Overdispersed Discrete Data, section 2.
+
+    Examples
+    --------
+    >>> import torch
+    >>> p = Poisson(); p.build(2)
+    >>> p.log_prob(torch.zeros(2), torch.tensor([0.0, 2.0]))  # -1, and log 2 less
+    tensor([-1.0000, -1.6931])
+    """
+
+    def initial_output(self, mean: Tensor) -> Tensor:
+        """Start from the columns' means."""
+        return start(mean)
+
+    def forward(self, h: Tensor) -> TorchPoisson:
+        """Return Poisson(lambda(z))."""
+        return TorchPoisson(log_mean(h).exp(), validate_args=False)
+
+    def log_prob(self, h: Tensor, x: Tensor) -> Tensor:
+        """Return log p(x_d|z), (..., D)."""
+        return poisson(log_mean(h), x)
+
+    def sample(self, h: Tensor) -> Tensor:
+        """Draw counts, (..., D)."""
+        return draw_counts(log_mean(h).exp())
