@@ -78,6 +78,13 @@ def test_pickle_and_file_give_the_same_bits(cls, tmp_path):
         assert again.n_iter_ == model.n_iter_
 
 
+def test_file_of_a_model_that_saw_missing_cells(tmp_path):
+    holes = np.where(np.random.default_rng(0).random(X.shape) < 0.2, np.nan, X)
+    model = VAE(**QUICK).fit(holes)
+    model.save(tmp_path / "m.safetensors")
+    assert (load(tmp_path / "m.safetensors").impute(holes) == model.impute(holes)).all()
+
+
 def test_file_in_another_process(tmp_path):
     path = tmp_path / "m.safetensors"
     vae = VAE(**QUICK, beta=Warmup(0.5), posterior="full_normal").fit(pd.DataFrame(X, columns=list("abcd")))

@@ -39,6 +39,7 @@ def save(estimator: BaseAutoencoder, path: str | Path) -> None:
         "fields": files.encode(fields),
         "parts": {name: files.encode(part) for name, part in estimator.model_.parts().items()},
         "n_features": int(estimator.n_features_in_),
+        "masked": estimator.model_.network.sizes.masked,
         "columns": None if names is None else [str(name) for name in names],
         "on_frame": estimator._on_frame,
         "seed": estimator.seed_,
@@ -113,7 +114,10 @@ def _restore(description: dict[str, Any], parts: tuple[type[Part], ...]) -> Base
     estimator.model_ = Model(**files.decode(description["parts"], parts))
     with seeded(0):  # the weights that it draws are overwritten at once, but no generator may move
         estimator.model_.build(
-            estimator.n_features_in_, estimator.n_components, 0 if condition is None else condition.width
+            estimator.n_features_in_,
+            estimator.n_components,
+            0 if condition is None else condition.width,
+            masked=bool(description["masked"]),
         )
     return estimator
 

@@ -54,7 +54,7 @@ def build(estimator: BaseAutoencoder, model: Model, X: np.ndarray, rest: Rest) -
     model.scaling.measure(rows, weights)
     x, mask = scale(model, rows, torch.float64)
     observed = torch.ones_like(x) if mask is None else mask
-    model.likelihood.infer(x)
+    model.likelihood.infer(x.masked_fill(observed == 0, torch.nan), weights)
     with seeded(estimator.seed_):
         model.build(X.shape[1], estimator.n_components, rest.width, masked=mask is not None)
         model.prior.start(x)

@@ -89,6 +89,7 @@ def check_support(estimator: BaseEstimator, inside: np.ndarray, X: np.ndarray, l
     if inside.all():
         return
     row, column = (int(i) for i in np.argwhere(~inside)[0])
+    likelihood = likelihood.at(column)
     raise ValueError(
         f"X has {X[row, column]:g} in row {row}, {column_name(estimator, column)}, and likelihood {likelihood!r} takes "
         f"only values {likelihood.support_text} (after scaling): use another likelihood ('gaussian' takes any number) "

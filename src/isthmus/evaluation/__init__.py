@@ -1,6 +1,77 @@
-"""Evaluation: how good a model is, in numbers that can be believed."""
+"""Evaluation: how good a model is, in numbers that can be believed.
 
+============================  =========================================================================================
+log p(x)                      ``log_marginal``, ``log_marginal_estimate`` (with its error), ``untrusted``,
+                              ``annealed_estimate``, ``sandwich``, ``elbo``
+the latent space              ``active_units``, ``kl_per_dimension``, ``information``, ``aggregate_mmd``,
+                              ``rate_distortion``, ``collapse_report``
+samples against data          ``frechet_distance``, ``precision_recall``, ``mmd``, ``nearest_neighbour_test``
+codes                         ``trustworthiness``, ``neighbour_accuracy``
+missing cells                 ``conditional_mean``, ``conditional_draws``, ``crps``, ``interval_coverage``
+============================  =========================================================================================
+"""
+
+from isthmus.evaluation.ais import Annealing, Sandwich, annealed_estimate, sandwich
+from isthmus.evaluation.calibration import Coverage, crps, interval_coverage
+from isthmus.evaluation.codes import neighbour_accuracy, trustworthiness
+from isthmus.evaluation.collapse import collapse_report
+from isthmus.evaluation.importance import Estimate, log_marginal_estimate, untrusted
 from isthmus.evaluation.imputation import conditional_draws, conditional_mean
+from isthmus.evaluation.latent import (
+    Information,
+    RateDistortion,
+    active_units,
+    activity,
+    aggregate_log_prob,
+    aggregate_mmd,
+    information,
+    kl_per_dimension,
+    rate_distortion,
+)
 from isthmus.evaluation.log_marginal import Bound, elbo, log_marginal
+from isthmus.evaluation.samples import (
+    PrecisionRecall,
+    TwoSample,
+    frechet_distance,
+    frechet_normals,
+    mmd,
+    nearest_neighbour_test,
+    precision_recall,
+)
 
-__all__ = ["Bound", "conditional_draws", "conditional_mean", "elbo", "log_marginal"]
+__all__ = [
+    "Annealing",
+    "Bound",
+    "Coverage",
+    "Estimate",
+    "Information",
+    "PrecisionRecall",
+    "RateDistortion",
+    "Sandwich",
+    "TwoSample",
+    "active_units",
+    "activity",
+    "aggregate_log_prob",
+    "aggregate_mmd",
+    "annealed_estimate",
+    "collapse_report",
+    "conditional_draws",
+    "conditional_mean",
+    "crps",
+    "elbo",
+    "frechet_distance",
+    "frechet_normals",
+    "information",
+    "interval_coverage",
+    "kl_per_dimension",
+    "log_marginal",
+    "log_marginal_estimate",
+    "mmd",
+    "nearest_neighbour_test",
+    "neighbour_accuracy",
+    "precision_recall",
+    "rate_distortion",
+    "sandwich",
+    "trustworthiness",
+    "untrusted",
+]

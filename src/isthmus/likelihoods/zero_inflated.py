@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ from isthmus.likelihoods.poisson import Poisson
 __all__ = ["ZeroInflatedNegativeBinomial", "ZeroInflatedPoisson"]
 
 _START = 0.1  # the share of zeros that are no counts, to start from
-_LOGIT_START = -2.1972245773362196
+_LOGIT_START = math.log(_START / (1 - _START))
 
 
 class ZeroInflated(Counts):

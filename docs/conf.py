@@ -1,0 +1,45 @@
+"""How Sphinx builds the pages: ``sphinx-build -W -b html docs docs/_build/html``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import isthmus
+
+project = "isthmus"
+author = "The isthmus developers"
+copyright = author
+release = version = isthmus.__version__
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+]
+templates_path = ["_templates"]
+exclude_patterns = ["_build", "notes.template.md"]
+
+html_theme = "pydata_sphinx_theme"
+html_title = "isthmus"
+html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False}
+
+myst_enable_extensions = ["dollarmath", "amsmath"]
+myst_heading_anchors = 3
+
+# A module's page lists what is in its __all__: a new part appears without a change here.
+autosummary_generate = True
+autosummary_ignore_module_all = False
+autosummary_imported_members = True
+autodoc_typehints = "none"  # the docstrings say the types
+numpydoc_show_class_members = False
+
+
+def _norms(_app: Any, _what: str, _name: str, _obj: Any, _options: Any, lines: list[str]) -> None:
+    """Write ``||`` of the plain-text formulas as the double bar: reStructuredText reads two bars as markup."""
+    lines[:] = [line.replace("||", "‖") for line in lines]
+
+
+def setup(app: Any) -> None:
+    app.connect("autodoc-process-docstring", _norms, priority=400)

@@ -1,0 +1,64 @@
+"""Distances between rows, a block at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isthmus._torch import chunks
+
+__all__ = ["as_rows", "distances", "nearest", "same_width"]
+
+
+def as_rows(values: Any, name: str, at_least: int = 1) -> Tensor:
+    """Return finite rows (N, F), float64, at least `at_least` of them; any further axes are joined.
+
+    Raises
+    ------
+    ValueError
+        If they are not; `name` is what the message calls them.
+    """
+    rows = np.array(values.detach().cpu().numpy() if isinstance(values, Tensor) else values, dtype=np.float64)
+    rows = rows.reshape(len(rows), -1) if rows.size else rows.reshape(0, 1)
+    if len(rows) < at_least:
+        raise ValueError(f"{name} has {len(rows)} row(s), and at least {at_least} are needed.")
+    bad = ~np.isfinite(rows).all(axis=1)
+    if bad.any():
+        raise ValueError(f"{name} has a value that is not finite in row {int(bad.argmax())}.")
+    return torch.from_numpy(rows)
+
+
+def same_width(a: Tensor, b: Tensor, names: str) -> None:
+    """Check that two sets of rows have as many columns.
+
+    Raises
+    ------
+    ValueError
+        If they have not.
+    """
+    if a.shape[1] != b.shape[1]:
+        raise ValueError(f"{names} have {a.shape[1]} and {b.shape[1]} columns; they must have as many.")
+
+
+def distances(a: Tensor, b: Tensor | None = None, budget: int = 1 << 24) -> Iterator[tuple[slice, Tensor]]:
+    """Yield slices of the rows of `a` with their Euclidean distances to all rows of `b`, (n, M).
+
+    Without `b` they are those to the other rows of `a`, and a row's distance to itself is infinite. Distances come from
+    differences, not from products: equal rows are exactly 0 apart.
+    """
+    others = a if b is None else b
+    for part in chunks(len(a), len(others), budget):
+        block = torch.cdist(a[part], others, compute_mode="donot_use_mm_for_euclid_dist")
+        if b is None:
+            own = torch.arange(len(block))
+            block[own, own + part.start] = torch.inf
+        yield part, block
+
+
+def nearest(a: Tensor, b: Tensor | None, k: int) -> Tensor:
+    """Return the indices of the k rows of `b` (without it: of the other rows of `a`) nearest to each row, (N, k)."""
+    return torch.cat([block.topk(k, dim=1, largest=False).indices for _, block in distances(a, b)])
