@@ -221,6 +221,7 @@ def decoded_plane(
     n: int = 12,
     reach: float = 2.2,
     image_shape: tuple[int, ...] | None = None,
+    limits: tuple[float, float] | None = None,
     cmap: Any = "gray_r",
     ax: Axes | None = None,
 ) -> Axes:
@@ -234,7 +235,7 @@ def decoded_plane(
         Images along each side.
     reach : float, default=2.2
         The grid goes from -reach to reach in both units; larger z2 is further up.
-    image_shape, cmap, ax
+    image_shape, limits, cmap, ax
         As in :func:`images`.
 
     Examples
@@ -248,7 +249,7 @@ def decoded_plane(
     side = np.linspace(-reach, reach, n)
     z1, z2 = np.meshgrid(side, side[::-1])
     decoded = model.inverse_transform(np.column_stack([z1.ravel(), z2.ravel()]))
-    return images(decoded, image_shape=image_shape, n_columns=n, cmap=cmap, ax=ax)
+    return images(decoded, image_shape=image_shape, n_columns=n, limits=limits, cmap=cmap, ax=ax)
 
 
 def history(

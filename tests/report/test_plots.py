@@ -1,0 +1,137 @@
+"""The plots: what is drawn where, on whose axes, and what cannot be drawn."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from isthmus import VAE, SparseAutoencoder, plots
+
+X = np.arange(6 * 16, dtype=float).reshape(6, 16)
+
+
+def picture(ax):
+    return ax.get_images()[0].get_array()
+
+
+@pytest.fixture(scope="module")
+def vae(digits):
+    return VAE(2, hidden_layer_sizes=(8,), max_epochs=2, random_state=0).fit(digits)
+
+
+def test_images_fills_lines_and_leaves_gaps_empty():
+    ax = plots.images(X, n_columns=4)
+    drawn = picture(ax)
+    assert drawn.shape == (9, 19)  # 2 lines of 4 images of 4x4, a pixel between them
+    np.testing.assert_array_equal(drawn[:4, 5:9], X[1].reshape(4, 4))
+    np.testing.assert_array_equal(drawn[5:, :4], X[4].reshape(4, 4))
+    assert np.isnan(drawn.filled(np.nan)[:, 4]).all()
+    assert np.isnan(drawn.filled(np.nan)[5:, 10:]).all()
+
+
+def test_images_takes_axes_limits_and_shape():
+    ax = Figure().subplots()
+    assert plots.images(X, image_shape=(2, 8), limits=(0, 10), ax=ax) is ax
+    assert ax.get_images()[0].get_clim() == (0, 10)
+    assert picture(ax).shape == (2 * 3 - 1, 3 * 9 - 1)
+
+
+def test_images_in_colour_keep_gaps_transparent():
+    rows = np.linspace(0, 1, 2 * 12).reshape(2, 12)
+    drawn = np.asarray(picture(plots.images(rows, image_shape=(3, 2, 2), n_columns=2)))
+    assert drawn.shape == (2, 5, 4)
+    np.testing.assert_allclose(drawn[:, :2, :3], rows[0].reshape(3, 2, 2).transpose(1, 2, 0))
+    assert (drawn[:, 2, 3] == 0).all()
+    assert (drawn[:, :2, 3] == 1).all()
+
+
+def test_one_channel_is_grey():
+    assert picture(plots.images(X, image_shape=(1, 4, 4), n_columns=6)).shape == (4, 29)
+
+
+@pytest.mark.parametrize(
+    ("rows", "shape", "message"),
+    [
+        (np.zeros((2, 5)), None, "set image_shape"),
+        (np.zeros((2, 6)), (2, 2), "set image_shape"),
+        (np.zeros((2, 8)), (2, 2, 2), "set image_shape"),
+        (np.zeros(4), None, "rows in a matrix"),
+        (np.zeros((0, 4)), None, "rows in a matrix"),
+    ],
+)
+def test_rows_that_are_no_images_are_refused(rows, shape, message):
+    with pytest.raises(ValueError, match=message):
+        plots.images(rows, image_shape=shape)
+
+
+def test_image_rows_share_the_limits_of_the_first():
+    ax = plots.image_rows({"one": X[:3], "two": 2 * X[3:]})
+    assert ax.get_images()[0].get_clim() == (X[:3].min(), X[:3].max())
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["one", "two"]
+    with pytest.raises(ValueError, match="one shape"):
+        plots.image_rows({"one": X[:3], "two": X[:2]})
+
+
+def test_reconstructions_are_below_the_originals(vae, digits):
+    drawn = picture(plots.reconstructions(vae, digits[:3]))
+    np.testing.assert_array_equal(drawn[:8, :8], digits[0].reshape(8, 8))
+    np.testing.assert_allclose(drawn[9:, :8], vae.reconstruct(digits[:1]).reshape(8, 8))
+
+
+def test_features_of_a_linear_decoder_are_its_columns(digits):
+    model = SparseAutoencoder(5, method="top_k", k=2, max_epochs=1, random_state=0).fit(digits)
+    drawn = picture(plots.features(model, order=[3, 0], n_columns=2))
+    column = model.model_.network.output_weight()[:, 3].detach().numpy().reshape(8, 8)
+    scale = model.model_.scaling.scale.numpy().reshape(8, 8)
+    expected = column * scale / np.abs(column * scale).max()
+    np.testing.assert_allclose(drawn[:, :8], expected, atol=1e-5)
+
+
+def test_latent_plane_names_the_classes_at_their_medians():
+    codes = np.array([[0.0, 0.0, 9.0], [2.0, 2.0, 9.0], [-1.0, 5.0, 9.0]])
+    ax = plots.latent_plane(codes, ["a", "a", "b"])
+    assert {text.get_text(): text.get_position() for text in ax.texts} == {"a": (1.0, 1.0), "b": (-1.0, 5.0)}
+    assert len(plots.latent_plane(codes).texts) == 0
+    with pytest.raises(ValueError, match="two latent units"):
+        plots.latent_plane(codes[:, :1])
+
+
+def test_more_classes_than_colours_still_draw():
+    assert len(plots.latent_plane(np.random.default_rng(0).normal(size=(12, 2)), np.arange(12)).texts) == 12
+
+
+def test_decoded_plane_has_large_z2_at_the_top(vae):
+    drawn = picture(plots.decoded_plane(vae, n=3, reach=1.0))
+    corner = vae.inverse_transform([[-1.0, 1.0]]).reshape(8, 8)
+    np.testing.assert_allclose(drawn[:8, :8], corner)
+    with pytest.raises(ValueError, match="n_components=3"):
+        plots.decoded_plane(VAE(3))
+
+
+def test_history_draws_the_terms(vae):
+    ax = plots.history(vae.history_)
+    assert [line.get_label() for line in ax.get_lines()] == ["loss", "reconstruction", "kl"]
+    assert len(plots.history(vae.history_, terms=["kl"]).get_lines()) == 1
+    assert plots.history(vae.history_[:1]).get_lines()[0].get_marker() == "o"
+    with pytest.raises(ValueError, match="fit the model first"):
+        plots.history([])
+
+
+def test_a_figure_can_be_saved(tmp_path, vae):
+    plots.history(vae.history_).figure.savefig(tmp_path / "history.png")
+    assert (tmp_path / "history.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_missing_matplotlib_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(ImportError, match=r'pip install "isthmus\[report\]"'):
+        plots.images(X)
+
+
+def test_pyplot_and_torch_are_not_imported():
+    code = "import sys; from isthmus import plots; plots.images([[0.0] * 4]); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    assert "matplotlib.figure" in loaded
+    assert not {"matplotlib.pyplot", "torch"} & set(loaded)
