@@ -37,8 +37,11 @@ numpydoc_show_class_members = False
 
 
 def _norms(_app: Any, _what: str, _name: str, _obj: Any, _options: Any, lines: list[str]) -> None:
-    """Write ``||`` of the plain-text formulas as the double bar: reStructuredText reads two bars as markup."""
-    lines[:] = [line.replace("||", "‖") for line in lines]
+    """Write ``||`` of the plain-text formulas as the double bar: reStructuredText reads two bars as markup.
+
+    A zero-width space after it keeps the columns of simple tables where they are.
+    """
+    lines[:] = [line.replace("||", "‖\u200b") for line in lines]
 
 
 def setup(app: Any) -> None:

@@ -131,7 +131,7 @@ def test_idx_of_every_type(tmp_path, data, code, zipped):
     X = data.draw(arrays.arrays(code, arrays.array_shapes(min_dims=1, max_dims=4, max_side=4)))
     content = idx_bytes(X, IDX_CODES[code])
     path = tmp_path / f"t-idx{X.ndim}-ubyte{'.gz' if zipped else ''}"
-    path.write_bytes(gzip.compress(content) if zipped else content)
+    path.write_bytes(gzip.compress(content, mtime=0) if zipped else content)
     back = read(path)
     np.testing.assert_array_equal(back.X, X.reshape(len(X), -1) if X.ndim > 2 else X)
     assert back.X.dtype.isnative
@@ -161,7 +161,7 @@ IMAGES = np.arange(3 * 28 * 28).astype(np.uint8).reshape(3, 28, 28)
 )
 def test_images_by_every_name(tmp_path, name, zipped):
     content = idx_bytes(IMAGES)
-    (tmp_path / name).write_bytes(gzip.compress(content) if zipped else content)
+    (tmp_path / name).write_bytes(gzip.compress(content, mtime=0) if zipped else content)
     back = read(tmp_path / name)
     assert back.X.shape == (3, 784)
     assert back.X.dtype == np.uint8
@@ -183,7 +183,7 @@ def test_labels_beside_the_images_are_not_read_silently(tmp_path):
 def test_idx_of_the_wrong_length(tmp_path, change, zipped):
     content = change(idx_bytes(IMAGES))
     path = tmp_path / "a.idx"
-    path.write_bytes(gzip.compress(content) if zipped else content)
+    path.write_bytes(gzip.compress(content, mtime=0) if zipped else content)
     refused(path, "a.idx", "3 x 28 x 28 of uint8", "cut short or damaged", "fetch it again")
 
 
@@ -191,7 +191,7 @@ def test_idx_of_the_wrong_length(tmp_path, change, zipped):
 def test_an_idx_header_that_lies_allocates_nothing(tmp_path, zipped, monkeypatch):
     content = bytes([0, 0, 14, 4]) + b"\xff" * 16 + b"\0" * 100
     path = tmp_path / "a.idx"
-    path.write_bytes(gzip.compress(content) if zipped else content)
+    path.write_bytes(gzip.compress(content, mtime=0) if zipped else content)
     sizes = []
     empty = np.empty
     monkeypatch.setattr(np, "empty", lambda n, *rest: sizes.append(n) or empty(n, *rest))
@@ -202,7 +202,7 @@ def test_an_idx_header_that_lies_allocates_nothing(tmp_path, zipped, monkeypatch
 def test_a_gzip_bomb_is_not_inflated_beyond_its_header(tmp_path):
     content = bytes([0, 0, 8, 1]) + struct.pack(">I", 1000) + b"\0" * 10_000_000
     path = tmp_path / "a.idx.gz"
-    path.write_bytes(gzip.compress(content))
+    path.write_bytes(gzip.compress(content, mtime=0))
     refused(path, "1000 of uint8")
 
 
@@ -216,9 +216,9 @@ def test_a_gzip_bomb_is_not_inflated_beyond_its_header(tmp_path):
         (bytes([0, 0, 8, 200]) + b"\0" * 800, "is not an IDX file"),
         (bytes([0, 0, 8, 3, 0, 0]), "header is cut short"),
         (idx_bytes(np.zeros((0, 28, 28), np.uint8)), "an empty array of shape (0, 28, 28)"),
-        (gzip.compress(idx_bytes(IMAGES))[:-12], "damaged"),
-        (gzip.compress(idx_bytes(IMAGES))[:20], "damaged"),
-        (gzip.compress(idx_bytes(IMAGES))[:-8] + b"\0" * 8, "damaged"),  # wrong checksum
+        (gzip.compress(idx_bytes(IMAGES), mtime=0)[:-12], "damaged"),
+        (gzip.compress(idx_bytes(IMAGES), mtime=0)[:20], "damaged"),
+        (gzip.compress(idx_bytes(IMAGES), mtime=0)[:-8] + b"\0" * 8, "damaged"),  # wrong checksum
         (b"\x1f\x8b and no more", "damaged"),
     ],
 )
@@ -230,7 +230,7 @@ def test_what_is_not_idx(tmp_path, content, expected):
 
 def test_a_gzip_file_of_something_else_has_no_idx_magic(tmp_path):
     path = tmp_path / "a.gz"
-    path.write_bytes(gzip.compress(b"text"))
+    path.write_bytes(gzip.compress(b"text", mtime=0))
     assert not has_idx_magic(path)
     path.write_bytes(b"\x1f\x8bnonsense")
     assert not has_idx_magic(path)

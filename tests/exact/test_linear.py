@@ -97,6 +97,7 @@ def test_linear_vae_trained_reaches_ppcas_likelihood(rows, posterior):
     )
     assert best - 0.005 < exact <= best  # a hundredth of what the third unit is worth
     assert model.score(rows) == pytest.approx(exact, abs=2e-3)  # 100 draws from a posterior that is nearly exact
+    model.set_params(n_draws=4000)  # with 100 the mean over rows has a Monte Carlo error of .01 itself
     assert model.score(rows) - model.elbo(rows).elbo.mean() == pytest.approx(0, abs=0.02)
 
 
@@ -159,7 +160,7 @@ def test_active_units_of_a_trained_vae():
         likelihood=Gaussian(scale=math.sqrt(s2)),
         scaling="none",
         objective=PenalizedLikelihood(n_draws=10),
-        max_epochs=500,
+        max_epochs=1000,
         batch_size=32,
         learning_rate=0.1,
         **LINEAR,

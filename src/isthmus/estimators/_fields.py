@@ -147,7 +147,7 @@ def field_docs(cls: type) -> dict[str, str]:
     --------
     >>> from isthmus import VAE
     >>> print(field_docs(VAE)["beta"].splitlines()[0])
-    beta : float, default=1.0
+    beta : float or Warmup, default=1.0
     """
     known: dict[str, str] = {}
     for base in reversed(cls.__mro__):

@@ -173,9 +173,9 @@ def _suspects(estimator: BaseAutoencoder, batch: Batch) -> str:
         errors = cell_errors(estimator.model_, Rows(batch.x, batch.x, batch.c, batch.mask))
     if batch.mask is not None:
         errors = errors.masked_fill(batch.mask == 0, 0.0)
-    worst = errors.nan_to_num(nan=torch.inf, posinf=torch.inf).amax(0)
-    top = torch.topk(worst, min(3, len(worst))).indices.tolist()
-    columns = ", ".join(column_name(estimator, i) for i in top)
+    worst = errors.nan_to_num(nan=torch.inf, posinf=torch.inf).amax(0).cpu().numpy()
+    largest = batch.x.abs().amax(0).cpu().numpy()  # one extreme cell makes every output of its row infinite
+    columns = ", ".join(column_name(estimator, int(i)) for i in np.lexsort((-largest, -worst))[:3])
     return (
         f"Worst in that step: {columns}. The parameters are back at what they were before it. Look for extreme "
         f"values there, scale them, or lower learning_rate={estimator.learning_rate:g}."
