@@ -29,7 +29,7 @@ class ContractiveAutoencoder(PointAutoencoder):
         K, number of units of the code.
     hidden_layer_sizes : tuple of int, default=()
         Widths of hidden layers; none by default.
-    contraction : float, default=1.0
+    contraction : float, default=10.0
         lambda, in nats for a unit of the squared Jacobian norm (rows in scaled units).
     code_activation : str, default="sigmoid"
         Activation of the code.
@@ -55,7 +55,7 @@ class ContractiveAutoencoder(PointAutoencoder):
 
     n_components: int = dataclasses.field(default=64, kw_only=False)
     hidden_layer_sizes: tuple[int, ...] = ()
-    contraction: float = 1.0
+    contraction: float = 10.0
     code_activation: str = "sigmoid"
     tied: bool = True
 

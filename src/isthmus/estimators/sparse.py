@@ -36,8 +36,9 @@ class SparseAutoencoder(PointAutoencoder):
         Widths of hidden layers; none by default, so that each unit is a feature of the row.
     method : {"l1", "kl", "top_k"}, default="l1"
         What makes the code sparse.
-    sparsity : float, default=1.0
-        lambda, for "l1" (nats a unit of activation times decoder norm) and "kl".
+    sparsity : float, default=3.0
+        lambda, for "l1" (nats a unit of activation times decoder norm) and "kl" (which wants 30 or more, and
+        learning_rate=0.03: sigmoids move slowly away from one half).
     rho : float, default=0.05
         Wanted mean activation of each unit, for "kl".
     k : int, default=16
@@ -66,7 +67,7 @@ class SparseAutoencoder(PointAutoencoder):
     n_components: int = dataclasses.field(default=64, kw_only=False)
     hidden_layer_sizes: tuple[int, ...] = ()
     method: str = "l1"
-    sparsity: float = 1.0
+    sparsity: float = 3.0
     rho: float = 0.05
     k: int = 16
     code_activation: str = "auto"
