@@ -149,9 +149,13 @@ def repaired(model: Model, rows: Rows) -> Tensor:
     """
     if rows.mask is None:
         return reconstruction(model, rows)
-    x, mask = rows.x, rows.mask
+    x, mask, last = rows.x, rows.mask, None
     for _ in range(1 if model.network.sizes.masked else _REPAIRS):
         seen = mask if model.network.sizes.masked else None
         guess = model.likelihood.mean(model.decode(model.q(x, rows.c, seen).mean, rows.c))
-        x = torch.where(mask == 1, rows.x, guess)
-    return model.scaling.inverse(guess)
+        step = (guess - x).square().masked_fill(mask == 1, 0.0).sum(-1, keepdim=True)  # of each row alone
+        # A row whose steps grow runs away from the data: it stays where it was.
+        moves = torch.ones_like(step) if last is None else (step < last).to(step)
+        last = torch.where(moves == 1, step, 0.0)
+        x = torch.where((mask == 1) | (moves == 0), x, guess)
+    return model.scaling.inverse(x)
