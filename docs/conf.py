@@ -21,6 +21,9 @@ extensions = [
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "notes.template.md"]
 
+# Docstrings inherited from scikit-learn refer to its own documentation.
+suppress_warnings = ["ref.ref", "ref.term", "autosummary.import_cycle"]
+
 html_theme = "pydata_sphinx_theme"
 html_title = "isthmus"
 html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False}

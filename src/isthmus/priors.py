@@ -151,7 +151,7 @@ class VampPrior(Prior):
 
 @dataclass(eq=False, repr=False)
 class Flow(Prior):
-    r"""p(z) = N(T^-1(z); 0, I) |det dT^-1/dz|, T a normalising flow of coupling layers (rational quadratic splines).
+    r"""``p(z) = N(T^-1(z); 0, I) |det dT^-1/dz|``, T a flow of coupling layers (rational quadratic splines).
 
     Needs zuko: ``pip install "isthmus[flow]"``.
 

@@ -49,7 +49,7 @@ class Scaling(Part):
         return x * self.scale + self.shift
 
     def log_det(self) -> Tensor:
-        r"""Return log |dx'/dx| per column, (D,): add it to a density of x' to have one of x."""
+        r"""Return ``log |dx'/dx|`` per column, (D,): add it to a density of x' to have one of x."""
         return -self.scale.log()
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:

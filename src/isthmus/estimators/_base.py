@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial as bound
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from isthmus._part import Part, resolve
 from isthmus._torch import check_device
-from isthmus.corruptions import Corruption
+from isthmus.corruptions import Corruption, Masking
 from isthmus.engine import find_schedule
 from isthmus.estimators._fields import Fields
 from isthmus.estimators._rows import (
@@ -252,7 +253,7 @@ class BaseAutoencoder(Fields, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         """Return X with every missing cell (NaN) filled; observed cells come back bit for bit.
 
         A deterministic autoencoder fills with what its decoder says at the code of the observed cells: a good guess,
-        but of no probability. (Where it was trained without missing cells, it is applied to its own guess 20 times.)
+        but of no probability. (One that never saw missing or masked cells is applied to its own guess, up to 20 times.)
         A VAE fills with E[x_missing | x_observed] by importance sampling with ``n_draws`` draws.
 
         Parameters
@@ -269,7 +270,8 @@ class BaseAutoencoder(Fields, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
 
     def _impute(self, X: np.ndarray) -> np.ndarray:
         """Return a guess of every cell of valid rows, (N, D)."""
-        return map_rows(self, repaired, X)
+        masking = isinstance(resolve("corruptions", self.corruption, Corruption), Masking)
+        return map_rows(self, bound(repaired, once=masking), X)
 
     def _like(self, X: Any, values: np.ndarray) -> Any:
         """Return `values` in the container that X came in: a DataFrame gives one with the fitted columns."""

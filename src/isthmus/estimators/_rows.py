@@ -141,16 +141,16 @@ def cell_errors(model: Model, rows: Rows) -> Tensor:
     return -log_prob if rows.mask is None else -log_prob.masked_fill(rows.mask == 0, torch.nan)
 
 
-def repaired(model: Model, rows: Rows) -> Tensor:
+def repaired(model: Model, rows: Rows, *, once: bool) -> Tensor:
     """Return the decoder's guess of every cell, in the data's units, (N, D), for a model without a likelihood of rows.
 
-    A network that was trained with missing cells guesses once; another is applied to the row with its own guess filled
-    in until that hardly moves (a fixed point of the reconstruction on the missing cells).
+    A network that was trained with missing or masked cells (`once`) guesses once; another is applied to the row with
+    its own guess filled in, until that hardly moves (a fixed point of the reconstruction on the missing cells).
     """
     if rows.mask is None:
         return reconstruction(model, rows)
     x, mask, last = rows.x, rows.mask, None
-    for _ in range(1 if model.network.sizes.masked else _REPAIRS):
+    for _ in range(1 if once or model.network.sizes.masked else _REPAIRS):
         seen = mask if model.network.sizes.masked else None
         guess = model.likelihood.mean(model.decode(model.q(x, rows.c, seen).mean, rows.c))
         step = (guess - x).square().masked_fill(mask == 1, 0.0).sum(-1, keepdim=True)  # of each row alone

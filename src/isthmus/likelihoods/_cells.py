@@ -41,5 +41,5 @@ class Cells(Distribution):
         return self.likelihood.log_prob(self.h, value)
 
     def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
-        """Draw cells, (*sample_shape, ..., D)."""
+        """Draw cells, ``(*sample_shape, ..., D)``."""
         return self.likelihood.sample(self.h.expand(*sample_shape, *self.h.shape))
