@@ -34,8 +34,7 @@ format: $(VENV)/.lint
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.ok  ## the slow tests and the numbers of docs/notes.md
-	$(BIN)/python -m pytest -q -m slow
+bench: $(VENV)/.ok  ## the numbers of docs/notes.md, measured again; a quarter of an hour on two cores
 	$(BIN)/python benchmarks/notes.py
 
 docs: $(VENV)/.docs
