@@ -299,16 +299,16 @@ def dimensionality(data: Data, seed: int) -> Numbers:
 def sparse(data: Data, seed: int) -> Numbers:
     train, test = data.train, data.test
     sigma = Gaussian(scale=0.3)
-    plain = SparseAutoencoder(256, sparsity=0.0, likelihood=sigma, random_state=seed).fit(train)
     # show
-    model = SparseAutoencoder(256, sparsity=3.0, likelihood=sigma, random_state=seed).fit(train)
+    one = {"hidden_layer_sizes": (), "likelihood": sigma, "random_state": seed}
+    model = SparseAutoencoder(256, method="l1", sparsity=3.0, **one).fit(train)
     last = model.history_[-1]  # loss = reconstruction + 3 * l1, that is L(x, g(f(x))) + Omega(h)
     active = np.mean(model.transform(test) != 0)
     # end
-    fields = {"method": "kl", "sparsity": 10.0, "likelihood": sigma, "random_state": seed}
-    kl = SparseAutoencoder(256, learning_rate=0.03, **fields).fit(train)
-    slow = SparseAutoencoder(256, **fields).fit(train)
-    top = SparseAutoencoder(256, method="top_k", k=16, likelihood=sigma, random_state=seed).fit(train)
+    plain = SparseAutoencoder(256, method="l1", sparsity=0.0, **one).fit(train)
+    kl = SparseAutoencoder(256, method="kl", sparsity=10.0, learning_rate=0.03, **one).fit(train)
+    slow = SparseAutoencoder(256, method="kl", sparsity=10.0, **one).fit(train)
+    top = SparseAutoencoder(256, method="top_k", k=16, **one).fit(train)
     counts = (top.transform(test) != 0).sum(1)
     return {
         **yardsticks(model, data),
@@ -334,7 +334,9 @@ def penalty_and_sigma(data: Data, seed: int) -> Numbers:
     for name, likelihood in (("fixed", Gaussian(scale=0.3)), ("learned", Gaussian())):
         for weight in (1, 7) if data.quick else (1, 3, 5, 7):
             # show
-            model = SparseAutoencoder(256, sparsity=weight, likelihood=likelihood, random_state=seed).fit(data.train)
+            model = SparseAutoencoder(
+                256, hidden_layer_sizes=(), method="l1", sparsity=weight, likelihood=likelihood, random_state=seed
+            ).fit(data.train)
             # end
             result[f"{name}_{weight}"] = mse(model.reconstruct(data.test), data.test)
     return result
@@ -380,8 +382,9 @@ def contractive(data: Data, seed: int) -> Numbers:
     train, test = data.train, data.test
     # show
     sigma = Gaussian(scale=0.3)
-    model = ContractiveAutoencoder(256, contraction=10.0, likelihood=sigma, random_state=seed).fit(train)
-    plain = ContractiveAutoencoder(256, contraction=0.0, likelihood=sigma, random_state=seed).fit(train)
+    rifai = {"hidden_layer_sizes": (), "code_activation": "sigmoid", "tied": True}
+    model = ContractiveAutoencoder(256, **rifai, contraction=10.0, likelihood=sigma, random_state=seed).fit(train)
+    plain = ContractiveAutoencoder(256, **rifai, contraction=0.0, likelihood=sigma, random_state=seed).fit(train)
     with_penalty, without = (omega(m, test).mean() for m in (model, plain))
     # end
     exact = jacobian_norms(model, test[:20])

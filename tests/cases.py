@@ -136,7 +136,7 @@ LIKELIHOODS = [
     LikelihoodCase(Gaussian(), lambda p, h, x: stats.norm.logpdf(x, h, sigma(p))),
     LikelihoodCase(Gaussian(scale="feature", min_scale=0.2), lambda p, h, x: stats.norm.logpdf(x, h, sigma(p))),
     LikelihoodCase(Gaussian(scale="decoder"), decoder_normal),
-    LikelihoodCase(Bernoulli(), lambda _, h, x: stats.bernoulli.logpmf(x, 1 / (1 + np.exp(-h))), (0, 1)),
+    LikelihoodCase(Bernoulli(binarize=True), lambda _, h, x: stats.bernoulli.logpmf(x, 1 / (1 + np.exp(-h))), (0, 1)),
     LikelihoodCase(ContinuousBernoulli(), truncated_exponential, (0, 1)),
     LikelihoodCase(Categorical(n_levels=(2, 5, 3)), categorical, (0, 4), mean_is_mode=True),
     # The kink of a narrow Laplace density would be lost between the grid points of the kit's integral.

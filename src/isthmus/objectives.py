@@ -127,13 +127,14 @@ class Formula(nn.Module):
         progress : float, default=1.0
             Share of the training that is done, for weights that warm up.
         """
-        seen = self.corruption(batch.x) if self.training else batch.x
+        x = self.model.likelihood.observe(batch.x)
+        seen = self.corruption(x) if self.training else x
         if batch.mask is not None:
             seen = seen * batch.mask
         q: Latent = self.model.q(seen, batch.c, batch.mask)
         z = q.rsample((self.objective.n_draws,))  # (S, N, K)
         draw = Draw(self.model, seen, q, z, batch.weight, batch.c, batch.mask)
-        values = self.objective(self.model, draw, batch.x)
+        values = self.objective(self.model, draw, x)
         weights = dict.fromkeys(values, 1.0)
         for penalty in self.penalties:
             assert isinstance(penalty, Penalty)  # a ModuleList forgets what it holds

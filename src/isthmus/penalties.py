@@ -142,7 +142,9 @@ class KL(Penalty):
 class L1(Penalty):
     r"""E sum_k \|z_k\| ||W_k||: each unit weighted by the norm of the decoder's column that reads it.
 
-    Without the norms a network lowers the penalty for nothing: it shrinks the codes and grows the decoder.
+    Without the norms a network lowers the penalty for nothing: it shrinks the codes and grows the decoder. Behind a
+    deep decoder's first layer the norm is multiplied by the gain of the later ones (``Network.code_norms``), which
+    could grow as well.
 
     Parameters
     ----------
@@ -159,10 +161,8 @@ class L1(Penalty):
     def forward(self, draw: Draw) -> Tensor:
         """Return the weighted L1 norm of the codes, (N,)."""
         size = draw.z.abs()
-        weight = draw.model.network.output_weight()
-        if weight is not None:
-            size = size * weight.norm(dim=0)
-        return size.sum(-1).mean(0)
+        norms = draw.model.network.code_norms()
+        return (size if norms is None else size * norms).sum(-1).mean(0)
 
 
 @dataclass(eq=False, repr=False)

@@ -9,7 +9,8 @@ from scipy import stats
 from sklearn.datasets import load_iris
 
 import isthmus
-from isthmus import VAE, ContractiveAutoencoder, DenoisingAutoencoder, files
+from isthmus import VAE, Autoencoder, ContractiveAutoencoder, DenoisingAutoencoder, files
+from isthmus._torch import seeded
 from isthmus.likelihoods import (
     Bernoulli,
     Categorical,
@@ -186,6 +187,39 @@ def test_encoder_input():
     assert plain.encoder_input(rows) is rows
     counts = made(Mixed(("gaussian", "poisson"), ((2, 0), (1,))), 3)
     np.testing.assert_allclose(counts.encoder_input(rows), rows * torch.tensor([1, np.log(2), 1]), rtol=1e-6)
+
+
+def test_dynamic_binarisation():
+    """A step sees other draws of mean x each time, encoder and likelihood the same."""
+    x = torch.tensor([0.0, 0.3, 1.0]).repeat(20_000, 1)
+    part = made(Bernoulli(binarize=True), 3)
+    with seeded(0):
+        first, second = part.observe(x), part.observe(x)
+    assert set(first.unique().tolist()) == {0.0, 1.0}
+    np.testing.assert_allclose(first.mean(0), x[0], atol=0.01)  # standard error .0032
+    assert 0.3 < (first[:, 1] != second[:, 1]).float().mean() < 0.54  # 2 * .3 * .7 = .42
+    assert Bernoulli().observe(x) is x
+    mixed = made(Mixed((Bernoulli(binarize=True), "gaussian"), columns=((1,), (0, 2))), 3)
+    with seeded(0):
+        seen = mixed.observe(x)
+    assert (seen[:, [0, 2]] == x[:, [0, 2]]).all()
+    assert set(seen[:, 1].unique().tolist()) == {0.0, 1.0}
+
+
+def test_dynamic_binarisation_trains_on_what_the_encoder_saw():
+    """A code wide enough restores the very draws: far below the entropy of the grey cells, .61 nats each."""
+    X = np.full((500, 4), 0.3) + np.linspace(-0.001, 0.001, 500)[:, None]
+    fields = {
+        "hidden_layer_sizes": (16,),
+        "scaling": "none",
+        "max_epochs": 60,
+        "learning_rate": 0.02,
+        "random_state": 0,
+    }
+    models = [Autoencoder(4, likelihood=Bernoulli(binarize=b), **fields).fit(X) for b in (False, True)]
+    losses = [model.history_[-1]["loss"] for model in models]
+    assert losses[0] > 4 * 0.6
+    assert losses[1] < 4 * 0.1
 
 
 def test_counts_are_standardised_by_what_was_observed():

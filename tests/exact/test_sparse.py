@@ -8,7 +8,7 @@ from scipy.special import rel_entr
 from isthmus import SparseAutoencoder
 from isthmus.networks import MLP, Conv
 from isthmus.penalties import L1, Draw, KLSparsity
-from isthmus.posteriors import DiagonalNormal, Point
+from isthmus.posteriors import DiagonalNormal, Point, TopK
 from models import build, normal
 
 N, D, K = 6, 4, 3
@@ -99,6 +99,26 @@ def test_l1_is_codes_times_decoder_norms():
     assert L1(3.0).weight_at(1.0) == 3.0
 
 
+@pytest.mark.parametrize(
+    "network", [MLP((5, 6), "relu"), MLP((4,), "relu"), Conv((2, 2), (2,), (4,), "relu")], ids=repr
+)
+def test_l1_cannot_be_lowered_by_a_deep_decoder(network):
+    """A factor moved from the code to any later layer: the same function, and the same penalty."""
+    model, x = build(D, K, posterior=Point("relu"), network=network), normal(N, D)
+    q = model.q(x)
+    penalty = L1()(Draw(model, x, q, q.mean[None], torch.ones(N).double()))
+    for weight in model.network.later_weights():
+        with torch.no_grad():
+            weight *= 4.0
+            model.network.output_weight()[:] /= 4.0
+        torch.testing.assert_close(L1()(Draw(model, x, q, q.mean[None], torch.ones(N).double())), penalty)
+
+
+@pytest.mark.parametrize(("n_components", "active"), [(1, 1), (2, 1), (8, 4), (16, 8), (64, 16), (256, 32)])
+def test_top_k_by_default(n_components, active):
+    assert SparseAutoencoder(n_components)._posterior() == TopK(active)
+
+
 @pytest.mark.parametrize("k", [1, 4, 12])
 def test_top_k_gives_exactly_k(digits, k):
     model = SparseAutoencoder(12, method="top_k", k=k, max_epochs=2, random_state=0).fit(digits)
@@ -107,13 +127,21 @@ def test_top_k_gives_exactly_k(digits, k):
 
 def test_l1_makes_codes_exactly_sparse(digits):
     fields = {"max_epochs": 60, "learning_rate": 0.02, "random_state": 0}
-    models = [SparseAutoencoder(32, sparsity=sparsity, **fields).fit(digits) for sparsity in (0.0, 2.0)]
+    models = [SparseAutoencoder(32, method="l1", sparsity=sparsity, **fields).fit(digits) for sparsity in (0.0, 2.0)]
     active = [(model.transform(digits) != 0).sum(1).mean() for model in models]
     assert active[1] < 0.6 * active[0]
 
 
 def test_kl_brings_units_towards_rho(digits):
-    fields = {"method": "kl", "rho": 0.1, "max_epochs": 150, "batch_size": 200, "learning_rate": 0.1, "random_state": 0}
+    fields = {
+        "hidden_layer_sizes": (),
+        "method": "kl",
+        "rho": 0.1,
+        "max_epochs": 150,
+        "batch_size": 200,
+        "learning_rate": 0.1,
+        "random_state": 0,
+    }
     free, held = (SparseAutoencoder(12, sparsity=sparsity, **fields).fit(digits) for sparsity in (0.0, 1000.0))
     assert abs(held.transform(digits).mean(0) - 0.1).max() < 0.16 < abs(free.transform(digits).mean(0) - 0.1).max()
     assert held.history_[-1]["kl_sparsity"] < 0.1 * held.history_[0]["kl_sparsity"]

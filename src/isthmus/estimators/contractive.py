@@ -19,22 +19,18 @@ class ContractiveAutoencoder(PointAutoencoder):
 
     .. math:: L(x) = -\log p(x \mid h) + \lambda \sum_i \|\nabla_x h_i\|^2
 
-    One sigmoid layer with tied weights (Rifai's model) by default: there the penalty is the closed form
-    :math:`\sum_j (h_j (1 - h_j))^2 \|W_j\|^2`, and the tie keeps the network from shrinking the encoder while the
-    decoder grows. With hidden layers it is estimated without bias by a random projection.
+    With hidden layers the penalty is estimated without bias by a random projection. Rifai's model, one sigmoid layer
+    with tied weights, is ``hidden_layer_sizes=(), code_activation="sigmoid", tied=True``: there the penalty is the
+    closed form :math:`\sum_j (h_j (1 - h_j))^2 \|W_j\|^2`, and the tie keeps the network from shrinking the encoder
+    while the decoder grows (compare Jacobians in units of the code's own spread where weights are not tied).
 
     Parameters
     ----------
-    n_components : int, default=64
+    n_components : int, default=16
         K, number of units of the code.
-    hidden_layer_sizes : tuple of int, default=()
-        Widths of hidden layers; none by default.
-    contraction : float, default=10.0
-        lambda, in nats for a unit of the squared Jacobian norm (rows in scaled units).
-    code_activation : str, default="sigmoid"
-        Activation of the code.
-    tied : bool, default=True
-        Whether the decoder's weights are the encoder's, transposed (network="mlp").
+    contraction : float, default=1.0
+        lambda, in nats for a unit of the squared Jacobian norm (rows in scaled units); 10 is a good start for one
+        tied sigmoid layer.
 
     See Also
     --------
@@ -53,11 +49,8 @@ class ContractiveAutoencoder(PointAutoencoder):
     ['contraction', 'epoch', 'learning_rate']
     """
 
-    n_components: int = dataclasses.field(default=64, kw_only=False)
-    hidden_layer_sizes: tuple[int, ...] = ()
-    contraction: float = 10.0
-    code_activation: str = "sigmoid"
-    tied: bool = True
+    n_components: int = dataclasses.field(default=16, kw_only=False)
+    contraction: float = 1.0
 
     def _own_penalties(self) -> list[Penalty]:
         return [Contraction(self.contraction)]

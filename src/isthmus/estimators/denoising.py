@@ -25,7 +25,7 @@ class DenoisingAutoencoder(PointAutoencoder):
 
     Parameters
     ----------
-    n_components : int, default=64
+    n_components : int, default=16
         K, number of units of the code. It may exceed D: the noise keeps the network from copying.
     corruption : str or Corruption, default="gaussian_noise"
         c(x~|x): "gaussian_noise", "masking", "salt_and_pepper", or an object such as ``Masking(0.5)``.
@@ -48,5 +48,5 @@ class DenoisingAutoencoder(PointAutoencoder):
     (1797, 64)
     """
 
-    n_components: int = dataclasses.field(default=64, kw_only=False)
+    n_components: int = dataclasses.field(default=16, kw_only=False)
     corruption: str | Part = "gaussian_noise"

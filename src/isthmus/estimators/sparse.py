@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from typing import Any
 
 from isthmus._names import nearest
 from isthmus._part import Part
@@ -13,7 +15,7 @@ from isthmus.posteriors import Point, TopK
 
 __all__ = ["SparseAutoencoder"]
 
-_METHODS = ("l1", "kl", "top_k")
+_METHODS = ("top_k", "l1", "kl")
 
 
 @estimator
@@ -22,27 +24,27 @@ class SparseAutoencoder(PointAutoencoder):
 
     Loss, in nats a row: :math:`L(x) = -\log p(x \mid h) + \Omega(h)`, h = f(x), where by ``method``
 
-    - "l1": :math:`\Omega(h) = \lambda \sum_k |h_k| \, \|W_k\|`, W_k the decoder's column that reads h_k (without
-      it the codes shrink and the decoder grows); codes are rectified, so that units are exactly 0.
+    - "top_k": only the `k` largest units of h stay, the others are 0; no penalty.
+    - "l1": :math:`\Omega(h) = \lambda \sum_k |h_k| \, \|W_k\|`, W_k the decoder's column that reads h_k, times the
+      gain of the later layers (without it the codes shrink and the decoder grows); codes are rectified, so that
+      units are exactly 0.
     - "kl": :math:`\Omega = \lambda \sum_k \mathrm{KL}(\rho \,\|\, \hat\rho_k)`, the mean taken over **samples**;
       codes are sigmoids.
-    - "top_k": no penalty; only the `k` largest units of h stay.
 
     Parameters
     ----------
-    n_components : int, default=64
-        K, number of units of the code.
-    hidden_layer_sizes : tuple of int, default=()
-        Widths of hidden layers; none by default, so that each unit is a feature of the row.
-    method : {"l1", "kl", "top_k"}, default="l1"
+    n_components : int, default=16
+        K, number of units of the code. More than columns make a dictionary: with hidden_layer_sizes=() each unit
+        is a feature of the row.
+    method : {"top_k", "l1", "kl"}, default="top_k"
         What makes the code sparse.
-    sparsity : float, default=3.0
-        lambda, for "l1" (nats a unit of activation times decoder norm) and "kl" (which wants 30 or more, and
-        learning_rate=0.03: sigmoids move slowly away from one half).
+    k : int, optional
+        Active units of each row, for "top_k"; by default 2 sqrt(K), and at most half of them.
+    sparsity : float or Warmup, default=1.0
+        lambda, for "l1" (nats a unit of activation times decoder norm; a Warmup keeps units from dying early) and "kl"
+        (which wants 30 or more; without hidden layers also learning_rate=0.03: sigmoids move slowly from one half).
     rho : float, default=0.05
         Wanted mean activation of each unit, for "kl".
-    k : int, default=16
-        Active units of each row, for "top_k".
     code_activation : str, default="auto"
         Activation of the code: "auto" is "relu" for "l1" and "sigmoid" for "kl".
 
@@ -59,24 +61,24 @@ class SparseAutoencoder(PointAutoencoder):
     --------
     >>> from sklearn.datasets import load_digits
     >>> X = load_digits().data
-    >>> model = SparseAutoencoder(32, method="top_k", k=4, max_epochs=3, random_state=0).fit(X)
+    >>> model = SparseAutoencoder(32, k=4, max_epochs=3, random_state=0).fit(X)
     >>> int((model.transform(X) != 0).sum(axis=1).max())
     4
     """
 
-    n_components: int = dataclasses.field(default=64, kw_only=False)
-    hidden_layer_sizes: tuple[int, ...] = ()
-    method: str = "l1"
-    sparsity: float = 3.0
+    n_components: int = dataclasses.field(default=16, kw_only=False)
+    method: str = "top_k"
+    k: int | None = None
+    sparsity: Any = 1.0
     rho: float = 0.05
-    k: int = 16
     code_activation: str = "auto"
 
     def _posterior(self) -> str | Part:
         if self.method not in _METHODS:
             raise nearest("method", self.method, list(_METHODS))
         if self.method == "top_k":
-            return TopK(self.k)
+            few = min(self.n_components // 2, round(2 * math.sqrt(self.n_components)))
+            return TopK(max(1, few) if self.k is None else self.k)
         if self.code_activation == "auto":
             return Point("relu" if self.method == "l1" else "sigmoid")
         return Point(self.code_activation)

@@ -79,6 +79,13 @@ class Likelihood(Part):
         """
         return x
 
+    def observe(self, x: Tensor) -> Tensor:
+        """Return what a step of training takes rows `x` (..., D) for: themselves, or draws that they are means of.
+
+        From torch's default generator; encoder and likelihood both see it.
+        """
+        return x
+
     @abstractmethod
     def forward(self, h: Tensor) -> Distribution:
         """Return p(x|z), of batch shape (..., D), for decoder outputs `h` (..., n_outputs)."""

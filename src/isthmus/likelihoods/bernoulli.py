@@ -27,6 +27,12 @@ class Bernoulli(Likelihood):
 
     .. math:: \log p(x|z) = \sum_d x_d \log\pi_d(z) + (1 - x_d)\log(1 - \pi_d(z))
 
+    Parameters
+    ----------
+    binarize : bool, default=False
+        Whether every step of training draws its rows anew, x_d ~ Bernoulli(grey value): dynamic binarisation. Rows that
+        are scored should be binarised before.
+
     Notes
     -----
     Cells between 0 and 1 are read as the probability of a 1, and the value is then the expected log-probability
@@ -35,7 +41,8 @@ class Bernoulli(Likelihood):
 
     References
     ----------
-    Kingma & Welling (2014), Auto-Encoding Variational Bayes, appendix C.1.
+    Kingma & Welling (2014), Auto-Encoding Variational Bayes, appendix C.1; Salakhutdinov & Murray (2008), On the
+    Quantitative Analysis of Deep Belief Networks, for binarised grey values.
 
     Examples
     --------
@@ -45,9 +52,15 @@ class Bernoulli(Likelihood):
     tensor([-0.6931, -0.6931])
     """
 
+    binarize: bool = False
+
     default_scaling = "min_max"
     density = False
     support_text = "in [0, 1]"
+
+    def observe(self, x: Tensor) -> Tensor:
+        """Draw zeros and ones of probability x, if ``binarize``."""
+        return torch.bernoulli(x) if self.binarize else x
 
     def initial_output(self, mean: Tensor) -> Tensor:
         """Start from the columns' means."""

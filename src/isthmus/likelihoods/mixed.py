@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self, cast
 
@@ -163,9 +163,17 @@ class Mixed(Likelihood):
 
     def encoder_input(self, x: Tensor) -> Tensor:
         """Return what each column's part shows the encoder."""
+        return self._each(x, lambda part, columns: part.encoder_input(columns))
+
+    def observe(self, x: Tensor) -> Tensor:
+        """Return what each column's part takes x for."""
+        return self._each(x, lambda part, columns: part.observe(columns))
+
+    def _each(self, x: Tensor, function: Callable[[Likelihood, Tensor], Tensor]) -> Tensor:
+        """Return what `function` makes of each part's columns; `x` itself, where it changes none."""
         groups = self._apart(x)
-        seen = [p.encoder_input(v) for p, v in zip(self._members, groups, strict=True)]
-        return x if all(a is b for a, b in zip(seen, groups, strict=True)) else self._joined(seen)
+        made = [function(part, columns) for part, columns in zip(self._members, groups, strict=True)]
+        return x if all(a is b for a, b in zip(made, groups, strict=True)) else self._joined(made)
 
     def forward(self, h: Tensor) -> Cells:
         """Return the distribution of all columns, of batch shape (..., D)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from typing import NamedTuple
 
@@ -87,7 +88,25 @@ class Network(Part):
 
     @abstractmethod
     def output_weight(self) -> Tensor | None:
-        """Return the weight that reads the code, (outputs, K), or None: L1's decoder norms."""
+        """Return the weight that reads the code, (outputs, K), or None where there is none."""
+
+    def later_weights(self) -> list[Tensor]:
+        """Return the weights of the decoder's layers after the one that reads the code, each (outputs, inputs)."""
+        return []
+
+    def code_norms(self) -> Tensor | None:
+        r"""Return how far the decoder's output moves for a step of each unit, (K,), or None: what L1 weighs by.
+
+        The norm of the column that reads the unit, :math:`\|W_k\|`, times the gain of every later layer, the root mean
+        square of its singular values. Without the gains a deep decoder grows there what the codes have shrunk.
+        """
+        weight = self.output_weight()
+        if weight is None:
+            return None
+        norms = weight.norm(dim=0)
+        for later in self.later_weights():
+            norms = norms * (later.norm() / math.sqrt(min(later.shape)))
+        return norms
 
     def chain(
         self,

@@ -121,3 +121,8 @@ class Conv(Network):
     def output_weight(self) -> Tensor:
         """Return the weight of the dense layer that reads the code."""
         return self.dense.output_weight()
+
+    def later_weights(self) -> list[Tensor]:
+        """Return the other dense weights, and every transposed convolution's kernel as a matrix."""
+        kernels = [layer.weight.flatten(1).T for layer in self.up if isinstance(layer, nn.ConvTranspose2d)]
+        return [*self.dense.later_weights(), *kernels]

@@ -122,6 +122,10 @@ class MLP(Network):
         """Return the decoder's first weight, without the condition's columns."""
         return self._decoder()[0][0][:, : self.sizes.n_latent]
 
+    def later_weights(self) -> list[Tensor]:
+        """Return the decoder's other weights."""
+        return [weight for weight, _ in self._decoder()[1:]]
+
     def chain(self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> list[Layer]:
         """Return the encoder layer by layer, up to the first K outputs."""
         *hidden, (weight, bias) = _affine(self.encoder)

@@ -56,13 +56,16 @@ def activity(model: Any, train: Array, X: Array) -> tuple[float, int]:
 def jacobians(model: Any, X: Array, step: float = 1e-3) -> Array:
     """Return df/dx of the code at every row, (N, K, D), by central differences through ``transform``.
 
-    The error is of order step^2, 1e-7 here; what is measured is the model as its user has it, not a formula for it.
+    In units of the code's own spread, the root of its total variance over the rows: a network that only shrinks its
+    codes gains nothing. The error is of order step^2, 1e-7 here; what is measured is the model as its user has it, not
+    a formula for it.
     """
     X = np.asarray(X, dtype=np.float64)
+    spread = np.sqrt(model.transform(X).var(axis=0).sum())
     steps = step * np.eye(X.shape[1])
     ahead, behind = (model.transform((X[:, None] + side).reshape(-1, X.shape[1])) for side in (steps, -steps))
     slopes = (ahead - behind).reshape(*X.shape, -1) / (2 * step)  # (N, D, K)
-    return np.asarray(slopes.transpose(0, 2, 1))
+    return np.asarray(slopes.transpose(0, 2, 1) / spread)
 
 
 class Density(NamedTuple):

@@ -99,7 +99,7 @@ def measure(digits: Digits, trained: Trained, random_state: int, *, thorough: bo
     models = trained.models
     active, dead = measures.activity(models["sparse"], digits.train, digits.test)
     slopes = {
-        "plain": measures.jacobians(trained.uncontracted, digits.test),
+        "plain": measures.jacobians(models["autoencoder"], digits.test),
         "contractive": measures.jacobians(models["contractive"], digits.test),
     }
     log_p = models["vae"].score_samples(digits.smooth_test)

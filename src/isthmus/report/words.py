@@ -93,8 +93,8 @@ def _contractive(gallery: Gallery, _measured: Measured, row: Row) -> Section:
         "Contractive autoencoder",
         "L(x, g(f(x))) + λ Σᵢ ‖∇ₓ hᵢ‖²",
         "The penalty keeps the derivatives of the code small: it moves little when the digit does. The mean ‖df/dx‖ on "
-        f"test digits is {row.value_text}, against {plain:.3f} for the same network without the penalty; the "
-        "directions that it stretches least are flattened most. (With as many units as pixels PCA is a mere copy.)",
+        f"test digits, in units of the code's own spread, is {row.value_text}, against {plain:.3f} for the plain "
+        "autoencoder above, the same network without the penalty.",
         [
             draw(
                 gallery.contraction,
