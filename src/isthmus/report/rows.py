@@ -169,10 +169,10 @@ def _conditional(digits: Digits, model: Any, random_state: int) -> tuple[float, 
 
 CAPTION = """\
 MSE: mean squared error of a pixel (grey levels 0 to 16) on test digits; PCA: its error with as many components (for
-the sparse model: as many as units are active at a time; 64 components of 64 pixels are a copy). VAE, GaussianMixture
-and FactorAnalysis see x + U(0, 1) noise, so that constant and whole-numbered pixels have a finite density; the latter
-two have the settings that are best on held-out training digits. ConditionalVAE: 100 draws of each digit, judged by a
-support vector classifier trained on real digits; predict and the SVC read real test digits.
+the sparse model: as many as units are active at a time). ||df/dx|| is in units of the code's own spread. VAE,
+GaussianMixture and FactorAnalysis see x + U(0, 1) noise, so that constant and whole-numbered pixels have a finite
+density; the latter two have the settings that are best on held-out training digits. ConditionalVAE: 100 draws of each
+digit, judged by a support vector classifier trained on real digits; predict and the SVC read real test digits.
 """
 
 
