@@ -16,6 +16,7 @@ EXPORTS = {
         "ContractiveAutoencoder",
         "DenoisingAutoencoder",
         "SparseAutoencoder",
+        "choose_n_components",
         "load",
     ],
     "isthmus.estimators": [

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         SparseAutoencoder,
     )
     from isthmus.estimators._saving import load
+    from isthmus.estimators.choosing import choose_n_components
 
 __version__ = "0.1.0.dev0"
 
@@ -28,6 +29,7 @@ _HOMES = {
     "ContractiveAutoencoder": "isthmus.estimators",
     "DenoisingAutoencoder": "isthmus.estimators",
     "SparseAutoencoder": "isthmus.estimators",
+    "choose_n_components": "isthmus.estimators.choosing",
     "load": "isthmus.estimators._saving",
 }
 
@@ -38,6 +40,7 @@ __all__ = [
     "ContractiveAutoencoder",
     "DenoisingAutoencoder",
     "SparseAutoencoder",
+    "choose_n_components",
     "load",
 ]
 

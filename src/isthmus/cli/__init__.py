@@ -1,4 +1,4 @@
-"""The command line: ``isthmus fit | transform | reconstruct | impute | sample | score | info | demo``.
+"""The command line: ``isthmus fit | transform | reconstruct | impute | sample | score | evaluate | info | demo``.
 
 Nothing heavy is imported until a command needs it: ``isthmus --help`` answers without torch, numpy or scikit-learn.
 """
@@ -13,13 +13,14 @@ from isthmus import __version__
 from isthmus.cli._apply import impute, reconstruct, sample, transform
 from isthmus.cli._demo import demo
 from isthmus.cli._errors import Commands, one_line
+from isthmus.cli._evaluate import evaluate
 from isthmus.cli._fit import fit
 from isthmus.cli._info import info
 from isthmus.cli._score import score
 
 __all__ = ["main"]
 
-_ORDER = (fit, transform, reconstruct, impute, sample, score, info, demo)
+_ORDER = (fit, transform, reconstruct, impute, sample, score, evaluate, info, demo)
 
 
 @click.group(cls=Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -35,6 +36,8 @@ def isthmus(ctx: click.Context, traceback: bool) -> None:  # noqa: ARG001 - Comm
     isthmus transform m.safetensors digits -o z.csv          codes
     isthmus impute m.safetensors holes.csv -o filled.csv     missing cells filled
     isthmus sample m.safetensors -n 16 -o s.npy              new rows
+    isthmus evaluate m.safetensors test.csv                  how good it is, in all respects
+    isthmus evaluate vae digits --components 2,4,8,16        how many units it needs
 
     DATA is a .npy, .npz, numeric .csv or IDX file (gzipped or not), or a bundled set: breast_cancer, diabetes, digits,
     iris, wine. Results are written as .npy, .npz or .csv. Numbers to read go to stdout, progress and notes to stderr.

@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from typing import Any, NamedTuple
+import warnings
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
+from scipy.special import logsumexp
 from torch import Tensor
 
 from isthmus._part import Part
 from isthmus._torch import check_device, chunks, derive, noise_rows, seeded
 from isthmus.estimators._base import BaseAutoencoder
 from isthmus.estimators._rows import Rows, map_rows
-from isthmus.evaluation import conditional_draws, conditional_mean, elbo, log_marginal
+from isthmus.evaluation import (
+    Estimate,
+    conditional_draws,
+    conditional_mean,
+    elbo,
+    log_marginal,
+    log_marginal_estimate,
+    untrusted,
+)
 from isthmus.model import Model
 from isthmus.objectives import ImportanceWeighted
 from isthmus.penalties import KL, Penalty
 
-__all__ = ["Elbo", "Variational"]
+__all__ = ["Elbo", "LogPx", "Variational"]
 
 
 class Elbo(NamedTuple):
@@ -38,6 +49,67 @@ class Elbo(NamedTuple):
     elbo: np.ndarray
     reconstruction: np.ndarray
     kl: np.ndarray
+
+
+class LogPx(NamedTuple):
+    """log p(x) of rows, estimated by importance sampling, with what tells how far to trust it.
+
+    Attributes
+    ----------
+    value : ndarray of shape (N,)
+        The estimate, in nats of the data's units; on average below the truth, by about ``standard_error**2 / 2``.
+    standard_error : ndarray of shape (N,)
+        Of the estimate, in nats; NaN for a single draw.
+    effective_sample_size : ndarray of shape (N,)
+        How many draws from the true posterior the weighted ones are worth, 1 to ``n_draws``.
+    pareto_k : ndarray of shape (N,)
+        Shape of the tail of the weights: above 0.7 the standard error means nothing. NaN with too few draws to tell.
+    """
+
+    value: np.ndarray
+    standard_error: np.ndarray
+    effective_sample_size: np.ndarray
+    pareto_k: np.ndarray
+
+    def untrusted(self) -> np.ndarray:
+        """Return the indices of the rows that :func:`isthmus.evaluation.untrusted` names, in rising order."""
+        return untrusted(Estimate(*(torch.from_numpy(np.asarray(column)) for column in self))).numpy()
+
+    def warned(self) -> Self:
+        """Return the same, after a UserWarning that names untrusted rows if there are any."""
+        rows = self.untrusted()
+        if len(rows):
+            more = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
+            named = ("row " if len(rows) == 1 else "rows ") + ", ".join(map(str, rows[:_NAMED])) + more
+            warnings.warn(
+                f"log p(x) cannot be trusted in {len(rows)} of {len(self.value)} rows, too low there as a rule (few "
+                f"effective draws, or weights of a heavy tail): {named}. Wider draws (widen=1.3) help, more of them "
+                "(n_draws) a little, and isthmus.evaluation.annealed_estimate most.",
+                stacklevel=3,
+            )
+        return self
+
+    @classmethod
+    def total(cls, log_share: np.ndarray, parts: Sequence[Self], n_draws: int) -> Self:
+        """Return log sum_c p(c) p(x|c) for estimates of p(x|c), one for each c, and their log p(c), (C,).
+
+        All c share their draws, so that errors may add up in full: the standard error is their sum with the weights
+        p(c|x), an upper bound, and the effective sample size follows from it. ``pareto_k`` is the largest of those c
+        that have a hundredth of p(c|x).
+        """
+        value, error, _, k = (np.stack(columns) for columns in zip(*parts, strict=True))  # (C, N)
+        joint = value + log_share[:, None]
+        total = logsumexp(joint, axis=0)
+        with np.errstate(invalid="ignore"):  # a row of probability 0 has no shares
+            share = np.exp(joint - total)
+        error = np.where(share > 0, share * error, 0.0).sum(axis=0)
+        square = np.nan_to_num(error, nan=0.0, posinf=np.inf) ** 2
+        tail = np.where(share >= _COUNTS, k, -np.inf).max(axis=0)
+        return cls(*(a.astype(value.dtype) for a in (total, error, n_draws / (1 + (n_draws - 1) * square), tail)))
+
+
+_NAMED = 10  # untrusted rows that a warning names
+_COUNTS = 0.01  # share of p(c|x) from which on a class's tail matters
 
 
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
@@ -91,6 +163,25 @@ class Variational(BaseAutoencoder):
             return log_marginal(model, rows.x, self._noise(rows), rows.c, rows.mask) + log_det
 
         return map_rows(self, log_px, X, c, draws=self.n_draws)
+
+    def _log_px_estimate(self, X: np.ndarray, c: np.ndarray | None, n_draws: int, widen: float) -> LogPx:
+        """Return the estimate of log p(x|c) of valid rows."""
+
+        def estimate(model: Model, rows: Rows) -> Tensor:
+            found = log_marginal_estimate(
+                model,
+                rows.x,
+                rows.c,
+                rows.mask,
+                n_draws=n_draws,
+                widen=widen,
+                seed=derive(self.seed_, 5),
+                key=rows.raw,
+            )
+            log_det = _log_det(model, rows).cpu()
+            return torch.stack([found.value + log_det, *found[1:]])
+
+        return LogPx(*map_rows(self, estimate, X, c, axis=1))
 
     def _elbo(self, X: np.ndarray, c: np.ndarray | None) -> Elbo:
         def parts(model: Model, rows: Rows) -> Tensor:

@@ -15,7 +15,7 @@ from isthmus.estimators._condition import Columns, Labels, condition_of
 from isthmus.estimators._fields import estimator
 from isthmus.estimators._rows import cell_errors, code, map_codes, map_rows, reconstruction
 from isthmus.estimators._validate import check_codes, seed_of
-from isthmus.estimators._variational import Elbo, Variational
+from isthmus.estimators._variational import Elbo, LogPx, Variational
 
 __all__ = ["ConditionalVAE"]
 
@@ -207,6 +207,17 @@ class ConditionalVAE(Variational):
         """
         rows, c = self._given(X, y, "score_samples")
         return self._log_px(rows, c) if c is not None else logsumexp(self._log_joint(rows), axis=1)
+
+    def score_samples_estimate(self, X: Any, y: Any = None, *, n_draws: int = 1000, widen: float = 1.3) -> LogPx:
+        """Return log p(x|y), or without y log p(x), with its standard error, and warn of rows not to be trusted.
+
+        As :meth:`VAE.score_samples_estimate`; where y is left out, the standard error is an upper bound of it.
+        """
+        rows, c = self._given(X, y, "score_samples_estimate")
+        if c is not None:
+            return self._log_px_estimate(rows, c, n_draws, widen).warned()
+        classes = [self._log_px_estimate(rows, self._one_class(k, len(rows)), n_draws, widen) for k in self.classes_]
+        return LogPx.total(self._labels("score_samples_estimate").log_prior, classes, n_draws).warned()
 
     def score(self, X: Any, y: Any = None) -> float:
         """Return the mean of :meth:`score_samples`; higher is better."""
