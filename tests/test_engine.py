@@ -14,7 +14,7 @@ from isthmus._part import UnknownNameError
 from isthmus._torch import derive, seeded
 from isthmus.data.arrays import Resident
 from isthmus.engine import NonFiniteError, Trainer, find_schedule
-from isthmus.engine.precision import autocast, flush_denormals, parameter_dtype
+from isthmus.engine.precision import flush_denormals, parameter_dtype
 from isthmus.engine.schedules import constant, one_cycle
 from models import normal
 
@@ -59,7 +59,6 @@ def trainer(objective, **fields):
         "learning_rate": 0.05,
         "schedule": constant,
         "weight_decay": 0.0,
-        "precision": "float64",
         "seed": 0,
     } | fields
     return Trainer(objective, **fields)
@@ -312,11 +311,25 @@ def test_precision():
     assert [parameter_dtype(p) for p in ("float32", "float64", "bf16")] == [torch.float32, torch.float64, torch.float32]
     with pytest.raises(UnknownNameError, match="Did you mean 'float32'"):
         parameter_dtype("flaot32")
-    a = torch.ones(2, 2)
-    with autocast("bf16", torch.device("cpu")):
-        assert (a @ a).dtype == torch.bfloat16
-    with autocast("float32", torch.device("cpu")):
-        assert (a @ a).dtype == torch.float32
+
+
+def test_bf16_steps_float32():
+    """Half of the parameters compute in bf16; the optimizer's copies keep digits that bf16 would lose."""
+    seen = []
+
+    class Watched(Regression):
+        def forward(self, batch, progress=1.0):
+            seen.append((self.weight.dtype, self.bias.dtype))
+            return super().forward(batch._replace(x=batch.x.to(self.weight.dtype)), progress)
+
+    source = Resident(rows().to(torch.device("cpu"), torch.float32), 10)
+    half, single = Watched().float(), Watched().float()
+    fit(half, source, n_epochs=30, learning_rate=0.01, half=[half.weight])
+    fit(single, source, n_epochs=30, learning_rate=0.01)
+    assert seen[0] == (torch.bfloat16, torch.float32)
+    assert half.weight.dtype == torch.float32  # as it was, once training is over
+    assert not torch.equal(half.weight.bfloat16().float(), half.weight)
+    torch.testing.assert_close(half.weight, single.weight, rtol=0.05, atol=0.02)
 
 
 def test_one_cycle():

@@ -1,5 +1,6 @@
 """Every part of every room keeps the promises of `isthmus.testing`, by the table in `cases`."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -23,7 +24,7 @@ from isthmus.likelihoods import Bernoulli, Categorical, ContinuousBernoulli, Gau
 from isthmus.networks import MLP, Conv, Network, Sizes
 from isthmus.penalties import Warmup
 from isthmus.posteriors import DiagonalNormal, Point, TopK
-from isthmus.scaling import MinMax, NoScaling, Standard
+from isthmus.scaling import MinMax, Moments, NoScaling, Standard
 from models import build, normal
 
 
@@ -315,6 +316,27 @@ def test_min_max_bounds():
         MinMax(high=-5.0).measure(x, weight)
     with pytest.raises(ValueError, match="per must be"):
         Standard("column").measure(x, weight)
+
+
+def test_moments_of_chunks_are_those_of_the_whole():
+    """Merged in any cut; a column that a chunk, or a weight, leaves out altogether does no harm."""
+    x = normal(40, 4) * torch.tensor([1.0, 1e-3, 1e3, 1.0]) + torch.tensor([0.0, 1e3, -5.0, 2.0])
+    x[torch.rand(40, 4, generator=torch.Generator().manual_seed(1)) < 0.3] = torch.nan
+    x[:10, 0] = torch.nan
+    weight = torch.arange(40).double() % 4
+    weight[10:20] = 0.0
+    whole = Moments.of(x, weight)
+    for size in (1, 7, 10, 39):
+        first, *rest = (Moments.of(a, w) for a, w in zip(x.split(size), weight.split(size), strict=True))
+        for part in rest:
+            first = first.merge(part)
+        for merged, expected in zip(first, whole, strict=True):
+            torch.testing.assert_close(merged, expected, rtol=1e-10, atol=0)
+    column = x[(weight > 0) & ~x[:, 2].isnan(), 2].numpy()
+    share = weight[(weight > 0) & ~x[:, 2].isnan()].numpy()
+    assert float(whole.mean[2]) == pytest.approx(np.average(column, weights=share), rel=1e-12)
+    assert float(whole.variance[2]) == pytest.approx(np.cov(column, aweights=share, ddof=0), rel=1e-12)
+    assert (float(whole.low[2]), float(whole.high[2])) == (column.min(), column.max())
 
 
 def test_scaling_keeps_the_digits_of_a_large_offset():

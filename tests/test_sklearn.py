@@ -16,7 +16,9 @@ ESTIMATORS = [
     Autoencoder(max_epochs=5, precision="float64"),
     SparseAutoencoder(4, max_epochs=5, precision="float64"),
     DenoisingAutoencoder(4, max_epochs=5),
-    ContractiveAutoencoder(4, max_epochs=5, precision="float64"),
+    ContractiveAutoencoder(4, max_epochs=5),
+    # One layer: the penalty is exact, and draws nothing.
+    ContractiveAutoencoder(4, hidden_layer_sizes=(), max_epochs=5, precision="float64"),
     VAE(max_epochs=5, n_draws=5),
     ConditionalVAE(max_epochs=5, n_draws=5),
 ]

@@ -34,6 +34,14 @@ class Batch(NamedTuple):
         """Return the rows at the positions `rows`, in that order."""
         return Batch(*(None if field is None else torch.index_select(field, 0, rows) for field in self))  # type: ignore[arg-type]
 
+    def split(self, n_parts: int) -> list[Batch]:
+        """Return the batch in consecutive parts of equal size; its rows must be a multiple of their number."""
+        if n_parts == 1:
+            return [self]
+        size = len(self.x) // n_parts
+        parts = [[None] * n_parts if field is None else field.split(size) for field in self]
+        return [Batch(*fields) for fields in zip(*parts, strict=True)]
+
     def to(self, device: torch.device, dtype: torch.dtype) -> Batch:
         """Return the batch on a device, in a floating-point type."""
         return Batch(*(None if field is None else field.to(device, dtype) for field in self))  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -86,7 +87,7 @@ def derive(seed: int, *stream: int) -> int:
 
 
 def check_device(name: str) -> torch.device:
-    """Return the device called `name`; "auto" is the first GPU, or else the CPU.
+    """Return the device called `name`; "auto" is the first GPU (of torchrun's processes: each its own), or the CPU.
 
     Raises
     ------
@@ -97,7 +98,8 @@ def check_device(name: str) -> torch.device:
     if torch.backends.mps.is_available():
         here.append("mps")
     if name == "auto":
-        return torch.device("cuda:0" if "cuda:0" in here else "cpu")
+        gpus = torch.cuda.device_count()
+        return torch.device(f"cuda:{int(os.environ.get('LOCAL_RANK', '0')) % gpus}" if gpus else "cpu")
     try:
         device = torch.device(name)
     except (RuntimeError, TypeError):

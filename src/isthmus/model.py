@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
@@ -78,8 +80,10 @@ class Model(nn.Module):
 
     def q(self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> Latent:
         """Return q(z|x, c) for rows (..., D), of which the encoder sees the cells where `mask` is 1."""
-        x = self.likelihood.encoder_input(x)
-        return self.posterior(self.network.encode(x if mask is None else x * mask, c, mask))
+        seen = self.likelihood.encoder_input(x)
+        seen = seen if mask is None else seen * mask
+        # While training the network may compute in bf16; distributions do not.
+        return self.posterior(self.network.encode(*self._cast(seen, c, mask)).to(x.dtype))
 
     def p_z(self, c: Tensor | None = None) -> Distribution:
         """Return p(z), or p(z|c) where the prior sees the condition."""
@@ -87,7 +91,13 @@ class Model(nn.Module):
 
     def decode(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Return the likelihood's parameters (..., n_outputs) for codes (..., K)."""
-        return self.network.decode(z, c)
+        seen, given = self._cast(z, c)
+        return self.network.decode(seen, given).to(z.dtype)
+
+    def _cast(self, x: Tensor, *more: Tensor | None) -> list[Any]:
+        """Return tensors in the network's number format."""
+        dtype = self.network.dtype
+        return [tensor if tensor is None else tensor.to(dtype) for tensor in (x, *more)]
 
     def log_likelihood(self, z: Tensor, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
         """Return log p(x|z, c) summed over (observed) columns, in nats of the model's units: (S, N) for (S, N, K)."""

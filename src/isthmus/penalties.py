@@ -248,7 +248,8 @@ def _code_chain(draw: Draw) -> list[Layer] | None:
     """Return the encoder's layers up to the code, or None where it is no chain of them on the rows themselves."""
     if draw.mask is not None or draw.model.likelihood.encoder_input(draw.seen) is not draw.seen:
         return None
-    chain = draw.model.network.chain(draw.seen, draw.c, draw.mask)
+    network = draw.model.network
+    chain = network.chain(draw.seen.to(network.dtype), None if draw.c is None else draw.c.to(network.dtype))
     last = draw.model.posterior.mean_activation
     if chain is None or last is None:
         return None
@@ -278,7 +279,7 @@ def _projected(draw: Draw, chain: list[Layer] | None) -> Tensor:
     if chain is None:
         code, pull = torch.func.vjp(_code(draw), draw.seen)[:2]
         return pull(_signs(code))[0].square().sum(-1)
-    v = _signs(draw.seen)  # (N, D)
+    v = _signs(draw.seen).to(chain[0].weight.dtype)  # (N, D)
     for layer in chain:
         v = _slope(layer) * (v @ layer.weight.T)
     return v.square().sum(-1)

@@ -8,18 +8,80 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor
 
 from isthmus._part import Part, resolve
 
-__all__ = ["MinMax", "NoScaling", "PerColumn", "Scaling", "Standard"]
+__all__ = ["MinMax", "Moments", "NoScaling", "PerColumn", "Scaling", "Standard"]
 
 # Columns count as measured in one unit when the median range is at least this share of the largest one.
 # Over scikit-learn's bundled sets: digits 1, linnerud .9, diabetes .8, iris .5; wine .003, breast_cancer .0001.
 _ONE_UNIT = 0.1
+
+
+class Moments(NamedTuple):
+    r"""What scalings know of the training rows: numbers of each column, over its observed cells, (D,) and float64.
+
+    Moments of chunks are merged, so rows need not be in memory at once (Chan, Golub & LeVeque, 1983, equation 1.5):
+    with t the second chunk's share of the weight and d the difference of the means,
+
+    .. math:: m = m_1 + t d, \qquad v = (1 - t) v_1 + t v_2 + t (1 - t) d^2.
+
+    Attributes
+    ----------
+    weight : Tensor of shape (D,)
+        Sum of the weights.
+    mean, variance : Tensor of shape (D,)
+        Weighted; the variance is divided by `weight`. 0 where nothing was observed.
+    low, high : Tensor of shape (D,)
+        Smallest and largest value among rows of positive weight; inf and -inf where nothing was observed.
+
+    Examples
+    --------
+    >>> x = torch.tensor([[1.0], [2.0], [6.0]]).double()
+    >>> first, second = Moments.of(x[:2], torch.ones(2)), Moments.of(x[2:], torch.ones(1))
+    >>> first.merge(second).mean, first.merge(second).high
+    (tensor([3.], dtype=torch.float64), tensor([6.], dtype=torch.float64))
+    """
+
+    weight: Tensor
+    mean: Tensor
+    variance: Tensor
+    low: Tensor
+    high: Tensor
+
+    @classmethod
+    def of(cls, x: Tensor, weight: Tensor) -> Moments:
+        """Return the moments of rows `x` (N, D), float64, NaN where missing, with sample weights (N,)."""
+        weight, missing = weight.to(x), x.isnan()
+        holes = bool(missing.any())  # most data have none, and then no copy need be made
+        total = weight @ (~missing).to(x) if holes else weight.sum().expand(x.shape[1])  # (D,)
+        divisor = torch.where(total > 0, total, 1.0)
+        mean = weight @ (x.nan_to_num() if holes else x) / divisor
+        variance = weight @ (x - mean).masked_fill_(missing, 0.0).square_() / divisor
+        counts = weight > 0
+        rows = x if counts.all() else x[counts]
+        if not len(rows):
+            nothing = torch.full_like(mean, torch.inf)
+            return cls(total, mean, variance, nothing, -nothing)
+        low, high = (rows.nan_to_num(fill) if holes else rows for fill in (torch.inf, -torch.inf))
+        return cls(total, mean, variance, low.amin(0), high.amax(0))
+
+    def merge(self, other: Moments) -> Moments:
+        """Return the moments of the rows of both."""
+        total = self.weight + other.weight
+        t = other.weight / torch.where(total > 0, total, 1.0)
+        delta = other.mean - self.mean
+        mean = self.mean + t * delta
+        variance = (1 - t) * self.variance + t * other.variance + t * (1 - t) * delta.square()
+        return Moments(total, mean, variance, self.low.minimum(other.low), self.high.maximum(other.high))
+
+    def columns(self, columns: list[int]) -> Moments:
+        """Return the moments of some columns."""
+        return Moments(*(value[columns] for value in self))
 
 
 class Scaling(Part):
@@ -33,12 +95,13 @@ class Scaling(Part):
         self.register_buffer("shift", torch.zeros(n_features, dtype=torch.float64))
         self.register_buffer("scale", torch.ones(n_features, dtype=torch.float64))
 
-    @abstractmethod
     def measure(self, x: Tensor, weight: Tensor) -> None:
-        """Set shift and scale from training rows `x` (N, D), float64, with sample weights (N,).
+        """Set shift and scale from training rows `x` (N, D), float64, NaN where missing, with sample weights (N,)."""
+        self.adopt(Moments.of(x, weight))
 
-        Missing cells are NaN; every column has an observed one.
-        """
+    @abstractmethod
+    def adopt(self, moments: Moments) -> None:
+        """Set shift and scale from the training rows' moments; every column has an observed cell."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Scale rows (..., D)."""
@@ -68,8 +131,8 @@ class NoScaling(Scaling):
 
     alias = "none"
 
-    def measure(self, x: Tensor, weight: Tensor) -> None:
-        """Measure nothing."""
+    def adopt(self, moments: Moments) -> None:
+        """Adopt nothing."""
 
 
 @dataclass(eq=False, repr=False)
@@ -91,20 +154,16 @@ class Standard(Scaling):
 
     per: str = "auto"
 
-    def measure(self, x: Tensor, weight: Tensor) -> None:
-        """Set shift and scale by the observed cells of the rows with positive weight."""
+    def adopt(self, moments: Moments) -> None:
+        """Set shift to the means, and scale to the standard deviations or the root of their mean square."""
         if self.per not in ("auto", "feature", "all"):
             raise ValueError(f"{self!r}: per must be 'auto', 'feature' or 'all'.")
-        seen = ~x.isnan()
-        share = weight.to(x).unsqueeze(-1) * seen  # (N, D)
-        share = share / share.sum(0)
-        mean = (share * x.nan_to_num()).sum(0)
-        variance = (share * (x.nan_to_num() - mean).square()).sum(0)
         # A constant column's variance is rounding noise of its mean: nothing to divide by.
-        variance = torch.where(variance > (1e-14 * mean.abs()).square() + 1e-300, variance, 0.0)
-        if self.per == "all" or (self.per == "auto" and _one_unit(x[weight > 0])):
+        noise = (1e-14 * moments.mean.abs()).square() + 1e-300
+        variance = torch.where(moments.variance > noise, moments.variance, 0.0)
+        if self.per == "all" or (self.per == "auto" and _one_unit(moments)):
             variance = variance.mean().expand_as(variance)
-        self.shift.copy_(mean)
+        self.shift.copy_(moments.mean)
         self.scale.copy_(torch.where(variance > 0, variance.sqrt(), 1.0))
 
 
@@ -122,11 +181,9 @@ class MinMax(Scaling):
     low: float | None = None
     high: float | None = None
 
-    def measure(self, x: Tensor, weight: Tensor) -> None:
-        """Set shift and scale by the rows with positive weight."""
-        seen = x[weight > 0]
-        seen = seen[~seen.isnan()]
-        low, high = float(seen.min()), float(seen.max())
+    def adopt(self, moments: Moments) -> None:
+        """Set shift and scale by the smallest and the largest value of all columns."""
+        low, high = float(moments.low.min()), float(moments.high.max())
         if low >= 0 and high <= 1:
             low, high = 0.0, 1.0
         low = low if self.low is None else self.low
@@ -175,17 +232,17 @@ class PerColumn(Scaling):
                 f"columns (0 to {n_features - 1}) once."
             )
 
-    def measure(self, x: Tensor, weight: Tensor) -> None:
-        """Let each group's scaling measure its columns."""
+    def adopt(self, moments: Moments) -> None:
+        """Let each group's scaling adopt its columns' moments."""
         for described, group in zip(self.scalings, self.columns, strict=True):
             columns = list(group)
             scaling = resolve("scaling", described, Scaling)
             scaling.build(len(columns))
-            scaling.measure(x[:, columns], weight)
+            scaling.adopt(moments.columns(columns))
             self.shift[columns], self.scale[columns] = scaling.shift, scaling.scale
 
 
-def _one_unit(x: Tensor) -> bool:
-    ranges = x.nan_to_num(nan=-torch.inf).amax(0) - x.nan_to_num(nan=torch.inf).amin(0)
+def _one_unit(moments: Moments) -> bool:
+    ranges = moments.high - moments.low
     ranges = ranges[ranges > 0]
     return len(ranges) == 0 or bool(ranges.median() >= _ONE_UNIT * ranges.max())

@@ -25,7 +25,7 @@ from isthmus.cli._models import MODELS, ROOMS, build, class_name, known_parts
 from isthmus.cli._values import merge, parse_assignment, parse_value
 from isthmus.data import read
 
-COMMANDS = ["fit", "transform", "reconstruct", "impute", "sample", "score", "evaluate", "info", "demo"]
+COMMANDS = ["fit", "transform", "reconstruct", "impute", "sample", "score", "evaluate", "launch", "info", "demo"]
 CLASSES = [getattr(estimators, name) for name in estimators.__all__]
 
 

@@ -16,11 +16,12 @@ from isthmus.cli._errors import Commands, one_line
 from isthmus.cli._evaluate import evaluate
 from isthmus.cli._fit import fit
 from isthmus.cli._info import info
+from isthmus.cli._launch import launch
 from isthmus.cli._score import score
 
 __all__ = ["main"]
 
-_ORDER = (fit, transform, reconstruct, impute, sample, score, evaluate, info, demo)
+_ORDER = (fit, transform, reconstruct, impute, sample, score, evaluate, launch, info, demo)
 
 
 @click.group(cls=Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -64,10 +65,10 @@ def main(args: Sequence[str] | None = None) -> int:
         0; 2 for input that cannot be used (one line on stderr says why); 130 after Ctrl-C, 143 after SIGTERM.
     """
     try:
-        isthmus.main(args, prog_name="isthmus", standalone_mode=False)
+        code = isthmus.main(args, prog_name="isthmus", standalone_mode=False)
     except click.ClickException as error:
         click.echo(f"isthmus: {one_line(error)}", err=True)
         return error.exit_code
     except click.Abort:
         return 130
-    return 0
+    return code if isinstance(code, int) else 0  # `launch` ends with its processes' code

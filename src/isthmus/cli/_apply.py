@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from isthmus.cli._data import LABELS, OUTPUT, aligned, by_rows, check_output, read_rows, save_array
+from isthmus.cli._data import LABELS, OUTPUT, aligned, check_output, save_array, save_by_rows, stream_rows
 from isthmus.cli._errors import about
 from isthmus.cli._models import load_model
 from isthmus.cli._values import parse_value
@@ -21,7 +21,7 @@ def model_and_rows(path: str, data: str, labels: str | None) -> tuple[Any, Datas
     """Return a saved model, rows for it, and their conditions where they were asked for."""
     if data.endswith(".safetensors"):
         raise ValueError(f"{data}: is a model, and DATA was expected; the model comes first, then the data.")
-    rows = read_rows(data, labels)
+    rows = stream_rows(data, labels)
     model = load_model(path)
     if labels is not None and not is_conditional(model):
         raise ValueError(f"--y {labels}: {path} is no ConditionalVAE but {type(model).__name__}: it takes no y.")
@@ -33,17 +33,17 @@ def is_conditional(model: Any) -> bool:
     return type(model).__name__ == "ConditionalVAE"
 
 
-def _mapped(method: str, path: str, data: str, labels: str | None) -> tuple[Any, Dataset, Any]:
-    """Return a model, its rows, and the result of one of its methods on them."""
+def _write_mapped(method: str, path: str, data: str, labels: str | None, output: str) -> None:
+    """Write what one of a model's methods makes of the rows, chunk by chunk."""
+    check_output(output, path, data)
     model, rows, y = model_and_rows(path, data, labels)
     function = getattr(model, method)
-    marginal = is_conditional(model) and y is None
+    # The chunks are the estimator's own: their number of rows may decide on a result's last bits.
+    draws = method == "impute" or (is_conditional(model) and y is None)
+    width = scoring_width(model) if draws else scoring_width(model) // getattr(model, "n_draws", 1)
+    columns = list(model.get_feature_names_out()) if method == "transform" else rows.columns or _columns(model)
     with about(data):
-        if marginal:
-            result = by_rows(method, lambda X, _: function(X), rows, None, scoring_width(model))
-        else:
-            result = function(rows.X) if y is None else function(rows.X, y)
-    return model, rows, result
+        save_by_rows(output, method, lambda X, c: function(X) if c is None else function(X, c), rows, y, width, columns)
 
 
 def scoring_width(model: Any) -> int:
@@ -62,9 +62,7 @@ def transform(model: str, data: str, output: str, labels: str | None) -> None:
 
     A conditional_vae averages over p(y|x), unless --y gives the labels.
     """
-    check_output(output, model, data)
-    fitted, _, codes = _mapped("transform", model, data, labels)
-    save_array(output, codes, list(fitted.get_feature_names_out()))
+    _write_mapped("transform", model, data, labels, output)
 
 
 @click.command(short_help="Write what is left of rows after the isthmus.")
@@ -78,9 +76,7 @@ def reconstruct(model: str, data: str, output: str, labels: str | None) -> None:
     Of a denoising autoencoder this is the denoised row. A conditional_vae averages over p(y|x), unless --y gives the
     labels.
     """
-    check_output(output, model, data)
-    fitted, rows, restored = _mapped("reconstruct", model, data, labels)
-    save_array(output, restored, rows.columns or _columns(fitted))
+    _write_mapped("reconstruct", model, data, labels, output)
 
 
 @click.command(short_help="Fill the missing cells of rows.")
@@ -93,9 +89,7 @@ def impute(model: str, data: str, output: str, labels: str | None) -> None:
 
     Observed cells stay as they are, bit for bit. A conditional_vae averages over p(y|x), unless --y gives the labels.
     """
-    check_output(output, model, data)
-    fitted, rows, filled = _mapped("impute", model, data, labels)
-    save_array(output, filled, rows.columns or _columns(fitted))
+    _write_mapped("impute", model, data, labels, output)
 
 
 @click.command(short_help="Draw new rows from p(x).")

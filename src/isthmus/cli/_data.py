@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
     from isthmus.data import Dataset
 
-__all__ = ["aligned", "by_rows", "check_output", "read_rows", "save_array"]
+__all__ = ["aligned", "by_rows", "check_output", "read_rows", "save_array", "save_by_rows", "stream_rows"]
 
-OUTPUT = click.option("-o", "--output", metavar="FILE", required=True, help="File to write: .npy, .npz or .csv.")
+OUTPUT = click.option(
+    "-o", "--output", metavar="FILE", required=True, help="File to write: .npy, .npz, .csv or .parquet."
+)
 LABELS = click.option(
     "--y",
     "labels",
@@ -74,9 +76,21 @@ def read_rows(source: str, labels: str | None = None) -> Dataset:
     Dataset
         X of shape (N, D); y as asked for, else the data's own.
     """
-    from isthmus.data import DataError, read
+    from isthmus.data import read
 
-    rows = read(source)
+    return _labelled(read(source), source, labels)
+
+
+def stream_rows(source: str, labels: str | None = None) -> Dataset:
+    """Return what :func:`read_rows` does, with a source for X where the rows are large."""
+    from isthmus.data import open_rows
+
+    return _labelled(open_rows(source), source, labels)
+
+
+def _labelled(rows: Dataset, source: str, labels: str | None) -> Dataset:
+    from isthmus.data import DataError
+
     if rows.X.ndim != 2:
         raise DataError(f"{source}: holds one number a row, as labels do; rows need columns, an array of shape (N, D).")
     if labels is None:
@@ -90,14 +104,21 @@ def read_rows(source: str, labels: str | None = None) -> Dataset:
 
 
 def _without_column(rows: Dataset, name: str) -> Dataset:
-    import numpy as np
-
     assert rows.columns is not None
     column = rows.columns.index(name)
     if len(rows.columns) == 1:
         raise ValueError(f"{rows.name}: {name!r} is its only column; nothing is left beside the labels.")
-    rest = tuple(other for other in rows.columns if other != name)
-    return rows._replace(X=np.delete(rows.X, column, axis=1), columns=rest, y=rows.X[:, column])
+    rest = [i for i in range(len(rows.columns)) if i != column]
+    return _with_columns(rows, rest)._replace(y=_with_columns(rows, [column]).X[:].ravel())
+
+
+def _with_columns(rows: Dataset, columns: list[int]) -> Dataset:
+    """Return some columns of the rows, which have names."""
+    from isthmus.data import RowSource
+
+    assert rows.columns is not None
+    X = rows.X.select(columns) if isinstance(rows.X, RowSource) else rows.X[:, columns]
+    return rows._replace(X=X, columns=tuple(rows.columns[i] for i in columns))
 
 
 def _read_labels(labels: str, rows: Dataset) -> np.ndarray:
@@ -130,7 +151,7 @@ def aligned(model: Any, rows: Dataset, source: str) -> Dataset:
     extra = [name for name in rows.columns if name not in wanted]
     if extra:
         note(f"{source}: left out what the model does not know: {', '.join(extra)}")
-    return rows._replace(X=rows.X[:, [rows.columns.index(name) for name in wanted]], columns=tuple(wanted))
+    return _with_columns(rows, [rows.columns.index(name) for name in wanted])
 
 
 def by_rows(title: str, call: Callable[[Any, Any], np.ndarray], rows: Dataset, y: Any, width: int) -> np.ndarray:
@@ -151,13 +172,41 @@ def by_rows(title: str, call: Callable[[Any, Any], np.ndarray], rows: Dataset, y
     """
     import numpy as np
 
-    from isthmus._torch import chunks
+    return np.concatenate(list(_by_rows(title, call, rows, y, width)), axis=0)
 
-    slices = list(chunks(len(rows.X), width))
+
+def _by_rows(
+    title: str, call: Callable[[Any, Any], np.ndarray], rows: Dataset, y: Any, width: int
+) -> Iterator[np.ndarray]:
+    """Yield ``call(X, y)`` chunk by chunk."""
+    from isthmus.data import ArrayRows, RowSource
+    from isthmus.estimators._rows import row_chunks
+
+    source = rows.X if isinstance(rows.X, RowSource) else ArrayRows(rows.X, rows.columns, rows.name)
+    slices = list(row_chunks(len(rows.X), width))
     hidden = len(slices) < 2 or not sys.stderr.isatty()
     with click.progressbar(slices, label=title, file=sys.stderr, hidden=hidden) as bar:
-        results = [call(rows.X[part], None if y is None else y[part]) for part in bar]
-    return np.concatenate(results, axis=0)
+        for part in bar:
+            # A part's errors speak of rows of the whole.
+            yield call(source.part(part.start, part.stop), None if y is None else y[part])
+
+
+def save_by_rows(
+    path: str,
+    title: str,
+    call: Callable[[Any, Any], np.ndarray],
+    rows: Dataset,
+    y: Any,
+    width: int,
+    columns: Sequence[str] | None,
+) -> None:
+    """Write ``call(X, y)`` chunk by chunk: neither the rows nor the result need be in memory. Parameters: `by_rows`."""
+    from isthmus.data import open_writer
+
+    with open_writer(path, len(rows.X), columns) as write:
+        for block in _by_rows(title, call, rows, y, width):
+            write(block)
+    _wrote(path, (len(rows.X), *block.shape[1:]), block.dtype)
 
 
 def save_array(path: str, array: Any, columns: Sequence[str] | None) -> None:
@@ -168,4 +217,8 @@ def save_array(path: str, array: Any, columns: Sequence[str] | None) -> None:
 
     array = np.asarray(array)
     write(path, array, columns)
-    note(f"wrote {path}: {' x '.join(map(str, array.shape))} {array.dtype}")
+    _wrote(path, array.shape, array.dtype)
+
+
+def _wrote(path: str, shape: tuple[int, ...], dtype: object) -> None:
+    note(f"wrote {path}: {' x '.join(map(str, shape))} {dtype}")

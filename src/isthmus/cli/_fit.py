@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from isthmus.cli._data import LABELS, check_model_output, read_rows
+from isthmus.cli._data import LABELS, check_model_output, stream_rows
 from isthmus.cli._errors import about, note
 from isthmus.cli._models import MODELS, build, class_name, public_class
 from isthmus.cli._values import merge, parse_assignment, read_config
@@ -72,10 +73,10 @@ def fit(
     fields = _fields(config, assignments, typed)
     name = _which(model or fields.pop("model", None))
     fields.pop("model", None)
-    rows = read_rows(data, labels)
+    rows = stream_rows(data, labels)
     _check_resume(fields.setdefault("checkpoint_dir", f"{output}.checkpoints"), resume)
     summary = _fit(name, fields, rows, data, output, labelled=labels is not None)
-    if not quiet:
+    if summary and not quiet:
         click.echo(summary)
 
 
@@ -92,9 +93,10 @@ def _fields(config: str | None, assignments: tuple[str, ...], typed: dict[str, i
 def _check_resume(folder: str, resume: bool) -> None:
     """Refuse to overwrite a run that was interrupted, and to go on with one that is not there."""
     unfinished = any(Path(folder).glob("checkpoint-*"))
-    if unfinished and not resume:
+    restarted = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0"  # by isthmus launch: there may be none yet
+    if unfinished and not (resume or restarted):
         raise ValueError(f"{folder}: holds an unfinished run; add --resume to go on with it, or remove the folder.")
-    if resume and not unfinished:
+    if resume and not (unfinished or restarted):
         raise ValueError(f"{folder}: holds no unfinished run; leave --resume out to start one.")
 
 
@@ -108,6 +110,8 @@ def _which(model: Any) -> str:
 def _fit(name: str, fields: dict[str, Any], rows: Dataset, data: str, output: str, *, labelled: bool) -> str:
     """Fit, save, and return what there is to say about it."""
     estimator = build(public_class(name), fields, rows)
+    from isthmus.engine.distributed import rank
+
     conditional = name == "ConditionalVAE"
     if conditional and rows.y is None:
         raise ValueError(f"{data}: has no labels to condition on; name them with --y (a file, or a column of DATA).")
@@ -117,6 +121,8 @@ def _fit(name: str, fields: dict[str, Any], rows: Dataset, data: str, output: st
     with about(data):
         estimator.fit(rows.X, rows.y if conditional else None)
     seconds = time.perf_counter() - start
+    if rank() > 0:  # of several processes, the first one writes and speaks
+        return ""
     _name_columns(estimator, rows)
     estimator.set_params(verbose=0, checkpoint_dir=None).save(output)  # the same file, whoever watched
     return f"{output}: {_summary(estimator, rows)}, {seconds:.1f} s"

@@ -24,6 +24,11 @@ class Resident:
         All rows.
     batch_size : int
         Upper limit of a batch.
+    part : tuple of (int, int), default=(0, 1)
+        Which of how many equal parts of every batch is yielded: several processes, each with all rows, then go
+        through the same batches.
+    multiple : int, default=1
+        What the size of a part is a multiple of; rows of weight 0 fill it up.
 
     Examples
     --------
@@ -32,11 +37,13 @@ class Resident:
     [[1.0, 1.0], [1.0, 1.0], [1.0, 0.0]]
     """
 
-    def __init__(self, rows: Batch, batch_size: int) -> None:
+    def __init__(self, rows: Batch, batch_size: int, part: tuple[int, int] = (0, 1), multiple: int = 1) -> None:
         self.rows = rows
         self.n_rows = len(rows.x)
         self.n_batches = max(1, math.ceil(self.n_rows / batch_size))
         self.batch_size = math.ceil(self.n_rows / self.n_batches)
+        size = math.ceil(self.batch_size / (part[1] * multiple)) * multiple
+        self.own = slice(part[0] * size, (part[0] + 1) * size)
 
     def __len__(self) -> int:
         return self.n_batches
@@ -56,8 +63,9 @@ class Resident:
         for rows in torch.split(order, self.batch_size):
             if not len(rows):  # what `split` makes of nothing
                 return
-            short = self.batch_size - len(rows)
-            batch = self.rows.take(torch.nn.functional.pad(rows, (0, short)) if short else rows)
+            own = rows[self.own]
+            short = self.own.stop - self.own.start - len(own)
+            batch = self.rows.take(torch.nn.functional.pad(own, (0, short)) if short else own)
             if short:
                 batch.weight[-short:] = 0
             yield batch

@@ -23,12 +23,13 @@ class DataError(ValueError):
 
 
 class Dataset(NamedTuple):
-    """A data set in memory.
+    """A data set.
 
     Attributes
     ----------
     X : ndarray of shape (N, D), or (N,)
-        The samples, images flattened; (N,) where the file holds one number a sample, as labels do.
+        The samples, images flattened; (N,) where the file holds one number a sample, as labels do. Of ``open_rows``,
+        and only there, a ``RowSource`` where they do not fit easily in memory.
     columns : tuple of str, or None
         The names of the D columns.
     y : ndarray of shape (N, ...), or None
@@ -39,7 +40,7 @@ class Dataset(NamedTuple):
         The bundled name, or the file's without its folder and extension.
     """
 
-    X: NDArray[Any]
+    X: Any
     columns: tuple[str, ...] | None
     y: NDArray[Any] | None
     image_shape: tuple[int, ...] | None

@@ -1,10 +1,9 @@
-"""Readers and writers by extension: .npy, .npz, numeric .csv, and IDX."""
+"""Readers and writers by extension: .npy, .npz, numeric .csv, Parquet, and IDX."""
 
 from __future__ import annotations
 
 import contextlib
 import lzma
-import math
 import os
 import struct
 import tokenize
@@ -22,12 +21,13 @@ from isthmus._names import suggestion
 from isthmus.data.bundled import BUNDLED, load_bundled
 from isthmus.data.dataset import DataError, Dataset
 from isthmus.data.idx import INFLATE, has_idx_magic, is_idx_name, read_idx
-from isthmus.data.numeric_csv import read_csv, write_csv
+from isthmus.data.npy import AGAIN, NUMERIC, check_dtype, read_header
+from isthmus.data.numeric_csv import as_table, column_names, read_csv, write_csv
+from isthmus.data.parquet import ParquetRows, ParquetWriter, is_parquet, parquet_library
 
 __all__ = ["READABLE", "WRITABLE", "check_writable", "read", "write"]
 
-_NUMERIC, _LABELS = "biuf", "biufU"  # numpy's kinds of dtype; labels may be words
-_AGAIN = "write or fetch it again"
+_LABELS = NUMERIC + "U"  # labels may be words
 
 # What numpy, zipfile and gzip raise on a file that is not what its name says.
 _DAMAGE = (
@@ -44,7 +44,8 @@ def read(source: str | os.PathLike[str]) -> Dataset:
     source : str or os.PathLike
         A file: `.npy`; `.npz` with the array "X" and perhaps "y", or with one array only, or
         `file.npz:name` for one of several; numeric `.csv`, whose first line is a header if none of its cells
-        is a number, and whose empty, `NA` and `nan` cells are NaN; IDX, gzipped or not. Or one of `BUNDLED`.
+        is a number, and whose empty, `NA` and `nan` cells are NaN; `.parquet`, or a folder of such files; IDX,
+        gzipped or not. Or one of `BUNDLED`.
         Arrays of more than two dimensions are flattened to (N, D), and `image_shape` keeps the rest.
 
     Returns
@@ -64,7 +65,7 @@ def read(source: str | os.PathLike[str]) -> Dataset:
     """
     path = Path(source)
     with _one_line(path):
-        if path.is_file():
+        if path.is_file() or is_parquet(path):
             return _reader(path)(path)
         archive, colon, member = str(path).rpartition(".npz:")
         path = Path(f"{archive}.npz") if colon else path
@@ -82,12 +83,12 @@ def write(path: str | os.PathLike[str], array: ArrayLike, columns: Sequence[str]
     Parameters
     ----------
     path : str or os.PathLike
-        A file ending in `.npy`, `.npz` (the array is "X" in it) or `.csv` (numbers in full: reading gives
-        back the same float64).
+        A file ending in `.npy`, `.npz` (the array is "X" in it), `.csv` (numbers in full: reading gives back the
+        same float64) or `.parquet`.
     array : array-like of shape (N, ...)
-        Numbers; for `.csv` of at most two dimensions.
+        Numbers; for `.csv` and `.parquet` of at most two dimensions.
     columns : sequence of str, optional
-        The header of a `.csv`, x0, x1, ... by default; the other formats have no place for it.
+        The header of a `.csv` or `.parquet`, x0, x1, ... by default; the other formats have no place for it.
 
     Raises
     ------
@@ -97,7 +98,7 @@ def write(path: str | os.PathLike[str], array: ArrayLike, columns: Sequence[str]
     path = Path(path)
     check_writable(path)
     values = np.asarray(array)
-    _check_dtype(values.dtype, path)
+    check_dtype(values.dtype, path)
     if values.ndim == 0:
         raise DataError(f"{path}: one number is no array to write; give it at least one dimension.")
     with _writing(path), atomic_write(path) as temporary:
@@ -125,6 +126,8 @@ def check_writable(path: str | os.PathLike[str]) -> None:
             raise DataError(f"{path}: its folder may not be written; change its permissions or name another.")
         if path.exists() and not os.access(path, os.W_OK):
             raise DataError(f"{path}: is read-only; change its permissions or name another file.")
+    if is_parquet(path):
+        parquet_library(path)
 
 
 @contextlib.contextmanager
@@ -139,7 +142,7 @@ def _one_line(path: Path) -> Iterator[None]:
     except (OSError, *_DAMAGE) as error:
         if isinstance(error, OSError) and error.strerror:  # the system's own; gzip's have none
             raise DataError(f"{path}: cannot be read ({error.strerror}).") from error
-        raise DataError(f"{path}: is damaged, cut short, or not what its name says; {_AGAIN}.") from error
+        raise DataError(f"{path}: is damaged, cut short, or not what its name says; {AGAIN}.") from error
 
 
 @contextlib.contextmanager
@@ -155,7 +158,7 @@ def _reader(path: Path) -> Callable[[Path], Dataset]:
     """Return the reader for a file that exists: by its name, or else by an IDX magic number."""
     if is_idx_name(path.name):
         return _read_idx
-    reader = _READERS.get(path.suffix.lower())
+    reader = _read_parquet if is_parquet(path) else _READERS.get(path.suffix.lower())
     if reader is None and has_idx_magic(path):
         return _read_idx
     if reader is None:
@@ -178,12 +181,6 @@ def _unknown_extension(path: Path, known: Sequence[str], verb: str) -> DataError
     """Return the error for an extension that has no reader or writer."""
     ending = f"{path.suffix!r} files cannot be {verb}." if path.suffix else "the name has no extension."
     return DataError(f"{path}: {ending}{suggestion(path.suffix, known)} Use one of: {', '.join(known)}.")
-
-
-def _check_dtype(dtype: np.dtype[Any], where: object, kinds: str = _NUMERIC) -> None:
-    """Refuse arrays that are not real numbers (or words, where `kinds` allows them)."""
-    if dtype.kind not in kinds:
-        raise DataError(f"{where}: holds {dtype.name}, not real numbers; convert it to float64 first.")
 
 
 def _dataset(X: NDArray[Any], path: Path, y: NDArray[Any] | None = None) -> Dataset:
@@ -233,29 +230,19 @@ def _choose(names: list[str], member: str | None, path: Path) -> str:
     return member
 
 
-def _load_member(archive: zipfile.ZipFile, name: str, path: Path, kinds: str = _NUMERIC) -> NDArray[Any]:
+def _load_member(archive: zipfile.ZipFile, name: str, path: Path, kinds: str = NUMERIC) -> NDArray[Any]:
     """Load one array of an .npz, unless its declared size is more than its bytes can hold."""
     info = archive.getinfo(f"{name}.npy")
     where = f"{path}, array {name!r}"
     if info.file_size > INFLATE * info.compress_size:
-        raise DataError(f"{where}: claims a size that its bytes cannot hold; {_AGAIN}.")
+        raise DataError(f"{where}: claims a size that its bytes cannot hold; {AGAIN}.")
     with archive.open(info) as stream:
         return _load(stream, info.file_size, where, kinds)
 
 
-def _load(stream: IO[bytes], size: int, where: str, kinds: str = _NUMERIC) -> NDArray[Any]:
+def _load(stream: IO[bytes], size: int, where: str, kinds: str = NUMERIC) -> NDArray[Any]:
     """Load one .npy of `size` bytes; its header is checked before anything is allocated."""
-    if size == 0:
-        raise DataError(f"{where}: is empty; {_AGAIN}.")
-    headers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    version = np.lib.format.read_magic(stream)
-    if version not in headers:  # 3.0 is for tables with field names outside Latin-1
-        raise DataError(f"{where}: is not a plain array of numbers; convert it to float64 first.")
-    shape, _, dtype = headers[version](stream)
-    _check_dtype(dtype, where, kinds)
-    expected = stream.tell() + math.prod(shape) * dtype.itemsize
-    if expected != size:
-        raise DataError(f"{where}: {expected} bytes by its header, but there are {size}; {_AGAIN}.")
+    dtype = read_header(stream, size, where, kinds).dtype
     stream.seek(0)
     array = np.lib.format.read_array(stream, allow_pickle=False)
     return array.astype(dtype.newbyteorder("="), copy=False)  # torch takes the machine's own order only
@@ -279,12 +266,26 @@ def _read_csv(path: Path) -> Dataset:
     return _dataset(X, path)._replace(columns=columns)
 
 
+def _read_parquet(path: Path) -> Dataset:
+    """Read a table, or a folder of them."""
+    rows = ParquetRows(path)
+    return Dataset(rows[:], rows.columns, None, None, path.stem)
+
+
+def _write_parquet(file: Path, array: NDArray[Any], columns: Sequence[str] | None, path: Path) -> None:
+    """Write a table."""
+    table = as_table(array, path)
+    with contextlib.closing(ParquetWriter(file, column_names(columns, table.shape[1], path))) as writer:
+        writer.write(table)
+
+
 _READERS: dict[str, Callable[[Path], Dataset]] = {
     ".npy": _read_npy,
     ".npz": _read_npz,
     ".csv": _read_csv,
     ".idx": _read_idx,
+    ".parquet": _read_parquet,
 }
-_WRITERS = {".npy": _write_npy, ".npz": _write_npz, ".csv": write_csv}
+_WRITERS = {".npy": _write_npy, ".npz": _write_npz, ".csv": write_csv, ".parquet": _write_parquet}
 READABLE = (*_READERS, ".idx.gz")
 WRITABLE = tuple(_WRITERS)

@@ -10,14 +10,14 @@ from array import array as packed
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.data.dataset import DataError
 
-__all__ = ["read_csv", "write_csv"]
+__all__ = ["as_table", "column_names", "read_csv", "write_csv", "write_rows"]
 
 
 def read_csv(path: Path) -> tuple[NDArray[Any], tuple[str, ...] | None]:
@@ -46,16 +46,27 @@ def read_csv(path: Path) -> tuple[NDArray[Any], tuple[str, ...] | None]:
 
 def write_csv(file: Path, array: NDArray[Any], columns: Sequence[str] | None, path: Path) -> None:
     """Write a table with a header, every number in as many digits as its float64 needs."""
+    table = as_table(array, path)
+    names = column_names(columns, table.shape[1], path)
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        write_rows(stream, names, table)
+
+
+def write_rows(stream: IO[str], names: Sequence[str] | None, table: NDArray[Any]) -> None:
+    """Write the rows of a table, below a header where there are names."""
+    exact = {"b": np.int8, "f": np.float64}.get(table.dtype.kind, table.dtype)
+    writer = csv.writer(stream, lineterminator="\n")
+    if names is not None:
+        writer.writerow(names)
+    for row in table:  # row by row: a list of all the numbers would take four times the array
+        writer.writerow(row.astype(exact).tolist())
+
+
+def as_table(array: NDArray[Any], path: Path) -> NDArray[Any]:
+    """Return an array as a table (N, K)."""
     if array.ndim > 2:
         raise DataError(f"{path}: a table cannot hold an array of shape {array.shape}; write .npy instead.")
-    table = array[:, None] if array.ndim == 1 else array
-    names = _names(columns, table.shape[1], path)
-    exact = {"b": np.int8, "f": np.float64}.get(table.dtype.kind, table.dtype)
-    with file.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(names)
-        for row in table:  # row by row: a list of all the numbers would take four times the array
-            writer.writerow(row.astype(exact).tolist())
+    return array[:, None] if array.ndim == 1 else array
 
 
 def _header(row: list[str], where: str) -> tuple[str, ...] | None:
@@ -74,7 +85,7 @@ def _header(row: list[str], where: str) -> tuple[str, ...] | None:
     return names
 
 
-def _names(columns: Sequence[str] | None, width: int, path: Path) -> list[str]:
+def column_names(columns: Sequence[str] | None, width: int, path: Path) -> list[str]:
     """Return the header to write, which must be one that `read` would take for a header."""
     if columns is None:
         return [f"x{i}" for i in range(width)]

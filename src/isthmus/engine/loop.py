@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, field
+from contextlib import contextmanager, nullcontext
 from typing import Protocol
 
 import torch
@@ -15,8 +14,10 @@ from torch import Tensor, nn
 from isthmus._batch import Batch
 from isthmus._torch import derive, generator_states, reseed, seeded, set_generator_states
 from isthmus.engine.checkpoint import Checkpoints
+from isthmus.engine.distributed import Alone, Processes
 from isthmus.engine.history import Record
-from isthmus.engine.precision import autocast, flush_denormals
+from isthmus.engine.precision import Twins, flush_denormals
+from isthmus.engine.state import Copy, Run, State, resume, write
 
 __all__ = ["NonFiniteError", "Source", "Terms", "Trainer"]
 
@@ -33,7 +34,7 @@ class Terms(Protocol):
 
 
 class Source(Protocol):
-    """What yields batches."""
+    """What yields batches: in many processes, each process its own part of every batch."""
 
     def __len__(self) -> int: ...
 
@@ -61,21 +62,6 @@ class NonFiniteError(FloatingPointError):
         self.epoch, self.step, self.term, self.batch = epoch, step, term, batch
 
 
-@dataclass
-class _Run:
-    """Where a run is: everything that training depends on beside the parameters and the optimizer."""
-
-    index: int = 0  # epochs done
-    step: int = 0  # steps done in the epoch after those
-    names: list[str] = field(default_factory=list)
-    rows: list[Tensor] = field(default_factory=list)  # of those steps: batch weight, loss, terms
-    history: list[Record] = field(default_factory=list)
-    best: float = float("inf")
-    best_index: int = 0
-    best_parameters: list[Tensor] | None = None
-    generators: list[Tensor] | None = None  # states after the last step, where training starts inside an epoch
-
-
 class Trainer:
     """Minimises the weighted mean of ``objective(batch, progress).total()`` by Adam.
 
@@ -92,10 +78,15 @@ class Trainer:
         Maps the share of training done to a factor of it.
     weight_decay : float
         Decoupled weight decay.
-    precision : str
-        "float32", "float64" or "bf16".
     seed : int
         Where all randomness comes from.
+    half : sequence of Parameter, default=()
+        Those of the objective's parameters that compute in bf16 while training; the optimizer steps float32 copies.
+    accumulate : int, default=1
+        Parts that a process computes its batches in, one after the other, before it takes the step.
+    processes : Processes, optional
+        Those that train together; this one alone by default. Each part of a batch, whoever computes it, draws from a
+        generator of its own: so many parts in one process or in several give the same parameters.
     """
 
     def __init__(
@@ -105,16 +96,21 @@ class Trainer:
         learning_rate: float,
         schedule: Callable[[float], float],
         weight_decay: float,
-        precision: str,
         seed: int,
+        half: Sequence[nn.Parameter] = (),
+        accumulate: int = 1,
+        processes: Processes | None = None,
     ) -> None:
-        self.objective = objective
-        self.learning_rate, self.schedule = learning_rate, schedule
-        self.precision, self.seed = precision, seed
-        self.parameters = [p for p in objective.parameters() if p.requires_grad]
-        self.device = self.parameters[0].device
+        self.accumulate, self.processes = accumulate, processes or Alone()
+        self.n_parts = accumulate * self.processes.world
+        self.learning_rate, self.schedule, self.seed = learning_rate, schedule, seed
+        twins = Twins(half)
+        parameters = twins.replace(p for p in objective.parameters() if p.requires_grad)
+        self.device = parameters[0].device
         fused = self.device.type in ("cpu", "cuda")
-        self.optimizer = torch.optim.AdamW(self.parameters, lr=learning_rate, weight_decay=weight_decay, fused=fused)
+        self.optimizer = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=weight_decay, fused=fused)
+        self.state = State(parameters, self.optimizer, twins)
+        self.objective = objective
 
     def fit(
         self,
@@ -142,9 +138,9 @@ class Trainer:
         InterruptedTrainingError
             If a signal came; only with `checkpoints`.
         """
-        run = self._resume(checkpoints)
         signals = checkpoints.signals() if checkpoints else nullcontext()
-        with flush_denormals(), seeded(self.seed, self.device), signals:
+        with self._set_up(), flush_denormals(), seeded(self.seed, self.device), signals:
+            run = self._resumed(checkpoints)
             while run.index < n_epochs:
                 record = self._epoch(source, run, first_epoch, n_epochs, checkpoints, tick)
                 run.history.append(record)
@@ -157,19 +153,33 @@ class Trainer:
                         )
                     if record["validation_loss"] < run.best:
                         run.best, run.best_index = record["validation_loss"], run.index
-                        run.best_parameters = self._parameters()
+                        run.best_parameters = self.state.parameters_copy()
                 run.index, run.step, run.rows = run.index + 1, 0, []
-                stop = [bool(callback(record)) for callback in callbacks]
-                if any(stop) or (run.best_parameters is not None and run.index - 1 - run.best_index >= patience):
+                stop = [bool(callback(record)) for callback in callbacks] if self.processes.main else []
+                if self.processes.any(any(stop)) or (
+                    run.best_parameters is not None and run.index - 1 - run.best_index >= patience
+                ):
                     break
-        if run.best_parameters is not None:
-            self._restore(run.best_parameters)
+            if run.best_parameters is not None:
+                self.state.restore(run.best_parameters)
         return run.history
+
+    @contextmanager
+    def _set_up(self) -> Iterator[None]:
+        """Let parameters compute in their format, and gradients meet, inside the block."""
+        alone, twins = self.objective, self.state.twins
+        twins.narrow()
+        try:
+            self.objective = self.processes.setup(alone, self.optimizer)
+            yield
+        finally:
+            self.objective = alone
+            twins.widen()
 
     def _epoch(
         self,
         source: Source,
-        run: _Run,
+        run: Run,
         first_epoch: int,
         n_epochs: int,
         checkpoints: Checkpoints | None,
@@ -179,24 +189,24 @@ class Trainer:
         start = time.perf_counter()
         number, share = first_epoch + run.index, (run.index / n_epochs, 1 / n_epochs)
         self._start(number, run)
-        before = self._state(run)
+        before = self.state.copy(), generator_states(self.device), run.step
         for batch, progress in self._steps(source, number, share, run.step):
-            run.names, row = self._step(batch, progress)
+            run.names, row = self._step(batch, progress, number, run.step)
             run.rows.append(row)
             run.step += 1
             if tick:
                 tick(run.index + run.step / len(source))
-            if checkpoints and checkpoints.due:
-                self._write(checkpoints, run)
-                checkpoints.stop_if_asked()
-        values = torch.stack(run.rows).double().cpu()  # the epoch's one synchronisation
-        if not bool(values.isfinite().all()) or not self._finite():
+            if checkpoints and self.processes.any(checkpoints.due):
+                self._checkpoint(checkpoints, run)
+                checkpoints.stop_if_asked(self.processes.any(checkpoints.received is not None))
+        values = self._summed(run.rows).double().cpu()  # the epoch's one synchronisation
+        if not bool(values.isfinite().all()) or not self.state.finite():
             self._diagnose(source, number, share, before)
         weight, means = values[:, :1], values[:, 1:]
         mean = (weight * means).sum(0) / weight.sum().clamp(min=1e-300)
         record: Record = {"epoch": number + 1, "loss": float(mean[0])}
         record |= dict(zip(run.names, mean[1:].tolist(), strict=True))
-        record["learning_rate"] = self.optimizer.param_groups[0]["lr"]
+        record["learning_rate"] = self._rate(share[0] + share[1] * (len(source) - 1) / len(source))
         record["seconds"] = time.perf_counter() - start
         return record
 
@@ -206,15 +216,18 @@ class Trainer:
         self.objective.eval()
         total = weight = 0.0
         with seeded(derive(self.seed, 2), self.device):
-            for batch in source:
-                loss = self.objective(batch).total()
-                total += float((loss * batch.weight).sum())
-                weight += float(batch.weight.sum())
+            for i, batch in enumerate(source):
+                for j, part in enumerate(batch.split(self.accumulate)):
+                    self._draw_for(j, 2, i)
+                    loss = self.objective(part).total()
+                    total += float((loss * part.weight).sum())
+                    weight += float(part.weight.sum())
+        total, weight = self.processes.total(torch.tensor([total, weight], dtype=torch.float64)).tolist()
         return total / weight
 
     # ---- one step -------------------------------------------------------------------------------------------
 
-    def _start(self, number: int, run: _Run) -> None:
+    def _start(self, number: int, run: Run) -> None:
         """Set mode and generators for an epoch, or for the rest of one."""
         self.objective.train()
         if run.step and run.generators is not None:
@@ -229,110 +242,84 @@ class Trainer:
         for i, batch in enumerate(source.shuffled(derive(self.seed, 1, number), first), start=first):
             yield batch, share[0] + share[1] * i / len(source)
 
-    def _step(self, batch: Batch, progress: float) -> tuple[list[str], Tensor]:
-        """Take one step; return the terms' names and (batch weight, loss, terms...) as they were before it."""
+    def _step(self, batch: Batch, progress: float, number: int, step: int) -> tuple[list[str], Tensor]:
+        """Take one step; return the terms' names and this process' share of (weight, loss, terms...) before it."""
         for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate * self.schedule(progress)
-        with autocast(self.precision, self.device):
-            terms: Terms = self.objective(batch, progress)
-        weight = batch.weight.sum()
-        share = batch.weight / weight.clamp(min=torch.finfo(weight.dtype).tiny)
-        loss = share @ terms.total().to(share)
+            group["lr"] = self._rate(progress)
+        twins = self.state.twins
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        weight = self.processes.total(batch.weight.sum())
+        parts, rows = batch.split(self.accumulate), []
+        for i, part in enumerate(parts):
+            self._draw_for(i, 0, number, step)
+            with self.processes.no_backward_sync(self.objective, enabled=i < len(parts) - 1):
+                names, row = self._part(part, progress, weight.clamp(min=torch.finfo(weight.dtype).tiny))
+            rows.append(row)
+        twins.take_gradients()
         self.optimizer.step()
+        twins.follow()
+        row = rows[0] if len(rows) == 1 else torch.stack(rows).sum(0)
+        return names, torch.cat([weight.reshape(1) / self.processes.world, row])
+
+    def _rate(self, progress: float) -> float:
+        return self.learning_rate * self.schedule(progress)
+
+    def _part(self, part: Batch, progress: float, weight: Tensor) -> tuple[list[str], Tensor]:
+        """Go forward and back through a part of a batch of `weight`; return its share of (loss, terms...)."""
+        terms: Terms = self.objective(part, progress)
+        share = part.weight / weight
+        loss = share @ terms.total().to(share)
+        self.processes.backward(loss)
         means = [share @ value.detach().to(share) for value in terms.values.values()]
-        return list(terms.values), torch.stack([weight, loss.detach(), *means])
+        return list(terms.values), torch.stack([loss.detach(), *means])
 
-    # ---- state ----------------------------------------------------------------------------------------------
+    def _draw_for(self, i: int, *place: int) -> None:
+        """Seed the generators for this process' part `i` of a batch, where batches have more than one part."""
+        if self.n_parts > 1:
+            reseed(derive(self.seed, *place, self.processes.rank * self.accumulate + i), self.device)
 
-    def _parameters(self) -> list[Tensor]:
-        return [p.detach().clone() for p in self.parameters]
+    def _summed(self, rows: list[Tensor]) -> Tensor:
+        """Return the steps' (batch weight, loss, terms...) summed over the processes."""
+        return self.processes.total(torch.stack(rows))
 
-    def moments(self) -> list[dict[str, Tensor]]:
-        """Return a copy of the optimizer's state of every parameter."""
-        return [{k: v.clone() for k, v in self.optimizer.state[p].items()} for p in self.parameters]
+    def _own(self, rows: Tensor) -> list[Tensor]:
+        """Return this process' share of what :meth:`_summed` gave: all of it in the first one."""
+        return list(rows if self.processes.main else torch.zeros_like(rows))
 
-    def set_moments(self, moments: list[dict[str, Tensor]]) -> None:
-        """Go on with the optimizer's state that :meth:`moments` returned."""
-        for parameter, values in zip(self.parameters, moments, strict=True):
-            self.optimizer.state[parameter] = {
-                key: value if key == "step" else value.to(parameter.device) for key, value in values.items()
-            }
-
-    def _state(self, run: _Run) -> tuple[list[Tensor], list[dict[str, Tensor]], list[Tensor], int]:
-        """Return parameters, moments, generators and step: what :meth:`_diagnose` starts again from."""
-        return self._parameters(), self.moments(), generator_states(self.device), run.step
-
-    @torch.no_grad()
-    def _restore(self, values: list[Tensor]) -> None:
-        for parameter, value in zip(self.parameters, values, strict=True):
-            parameter.copy_(value)
-
-    def _finite(self) -> bool:
-        return bool(torch.stack([p.detach().sum() for p in self.parameters]).isfinite().all())
+    # ---- when something goes wrong -----------------------------------------------------------------------------
 
     def _diagnose(
         self,
         source: Source,
         number: int,
         share: tuple[float, float],
-        before: tuple[list[Tensor], list[dict[str, Tensor]], list[Tensor], int],
+        before: tuple[Copy, list[Tensor], int],
     ) -> None:
         """Run the epoch again from where it started, looking at every step, and stop before the first bad one."""
-        parameters, moments, generators, first = before
-        self._restore(parameters)
-        self.set_moments(moments)
+        copy, generators, first = before
+        self.state.put(copy)
         set_generator_states(generators, self.device)
         for i, (batch, progress) in enumerate(self._steps(source, number, share, first), start=first + 1):
-            good = self._parameters()
-            names, row = self._step(batch, progress)
-            bad = [name for name, finite in zip(names, row[2:].isfinite().tolist(), strict=True) if not finite]
-            if bad or not self._finite():
-                self._restore(good)
+            good = self.state.parameters_copy()
+            names, row = self._step(batch, progress, number, i - 1)
+            means = self._summed([row])[0, 2:]
+            bad = [name for name, finite in zip(names, means.isfinite().tolist(), strict=True) if not finite]
+            if bad or not self.state.finite():
+                self.state.restore(good)
                 raise NonFiniteError(number + 1, i, bad[0] if bad else "the gradient", batch)
 
-    def _write(self, checkpoints: Checkpoints, run: _Run) -> None:
-        """Write everything that training depends on."""
-        lists: dict[str, Sequence[Tensor]] = {
-            "parameter": self._parameters(),
-            "generator": generator_states(self.device),
-            "best": run.best_parameters or [],
-        }
-        tensors = {f"{name}.{i}": value for name, values in lists.items() for i, value in enumerate(values)}
-        for i, parameter in enumerate(self.parameters):
-            tensors |= {f"optimizer.{i}.{key}": value for key, value in self.optimizer.state[parameter].items()}
-        if run.rows:
-            tensors["rows"] = torch.stack(run.rows)
-        best = run.best if run.best_parameters is not None else None
-        description = {"index": run.index, "step": run.step, "names": run.names, "history": run.history}
-        checkpoints.write(description | {"best": best, "best_index": run.best_index}, tensors)
+    # ---- checkpoints --------------------------------------------------------------------------------------------
 
-    def _resume(self, checkpoints: Checkpoints | None) -> _Run:
+    def _checkpoint(self, checkpoints: Checkpoints, run: Run) -> None:
+        """Write everything that training depends on; what processes have of the epoch so far is summed in the first."""
+        if run.rows:
+            run.rows = self._own(self._summed(run.rows))
+        if self.processes.main:
+            write(checkpoints, run, self.state, generator_states(self.device))
+
+    def _resumed(self, checkpoints: Checkpoints | None) -> Run:
         """Return the run of the newest checkpoint, with parameters and optimizer as they were, or a new one."""
-        latest = checkpoints.latest() if checkpoints else None
-        if latest is None:
-            return _Run()
-        saved, tensors = latest
-        lists: dict[str, list[Tensor]] = {"parameter": [], "generator": [], "best": []}
-        for name, values in lists.items():
-            while f"{name}.{len(values)}" in tensors:
-                values.append(tensors[f"{name}.{len(values)}"])
-        moments: list[dict[str, Tensor]] = [{} for _ in self.parameters]
-        for name, tensor in tensors.items():
-            if name.startswith("optimizer."):
-                _, i, key = name.split(".")
-                moments[int(i)][key] = tensor
-        self._restore(lists["parameter"])
-        self.set_moments(moments)
-        return _Run(
-            index=saved["index"],
-            step=saved["step"],
-            names=saved["names"],
-            rows=list(tensors["rows"].to(self.device)) if "rows" in tensors else [],
-            history=saved["history"],
-            best=float("inf") if saved["best"] is None else saved["best"],
-            best_index=saved["best_index"],
-            best_parameters=[value.to(self.device) for value in lists["best"]] or None,
-            generators=lists["generator"],
-        )
+        run = (resume(checkpoints, self.state) if checkpoints else None) or Run()
+        if run.rows:
+            run.rows = self._own(torch.stack(run.rows))
+        return run

@@ -1,22 +1,22 @@
-"""Number formats while training: the only room that says autocast."""
+"""Number formats while training."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
+from torch import nn
 
 from isthmus._names import nearest
 
-__all__ = ["autocast", "flush_denormals", "parameter_dtype"]
+__all__ = ["Twins", "flush_denormals", "parameter_dtype"]
 
 _PARAMETERS = {"float32": torch.float32, "float64": torch.float64, "bf16": torch.float32}
 
 
 def parameter_dtype(precision: str) -> torch.dtype:
-    """Return the type that parameters are stored in: bf16 computes with float32 parameters.
+    """Return the type that parameters are stored in: bf16 steps float32 ones.
 
     Raises
     ------
@@ -28,11 +28,52 @@ def parameter_dtype(precision: str) -> torch.dtype:
     return _PARAMETERS[precision]
 
 
-def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:
-    """Return the context that the forward pass runs in."""
-    if precision == "bf16":
-        return torch.autocast(device.type, dtype=torch.bfloat16)
-    return nullcontext()
+class Twins:
+    """Parameters that compute in bf16, each with a float32 one that the optimizer steps.
+
+    They are cast once a step, where autocast casts them in every product and its gradient.
+
+    Parameters
+    ----------
+    computing : sequence of Parameter
+        float32 parameters; between :meth:`narrow` and :meth:`widen` they hold bf16.
+
+    References
+    ----------
+    Micikevicius et al. (2018), Mixed Precision Training, section 3.1; bf16 has float32's range, so that no loss is
+    scaled.
+    """
+
+    def __init__(self, computing: Sequence[nn.Parameter]) -> None:
+        self.computing = list(computing)
+        self.full = [nn.Parameter(p.detach().clone()) for p in self.computing]
+
+    def replace(self, parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
+        """Return the parameters that are stepped in their place."""
+        of = {id(p): full for p, full in zip(self.computing, self.full, strict=True)}
+        return [of.get(id(p), p) for p in parameters]
+
+    def narrow(self) -> None:
+        """Let the parameters compute in bf16."""
+        for p, full in zip(self.computing, self.full, strict=True):
+            p.data = full.detach().to(torch.bfloat16)
+
+    def widen(self) -> None:
+        """Give the parameters back in float32, as the optimizer left them."""
+        for p, full in zip(self.computing, self.full, strict=True):
+            p.grad, p.data = None, full.detach()
+
+    def take_gradients(self) -> None:
+        """Hand the gradients over to the parameters that are stepped."""
+        for p, full in zip(self.computing, self.full, strict=True):
+            full.grad = None if p.grad is None else p.grad.to(full.dtype)
+            p.grad = None
+
+    @torch.no_grad()
+    def follow(self) -> None:
+        """Set the computing parameters to what the optimizer made of the others."""
+        if self.computing:
+            torch._foreach_copy_([*self.computing], [*self.full])
 
 
 @contextmanager

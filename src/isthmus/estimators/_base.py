@@ -15,15 +15,19 @@ from isthmus._part import Part, resolve
 from isthmus._torch import check_device
 from isthmus.corruptions import Corruption, Masking
 from isthmus.engine import find_schedule
+from isthmus.engine.distributed import find_processes
 from isthmus.estimators._fields import Fields
 from isthmus.estimators._rows import (
     cell_errors,
     code,
+    filled,
     map_codes,
     map_rows,
     reconstruction,
     repaired,
+    row_errors,
 )
+from isthmus.estimators._survey import check_same_rows, survey
 from isthmus.estimators._training import Rest, build, checkpoints_of, train
 from isthmus.estimators._validate import (
     check_codes,
@@ -115,8 +119,10 @@ class BaseAutoencoder(Fields, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
 
         Parameters
         ----------
-        X : array-like of shape (N, D)
-            Rows of numbers; NaN is a missing cell, and the likelihood then sums over the observed ones.
+        X : array-like or source of shape (N, D)
+            Rows of numbers; NaN is a missing cell, and the likelihood then sums over the observed ones. A path (.npy,
+            .csv, .parquet, a folder of Parquet files), a memory map, a torch ``Dataset`` or a
+            :class:`isthmus.data.RowSource` may be larger than memory: its rows are then streamed.
         y : None
             Ignored.
         sample_weight : array-like of shape (N,), optional
@@ -151,11 +157,14 @@ class BaseAutoencoder(Fields, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         X_ = check_rows(self, X, reset=not go_on)
         condition = self._fit_condition(y, X_, reset=not go_on)
         rest = Rest(_check_sample_weight(sample_weight, X_, dtype=np.float64, ensure_non_negative=True), condition)
-        checkpoints = checkpoints_of(self, X_, rest) if self.checkpoint_dir and not partial else None
+        kept, processes = bool(self.checkpoint_dir) and not partial, find_processes(check_device(self.device))
+        found = survey(self, X_, rest.weight, reset=not go_on, digest=kept or processes.world > 1)
+        check_same_rows(processes, found)
+        checkpoints = checkpoints_of(self, X_, rest, found) if kept else None
         if described is not None:
             stored = checkpoints.stored_seed() if checkpoints else None
-            self.seed_ = seed_of(self.random_state) if stored is None else stored
-            build(self, described, X_, rest)
+            self.seed_ = processes.same(seed_of(self.random_state) if stored is None else stored)
+            build(self, described, X_, rest, found)
             self.model_, self._n_features_out = described, self.n_components
             self.n_iter_, self.history_, self._moments = 0, [], None
             self._on_frame = hasattr(X, "columns") and hasattr(X, "dtypes")
@@ -163,18 +172,20 @@ class BaseAutoencoder(Fields, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             checkpoints.seed = self.seed_
         schedule = find_schedule("constant" if partial else self.schedule)
         n_epochs = 1 if partial else self.max_epochs
-        history = train(self, X_, rest, n_epochs=n_epochs, schedule=schedule, checkpoints=checkpoints, partial=partial)
+        history = train(
+            self, X_, rest, found, n_epochs=n_epochs, schedule=schedule, checkpoints=checkpoints, partial=partial
+        )
         self.history_ = [*self.history_, *history]
         self.n_iter_ += len(history)
         return self
 
-    def _fit_condition(self, y: Any, X: np.ndarray, *, reset: bool) -> np.ndarray | None:  # noqa: ARG002
+    def _fit_condition(self, y: Any, X: Any, *, reset: bool) -> np.ndarray | None:  # noqa: ARG002
         """Return what the model is conditioned on, (N, C); only the conditional estimator has something."""
         return None
 
     # ---- mapping rows ---------------------------------------------------------------------------------------
 
-    def _rows(self, X: Any) -> np.ndarray:
+    def _rows(self, X: Any) -> Any:
         check_is_fitted(self, "model_")
         return check_rows(self, X, reset=False)
 
@@ -247,7 +258,7 @@ class BaseAutoencoder(Fields, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         -------
         ndarray of shape (N,)
         """
-        return np.nansum(self.feature_errors(X), axis=1)
+        return map_rows(self, row_errors, self._rows(X))
 
     def impute(self, X: Any) -> Any:
         """Return X with every missing cell (NaN) filled; observed cells come back bit for bit.
@@ -266,7 +277,7 @@ class BaseAutoencoder(Fields, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         ndarray of shape (N, D), or a DataFrame where X is one
         """
         rows = self._rows(X)
-        return self._like(X, _filled(rows, self._impute(rows)))
+        return self._like(X, filled(rows, self._impute(rows)))
 
     def _impute(self, X: np.ndarray) -> np.ndarray:
         """Return a guess of every cell of valid rows, (N, D)."""
@@ -298,7 +309,3 @@ class BaseAutoencoder(Fields, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def _filled(X: np.ndarray, guess: np.ndarray) -> np.ndarray:
-    return np.where(np.isnan(X), guess, X)

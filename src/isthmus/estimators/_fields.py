@@ -46,6 +46,9 @@ class Fields:
         Most passes over the data.
     batch_size : int, default=128
         Most rows of a step.
+    gradient_accumulation : int, default=1
+        Parts that a batch is computed in, one after the other, with their gradients summed: the same step in less
+        memory. What is a mean over the batch ("kl_sparsity", free_bits) is then one over each part.
     learning_rate : float, default=3e-3
         Peak learning rate of Adam.
     schedule : {"one_cycle", "constant"}, default="one_cycle"
@@ -91,6 +94,7 @@ class Fields:
     penalties: Sequence[str | Part] = ()
     max_epochs: int = 100
     batch_size: int = 128
+    gradient_accumulation: int = 1
     learning_rate: float = 3e-3
     schedule: str = "one_cycle"
     weight_decay: float = 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,13 +11,33 @@ import torch
 from torch import Tensor
 
 from isthmus._torch import check_device, chunks
-from isthmus.estimators._validate import check_support
+from isthmus.data.sources import RowSource
+from isthmus.data.stream import ahead
+from isthmus.estimators._validate import check_finite, check_support
 from isthmus.model import Model
 
-__all__ = ["Rows", "cell_errors", "code", "decoded", "map_codes", "map_rows", "reconstruction", "repaired", "tensor"]
+__all__ = [
+    "Rows",
+    "cell_errors",
+    "code",
+    "decoded",
+    "filled",
+    "map_codes",
+    "map_rows",
+    "read_chunks",
+    "reconstruction",
+    "repaired",
+    "row_chunks",
+    "row_errors",
+    "scale",
+    "tensor",
+]
 
 # A plain autoencoder that never saw a missing cell is applied to its own guess again and again.
 _REPAIRS = 20
+
+# Numbers of a chunk's widest tensor: 64 MiB of float32. The rows themselves are scaled in float64, with copies.
+_CHUNK = 1 << 24
 
 
 class Rows(NamedTuple):
@@ -49,7 +69,7 @@ def tensor(X: np.ndarray) -> Tensor:
 def map_rows(
     estimator: Any,
     function: Callable[[Model, Rows], Tensor],
-    X: np.ndarray,
+    X: np.ndarray | RowSource,
     c: np.ndarray | None = None,
     *,
     draws: int = 1,
@@ -65,8 +85,8 @@ def map_rows(
         Whose model, device and names are used.
     function : callable
         Maps the model and :class:`Rows` to a tensor.
-    X : ndarray of shape (N, D)
-        Valid rows.
+    X : ndarray or RowSource of shape (N, D)
+        Valid rows; a source is read ahead chunk by chunk, and its cells are checked.
     c : ndarray of shape (N, C), optional
         Conditions.
     draws : int, default=1
@@ -78,17 +98,41 @@ def map_rows(
     dtype = torch.float64 if X.dtype == np.float64 and device.type == "cpu" else torch.float32
     model = copy.deepcopy(estimator.model_).to(device=device, dtype=dtype)
     results = []
-    for part in chunks(len(X), draws * _width(estimator)):
-        raw = tensor(X[part])
+    first_row = getattr(X, "first_row", 0)
+    for part, values in read_chunks(X, draws * _width(estimator)):
+        if isinstance(X, RowSource):
+            check_finite(estimator, values, first_row + part.start)
+        raw = tensor(values)
         scaled, mask = scale(model, raw.to(device), dtype)
         inside = model.likelihood.supports(scaled)
         if mask is not None:
             inside |= mask == 0
-        check_support(estimator, inside.cpu().numpy(), X[part], model.likelihood)
+        check_support(estimator, inside.cpu().numpy(), values, model.likelihood, first_row + part.start)
         condition = None if c is None else torch.from_numpy(c[part]).to(device, dtype)
         with torch.no_grad():
             results.append(function(model, Rows(raw, scaled, condition, mask)).cpu())
     return torch.cat(results, axis).numpy().astype(X.dtype, copy=False)
+
+
+def row_chunks(n_rows: int, width: int, budget: int | None = None) -> Iterator[slice]:
+    """Cut rows into the chunks that :func:`map_rows` takes: the bits of a result may depend on them."""
+    return chunks(n_rows, width, budget or _CHUNK)
+
+
+def read_chunks(X: np.ndarray | RowSource, width: int, budget: int | None = None) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield chunks of rows with where they are; those of a source are read ahead in the background."""
+    parts = list(row_chunks(len(X), width, budget))
+    read = ahead(X.__getitem__, parts) if isinstance(X, RowSource) else (X[part] for part in parts)
+    yield from zip(parts, read, strict=True)
+
+
+def filled(X: np.ndarray | RowSource, guess: np.ndarray) -> np.ndarray:
+    """Return X with the guess (N, D) where a cell is missing."""
+    if not isinstance(X, RowSource):
+        return np.where(np.isnan(X), guess, X)
+    for part, values in read_chunks(X, X.n_features):
+        guess[part] = np.where(np.isnan(values), guess[part], values)
+    return guess
 
 
 def scale(model: Model, raw: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
@@ -105,7 +149,7 @@ def map_codes(estimator: Any, Z: np.ndarray, c: np.ndarray | None = None) -> np.
     dtype = torch.float64 if Z.dtype == np.float64 else torch.float32
     model = copy.deepcopy(estimator.model_).to(dtype)
     results = []
-    for part in chunks(len(Z), _width(estimator)):
+    for part in row_chunks(len(Z), _width(estimator)):
         condition = None if c is None else torch.from_numpy(c[part]).to(dtype)
         with torch.no_grad():
             results.append(decoded(model, tensor(Z[part]), condition))
@@ -139,6 +183,11 @@ def cell_errors(model: Model, rows: Rows) -> Tensor:
     """Return -log p(x_d|z) at the row's code, in nats of the data's units, (N, D); NaN where x_d is missing."""
     log_prob = model.likelihood.log_prob(model.decode(code(model, rows), rows.c), rows.x) + model.log_det()
     return -log_prob if rows.mask is None else -log_prob.masked_fill(rows.mask == 0, torch.nan)
+
+
+def row_errors(model: Model, rows: Rows) -> Tensor:
+    """Return -log p(x|z) at the row's code, in nats of the data's units, summed over observed columns, (N,)."""
+    return cell_errors(model, rows).double().nansum(-1)
 
 
 def repaired(model: Model, rows: Rows, *, once: bool) -> Tensor:

@@ -12,8 +12,18 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
 from isthmus._names import nearest
+from isthmus.data import ArrayRows, RowSource, as_source
 
-__all__ = ["check_codes", "check_fields", "check_rows", "check_support", "column_name", "seed_of"]
+__all__ = [
+    "check_codes",
+    "check_fields",
+    "check_finite",
+    "check_observed",
+    "check_rows",
+    "check_support",
+    "column_name",
+    "seed_of",
+]
 
 
 def seed_of(random_state: Any) -> int:
@@ -31,14 +41,30 @@ def column_name(estimator: BaseEstimator, column: int) -> str:
     return f"column {column}" if names is None else f"column {names[column]!r}"
 
 
-def check_rows(estimator: BaseEstimator, X: Any, *, reset: bool) -> np.ndarray:
+def check_rows(estimator: BaseEstimator, X: Any, *, reset: bool) -> Any:
     """Return X as a float32 or float64 matrix, NaN where missing; in ``fit`` (`reset`) remember its width and names.
+
+    What is too large for memory comes back as a `RowSource`; its cells are checked when they are read.
 
     Raises
     ------
     ValueError
         Naming the column and what to do about it.
     """
+    source = as_source(X)
+    if source is not None:
+        _check_source(estimator, source, reset=reset)
+        if not (isinstance(source, ArrayRows) and source.resident):
+            return source
+    rows = _as_matrix(estimator, X, reset=reset) if source is None else source[:]
+    check_finite(estimator, rows)
+    if reset:
+        check_observed(estimator, ~np.isnan(rows).all(axis=0))
+    return rows
+
+
+def _as_matrix(estimator: BaseEstimator, X: Any, *, reset: bool) -> np.ndarray:
+    """Return an array, table or tensor as a matrix."""
     name = type(estimator).__name__
     dtype: Any = (np.float64, np.float32)
     if getattr(X, "dtype", None) in (np.uint8, np.int8, np.uint16, np.int16, np.float16, np.bool_):
@@ -58,18 +84,55 @@ def check_rows(estimator: BaseEstimator, X: Any, *, reset: bool) -> np.ndarray:
             message = f"{name} takes numbers, and X has text, such as {text}: encode or drop that column."
             raise ValueError(message) from error
         raise
-    infinite = np.isinf(X)
+    return np.asarray(X)
+
+
+def _check_source(estimator: Any, source: RowSource, *, reset: bool) -> None:
+    """Compare a source's width and names with those of ``fit``, or remember them, as scikit-learn does."""
+    name, names = type(estimator).__name__, source.columns
+    if reset:
+        if len(source) < 2:
+            raise ValueError(f"{source.name} has 1 sample, and {name} learns from at least 2: give it more rows.")
+        estimator.n_features_in_ = source.n_features
+        if hasattr(estimator, "feature_names_in_"):
+            del estimator.feature_names_in_
+        if names is not None:
+            estimator.feature_names_in_ = np.array(names, dtype=object)
+        return
+    if source.n_features != estimator.n_features_in_:
+        raise ValueError(
+            f"X has {source.n_features} features, but {name} is expecting {estimator.n_features_in_} features as input."
+        )
+    fitted = getattr(estimator, "feature_names_in_", None)
+    if names is not None and fitted is not None and list(fitted) != list(names):
+        raise ValueError(
+            f"the columns of {source.name} are not those of fit, or stand in another order: select them, "
+            f"source.select(...), as {', '.join(map(str, fitted))}."
+        )
+
+
+def check_finite(estimator: BaseEstimator, rows: np.ndarray, first_row: int | None = None) -> None:
+    """Raise a ValueError that names the first infinite cell.
+
+    Of a chunk, `first_row` is the number of its first row.
+    """
+    infinite = np.isinf(rows)
     if infinite.any():
         row, column = (int(i) for i in np.argwhere(infinite)[0])
+        first = first_row or 0
+        span = "in all" if first_row is None else f"in rows {first} to {first + len(rows) - 1}"
         raise ValueError(
-            f"X contains infinity (inf) in row {row}, {column_name(estimator, column)}, and {infinite.sum()} such "
-            "cells in all: clip them, or make them NaN if they are missing."
+            f"X contains infinity (inf) in row {first + row}, {column_name(estimator, column)}, and "
+            f"{infinite.sum()} such cells {span}: clip them, or make them NaN if they are missing."
         )
-    never = np.flatnonzero(np.isnan(X).all(axis=0))
-    if reset and len(never):
+
+
+def check_observed(estimator: BaseEstimator, observed: np.ndarray) -> None:
+    """Raise a ValueError that names the first column of which no cell was `observed` (D,)."""
+    never = np.flatnonzero(~observed)
+    if len(never):
         empty = column_name(estimator, int(never[0]))
         raise ValueError(f"X has only NaN in {empty}: drop it, nothing can be learned of it.")
-    return np.asarray(X)
 
 
 def check_codes(estimator: Any, Z: Any) -> np.ndarray:
@@ -84,20 +147,29 @@ def check_codes(estimator: Any, Z: Any) -> np.ndarray:
     return np.asarray(Z)
 
 
-def check_support(estimator: BaseEstimator, inside: np.ndarray, X: np.ndarray, likelihood: Any) -> None:
+def check_support(
+    estimator: BaseEstimator, inside: np.ndarray, X: np.ndarray, likelihood: Any, first_row: int = 0
+) -> None:
     """Raise a ValueError that names the first cell outside the likelihood's support."""
     if inside.all():
         return
     row, column = (int(i) for i in np.argwhere(~inside)[0])
     likelihood = likelihood.at(column)
     raise ValueError(
-        f"X has {X[row, column]:g} in row {row}, {column_name(estimator, column)}, and likelihood {likelihood!r} takes "
-        f"only values {likelihood.support_text} (after scaling): use another likelihood ('gaussian' takes any number) "
-        "or another scaling."
+        f"X has {X[row, column]:g} in row {first_row + row}, {column_name(estimator, column)}, and likelihood "
+        f"{likelihood!r} takes only values {likelihood.support_text} (after scaling): use another likelihood "
+        "('gaussian' takes any number) or another scaling."
     )
 
 
-_POSITIVE_INTEGERS = ("n_components", "max_epochs", "batch_size", "n_iter_no_change", "n_draws")
+_POSITIVE_INTEGERS = (
+    "n_components",
+    "max_epochs",
+    "batch_size",
+    "gradient_accumulation",
+    "n_iter_no_change",
+    "n_draws",
+)
 _CHOICES = {"schedule": ("constant", "one_cycle"), "precision": ("float32", "float64", "bf16")}
 
 

@@ -10,10 +10,9 @@ from scipy.special import logsumexp
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from isthmus._torch import derive
-from isthmus.estimators._base import _filled
 from isthmus.estimators._condition import Columns, Labels, condition_of
 from isthmus.estimators._fields import estimator
-from isthmus.estimators._rows import cell_errors, code, map_codes, map_rows, reconstruction
+from isthmus.estimators._rows import cell_errors, code, filled, map_codes, map_rows, reconstruction, row_errors
 from isthmus.estimators._validate import check_codes, seed_of
 from isthmus.estimators._variational import Elbo, LogPx, Variational
 
@@ -186,7 +185,7 @@ class ConditionalVAE(Variational):
 
     def reconstruction_error(self, X: Any, y: Any = None) -> np.ndarray:
         """Return -log p(x|z, y) of every row at its code, in nats; without y averaged over p(y|x)."""
-        return np.nansum(self.feature_errors(X, y), axis=1)
+        return self._mapped(row_errors, X, y, "reconstruction_error")
 
     def score_samples(self, X: Any, y: Any = None) -> np.ndarray:
         """Return log p(x|y), or without y log p(x) = log sum_y p(x|y) p(y), in nats of the data's units.
@@ -303,8 +302,8 @@ class ConditionalVAE(Variational):
         """
         rows, c = self._given(X, y, "impute")
         if c is not None:
-            return self._like(X, _filled(rows, self._impute(rows, c)))
-        return self._like(X, _filled(rows, self._averaged(rows, lambda condition: self._impute(rows, condition))))
+            return self._like(X, filled(rows, self._impute(rows, c)))
+        return self._like(X, filled(rows, self._averaged(rows, lambda condition: self._impute(rows, condition))))
 
     def sample_imputations(self, X: Any, n: int = 1, *, y: Any = None, random_state: Any = None) -> np.ndarray:
         """Draw completed copies of rows, (n, N, D); without y, a label is drawn from p(y|x) for every draw."""

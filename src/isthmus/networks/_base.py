@@ -6,6 +6,7 @@ import math
 from abc import abstractmethod
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from isthmus._part import Part
@@ -80,6 +81,11 @@ class Network(Part):
     @abstractmethod
     def decode(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Map codes (..., K) and conditions (..., C) to (..., n_decoder_outputs)."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The number format that it computes in: what it is given has to have it."""
+        return next(self.parameters()).dtype
 
     @property
     @abstractmethod

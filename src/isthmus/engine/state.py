@@ -1,0 +1,140 @@
+"""What a training run is at an instant: parameters, optimizer and position, in memory and in a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from isthmus.engine.checkpoint import Checkpoints
+from isthmus.engine.history import Record
+from isthmus.engine.precision import Twins
+
+__all__ = ["Copy", "Moments", "Run", "State", "resume", "write"]
+
+Moments = list[dict[str, Tensor]]
+
+
+@dataclass
+class Run:
+    """Where a run is: everything that training depends on beside the parameters and the optimizer."""
+
+    index: int = 0  # epochs done
+    step: int = 0  # steps done in the epoch after those
+    names: list[str] = field(default_factory=list)
+    rows: list[Tensor] = field(default_factory=list)  # of those steps: batch weight, loss, terms
+    history: list[Record] = field(default_factory=list)
+    best: float = float("inf")
+    best_index: int = 0
+    best_parameters: list[Tensor] | None = None
+    generators: list[Tensor] | None = None  # states after the last step, where training starts inside an epoch
+
+
+class Copy(NamedTuple):
+    """Parameters and the optimizer's state of each, as they were."""
+
+    parameters: list[Tensor]
+    moments: Moments
+
+
+class State:
+    """Parameters and optimizer of a run.
+
+    Parameters
+    ----------
+    parameters : list of Parameter
+        What is trained.
+    optimizer : Optimizer
+        What trains them.
+    twins : Twins
+        Those that are computed with in another number format.
+    """
+
+    def __init__(self, parameters: list[nn.Parameter], optimizer: torch.optim.Optimizer, twins: Twins) -> None:
+        self.parameters, self.optimizer, self.twins = parameters, optimizer, twins
+
+    def parameters_copy(self) -> list[Tensor]:
+        """Return a copy of the parameters."""
+        return [p.detach().clone() for p in self.parameters]
+
+    @torch.no_grad()
+    def restore(self, values: list[Tensor]) -> None:
+        """Set the parameters."""
+        for parameter, value in zip(self.parameters, values, strict=True):
+            parameter.copy_(value)
+        self.twins.follow()
+
+    def finite(self) -> bool:
+        """Tell whether every parameter is finite."""
+        return bool(torch.stack([p.detach().sum() for p in self.parameters]).isfinite().all())
+
+    def moments(self) -> Moments:
+        """Return a copy of the optimizer's state of every parameter."""
+        return [{k: v.clone() for k, v in self.optimizer.state[p].items()} for p in self.parameters]
+
+    def set_moments(self, moments: Moments) -> None:
+        """Go on with the optimizer's state that :meth:`moments` returned."""
+        for parameter, values in zip(self.parameters, moments, strict=True):
+            self.optimizer.state[parameter] = {
+                key: value if key == "step" else value.to(parameter.device) for key, value in values.items()
+            }
+
+    def copy(self) -> Copy:
+        """Return a copy of all of it."""
+        return Copy(self.parameters_copy(), self.moments())
+
+    def put(self, copy: Copy) -> None:
+        """Go back to a copy."""
+        self.restore(copy.parameters)
+        self.set_moments(copy.moments)
+
+
+def write(checkpoints: Checkpoints, run: Run, state: State, generators: list[Tensor]) -> None:
+    """Write a checkpoint of everything that training depends on."""
+    parameters, moments = state.copy()
+    lists: dict[str, Sequence[Tensor]] = {
+        "parameter": parameters,
+        "generator": generators,
+        "best": run.best_parameters or [],
+    }
+    tensors = {f"{name}.{i}": value for name, values in lists.items() for i, value in enumerate(values)}
+    for i, values in enumerate(moments):
+        tensors |= {f"optimizer.{i}.{key}": value for key, value in values.items()}
+    if run.rows:
+        tensors["rows"] = torch.stack(run.rows)
+    best = run.best if run.best_parameters is not None else None
+    description = {"index": run.index, "step": run.step, "names": run.names, "history": run.history}
+    checkpoints.write(description | {"best": best, "best_index": run.best_index}, tensors)
+
+
+def resume(checkpoints: Checkpoints, state: State) -> Run | None:
+    """Return the run of the newest checkpoint, with parameters and optimizer as they were; None if there is none."""
+    latest = checkpoints.latest()
+    if latest is None:
+        return None
+    saved, tensors = latest
+    device = state.parameters[0].device
+    lists: dict[str, list[Tensor]] = {"parameter": [], "generator": [], "best": []}
+    for name, values in lists.items():
+        while f"{name}.{len(values)}" in tensors:
+            values.append(tensors[f"{name}.{len(values)}"])
+    moments: Moments = [{} for _ in state.parameters]
+    for name, tensor in tensors.items():
+        if name.startswith("optimizer."):
+            _, i, key = name.split(".")
+            moments[int(i)][key] = tensor
+    state.put(Copy(lists["parameter"], moments))
+    return Run(
+        index=saved["index"],
+        step=saved["step"],
+        names=saved["names"],
+        rows=list(tensors["rows"].to(device)) if "rows" in tensors else [],
+        history=saved["history"],
+        best=float("inf") if saved["best"] is None else saved["best"],
+        best_index=saved["best_index"],
+        best_parameters=[value.to(device) for value in lists["best"]] or None,
+        generators=lists["generator"],
+    )

@@ -1,0 +1,194 @@
+"""Streams: every row once an epoch, an order that the seed decides, and no thread left behind."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from isthmus._batch import Batch
+from isthmus.data.arrays import Resident
+from isthmus.data.sources import ArrayRows, RowSource
+from isthmus.data.stream import Stream, ahead
+
+N, D = 101, 2
+X = np.stack([np.arange(N), np.arange(N) % 7], axis=1).astype(np.float32)
+
+
+class Blocks(RowSource):
+    """Rows in blocks of uneven size, with a note of what was read and by whom."""
+
+    def __init__(self, sizes=(7, 1, 20, 13, 30, 5, 25), fail_at=None):
+        super().__init__(N, D, "f4")
+        self.sizes, self.fail_at, self.seen, self.threads = sizes, fail_at, [], set()
+
+    def edges(self):
+        return np.concatenate([[0], np.cumsum(self.sizes)])
+
+    def read(self, start, stop):
+        self.seen.append((start, stop))
+        self.threads.add(threading.current_thread())
+        if self.fail_at is not None and start <= self.fail_at < stop:
+            raise OSError(5, "the disk is on fire")
+        return X[start:stop]
+
+
+def stream(batch_size=10, pool_rows=30, source=None, **more):
+    def batch(x, rows):
+        assert torch.equal(x[:, 0].long(), rows), "numbers belong to their rows"
+        return Batch(x, torch.ones(len(x)))
+
+    return Stream(source or Blocks(), batch_size, batch, pool_bytes=pool_rows * D * 4, **more)
+
+
+def rows_of(batches):
+    """Return the numbers of the rows that count, in their order."""
+    return torch.cat([batch.x[batch.weight > 0, 0] for batch in batches]).long().tolist()
+
+
+def waited():
+    """Return whether no thread that reads ahead is left, soon."""
+    end = time.monotonic() + 5
+    while any(t.name == "isthmus-read-ahead" for t in threading.enumerate()):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.001)
+    return True
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 10, 31, 64, 101, 1000])
+@pytest.mark.parametrize("pool_rows", [1, 30, 64, 10_000])
+def test_every_row_exactly_once_in_batches_of_one_size(batch_size, pool_rows):
+    source = stream(batch_size, pool_rows)
+    for batches in (list(source), list(source.shuffled(3))):
+        assert len(batches) == len(source) == len(Resident(Batch(torch.zeros(N, 1), torch.ones(N)), batch_size))
+        assert {len(batch.x) for batch in batches} == {source.batch_size}
+        assert sorted(rows_of(batches)) == list(range(N))
+        assert all((batch.weight == 1).all() for batch in batches[:-1]), "only the last is padded"
+    assert rows_of(source) == list(range(N)), "in their own order outside training"
+    assert waited()
+
+
+def test_the_seed_decides_on_the_order():
+    source = stream()
+    first, again, other = (rows_of(source.shuffled(seed)) for seed in (5, 5, 6))
+    assert first == again
+    assert first != other
+    assert first != sorted(first)
+
+
+@pytest.mark.parametrize("pool_rows", [1, 30, 10_000])
+def test_a_tail_is_the_end_of_the_whole_and_reads_no_more(pool_rows):
+    whole = list(stream(pool_rows=pool_rows).shuffled(5))
+    for start in range(len(whole) + 2):
+        source = Blocks()
+        tail = list(stream(pool_rows=pool_rows, source=source).shuffled(5, start))
+        assert len(tail) == max(0, len(whole) - start)
+        for a, b in zip(tail, whole[start:], strict=True):
+            assert torch.equal(a.x, b.x)
+            assert torch.equal(a.weight, b.weight)
+    if pool_rows < N:
+        assert len(source.seen) == 0, "pools before the start are not read"
+
+
+def test_blocks_are_mixed_across_and_within():
+    order = rows_of(stream(pool_rows=60).shuffled(0))
+    block = np.searchsorted(Blocks().edges(), order, side="right")
+    assert len(np.unique(block[:30])) > 1, "a pool has rows of several blocks"
+    assert (np.diff(block) != 0).sum() > 20, "which do not follow one another"
+    assert (np.diff(order) == 1).mean() < 0.2
+
+
+def test_a_pool_that_holds_everything_is_a_fair_permutation():
+    """Each row is as often in the first batch as any other: chi-square of 100 degrees below its 99.9 % point."""
+    source = stream(pool_rows=10_000)
+    counts = np.zeros(N)
+    for seed in range(2000):
+        counts[next(iter(source.shuffled(seed))).x[:, 0].long().numpy()] += 1
+    expected = 2000 * source.batch_size / N
+    assert ((counts - expected) ** 2 / expected).sum() / (1 - source.batch_size / N) < 149.5
+
+
+def test_rows_that_are_kept():
+    keep = np.random.default_rng(0).random(N) < 0.6
+    keep[8:28] = False  # a whole block
+    source = stream(keep=keep, source=(blocks := Blocks()))
+    assert source.n_rows == keep.sum()
+    assert sorted(rows_of(source.shuffled(1))) == rows_of(source) == np.flatnonzero(keep).tolist()
+    assert (8, 28) not in blocks.seen, "a block without rows is not read"
+    assert rows_of(list(source.shuffled(1))[3:]) == rows_of(source.shuffled(1, 3))
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_parts_of_processes_make_the_batches_of_one(world):
+    whole = list(stream(batch_size=25).shuffled(1))
+    parts = [list(stream(batch_size=25, part=(rank, world), multiple=2).shuffled(1)) for rank in range(world)]
+    for batch, *own in zip(whole, *parts, strict=True):
+        assert len({len(part.x) for part in own}) == 1
+        assert len(own[0].x) % 2 == 0
+        assert rows_of([batch]) == rows_of(own)
+
+
+def test_rows_are_read_in_the_background():
+    source = Blocks()
+    rows_of(stream(source=source).shuffled(0))
+    assert threading.main_thread() not in source.threads
+
+
+def test_what_the_reader_raises_reaches_who_trains():
+    with pytest.raises(OSError, match="the disk is on fire"):
+        list(stream(source=Blocks(fail_at=50)).shuffled(0))
+    assert waited()
+
+
+def test_no_thread_outlives_its_iterator():
+    batches = stream(pool_rows=1).shuffled(0)
+    next(batches)
+    batches.close()
+    assert waited()
+    kept = stream(pool_rows=1).shuffled(0)  # and even where it is never closed, no thread waits for it
+    next(kept)
+    assert waited()
+
+
+def test_ahead_is_one_ahead_and_no_more():
+    made = []
+
+    def make(i):
+        made.append(i)
+        return i
+
+    values = ahead(make, range(5))
+    assert made == []
+    assert next(values) == 0
+    time.sleep(0.05)
+    assert made == [0, 1]
+    assert list(values) == [1, 2, 3, 4]
+    assert list(ahead(make, [])) == []
+    with pytest.raises(ZeroDivisionError):
+        list(ahead(lambda i: 1 // i, [1, 0]))
+
+
+def test_memory_is_two_pools():
+    """Rows of 64 MB through pools of 1 MB: at no time are more than a few of those held."""
+    import tracemalloc
+
+    class Zeros(RowSource):
+        def read(self, start, stop):
+            return np.zeros((stop - start, 100), dtype=np.float32)
+
+    source = Stream(Zeros(160_000, 100, "f4"), 100, lambda x, rows: Batch(x, torch.ones(len(rows))), pool_bytes=1 << 20)
+    tracemalloc.start()
+    for _ in source.shuffled(0):
+        pass
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8 << 20
+
+
+def test_array_rows_stream_as_they_are_resident():
+    source = Stream(ArrayRows(X), 10, lambda x, rows: Batch(x, torch.ones(len(rows))))
+    resident = Resident(Batch(torch.from_numpy(X), torch.ones(N)), 10)
+    for a, b in list(zip(source, resident, strict=True))[:-1]:
+        assert torch.equal(a.x, b.x)
