@@ -95,7 +95,9 @@ def test_golden(name):
 
 
 def test_every_estimator_has_a_curve():
-    assert {estimator for estimator, _ in ROWS.values()} == {name for name in isthmus.__all__ if isinstance(getattr(isthmus, name), type)}
+    assert {estimator for estimator, _ in ROWS.values()} == {
+        name for name in isthmus.__all__ if isinstance(getattr(isthmus, name), type)
+    }
     assert set(json.loads(STORE.read_text())) == set(ROWS)
 
 
