@@ -74,10 +74,12 @@ EXPORTS = {
         "write",
     ],
     "isthmus.engine": [
+        "CSVLogger",
         "Checkpoints",
         "InterruptedTrainingError",
         "NonFiniteError",
         "Record",
+        "TensorBoardLogger",
         "Trainer",
         "find_schedule",
     ],

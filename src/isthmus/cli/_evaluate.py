@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate"]
 
-_OWN = ("callbacks", "checkpoint_dir", "verbose", "warm_start")  # fields of a saved model that another fit leaves out
+_OWN = (
+    "callbacks",
+    "loggers",
+    "checkpoint_dir",
+    "verbose",
+    "warm_start",
+)  # fields of a saved model that another fit leaves out
 
 
 @click.command(short_help="Measure all there is to measure of a model, or choose its size.")

@@ -14,7 +14,7 @@ from isthmus.estimators._fields import field_docs
 
 __all__ = ["FieldType", "checked", "field_types", "part_types"]
 
-_CODE = ("callbacks",)  # functions, which no text can name
+_CODE = ("callbacks", "loggers")  # functions, which no text can name
 
 
 class FieldType(typing.NamedTuple):

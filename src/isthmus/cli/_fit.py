@@ -32,6 +32,7 @@ __all__ = ["fit"]
 @click.option("--set", "assignments", metavar="NAME=VALUE", multiple=True, help="Any other field; may be repeated.")
 @click.option("-c", "--config", metavar="FILE", help="TOML file with the same fields, and `model`; options win.")
 @click.option("--resume", is_flag=True, help="Go on with a run that was interrupted (give the same options).")
+@click.option("--log", metavar="FILE", help="Write every epoch's numbers: a .csv, or a folder for TensorBoard.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @click.option("-v", "--verbose", is_flag=True, help="A line an epoch even where stderr is no terminal.")
 def fit(
@@ -45,6 +46,7 @@ def fit(
     assignments: tuple[str, ...],
     config: str | None,
     resume: bool,
+    log: str | None,
     quiet: bool,
     verbose: bool,
 ) -> None:
@@ -75,7 +77,7 @@ def fit(
     fields.pop("model", None)
     rows = stream_rows(data, labels)
     _check_resume(fields.setdefault("checkpoint_dir", f"{output}.checkpoints"), resume)
-    summary = _fit(name, fields, rows, data, output, labelled=labels is not None)
+    summary = _fit(name, fields, rows, data, output, log, labelled=labels is not None)
     if summary and not quiet:
         click.echo(summary)
 
@@ -107,9 +109,15 @@ def _which(model: Any) -> str:
     return class_name(model)
 
 
-def _fit(name: str, fields: dict[str, Any], rows: Dataset, data: str, output: str, *, labelled: bool) -> str:
+def _fit(
+    name: str, fields: dict[str, Any], rows: Dataset, data: str, output: str, log: str | None, *, labelled: bool
+) -> str:
     """Fit, save, and return what there is to say about it."""
     estimator = build(public_class(name), fields, rows)
+    if log is not None:
+        from isthmus.engine import CSVLogger, TensorBoardLogger
+
+        estimator.set_params(loggers=[CSVLogger(log) if log.endswith(".csv") else TensorBoardLogger(log)])
     from isthmus.engine.distributed import rank
 
     conditional = name == "ConditionalVAE"
@@ -124,7 +132,7 @@ def _fit(name: str, fields: dict[str, Any], rows: Dataset, data: str, output: st
     if rank() > 0:  # of several processes, the first one writes and speaks
         return ""
     _name_columns(estimator, rows)
-    estimator.set_params(verbose=0, checkpoint_dir=None).save(output)  # the same file, whoever watched
+    estimator.set_params(verbose=0, checkpoint_dir=None, loggers=()).save(output)  # the same file, whoever watched
     return f"{output}: {_summary(estimator, rows)}, {seconds:.1f} s"
 
 

@@ -197,5 +197,5 @@ def _changed(model: Any) -> dict[str, Any]:
     return {
         name: value
         for name, value in fields.items()
-        if name not in ("verbose", "callbacks") and value != defaults[name]
+        if name not in ("verbose", "callbacks", "loggers") and value != defaults[name]
     }

@@ -126,8 +126,10 @@ def build(cls: Any, given: Mapping[str, Any], rows: Dataset) -> Any:
     types = field_types(cls)
     for name in given:
         field = name.partition("__")[0]
-        if field == "callbacks":
-            raise ValueError("callbacks are functions, which can only be passed from Python.")
+        if field in ("callbacks", "loggers"):
+            raise ValueError(
+                f"{field} are objects of Python, which can only be passed from there; --log FILE writes one."
+            )
         if field not in types:
             raise nearest(f"parameter of {cls.__name__}", field, types)
     given = _with_image_shape(given, rows)

@@ -2,7 +2,17 @@
 
 from isthmus.engine.checkpoint import Checkpoints, InterruptedTrainingError
 from isthmus.engine.history import Record
+from isthmus.engine.loggers import CSVLogger, TensorBoardLogger
 from isthmus.engine.loop import NonFiniteError, Trainer
 from isthmus.engine.schedules import find_schedule
 
-__all__ = ["Checkpoints", "InterruptedTrainingError", "NonFiniteError", "Record", "Trainer", "find_schedule"]
+__all__ = [
+    "CSVLogger",
+    "Checkpoints",
+    "InterruptedTrainingError",
+    "NonFiniteError",
+    "Record",
+    "TensorBoardLogger",
+    "Trainer",
+    "find_schedule",
+]

@@ -16,6 +16,7 @@ from isthmus._torch import check_device
 from isthmus.corruptions import Corruption, Masking
 from isthmus.engine import find_schedule
 from isthmus.engine.distributed import find_processes
+from isthmus.estimators._callbacks import CallbackSupportMixin, Epochs, with_callbacks
 from isthmus.estimators._fields import Fields
 from isthmus.estimators._rows import (
     cell_errors,
@@ -47,7 +48,7 @@ from isthmus.scaling import Scaling
 __all__ = ["BaseAutoencoder"]
 
 
-class BaseAutoencoder(Fields, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class BaseAutoencoder(Fields, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Base of the estimators.
 
     Attributes
@@ -149,6 +150,7 @@ class BaseAutoencoder(Fields, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         """
         return self._fit(X, y, sample_weight, go_on=True, partial=True)
 
+    @with_callbacks  # type: ignore[untyped-decorator]
     def _fit(self, X: Any, y: Any, sample_weight: Any, *, go_on: bool, partial: bool = False) -> Self:
         check_fields(self)
         go_on = go_on and hasattr(self, "model_")
@@ -170,13 +172,24 @@ class BaseAutoencoder(Fields, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             self._on_frame = hasattr(X, "columns") and hasattr(X, "dtypes")
         if checkpoints:
             checkpoints.seed = self.seed_
-        schedule = find_schedule("constant" if partial else self.schedule)
         n_epochs = 1 if partial else self.max_epochs
+        epochs = Epochs(
+            self, n_epochs, X=X, y=y, metadata=None if sample_weight is None else {"sample_weight": sample_weight}
+        )
         history = train(
-            self, X_, rest, found, n_epochs=n_epochs, schedule=schedule, checkpoints=checkpoints, partial=partial
+            self,
+            X_,
+            rest,
+            found,
+            n_epochs=n_epochs,
+            schedule=find_schedule("constant" if partial else self.schedule),
+            checkpoints=checkpoints,
+            epochs=epochs,
+            partial=partial,
         )
         self.history_ = [*self.history_, *history]
         self.n_iter_ += len(history)
+        epochs.end()
         return self
 
     def _fit_condition(self, y: Any, X: Any, *, reset: bool) -> np.ndarray | None:  # noqa: ARG002

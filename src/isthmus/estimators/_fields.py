@@ -75,6 +75,9 @@ class Fields:
         1 shows a progress bar on stderr (a line an epoch where stderr is no terminal).
     callbacks : sequence of callable, default=()
         Each is called with every epoch's record (a dict of numbers); training stops when one returns True.
+    loggers : sequence, default=()
+        Each has ``log_metrics(metrics, step)``, called with every epoch's numbers: :class:`isthmus.engine.CSVLogger`,
+        :class:`isthmus.engine.TensorBoardLogger`, Lightning Fabric's loggers, or your own.
     checkpoint_dir : str, optional
         Folder for checkpoints of ``fit``. A run that was interrupted, at any instant, goes on from the newest one when
         the same ``fit`` is called again, and ends with the very parameters of an uninterrupted run. The checkpoints
@@ -108,6 +111,7 @@ class Fields:
     warm_start: bool = False
     verbose: int = 0
     callbacks: Sequence[Callable[[dict[str, float]], object]] = ()
+    loggers: Sequence[Any] = ()
     checkpoint_dir: str | None = None
     checkpoint_seconds: float = 30.0
 

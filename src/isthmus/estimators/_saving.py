@@ -30,7 +30,7 @@ def save(estimator: BaseAutoencoder, path: str | Path) -> None:
     """
     check_is_fitted(estimator, "model_")
     fields = {f.name: getattr(estimator, f.name) for f in dataclasses.fields(estimator)}
-    fields["callbacks"] = ()
+    fields |= {"callbacks": (), "loggers": ()}
     if not isinstance(fields["random_state"], (int, np.integer)):
         fields["random_state"] = None
     names = getattr(estimator, "feature_names_in_", None)

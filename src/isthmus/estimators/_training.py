@@ -21,6 +21,7 @@ from isthmus.engine import Checkpoints, NonFiniteError, Record, Trainer
 from isthmus.engine.distributed import Processes, find_processes, launched
 from isthmus.engine.precision import parameter_dtype
 from isthmus.engine.progress import Progress
+from isthmus.estimators._callbacks import Epochs, logged
 from isthmus.estimators._rows import Rows, cell_errors, read_chunks, scale, tensor
 from isthmus.estimators._survey import Survey, sample
 from isthmus.estimators._validate import check_support, column_name
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Rest", "build", "checkpoints_of", "train"]
 
 # What may differ between a run and the one that goes on with it: none of them changes a parameter.
-_FREE = ("callbacks", "checkpoint_dir", "device", "n_draws", "verbose", "warm_start")
+_FREE = ("callbacks", "loggers", "checkpoint_dir", "device", "n_draws", "verbose", "warm_start")
 
 _CHECKED = 1 << 20  # numbers of a chunk whose support is checked
 _HELD_OUT = 1 << 27  # bytes of rows of a source, at most, that early stopping keeps in memory
@@ -103,6 +104,7 @@ def train(
     n_epochs: int,
     schedule: Callable[[float], float],
     checkpoints: Checkpoints | None,
+    epochs: Epochs,
     partial: bool,
 ) -> list[Record]:
     """Train the estimator's model in place, and return the record of every epoch.
@@ -151,7 +153,7 @@ def train(
                 n_epochs=n_epochs,
                 validation=validation,
                 patience=estimator.n_iter_no_change,
-                callbacks=[progress, *estimator.callbacks],
+                callbacks=[progress, *map(logged, estimator.loggers), *estimator.callbacks, epochs],
                 checkpoints=checkpoints,
                 tick=progress.tick,
             )

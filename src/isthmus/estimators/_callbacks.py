@@ -1,0 +1,89 @@
+"""What is called with every epoch: loggers, and scikit-learn's callbacks where there are any (from 1.9 on)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from isthmus.engine import Record
+from isthmus.engine.loggers import Logger
+
+if TYPE_CHECKING:
+    from isthmus.estimators._base import BaseAutoencoder
+
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """scikit-learn before 1.9 has no callbacks."""
+
+    def with_callbacks(method: Any) -> Any:
+        """Return the method."""
+        return method
+
+
+__all__ = ["CallbackSupportMixin", "Epochs", "logged", "with_callbacks"]
+
+
+def logged(logger: Logger) -> Callable[[Record], None]:
+    """Return the callback that hands every record to a logger."""
+
+    def log(record: Record) -> None:
+        logger.log_metrics({name: value for name, value in record.items() if name != "epoch"}, int(record["epoch"]))
+
+    return log
+
+
+class Epochs:
+    """A fit as scikit-learn's callbacks see it: a task with a subtask for each epoch.
+
+    Parameters
+    ----------
+    estimator : BaseAutoencoder
+        What is fitted.
+    n_epochs : int
+        Epochs at most.
+    data : dict
+        X, y and metadata, as the callbacks get them.
+    """
+
+    def __init__(self, estimator: BaseAutoencoder, n_epochs: int, **data: Any) -> None:
+        self.estimator, self.n_epochs, self.data = estimator, n_epochs, data
+        self._records: list[Record] = []
+        # Without callbacks scikit-learn is not asked: what it keeps of every task would only take time.
+        self._active = bool(getattr(estimator, "_skl_callbacks", ()))
+        if self._active:
+            self._fit = estimator._init_callback_context(max_subtasks=n_epochs)
+            self._fit.call_on_fit_task_begin(estimator=estimator, **data)
+            self._begin()
+
+    def _begin(self) -> None:
+        self._epoch = self._fit.subcontext(task_name="epoch")
+        self._epoch.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+
+    def __call__(self, record: Record) -> bool:
+        """End an epoch, and begin the next; return whether a callback wants training to stop."""
+        if not self._active:
+            return False
+        self._records.append(dict(record))
+        ended = {"estimator": self.estimator, **self.data, "reconstruction_attributes": self._so_far}
+        stop = bool(self._epoch.call_on_fit_task_end(**ended))
+        if not stop and len(self._records) < self.n_epochs:
+            self._begin()
+        return stop
+
+    def end(self) -> None:
+        """End the fit."""
+        if self._active:
+            self._fit.call_on_fit_task_end(estimator=self.estimator, **self.data)
+
+    def _so_far(self) -> dict[str, Any]:
+        """Return what makes a copy of the estimator one that was fitted up to here."""
+        fitted = self.estimator
+        model = copy.deepcopy(fitted.model_).to("cpu").eval()
+        if model.network.dtype.itemsize == 2:  # it computes in bf16 while it trains
+            model.network.float()
+        history = [*fitted.history_, *self._records]
+        return {"model_": model, "n_iter_": fitted.n_iter_ + len(self._records), "history_": history}

@@ -1,0 +1,139 @@
+"""What is called with every epoch: loggers, and scikit-learn's callbacks."""
+
+import csv
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_iris
+from sklearn.model_selection import GridSearchCV
+
+from isthmus import VAE, Autoencoder, load
+from isthmus.cli import main
+from isthmus.engine import CSVLogger, TensorBoardLogger
+
+X, Y = load_iris(return_X_y=True)
+QUICK = {"hidden_layer_sizes": (8,), "max_epochs": 3, "random_state": 0}
+
+
+def rows_of(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_csv_has_the_history(tmp_path):
+    path = tmp_path / "run.csv"
+    model = VAE(2, loggers=[CSVLogger(path)], **QUICK).fit(X)
+    rows = rows_of(path)
+    assert [int(row["step"]) for row in rows] == [1, 2, 3]
+    for row, record in zip(rows, model.history_, strict=True):
+        assert {name: float(row[name]) for name in record if name != "epoch"} == {
+            name: value for name, value in record.items() if name != "epoch"
+        }
+
+
+def test_csv_goes_on_and_starts_again(tmp_path):
+    """What goes on appends, in this process or another; a new run takes the place of the one before."""
+    path = tmp_path / "run.csv"
+    model = Autoencoder(2, loggers=[CSVLogger(path)], warm_start=True, **QUICK).fit(X)
+    model.set_params(loggers=[CSVLogger(path)]).fit(X)
+    assert [int(row["step"]) for row in rows_of(path)] == [1, 2, 3, 4, 5, 6]
+    assert [float(row["loss"]) for row in rows_of(path)] == [record["loss"] for record in model.history_]
+    again = Autoencoder(2, loggers=[CSVLogger(path)], **QUICK)
+    again.fit(X).fit(X)
+    assert [int(row["step"]) for row in rows_of(path)] == [1, 2, 3]
+
+
+def test_tensorboard_has_the_history(tmp_path):
+    model = VAE(2, loggers=[TensorBoardLogger(tmp_path)], **QUICK).fit(X)
+    (event,) = tmp_path.glob("events*")
+    raw = event.read_bytes()
+    assert all(name.encode() in raw for name in model.history_[0] if name != "epoch")
+
+
+def test_any_logger(tmp_path):
+    """Lightning Fabric's, and a few lines around anything."""
+    fabric = pytest.importorskip("lightning_fabric.loggers", reason="needs isthmus[scale]")
+    seen = []
+
+    class Mine:
+        def log_metrics(self, metrics, step):
+            seen.append((step, metrics["loss"]))
+
+    theirs = fabric.CSVLogger(tmp_path, name="fabric", flush_logs_every_n_steps=1)
+    model = VAE(2, loggers=[Mine(), theirs], **QUICK).fit(X)
+    assert seen == [(int(record["epoch"]), record["loss"]) for record in model.history_]
+    losses = [float(row["loss"]) for row in rows_of(next(tmp_path.rglob("metrics.csv")))]
+    np.testing.assert_allclose(losses, [loss for _, loss in seen], rtol=1e-6)
+
+
+def test_a_logger_changes_nothing_and_is_not_saved(tmp_path):
+    plain = VAE(2, **QUICK).fit(X)
+    logged = VAE(2, loggers=[CSVLogger(tmp_path / "run.csv")], **QUICK).fit(X)
+    assert (plain.transform(X) == logged.transform(X)).all()
+    logged.save(tmp_path / "logged.safetensors")
+    assert load(tmp_path / "logged.safetensors").loggers == ()
+
+
+def test_command_logs(tmp_path, capsys):
+    out, log = tmp_path / "m.safetensors", tmp_path / "run.csv"
+    assert main(["fit", "iris", "-m", "vae", "-o", str(out), "--epochs", "2", "--log", str(log)]) == 0
+    assert len(rows_of(log)) == 2
+    assert main(["fit", "iris", "-m", "vae", "-o", str(out), "--set", "loggers=csv"]) == 2
+    assert "--log FILE" in capsys.readouterr().err
+
+
+# ---- scikit-learn's callbacks ---------------------------------------------------------------------------------------
+
+callback = pytest.importorskip("sklearn.callback", reason="scikit-learn has callbacks from 1.9 on")
+
+
+class Recorder:
+    """Notes what it is told, and asks to stop after `last` epochs."""
+
+    def __init__(self, last=99):
+        self.last, self.told, self.scores = last, [], []
+
+    def setup(self, estimator, context):
+        self.told.append("setup")
+
+    def teardown(self, estimator, context):
+        self.told.append("teardown")
+
+    def on_fit_task_begin(self, estimator, context):
+        self.told.append(f"begin {context.task_name} {context.task_id}")
+
+    def on_fit_task_end(self, estimator, context, *, X=None, fitted_estimator=None):
+        self.told.append(f"end {context.task_name} {context.task_id}")
+        if context.task_name == "epoch":
+            self.scores.append(fitted_estimator.score(X))
+            return context.task_id + 1 >= self.last
+        return False
+
+
+def test_scikit_learns_callbacks():
+    """A task a fit, a subtask an epoch; at its end there is an estimator as if it had been fitted up to there."""
+    recorder = Recorder()
+    model = VAE(2, n_draws=5, **QUICK).set_callbacks(recorder).fit(X)
+    epochs = [f"{what} epoch {i}" for i in range(3) for what in ("begin", "end")]
+    assert recorder.told == ["setup", "begin fit 0", *epochs, "end fit 0", "teardown"]
+    assert recorder.scores[-1] == model.score(X)
+    assert len(set(recorder.scores)) == 3
+    without = VAE(2, n_draws=5, **QUICK).fit(X)
+    assert (without.transform(X) == model.transform(X)).all()
+
+
+def test_scikit_learns_callbacks_stop_and_are_torn_down():
+    recorder = Recorder(last=2)
+    assert VAE(2, n_draws=5, precision="bf16", **QUICK).set_callbacks(recorder).fit(X).n_iter_ == 2
+    broken = Recorder()
+    with pytest.raises(ValueError, match="infinity"):
+        VAE(2, **QUICK).set_callbacks(broken).fit(np.full((5, 2), np.inf))
+    assert broken.told == []  # it failed before there was anything to set up
+
+
+def test_scikit_learns_progress_bar_in_a_search():
+    """The bar goes down through a meta-estimator."""
+    pytest.importorskip("rich", reason="needs isthmus[progress]")
+    search = GridSearchCV(Autoencoder(**QUICK), {"n_components": [1, 2]}, cv=2)
+    search.set_callbacks(callback.ProgressBar()).fit(X)
+    assert search.best_params_["n_components"] in (1, 2)
