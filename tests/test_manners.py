@@ -165,6 +165,15 @@ def test_partial_fit_and_warm_start(cls):
     assert cls(**QUICK).fit(X, Y).fit(X, Y).n_iter_ == 2
 
 
+def test_partial_fit_warms_nothing_up():
+    """Nobody knows how many calls will come: a weight that rises would start again at 0 in each of them."""
+    model = VAE(2, beta=Warmup(2.0, over=1.0), **QUICK)
+    for _ in range(2):
+        model.partial_fit(X)
+        record = model.history_[-1]
+        assert record["loss"] == pytest.approx(record["reconstruction"] + 2 * record["kl"], rel=1e-5)
+
+
 def test_callbacks_early_stopping_and_verbose(capsys):
     seen = []
     model = VAE(

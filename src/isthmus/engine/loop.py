@@ -117,7 +117,7 @@ class Trainer:
         source: Source,
         *,
         first_epoch: int,
-        n_epochs: int,
+        n_epochs: int | None,
         validation: Source | None = None,
         patience: int = 10,
         callbacks: Sequence[Callable[[Record], object]] = (),
@@ -126,6 +126,7 @@ class Trainer:
     ) -> list[Record]:
         """Train for at most `n_epochs` epochs, the first of which has the number `first_epoch` (from 0).
 
+        Without `n_epochs` nobody knows how long training goes on: one epoch, and what warms up has its full weight.
         With a `validation` source, training stops after `patience` epochs without a lower validation loss, and ends
         with the parameters that had the lowest. A callback gets the record of every epoch and stops training by
         returning True. With `checkpoints`, training goes on from the newest one, if any. `tick` is called after every
@@ -141,7 +142,7 @@ class Trainer:
         signals = checkpoints.signals() if checkpoints else nullcontext()
         with self._set_up(), flush_denormals(), seeded(self.seed, self.device), signals:
             run = self._resumed(checkpoints)
-            while run.index < n_epochs:
+            while run.index < (1 if n_epochs is None else n_epochs):
                 record = self._epoch(source, run, first_epoch, n_epochs, checkpoints, tick)
                 run.history.append(record)
                 if validation is not None:
@@ -181,13 +182,13 @@ class Trainer:
         source: Source,
         run: Run,
         first_epoch: int,
-        n_epochs: int,
+        n_epochs: int | None,
         checkpoints: Checkpoints | None,
         tick: Callable[[float], object] | None,
     ) -> Record:
         """Train on every row once, or on those that an interruption left of the epoch."""
         start = time.perf_counter()
-        number, share = first_epoch + run.index, (run.index / n_epochs, 1 / n_epochs)
+        number, share = first_epoch + run.index, (run.index / n_epochs, 1 / n_epochs) if n_epochs else (1.0, 0.0)
         self._start(number, run)
         before = self.state.copy(), generator_states(self.device), run.step
         for batch, progress in self._steps(source, number, share, run.step):

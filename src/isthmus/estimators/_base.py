@@ -146,7 +146,8 @@ class BaseAutoencoder(Fields, CallbackSupportMixin, ClassNamePrefixFeaturesOutMi
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Go through the rows once, from the present parameters, at a constant learning rate.
 
-        The scaling is measured on the rows of the first call. Parameters are those of :meth:`fit`.
+        The scaling is measured on the rows of the first call; a ``Warmup`` has its full weight. Parameters are those of
+        :meth:`fit`.
         """
         return self._fit(X, y, sample_weight, go_on=True, partial=True)
 

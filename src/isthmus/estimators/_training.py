@@ -150,7 +150,7 @@ def train(
             history = trainer.fit(
                 source,
                 first_epoch=estimator.n_iter_,
-                n_epochs=n_epochs,
+                n_epochs=None if partial else n_epochs,
                 validation=validation,
                 patience=estimator.n_iter_no_change,
                 callbacks=[progress, *map(logged, estimator.loggers), *estimator.callbacks, epochs],
