@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
-__all__ = ["DiagonalGaussian", "FullGaussian", "Latent", "Mixture", "PointMass", "Transported"]
+__all__ = ["Defended", "DiagonalGaussian", "FullGaussian", "Latent", "Mixture", "PointMass", "Transported"]
 
 _LOG_2PI = math.log(2 * math.pi)
 
@@ -44,6 +44,10 @@ class Latent(Distribution):
     @abstractmethod
     def transport(self, noise: Tensor) -> Tensor:
         """Map standard normal `noise` of shape (S, ..., K) to draws of the same shape."""
+
+    def widened(self, factor: Tensor) -> Latent:  # noqa: ARG002 - a default
+        """Return it with its noise multiplied by a factor (...) for each row, where that has a density; else itself."""
+        return self
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         """Draw with gradients, from torch's default generator."""
@@ -77,6 +81,10 @@ class DiagonalGaussian(Latent):
         """The variances, (..., K)."""
         return (2 * self.log_scale).exp()
 
+    def widened(self, factor: Tensor) -> DiagonalGaussian:
+        """Return N(mean, (factor scale)^2)."""
+        return DiagonalGaussian(self._mean, self.log_scale + factor.log().unsqueeze(-1))
+
     def transport(self, noise: Tensor) -> Tensor:
         """Return mean + scale * noise."""
         return torch.addcmul(self._mean, self.log_scale.exp(), noise)
@@ -107,6 +115,10 @@ class FullGaussian(Latent):
         """The diagonal of the covariance, (..., K)."""
         return self.scale_tril.square().sum(-1)
 
+    def widened(self, factor: Tensor) -> FullGaussian:
+        """Return N(mean, factor^2 L L')."""
+        return FullGaussian(self._mean, factor[..., None, None] * self.scale_tril)
+
     def transport(self, noise: Tensor) -> Tensor:
         """Return mean + L noise."""
         return self._mean + (self.scale_tril @ noise.unsqueeze(-1)).squeeze(-1)
@@ -131,21 +143,69 @@ class Transported(Latent):
         From noise to draws; for a batch of rows its parameters broadcast with (..., K).
     zeros : Tensor of shape (..., K)
         Noise of 0, in the type and on the device of the draws.
+    factor : Tensor of shape (...), optional
+        What the noise is multiplied by; 1 by default.
     """
 
-    def __init__(self, transform: torch.distributions.Transform, zeros: Tensor) -> None:
+    def __init__(self, transform: torch.distributions.Transform, zeros: Tensor, factor: Tensor | None = None) -> None:
         super().__init__(transform(zeros))
-        self.transform = transform
+        self.transform, self.zeros = transform, zeros
+        self.factor = zeros.new_ones(zeros.shape[:-1]) if factor is None else factor
+
+    def widened(self, factor: Tensor) -> Transported:
+        """Return the distribution of T(factor * noise)."""
+        return Transported(self.transform, self.zeros, self.factor * factor)
 
     def transport(self, noise: Tensor) -> Tensor:
-        """Return T(noise)."""
-        return self.transform(noise)
+        """Return T(factor * noise)."""
+        return self.transform(self.factor.unsqueeze(-1) * noise)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Return the log density in nats, (...)."""
         noise = self.transform.inv(value)
-        log_noise = -0.5 * noise.square().sum(-1) - 0.5 * noise.shape[-1] * _LOG_2PI
-        return log_noise - self.transform.log_abs_det_jacobian(noise, value)
+        log_noise = -0.5 * (noise / self.factor.unsqueeze(-1)).square().sum(-1) - 0.5 * noise.shape[-1] * _LOG_2PI
+        return log_noise - noise.shape[-1] * self.factor.log() - self.transform.log_abs_det_jacobian(noise, value)
+
+
+class Defended(Latent):
+    """A latent distribution of which a quarter of the draws come from N(0, I) instead, for the rows that ask for it.
+
+    Which draws is fixed, the last of every block of noise, and the density is that of the mixture: importance weights
+    stay unbiased, and bounded where the distribution misses a part of the prior.
+
+    Parameters
+    ----------
+    q : Latent
+        The distribution.
+    rows : Tensor of shape (N,)
+        Where the rows ask for it: bool.
+    n_draws : int
+        S, the length of the noise that is transported.
+
+    References
+    ----------
+    Hesterberg (1995), Weighted Average Importance Sampling and Defensive Mixture Distributions.
+    """
+
+    def __init__(self, q: Latent, rows: Tensor, n_draws: int) -> None:
+        super().__init__(q.mean)
+        self.q, self.rows, self.n_plain = q, rows, n_draws - n_draws // 4
+        self.share = 1 - self.n_plain / n_draws
+
+    def transport(self, noise: Tensor) -> Tensor:
+        """Map the first three quarters of the noise (S, N, K), and leave the rest as it is."""
+        drawn = self.q.transport(noise)
+        last = torch.where(self.rows.unsqueeze(-1), noise[self.n_plain :], drawn[self.n_plain :])
+        return torch.cat([drawn[: self.n_plain], last])
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Return the log density in nats, (...)."""
+        plain = self.q.log_prob(value)
+        if not self.share:
+            return plain
+        wide = -0.5 * value.square().sum(-1) - 0.5 * value.shape[-1] * _LOG_2PI
+        mixed = torch.logaddexp(plain + math.log(1 - self.share), wide + math.log(self.share))
+        return torch.where(self.rows, mixed, plain)
 
 
 class Mixture(Distribution):

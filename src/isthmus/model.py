@@ -99,6 +99,22 @@ class Model(nn.Module):
         dtype = self.network.dtype
         return [tensor if tensor is None else tensor.to(dtype) for tensor in (x, *more)]
 
+    def filled(self, x: Tensor, c: Tensor | None, mask: Tensor, steps: int) -> Tensor:
+        """Return rows (N, D) with the decoder's guess of every missing cell, after so many steps of guessing.
+
+        Each step applies the model to the row with its last guess filled in. A row whose steps grow runs away from the
+        data, and stays where it was.
+        """
+        last: Tensor | None = None
+        for _ in range(steps):
+            q = self.q(x, c, mask if self.network.sizes.masked else None)
+            guess = self.likelihood.mean(self.decode(q.mean, c))
+            step = (guess - x).square().masked_fill(mask == 1, 0.0).sum(-1, keepdim=True)  # of each row alone
+            moves = torch.ones_like(step) if last is None else (step < last).to(step)
+            last = torch.where(moves == 1, step, 0.0)
+            x = torch.where((mask == 1) | (moves == 0), x, guess)
+        return x
+
     def log_likelihood(self, z: Tensor, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
         """Return log p(x|z, c) summed over (observed) columns, in nats of the model's units: (S, N) for (S, N, K)."""
         cells = self.likelihood.log_prob(self.decode(z, c), x)

@@ -14,6 +14,7 @@ from isthmus._torch import check_device, chunks
 from isthmus.data.sources import RowSource
 from isthmus.data.stream import ahead
 from isthmus.estimators._validate import check_finite, check_support
+from isthmus.evaluation import posterior
 from isthmus.model import Model
 
 __all__ = [
@@ -166,7 +167,7 @@ def _width(estimator: Any) -> int:
 
 def code(model: Model, rows: Rows) -> Tensor:
     """Return the mean of q(z|x), (N, K)."""
-    return model.q(rows.x, rows.c, rows.mask).mean
+    return posterior(model, rows.x, rows.c, rows.mask).mean
 
 
 def decoded(model: Model, z: Tensor, c: Tensor | None) -> Tensor:
@@ -198,13 +199,6 @@ def repaired(model: Model, rows: Rows, *, once: bool) -> Tensor:
     """
     if rows.mask is None:
         return reconstruction(model, rows)
-    x, mask, last = rows.x, rows.mask, None
-    for _ in range(1 if once or model.network.sizes.masked else _REPAIRS):
-        seen = mask if model.network.sizes.masked else None
-        guess = model.likelihood.mean(model.decode(model.q(x, rows.c, seen).mean, rows.c))
-        step = (guess - x).square().masked_fill(mask == 1, 0.0).sum(-1, keepdim=True)  # of each row alone
-        # A row whose steps grow runs away from the data: it stays where it was.
-        moves = torch.ones_like(step) if last is None else (step < last).to(step)
-        last = torch.where(moves == 1, step, 0.0)
-        x = torch.where((mask == 1) | (moves == 0), x, guess)
+    steps = 1 if once or model.network.sizes.masked else _REPAIRS
+    x = model.filled(rows.x, rows.c, rows.mask, steps)
     return model.scaling.inverse(x)

@@ -2,7 +2,7 @@
 
 ============================  =========================================================================================
 log p(x)                      ``log_marginal``, ``log_marginal_estimate`` (with its error), ``untrusted``,
-                              ``annealed_estimate``, ``sandwich``, ``elbo``
+                              ``annealed_estimate``, ``sandwich``, ``elbo``, ``posterior``, ``proposal``
 the latent space              ``active_units``, ``kl_per_dimension``, ``information``, ``aggregate_mmd``,
                               ``rate_distortion``, ``collapse_report``
 samples against data          ``frechet_distance``, ``precision_recall``, ``mmd``, ``nearest_neighbour_test``
@@ -29,6 +29,7 @@ from isthmus.evaluation.latent import (
     rate_distortion,
 )
 from isthmus.evaluation.log_marginal import Bound, elbo, log_marginal
+from isthmus.evaluation.proposal import posterior, proposal
 from isthmus.evaluation.samples import (
     PrecisionRecall,
     TwoSample,
@@ -69,7 +70,9 @@ __all__ = [
     "mmd",
     "nearest_neighbour_test",
     "neighbour_accuracy",
+    "posterior",
     "precision_recall",
+    "proposal",
     "rate_distortion",
     "sandwich",
     "trustworthiness",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -12,6 +11,7 @@ from torch import Tensor
 from isthmus._torch import chunks, derive, noise_rows
 from isthmus.evaluation._weights import WeightSums, tail_length
 from isthmus.evaluation._width import growth, repeated
+from isthmus.evaluation.proposal import posterior, proposal
 from isthmus.model import Model
 
 __all__ = ["Estimate", "log_marginal_estimate", "untrusted"]
@@ -121,10 +121,10 @@ def log_marginal_estimate(
     block, n_rows = _shape(_width(model, x, c, mask), n_draws, budget)
     for part in chunks(len(x), 1, n_rows):
         rows, (condition, seen) = x[part], (None if t is None else t[part] for t in (c, mask))
-        sums, q = WeightSums(len(rows), tail_length(n_draws) + 1), model.q(rows, condition, seen)
+        sums, q = WeightSums(len(rows), tail_length(n_draws) + 1), posterior(model, rows, condition, seen)
         for noise in _noise((x if key is None else key)[part], q.mean.shape[-1], n_draws, block, seed):
-            log_w = model.log_joint_ratio(q, q.transport(widen * noise.to(x)), rows, condition, seen)
-            sums.add(log_w.cpu() + _log_ratio(noise, widen))
+            wide = proposal(model, q, seen, len(noise), widen)
+            sums.add(model.log_joint_ratio(wide, wide.transport(noise.to(x)), rows, condition, seen).cpu())
         table[:, part] = torch.stack(certain(Estimate.of(sums), seen, n_draws))
     return Estimate(*table)
 
@@ -152,11 +152,6 @@ def _noise(key: Tensor, n_latent: int, n_draws: int, block: int, seed: int) -> I
         # the first block is what `noise_rows(key, S, K, seed)` gives, so that few draws are those of `log_marginal`
         noise = noise_rows(key.cpu().double(), min(_BLOCK, n_draws - start), n_latent, derive(seed, i) if i else seed)
         yield from noise.split(block)
-
-
-def _log_ratio(noise: Tensor, widen: float) -> Tensor:
-    """Return log N(e; 0, I) - log N(e; 0, widen^2 I) at e = widen * noise, (S, N): by it q's density is too large."""
-    return 0.5 * (1 - widen**2) * noise.square().sum(-1) + noise.shape[-1] * math.log(widen)
 
 
 def certain(estimate: Estimate, mask: Tensor | None, n_draws: int) -> Estimate:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from isthmus.evaluation.proposal import posterior, proposal
 from isthmus.kl import kl_divergence
 from isthmus.model import Model
 
@@ -41,13 +42,14 @@ def log_marginal(model: Model, x: Tensor, noise: Tensor, c: Tensor | None = None
     c : Tensor of shape (N, C), optional
         Conditions.
     mask : Tensor of shape (N, D), optional
-        1 where a cell was observed; the others are integrated out (and `x` holds a finite filler there).
+        1 where a cell was observed; the others are integrated out (and `x` holds a finite filler there). Codes are
+        then drawn from :func:`proposal`.
 
     References
     ----------
     Burda, Grosse & Salakhutdinov (2016), Importance Weighted Autoencoders, equation 8.
     """
-    q = model.q(x, c, mask)
+    q = proposal(model, posterior(model, x, c, mask), mask, len(noise))
     log_w = model.log_joint_ratio(q, q.transport(noise), x, c, mask)  # (S, N)
     estimate = torch.logsumexp(log_w, 0) - math.log(len(noise))
     # A row of which nothing was observed has probability 1, whatever the draws say.
@@ -60,7 +62,7 @@ def elbo(model: Model, x: Tensor, noise: Tensor, c: Tensor | None = None, mask: 
 
     Parameters are those of :func:`log_marginal`. ``reconstruction`` is the negative of the first term.
     """
-    q = model.q(x, c, mask)
+    q = posterior(model, x, c, mask)
     z = q.transport(noise)
     reconstruction = -model.log_likelihood(z, x, c, mask).mean(0)
     kl = kl_divergence(q, model.p_z(c), z)
