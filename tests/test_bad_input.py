@@ -3,11 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.datasets import load_iris
 
 import isthmus
 from isthmus import VAE, Autoencoder, ConditionalVAE, SparseAutoencoder, load
 from isthmus._part import UnknownNameError
+from isthmus._torch import check_precision
 from isthmus.files import FileError
 from isthmus.likelihoods import Gaussian
 from isthmus.penalties import KL, Warmup
@@ -109,6 +111,14 @@ def test_field_values(fields, message):
 def test_unknown_names_come_with_the_nearest(fields, message):
     with pytest.raises(UnknownNameError, match=message):
         VAE(**QUICK, **fields).fit(X)
+
+
+def test_precision_that_the_device_lacks(monkeypatch):
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    with pytest.raises(ValueError, match="no bf16 arithmetic .* 'float32'"):
+        VAE(precision="bf16", **QUICK).fit(X)
+    with pytest.raises(ValueError, match="mps has no float64"):
+        check_precision("float64", torch.device("mps"))
 
 
 def test_unknown_parameter():

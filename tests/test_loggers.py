@@ -122,7 +122,7 @@ def test_scikit_learns_callbacks():
     assert (without.transform(X) == model.transform(X)).all()
 
 
-def test_scikit_learns_callbacks_stop_and_are_torn_down():
+def test_scikit_learns_callbacks_stop_and_are_torn_down(any_processor):
     recorder = Recorder(last=2)
     assert VAE(2, n_draws=5, precision="bf16", **QUICK).set_callbacks(recorder).fit(X).n_iter_ == 2
     broken = Recorder()

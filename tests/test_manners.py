@@ -2,6 +2,7 @@
 
 import pickle
 import random
+import shutil
 import subprocess
 import sys
 
@@ -200,12 +201,23 @@ def test_dtypes():
     assert (VAE(**QUICK).fit(tensor).transform(tensor) == VAE(**QUICK).fit(X).transform(X)).all()
 
 
-def test_precisions_and_compile_agree():
+def test_precisions_agree(any_processor):
     scores = {
         p: VAE(2, max_epochs=30, random_state=0, precision=p).fit(X).score(X) for p in ("float32", "float64", "bf16")
     }
     assert abs(scores["float32"] - scores["float64"]) < 0.1
     assert abs(scores["bf16"] - scores["float64"]) < 0.5
+
+
+@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler on the CPU")
+def test_compiled_is_the_same(tmp_path):
+    """A model that draws nothing, to rounding; and one that is compiled is saved and loaded like any other."""
+    fields = {"max_epochs": 3, "random_state": 0, "precision": "float64", "hidden_layer_sizes": (8,)}
+    plain, compiled = (Autoencoder(2, compile=c, **fields).fit(X) for c in (False, True))
+    for a, b in zip(plain.history_, compiled.history_, strict=True):
+        assert a["loss"] == pytest.approx(b["loss"], rel=1e-9)
+    compiled.save(tmp_path / "m.safetensors")
+    assert (load(tmp_path / "m.safetensors").transform(X) == compiled.transform(X)).all()
 
 
 @pytest.mark.parametrize("k", [2, 16])

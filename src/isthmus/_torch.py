@@ -13,6 +13,7 @@ from torch import Tensor
 
 __all__ = [
     "check_device",
+    "check_precision",
     "chunks",
     "derive",
     "generator_states",
@@ -108,6 +109,25 @@ def check_device(name: str) -> torch.device:
     if full not in here:
         raise ValueError(f"device={name!r} is not on this machine. Use 'auto' or one of: {', '.join(here)}.")
     return torch.device(full)
+
+
+def check_precision(name: str, device: torch.device) -> None:
+    """Check that `device` computes in the number format called `name`.
+
+    Raises
+    ------
+    ValueError
+        If it cannot, or only by way of another format, which takes many times as long.
+    """
+    if name == "float64" and device.type == "mps":
+        raise ValueError("precision='float64': the device mps has no float64; use 'float32', or device='cpu'.")
+    if name == "bf16" and device.type == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        raise ValueError(
+            "precision='bf16': this processor has no bf16 arithmetic (AVX-512 or AMX), and would take many times as long "
+            "as with 'float32'."
+        )
+    if name == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        raise ValueError(f"precision='bf16': {device} has no bf16 arithmetic; use 'float32'.")
 
 
 def chunks(n_rows: int, width: int, budget: int = 1 << 26) -> Iterator[slice]:

@@ -2,6 +2,7 @@ r"""The formula: L(x) = E_{x~ ~ c(.|x)} E_{z ~ q(.|x~)} [-log p(x|z)] + sum_i w_
 
 from __future__ import annotations
 
+import functools
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -37,7 +38,8 @@ class Terms(NamedTuple):
 
     def total(self) -> Tensor:
         """Return the weighted sum, (N,): the only place where weights are applied."""
-        return torch.stack([self.weights[name] * value for name, value in self.values.items()]).sum(0)
+        weighted = ((self.weights[name], value) for name, value in self.values.items())
+        return functools.reduce(torch.add, (value if weight == 1 else weight * value for weight, value in weighted))
 
 
 class Objective(Part):
@@ -68,7 +70,8 @@ class PenalizedLikelihood(Objective):
 
     def forward(self, model: Model, draw: Draw, x: Tensor) -> dict[str, Tensor]:
         """Return the reconstruction term."""
-        return {"reconstruction": -model.log_likelihood(draw.z, x, draw.c, draw.mask).mean(0)}
+        log_px = model.log_likelihood(draw.z, x, draw.c, draw.mask)  # (S, N)
+        return {"reconstruction": -(log_px[0] if len(log_px) == 1 else log_px.mean(0))}
 
 
 @dataclass(eq=False, repr=False)

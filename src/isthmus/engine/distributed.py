@@ -48,7 +48,7 @@ class Processes(ABC):
         return self.rank == 0
 
     @abstractmethod
-    def setup(self, module: nn.Module, optimizer: torch.optim.Optimizer) -> nn.Module:
+    def setup(self, module: nn.Module) -> nn.Module:
         """Return the module whose backward passes average gradients over the processes."""
 
     @abstractmethod
@@ -77,7 +77,7 @@ class Alone(Processes):
 
     rank, world = 0, 1
 
-    def setup(self, module: nn.Module, optimizer: torch.optim.Optimizer) -> nn.Module:  # noqa: ARG002
+    def setup(self, module: nn.Module) -> nn.Module:
         """Return the module."""
         return module
 
@@ -134,9 +134,9 @@ class Together(Processes):
         self.rank, self.world = self.fabric.global_rank, self.fabric.world_size
         atexit.register(_leave)
 
-    def setup(self, module: nn.Module, optimizer: torch.optim.Optimizer) -> nn.Module:
+    def setup(self, module: nn.Module) -> nn.Module:
         """Wrap the module in DistributedDataParallel; parameters and buffers become process 0's."""
-        wrapped: nn.Module = self.fabric.setup(module, optimizer)[0]
+        wrapped: nn.Module = self.fabric.setup_module(module)
         return wrapped
 
     def no_backward_sync(self, module: nn.Module, *, enabled: bool) -> AbstractContextManager[Any]:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from isthmus._batch import Batch
 from isthmus._torch import derive, generator_states, reseed, seeded, set_generator_states
+from isthmus.engine.adam import Adam
 from isthmus.engine.checkpoint import Checkpoints
 from isthmus.engine.distributed import Alone, Processes
 from isthmus.engine.history import Record
@@ -107,8 +108,7 @@ class Trainer:
         twins = Twins(half)
         parameters = twins.replace(p for p in objective.parameters() if p.requires_grad)
         self.device = parameters[0].device
-        fused = self.device.type in ("cpu", "cuda")
-        self.optimizer = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=weight_decay, fused=fused)
+        self.optimizer = Adam(parameters, weight_decay)
         self.state = State(parameters, self.optimizer, twins)
         self.objective = objective
 
@@ -171,7 +171,7 @@ class Trainer:
         alone, twins = self.objective, self.state.twins
         twins.narrow()
         try:
-            self.objective = self.processes.setup(alone, self.optimizer)
+            self.objective = self.processes.setup(alone)
             yield
         finally:
             self.objective = alone
@@ -245,10 +245,9 @@ class Trainer:
 
     def _step(self, batch: Batch, progress: float, number: int, step: int) -> tuple[list[str], Tensor]:
         """Take one step; return the terms' names and this process' share of (weight, loss, terms...) before it."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = self._rate(progress)
+        self.optimizer.learning_rate = self._rate(progress)
         twins = self.state.twins
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         weight = self.processes.total(batch.weight.sum())
         parts, rows = batch.split(self.accumulate), []
         for i, part in enumerate(parts):

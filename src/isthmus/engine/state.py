@@ -9,13 +9,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from isthmus.engine.adam import Adam, Moments
 from isthmus.engine.checkpoint import Checkpoints
 from isthmus.engine.history import Record
 from isthmus.engine.precision import Twins
 
-__all__ = ["Copy", "Moments", "Run", "State", "resume", "write"]
-
-Moments = list[dict[str, Tensor]]
+__all__ = ["Copy", "Run", "State", "resume", "write"]
 
 
 @dataclass
@@ -47,13 +46,13 @@ class State:
     ----------
     parameters : list of Parameter
         What is trained.
-    optimizer : Optimizer
+    optimizer : Adam
         What trains them.
     twins : Twins
         Those that are computed with in another number format.
     """
 
-    def __init__(self, parameters: list[nn.Parameter], optimizer: torch.optim.Optimizer, twins: Twins) -> None:
+    def __init__(self, parameters: list[nn.Parameter], optimizer: Adam, twins: Twins) -> None:
         self.parameters, self.optimizer, self.twins = parameters, optimizer, twins
 
     def parameters_copy(self) -> list[Tensor]:
@@ -71,25 +70,14 @@ class State:
         """Tell whether every parameter is finite."""
         return bool(torch.stack([p.detach().sum() for p in self.parameters]).isfinite().all())
 
-    def moments(self) -> Moments:
-        """Return a copy of the optimizer's state of every parameter."""
-        return [{k: v.clone() for k, v in self.optimizer.state[p].items()} for p in self.parameters]
-
-    def set_moments(self, moments: Moments) -> None:
-        """Go on with the optimizer's state that :meth:`moments` returned."""
-        for parameter, values in zip(self.parameters, moments, strict=True):
-            self.optimizer.state[parameter] = {
-                key: value if key == "step" else value.to(parameter.device) for key, value in values.items()
-            }
-
     def copy(self) -> Copy:
         """Return a copy of all of it."""
-        return Copy(self.parameters_copy(), self.moments())
+        return Copy(self.parameters_copy(), self.optimizer.moments())
 
     def put(self, copy: Copy) -> None:
         """Go back to a copy."""
         self.restore(copy.parameters)
-        self.set_moments(copy.moments)
+        self.optimizer.set_moments(copy.moments)
 
 
 def write(checkpoints: Checkpoints, run: Run, state: State, generators: list[Tensor]) -> None:

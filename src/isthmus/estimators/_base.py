@@ -12,7 +12,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from torch import Tensor
 
 from isthmus._part import Part, resolve
-from isthmus._torch import check_device
+from isthmus._torch import check_device, check_precision
 from isthmus.corruptions import Corruption, Masking
 from isthmus.engine import find_schedule
 from isthmus.engine.distributed import find_processes
@@ -155,7 +155,7 @@ class BaseAutoencoder(Fields, CallbackSupportMixin, ClassNamePrefixFeaturesOutMi
     def _fit(self, X: Any, y: Any, sample_weight: Any, *, go_on: bool, partial: bool = False) -> Self:
         check_fields(self)
         go_on = go_on and hasattr(self, "model_")
-        check_device(self.device)
+        check_precision(self.precision, check_device(self.device))
         described = None if go_on else self._describe()
         X_ = check_rows(self, X, reset=not go_on)
         condition = self._fit_condition(y, X_, reset=not go_on)

@@ -140,7 +140,7 @@ def train(
         processes=processes,
     )
     if partial and estimator._moments is not None:
-        trainer.state.set_moments(estimator._moments)
+        trainer.optimizer.set_moments(estimator._moments)
     progress = Progress(
         type(estimator).__name__, n_epochs, source.n_rows, shown=estimator.verbose > 0 and processes.main
     )
@@ -164,7 +164,7 @@ def train(
             model.to("cpu")
         if writer:
             writer.clear()
-    estimator._moments = trainer.state.moments() if partial else None
+    estimator._moments = trainer.optimizer.moments() if partial else None
     return history
 
 

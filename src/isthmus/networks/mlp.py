@@ -21,7 +21,8 @@ def dense(widths: list[int]) -> nn.ModuleList:
 
 
 def _affine(layers: nn.ModuleList) -> list[tuple[Tensor, Tensor]]:
-    return [(layer.weight, layer.bias) for layer in layers if isinstance(layer, nn.Linear)]
+    # nn.Module looks every attribute up by name in three tables: for small networks that shows.
+    return [(layer._parameters["weight"], layer._parameters["bias"]) for layer in layers._modules.values() if layer]  # type: ignore[misc]
 
 
 def _join(x: Tensor, *more: Tensor | None) -> Tensor:
@@ -112,6 +113,11 @@ class MLP(Network):
     def decode(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Map codes to the likelihood's numbers."""
         return self._run(self._decoder(), _join(z, c))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The number format that it computes in."""
+        return self.encoder[0].weight.dtype  # type: ignore[return-value]
 
     @property
     def output_bias(self) -> Tensor:
