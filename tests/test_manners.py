@@ -209,6 +209,7 @@ def test_precisions_agree(any_processor):
     assert abs(scores["bf16"] - scores["float64"]) < 0.5
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # torch's own use of torch.jit
 @pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler on the CPU")
 def test_compiled_is_the_same(tmp_path):
     """A model that draws nothing, to rounding; and one that is compiled is saved and loaded like any other."""

@@ -123,8 +123,8 @@ def check_precision(name: str, device: torch.device) -> None:
         raise ValueError("precision='float64': the device mps has no float64; use 'float32', or device='cpu'.")
     if name == "bf16" and device.type == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         raise ValueError(
-            "precision='bf16': this processor has no bf16 arithmetic (AVX-512 or AMX), and would take many times as long "
-            "as with 'float32'."
+            "precision='bf16': this processor has no bf16 arithmetic (AVX-512 or AMX), and would take many times as "
+            "long as with 'float32'."
         )
     if name == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         raise ValueError(f"precision='bf16': {device} has no bf16 arithmetic; use 'float32'.")

@@ -66,8 +66,8 @@ class Fields:
     device : str, default="auto"
         "auto" (the first GPU, else the CPU), "cpu", "cuda", "cuda:1", "mps".
     precision : {"float32", "float64", "bf16"}, default="float32"
-        Number format while training. "bf16" casts the network's weights once a step and steps float32 copies; it needs a
-        processor or GPU with bf16 arithmetic.
+        Number format while training. "bf16" casts the network's weights once a step and steps float32 copies; it needs
+        a processor or GPU with bf16 arithmetic.
     compile : bool, default=False
         Whether to compile the training step with ``torch.compile``.
     warm_start : bool, default=False
