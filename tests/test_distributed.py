@@ -141,6 +141,31 @@ def test_launch_says_what_is_wrong(tmp_path):
     assert set(done.stderr.splitlines()) == {"isthmus: nothing.npy: no such file; check the name and the folder."}
 
 
+def test_transform_in_two_processes_writes_every_row_once(tmp_path):
+    """The same file, bit for bit, from two processes that had half of the chunks each."""
+    model, rows = tmp_path / "m.safetensors", tmp_path / "rows.npy"
+    VAE(3, hidden_layer_sizes=(16,), max_epochs=1, random_state=0).fit(load_digits().data).save(model)
+    np.save(rows, np.random.default_rng(0).normal(size=(100_000, 64)))
+    done = []
+    for name, launch in (("one", []), ("two", ["launch", "-n", "2"])):
+        words = ["transform", str(model), str(rows), "-o", str(tmp_path / f"{name}.npy")]
+        done.append(
+            subprocess.run(
+                [sys.executable, "-m", "isthmus.cli", *launch, *words],
+                env={**os.environ, **ENVIRONMENT},
+                capture_output=True,
+                text=True,
+                timeout=240,
+                check=False,
+            )
+        )
+    assert [process.returncode for process in done] == [0, 0], done[1].stderr
+    one, two = (np.load(tmp_path / f"{name}.npy") for name in ("one", "two"))
+    assert one.shape == (100_000, 3)
+    assert (one == two).all()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m.safetensors", "one.npy", "rows.npy", "two.npy"]
+
+
 # ---- two hosts ------------------------------------------------------------------------------------------------------
 
 

@@ -176,14 +176,20 @@ def by_rows(title: str, call: Callable[[Any, Any], np.ndarray], rows: Dataset, y
 
 
 def _by_rows(
-    title: str, call: Callable[[Any, Any], np.ndarray], rows: Dataset, y: Any, width: int
+    title: str,
+    call: Callable[[Any, Any], np.ndarray],
+    rows: Dataset,
+    y: Any,
+    width: int,
+    own: tuple[int, int] = (0, 1),
 ) -> Iterator[np.ndarray]:
-    """Yield ``call(X, y)`` chunk by chunk."""
+    """Yield ``call(X, y)`` chunk by chunk; of several processes each has its run of them, `own` of how many."""
     from isthmus.data import ArrayRows, RowSource
     from isthmus.estimators._rows import row_chunks
 
     source = rows.X if isinstance(rows.X, RowSource) else ArrayRows(rows.X, rows.columns, rows.name)
     slices = list(row_chunks(len(rows.X), width))
+    slices = slices[len(slices) * own[0] // own[1] : len(slices) * (own[0] + 1) // own[1]]
     hidden = len(slices) < 2 or not sys.stderr.isatty()
     with click.progressbar(slices, label=title, file=sys.stderr, hidden=hidden) as bar:
         for part in bar:
@@ -200,13 +206,51 @@ def save_by_rows(
     width: int,
     columns: Sequence[str] | None,
 ) -> None:
-    """Write ``call(X, y)`` chunk by chunk: neither the rows nor the result need be in memory. Parameters: `by_rows`."""
-    from isthmus.data import open_writer
+    """Write ``call(X, y)`` chunk by chunk: neither the rows nor the result need be in memory. Parameters: `by_rows`.
 
+    Processes that were launched together each write their rows aside; the first one then joins them.
+    """
+    from isthmus.data import open_writer
+    from isthmus.engine.distributed import launched, rank
+
+    if launched() > 1:
+        blocks = _joined(path, _by_rows(title, call, rows, y, width, (rank(), launched())))
+        if rank() > 0:
+            return
+    else:
+        blocks = _by_rows(title, call, rows, y, width)
     with open_writer(path, len(rows.X), columns) as write:
-        for block in _by_rows(title, call, rows, y, width):
+        for block in blocks:
             write(block)
     _wrote(path, (len(rows.X), *block.shape[1:]), block.dtype)
+
+
+def _joined(path: str, blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """Write this process' blocks aside, wait for the others, and return all of them in their order."""
+    import numpy as np
+    import torch
+
+    from isthmus._atomic import atomic_write
+    from isthmus.engine.distributed import find_processes
+
+    processes = find_processes(torch.device("cpu"))
+    aside = [Path(path).with_name(f".{Path(path).name}.{i}.part") for i in range(processes.world)]
+    with atomic_write(aside[processes.rank]) as temporary, temporary.open("wb") as file:
+        for block in blocks:
+            np.lib.format.write_array(file, block, allow_pickle=False)
+    processes.total(torch.zeros(()))  # all have written
+
+    def read() -> Iterator[np.ndarray]:
+        try:
+            for part in aside:
+                with part.open("rb") as file:
+                    while file.peek(1):
+                        yield np.lib.format.read_array(file, allow_pickle=False)
+        finally:
+            for part in aside:
+                part.unlink(missing_ok=True)
+
+    return read()
 
 
 def save_array(path: str, array: Any, columns: Sequence[str] | None) -> None:
