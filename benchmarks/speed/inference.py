@@ -1,0 +1,113 @@
+"""Trained models on many rows: seconds against the bare matrix products of the same layers, and peak memory."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from recipes import Recipe
+from rows import synthetic
+from side_isthmus import estimator
+
+__all__ = ["peak", "ratios"]
+
+_ROWS = 4096  # of a block of the bare products: its activations stay in the processor's cache
+
+
+def _trained(n_features: int, n_latent: int, hidden: int) -> Any:
+    return estimator(n_latent, hidden, Recipe(epochs=1), seed=0).fit(synthetic(512, n_features))
+
+
+def _clock(function: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def _products(widths: list[int], n_rows: int) -> Callable[[], object]:
+    """Return what multiplies so many rows by matrices of consecutive widths, float32, into tensors that are there."""
+    matrices = [torch.randn(a, b) for a, b in pairwise(widths)]
+    size = min(_ROWS, n_rows)
+    activations = [torch.randn(size, width) for width in widths]
+
+    def run() -> None:
+        for start in range(0, n_rows, size):
+            n = min(size, n_rows - start)
+            for i, matrix in enumerate(matrices):
+                torch.mm(activations[i][:n], matrix, out=activations[i + 1][:n])
+
+    return run
+
+
+def ratios(n_rows: int, n_draws: int, n_scored: int, repeats: int, n_features: int = 784) -> dict[str, Any]:
+    """Return seconds of every method and of its bare products, in turn, `repeats` times after one that is not counted.
+
+    `sample` and `score_samples` are also set against the products and the random numbers that no sampler can do
+    without: one uniform number a cell, made by torch.
+    """
+    n_latent, hidden = 20, 512
+    model = _trained(n_features, n_latent, hidden)
+    model.n_draws = n_draws
+    X, scored = synthetic(n_rows, n_features), synthetic(n_scored, n_features, seed=1)
+    Z = model.transform(X)
+    encode, decode = [n_features, hidden, 2 * n_latent], [n_latent, hidden, n_features]
+    encoding, decoding = _products(encode, n_rows), _products(decode, n_rows)
+    scoring, encoding_few = _products(decode, n_scored * n_draws), _products(encode, n_scored)
+    cells = torch.empty(min(_ROWS, n_rows), n_features)
+
+    def drawing() -> None:
+        decoding()
+        for _ in range(0, n_rows, len(cells)):
+            cells.uniform_()
+
+    pairs: dict[str, tuple[int, Callable[[], object], Callable[[], object]]] = {
+        "transform": (n_rows, lambda: model.transform(X), encoding),
+        "inverse_transform": (n_rows, lambda: model.inverse_transform(Z), decoding),
+        f"score_samples, {n_draws} draws": (
+            n_scored,
+            lambda: model.score_samples(scored),
+            lambda: (encoding_few(), scoring()),
+        ),
+        "sample": (n_rows, lambda: model.sample(n_rows, random_state=0), decoding),
+        "sample, random numbers included": (n_rows, lambda: model.sample(n_rows, random_state=0), drawing),
+    }
+    found: dict[str, Any] = {}
+    for name, (n, ours, bare) in pairs.items():
+        both = [(_clock(ours), _clock(bare)) for _ in range(repeats + 1)][1:]
+        found[name] = {"rows": n, "seconds": [a for a, _ in both], "products": [b for _, b in both]}
+    return found
+
+
+# ---- memory ---------------------------------------------------------------------------------------------------------
+
+
+def _status(name: str) -> int:
+    """Return a line of /proc/self/status in bytes; where there is none, the largest size that the process ever had."""
+    path = Path("/proc/self/status")
+    for line in path.read_text().splitlines() if path.exists() else ():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def peak(method: str, n_rows: int, n_draws: int, n_features: int = 784) -> dict[str, float]:
+    """Return what a method needs at its peak beside the library, the rows it was given and its result, in MiB."""
+    model = _trained(n_features, 20, 512)
+    calls: dict[str, Callable[[int], Any]] = {
+        "transform": lambda n: model.transform(X[:n]),
+        "score_samples": lambda n: model.score_samples(X[:n]),
+        "sample": lambda n: model.sample(n, random_state=0),
+    }
+    X = synthetic(1 if method == "sample" else n_rows, n_features)
+    calls[method](1)  # what is made once and kept
+    model.n_draws = n_draws
+    before = _status("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here
+    result = calls[method](n_rows)
+    needed = _status("VmHWM") - before - result.nbytes
+    return {"mebibytes": max(0.0, needed / 2**20), "result_mebibytes": result.nbytes / 2**20}

@@ -1,0 +1,49 @@
+"""isthmus, as a user calls it: ``VAE(...).fit(X)``."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from bound import Weights
+from recipes import Recipe
+
+from isthmus import VAE
+from isthmus.posteriors import _BOUND
+
+__all__ = ["estimator", "train", "weights_of"]
+
+
+def estimator(n_latent: int, hidden: int, recipe: Recipe, seed: int) -> VAE:
+    """Return the estimator of the common net."""
+    return VAE(
+        n_latent,
+        hidden_layer_sizes=(hidden,),
+        activation="relu",
+        likelihood="bernoulli",
+        scaling="none",
+        max_epochs=recipe.epochs,
+        batch_size=recipe.batch_size,
+        learning_rate=recipe.learning_rate,
+        schedule=recipe.schedule,
+        precision=recipe.precision,
+        random_state=seed,
+        device="cpu",
+    )
+
+
+def weights_of(model: VAE) -> Weights:
+    """Return what the judge takes."""
+    encoder, decoder = (
+        [(layer.weight.detach().numpy().T, layer.bias.detach().numpy()) for layer in layers]
+        for layers in (model.model_.network.encoder, model.model_.network.decoder)
+    )
+    return Weights(encoder, decoder, bound=_BOUND)
+
+
+def train(X: np.ndarray, n_latent: int, hidden: int, recipe: Recipe, seed: int) -> tuple[dict[str, float], Weights]:
+    """Train; return seconds, and the weights."""
+    model = estimator(n_latent, hidden, recipe, seed)
+    start = time.perf_counter()
+    model.fit(X)
+    return {"seconds": time.perf_counter() - start}, weights_of(model)
