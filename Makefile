@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format bench docs clean
+.PHONY: demo test lint format bench bench-quality bench-speed docs clean
 
 $(VENV)/.ok: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -36,6 +36,16 @@ format: $(VENV)/.lint
 
 bench: $(VENV)/.ok  ## the numbers of docs/notes.md, measured again; a quarter of an hour on two cores
 	$(BIN)/python benchmarks/notes.py
+
+bench-quality: $(VENV)/.ok  ## docs/quality.md measured again, in its short form; needs Debian's dataset-fashion-mnist
+	$(BIN)/python benchmarks/quality/all.py
+
+$(VENV)/.bench: $(VENV)/.ok
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e ".[bench]"
+	touch $@
+
+bench-speed: $(VENV)/.bench  ## docs/speed.md measured again, beside other libraries; the machine should be idle
+	$(BIN)/python benchmarks/speed
 
 docs: $(VENV)/.docs
 	$(BIN)/sphinx-build -W -q -b html docs docs/_build/html

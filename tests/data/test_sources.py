@@ -284,7 +284,7 @@ def test_parquet_without_its_library(tmp_path, monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", without)
     (tmp_path / "t.parquet").touch()
-    message = r't.parquet: Parquet needs pyarrow; pip install "isthmus\[parquet\]"'
+    message = r't.parquet: Parquet needs pyarrow; pip install "isthmus\[table\]"'
     for call in (ParquetRows, read, as_source):
         with pytest.raises(DataError, match=message):
             call(tmp_path / "t.parquet")

@@ -127,9 +127,8 @@ def build(cls: Any, given: Mapping[str, Any], rows: Dataset) -> Any:
     for name in given:
         field = name.partition("__")[0]
         if field in ("callbacks", "loggers"):
-            raise ValueError(
-                f"{field} are objects of Python, which can only be passed from there; --log FILE writes one."
-            )
+            also = "; --log FILE writes every epoch's numbers" if field == "loggers" else ""
+            raise ValueError(f"{field} are objects, which can only be passed from Python{also}.")
         if field not in types:
             raise nearest(f"parameter of {cls.__name__}", field, types)
     given = _with_image_shape(given, rows)

@@ -1,0 +1,298 @@
+"""What the quality scripts share: data and splits, the command line, timing, the record of a run, writing results.
+
+A script measures entries (a task, a model, one number a seed and metric), judges them by its bars, and hands both to
+:func:`main`, which writes benchmarks/results/quality/NAME.json. docs/quality.md is rendered from those files alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import datetime
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from _data import DEBIAN, Array, Images, digits, fashion_mnist
+
+from isthmus._atomic import atomic_write
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "benchmarks" / "results" / "quality"
+
+
+class Options(NamedTuple):
+    """What the command line asks for.
+
+    Attributes
+    ----------
+    form : {"quick", "short", "full"}
+        "quick" runs on digits in seconds and shows only that the script works.
+    seeds : tuple of int
+        Of weights, noise and masks; every model gets the same ones.
+    data : Path
+        Folder of Fashion-MNIST's four files.
+    busy : bool
+        Whether other work shared the machine: wall times then say little.
+    tune : bool
+        Whether to compare candidates on validation rows instead of measuring on test rows.
+    only : str
+        Text that the names of tasks and models to measure have; the rest is kept from the report there is.
+    """
+
+    form: str
+    seeds: tuple[int, ...]
+    data: Path = DEBIAN
+    busy: bool = False
+    tune: bool = False
+    only: str = ""
+
+    def wants(self, name: str) -> bool:
+        """Return whether this task or model is to be measured."""
+        return self.only in name
+
+    def pick(self, *, quick: Any, short: Any, full: Any) -> Any:
+        """Return what belongs to the form."""
+        return {"quick": quick, "short": short, "full": full}[self.form]
+
+
+class Run(NamedTuple):
+    """What one fit of one model gave."""
+
+    values: dict[str, float]
+    seconds: float
+    parameters: int
+
+
+class Entry(NamedTuple):
+    """What a model gave on a task, one number a seed; `role` is "ours", "peer", "limit" or "tried"."""
+
+    task: str
+    model: str
+    role: str
+    values: dict[str, list[float]]
+    seconds: list[float]
+    parameters: int
+
+    @classmethod
+    def of(cls, task: str, model: str, role: str, runs: Sequence[Run]) -> Entry:
+        """Join the runs of all seeds."""
+        values = {name: [_short(run.values[name]) for run in runs] for name in runs[0].values}
+        return cls(task, model, role, values, [round(run.seconds, 2) for run in runs], runs[0].parameters)
+
+    def mean(self, metric: str) -> float:
+        """Return the mean over seeds."""
+        return float(np.mean(self.values[metric]))
+
+
+class Bar(NamedTuple):
+    """A number to be judged by: `ours` should be at most `bar`, or at least where `higher`."""
+
+    says: str
+    model: str
+    ours: float
+    bar: float
+    higher: bool = False
+    aim: bool = False
+
+    @property
+    def met(self) -> bool:
+        """Whether the bar was reached."""
+        return self.ours >= self.bar if self.higher else self.ours <= self.bar
+
+
+class Found(NamedTuple):
+    """Entries that can be asked by task and model."""
+
+    entries: Sequence[Entry]
+
+    def mean(self, task: str, model: str, metric: str) -> float:
+        """Return the mean over seeds of one entry's metric."""
+        return next(e for e in self.entries if (e.task, e.model) == (task, model)).mean(metric)
+
+    def best(self, task: str, metric: str, *, role: str = "ours", higher: bool = False) -> tuple[str, float]:
+        """Return the model with the best mean among those of a role, and that mean."""
+        means = [(e.mean(metric), e.model) for e in self.entries if (e.task, e.role) == (task, role)]
+        value, model = max(means) if higher else min(means)
+        return model, value
+
+
+class Benchmark(NamedTuple):
+    """A script: its name, how it measures, its bars, how it compares candidates on validation rows.
+
+    `short_seeds` is how many seeds the short form has: five where a fit takes seconds, one where it takes minutes.
+    """
+
+    name: str
+    measure: Callable[[Options], Iterable[Entry]]
+    judge: Callable[[Found], list[Bar]]
+    tune: Callable[[Options], Iterable[Entry]] | None = None
+    short_seeds: int = 1
+
+
+def images(options: Options) -> Images:
+    """Return Fashion-MNIST (the last 10,000 training rows are for validation), or digits for the quick form."""
+    return digits() if options.form == "quick" else fashion_mnist(options.data)
+
+
+# ---- measuring --------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def stopwatch() -> Iterator[list[float]]:
+    """Yield a list that holds the seconds of the block once it has ended."""
+    seconds: list[float] = []
+    start = time.perf_counter()
+    yield seconds
+    seconds.append(time.perf_counter() - start)
+
+
+def fitted(estimator: Any, X: Array, y: Any = None) -> tuple[Any, float, int]:
+    """Fit an estimator of isthmus; return it with the seconds it took and the number of its parameters."""
+    with stopwatch() as seconds:
+        estimator.fit(X) if y is None else estimator.fit(X, y)
+    return estimator, seconds[0], sum(p.numel() for p in estimator.model_.parameters())
+
+
+def mse(a: Array, b: Array) -> float:
+    """Return the mean squared difference of two arrays, in float64."""
+    return float(np.mean((a.astype(np.float64) - b) ** 2))
+
+
+def said(entry: Entry) -> Entry:
+    """Print an entry as soon as it is there, and return it."""
+    values = ", ".join(f"{name} {entry.mean(name):.5g}" for name in entry.values)
+    print(f"  {entry.task} | {entry.model}: {values} ({np.mean(entry.seconds):.1f} s)", flush=True)
+    return entry
+
+
+# ---- the run and its record -------------------------------------------------------------------------------------
+
+
+def options_of(arguments: Sequence[str] | None, doc: str | None, short_seeds: int = 1) -> Options:
+    """Return what the command line asks for."""
+    parser = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--full", action="store_true", help="every task, more seeds and epochs: hours on two cores")
+    form.add_argument("--quick", action="store_true", help="seconds, on digits, to show that it runs; writes nothing")
+    parser.add_argument("--tune", action="store_true", help="compare candidates on validation rows instead")
+    parser.add_argument(
+        "--seeds", type=int, metavar="N", help=f"number of seeds (short form {short_seeds}, full form 5)"
+    )
+    parser.add_argument("--first-seed", type=int, default=0, metavar="S", help="the first of them (%(default)s)")
+    parser.add_argument("--data", type=Path, default=DEBIAN, help="folder of Fashion-MNIST's four files (%(default)s)")
+    parser.add_argument(
+        "--only",
+        default="",
+        metavar="TEXT",
+        help="measure what has TEXT in its name again, keep the rest of the report",
+    )
+    parser.add_argument("--busy", action="store_true", help="note in the results that the machine was not idle")
+    given = parser.parse_args(arguments)
+    name = "full" if given.full else "quick" if given.quick else "short"
+    n = given.seeds or {"full": 5, "quick": 1, "short": short_seeds}[name]
+    seeds = tuple(range(given.first_seed, given.first_seed + n))
+    return Options(name, seeds, given.data, given.busy, given.tune, given.only)
+
+
+def main(benchmark: Benchmark, doc: str | None, arguments: Sequence[str] | None = None) -> dict[str, Any]:
+    """Run a script as the command line asks, print and return its report, and write it unless the form is quick."""
+    options = options_of(arguments, doc, benchmark.short_seeds)
+    start = time.perf_counter()
+    print(f"{benchmark.name}, {'tuning, ' if options.tune else ''}{options.form} form", flush=True)
+    if options.tune and benchmark.tune is None:
+        raise SystemExit(f"{benchmark.name} has no candidates to compare.")
+    work = benchmark.tune if options.tune and benchmark.tune is not None else benchmark.measure
+    name = benchmark.name + (".tuning" if options.tune else "")
+    old = earlier(name, options) if options.only else None
+    entries = [said(entry) for entry in work(options)]
+    run = about(options, time.perf_counter() - start)
+    if old is not None:
+        entries, run = merged(old, entries, run | {"only": options.only})
+    bars = [] if options.tune else benchmark.judge(Found(entries))
+    report = {
+        "run": run,
+        "machine": machine(),
+        "versions": versions(),
+        "entries": [entry._asdict() for entry in entries],
+        "bars": [bar._asdict() | {"ours": _short(bar.ours), "bar": _short(bar.bar), "met": bar.met} for bar in bars],
+    }
+    for bar in bars:
+        print(f"  {'met   ' if bar.met else 'missed'} {bar.says}: {bar.ours:.5g} against {bar.bar:.5g}", flush=True)
+    if options.form != "quick":
+        write(name, report)
+    return report
+
+
+def earlier(name: str, options: Options) -> dict[str, Any]:
+    """Return the report there is, to which parts measured again are to be added.
+
+    Raises
+    ------
+    SystemExit
+        If its form or seeds are others: entries could not be compared.
+    """
+    report: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
+    if (report["run"]["form"], report["run"]["seeds"]) != (options.form, list(options.seeds)):
+        raise SystemExit("--only wants the form and the seeds of the report there is.")
+    return report
+
+
+def merged(old: dict[str, Any], entries: Sequence[Entry], run: dict[str, Any]) -> tuple[list[Entry], dict[str, Any]]:
+    """Return a report's entries with new ones in their places or at the end, and its record with the new one's."""
+    new = {(entry.task, entry.model): entry for entry in entries}
+    kept = [Entry(**entry) for entry in old["entries"]]
+    joined = [new.pop((entry.task, entry.model), entry) for entry in kept] + list(new.values())
+    return joined, old["run"] | {"again": [*old["run"].get("again", []), run]}
+
+
+def write(name: str, report: dict[str, Any]) -> None:
+    """Write a report so that it is there whole or not at all."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(report, indent=1) + "\n")
+    print(f"wrote {path.relative_to(ROOT)}", file=sys.stderr)
+
+
+def about(options: Options, seconds: float) -> dict[str, Any]:
+    """Return what there is to know of a run beside its numbers."""
+    return {
+        "form": options.form,
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "seeds": list(options.seeds),
+        "seconds": round(seconds),
+        "busy_machine": options.busy,
+    }
+
+
+def machine() -> dict[str, Any]:
+    """Return processor, cores and threads."""
+    cpuinfo = Path("/proc/cpuinfo")
+    models = re.findall(r"model name\s*: (.*)", cpuinfo.read_text()) if cpuinfo.exists() else []
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    return {
+        "processor": (models or [platform.machine()])[0],
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpu": device,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that the numbers depend on."""
+    names = ("isthmus", "torch", "scikit-learn", "numpy", "scipy")
+    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in names}
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.6g}")

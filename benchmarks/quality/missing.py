@@ -1,0 +1,216 @@
+"""Filling missing pixels: half of them at random, or the whole right half.
+
+Every method fills the same holes of the same test rows; the error is the mean square
+over the missing pixels in [0, 1], after clamping, of the first test rows. A Gaussian with the training rows'
+covariance fills by its exact conditional mean, and so does probabilistic PCA. A denoising autoencoder that was
+trained with masked pixels fills by its reconstruction; a VAE fills by E[missing | observed], importance-weighted. One
+was trained on rows with holes of both kinds and is told which pixels are missing; one on complete rows, and encodes a
+row with its own guesses in the holes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from _common import Array, Bar, Benchmark, Entry, Found, Options, Run, fitted, images, main, mse, stopwatch
+from _local import local_fields
+from scipy.linalg import cho_factor, cho_solve
+
+from isthmus import VAE, DenoisingAutoencoder
+from isthmus.corruptions import Masking
+
+RANDOM, RIGHT = "half of the pixels at random", "the right half"
+FULL_GAUSSIAN = "Gaussian, full covariance"
+MASKED = "DenoisingAutoencoder, Masking(.5)"
+LOCAL = "DenoisingAutoencoder, Masking(.5), local convolutions"
+HOLES = "VAE, trained on rows with holes"
+COMPLETE = "VAE, trained on complete rows"
+DENSE: dict[str, Any] = {
+    "n_components": 256,
+    "hidden_layer_sizes": (512,),
+    "activation": "silu",
+    "code_activation": "silu",
+}
+WIDE: dict[str, Any] = {"hidden_layer_sizes": (1024, 512), "activation": "silu", "n_draws": 50}
+CONVOLUTIONS = {"batch_size": 64, "learning_rate": 4e-3}  # the rest of the fields depends on the images' shape
+
+
+# ---- holes ------------------------------------------------------------------------------------------------------
+
+
+def holes(task: str, n: int, shape: tuple[int, int], seed: int) -> Array:
+    """Return which pixels are missing, (n, D)."""
+    if task == RANDOM:
+        return np.random.default_rng(seed).random((n, shape[0] * shape[1])) < 0.5
+    right = np.zeros(shape, bool)
+    right[:, shape[1] // 2 :] = True
+    return np.repeat(right.reshape(1, -1), n, axis=0)
+
+
+def any_holes(n: int, shape: tuple[int, int], seed: int) -> Array:
+    """Return holes of both kinds to train with: of half of the rows random pixels, of the others one half of four."""
+    rng = np.random.default_rng([seed, 1])
+    missing = rng.random((n, *shape)) < rng.uniform(0.1, 0.7, size=(n, 1, 1))
+    side = rng.integers(0, 8, n)  # 0 to 3: that half is missing
+    for number, half in enumerate(
+        (np.s_[:, : shape[1] // 2], np.s_[:, shape[1] // 2 :], np.s_[: shape[0] // 2], np.s_[shape[0] // 2 :])
+    ):
+        one = np.zeros(shape, bool)
+        one[half] = True
+        missing[side == number] = one
+    return missing.reshape(n, -1)
+
+
+# ---- peers ------------------------------------------------------------------------------------------------------
+
+
+class Normal(NamedTuple):
+    """N(mean, W W' + diag), with its exact conditional means; `diag` is what each column has of its own."""
+
+    mean: Array
+    W: Array  # (D, K)
+    diag: Array  # (D,)
+
+    @classmethod
+    def ppca(cls, X: Array, k: int | None) -> Normal:
+        """Return probabilistic PCA with k components by maximum likelihood; the full covariance for None."""
+        lam, U = np.linalg.eigh(np.cov(X.T.astype(np.float64), bias=True))
+        k = len(lam) if k is None else k
+        noise = max(float(lam[: len(lam) - k].mean()) if k < len(lam) else 0.0, 1e-6)
+        W = U[:, -k:] * np.sqrt(np.clip(lam[-k:] - noise, 0, None))
+        return cls(X.mean(0, dtype=np.float64), W, np.full(len(lam), noise))
+
+    @property
+    def parameters(self) -> int:
+        """Numbers that were learned."""
+        D, K = self.W.shape
+        return D + D * (D + 1) // 2 if K == D else D + 1 + D * K - K * (K - 1) // 2
+
+    def filled(self, X: Array, missing: Array) -> Array:
+        """Return rows with E[missing | observed]; rows that miss the same pixels share one factorisation."""
+        result = X.astype(np.float64)
+        groups: dict[bytes, list[int]] = {}
+        for i, row in enumerate(missing):
+            groups.setdefault(row.tobytes(), []).append(i)
+        covariance = self.W @ self.W.T + np.diag(self.diag) if self.W.shape[0] == self.W.shape[1] else None
+        for rows in groups.values():
+            m, o = missing[rows[0]], ~missing[rows[0]]
+            centred = (X[np.ix_(rows, o)] - self.mean[o]).T
+            if covariance is not None:
+                weighted = cho_solve(cho_factor(covariance[np.ix_(o, o)]), centred)
+                guess = covariance[np.ix_(m, o)] @ weighted
+            else:
+                A = self.W[o] / self.diag[o, None]
+                guess = self.W[m] @ np.linalg.solve(np.eye(self.W.shape[1]) + self.W[o].T @ A, A.T @ centred)
+            result[np.ix_(rows, m)] = self.mean[m] + guess.T
+        return result
+
+
+# ---- measuring --------------------------------------------------------------------------------------------------
+
+Filler = Callable[[Array, Array], Array]
+
+
+def denoiser(X: Array, seed: int, fields: dict[str, Any], epochs: int) -> tuple[Filler, float, int]:
+    """Return a denoising autoencoder for pixels missing at random."""
+    fields = {"max_epochs": epochs} | fields
+    model, seconds, parameters = fitted(DenoisingAutoencoder(corruption=Masking(0.5), random_state=seed, **fields), X)
+    return lambda rows, missing: model.impute(np.where(missing, np.float32(np.nan), rows)), seconds, parameters
+
+
+def vae(X: Array, seed: int, epochs: int, shape: tuple[int, int]) -> tuple[Filler, float, int]:
+    """Return a VAE that saw holes of both kinds: its encoder is told which pixels are missing."""
+    seen = np.where(any_holes(len(X), shape, seed), np.float32(np.nan), X)
+    fields: dict[str, Any] = {"hidden_layer_sizes": (512, 256), "n_draws": 50, "activation": "silu"}
+    model, seconds, parameters = fitted(VAE(32, max_epochs=epochs, random_state=seed, **fields), seen)
+    return lambda rows, missing: model.impute(np.where(missing, np.float32(np.nan), rows)), seconds, parameters
+
+
+def whole(X: Array, seed: int, epochs: int) -> tuple[Filler, float, int]:
+    """Return a VAE that saw no holes: rows are encoded with its own guesses filled in."""
+    model, seconds, parameters = fitted(VAE(64, max_epochs=epochs, random_state=seed, **WIDE), X)
+    return lambda rows, missing: model.impute(np.where(missing, np.float32(np.nan), rows)), seconds, parameters
+
+
+def judged(filler: Filler, test: Array, missing: Array, seconds: float, parameters: int) -> Run:
+    guess = np.clip(filler(test, missing), 0, 1)
+    return Run({"mse": mse(guess[missing], test[missing])}, seconds, parameters)
+
+
+def measure(options: Options) -> Iterator[Entry]:
+    data = images(options)
+    X, _ = data.everything()
+    test = data.test[: options.pick(quick=50, short=1000, full=10_000)]
+    epochs = options.pick(quick=2, short=8, full=60)
+    cuts = {task: [holes(task, len(test), data.shape, s) for s in options.seeds] for task in (RANDOM, RIGHT)}
+    peers: dict[str, int | None] = {FULL_GAUSSIAN: None, "pPCA-64": 64, "pPCA-256": 256}
+    peers = peers if options.form != "quick" else {FULL_GAUSSIAN: None, "pPCA-16": 16}
+    for name, k in peers.items():
+        if not options.wants(name):
+            continue
+        with stopwatch() as seconds:
+            normal = Normal.ppca(X, k)
+        for task, cut in cuts.items():
+            runs = [judged(normal.filled, test, missing, seconds[0], normal.parameters) for missing in cut]
+            yield Entry.of(task, name, "peer", runs)
+    if options.wants(MASKED):
+        masked = [denoiser(X, s, DENSE, epochs) for s in options.seeds]
+        yield from entries(MASKED, masked, test, {RANDOM: cuts[RANDOM]})
+    if options.form != "short":
+        local = local_fields(data.shape, 32, 3) | CONVOLUTIONS
+        yield from entries(LOCAL, [denoiser(X, s, local, epochs) for s in options.seeds], test, {RANDOM: cuts[RANDOM]})
+    if options.wants(HOLES):
+        yield from entries(HOLES, [vae(X, s, epochs, data.shape) for s in options.seeds], test, cuts)
+    if options.wants(COMPLETE):
+        yield from entries(COMPLETE, [whole(X, s, epochs) for s in options.seeds], test, cuts)
+
+
+def entries(
+    model: str, fillers: list[tuple[Filler, float, int]], test: Array, cuts: dict[str, list[Array]]
+) -> Iterator[Entry]:
+    for task, cut in cuts.items():
+        runs = [judged(f, test, missing, s, n) for (f, s, n), missing in zip(fillers, cut, strict=True)]
+        yield Entry.of(task, model, "ours", runs)
+
+
+def candidates(shape: tuple[int, int]) -> dict[str, dict[str, Any]]:
+    """Return what is compared on validation rows."""
+    return {
+        "784-512-256, SiLU": DENSE,
+        "784-512-256, ELU": DENSE | {"activation": "elu", "code_activation": "elu"},
+        "784-512-64, SiLU, linear code": DENSE | {"n_components": 64, "code_activation": "identity"},
+        "784-1024, SiLU": DENSE | {"n_components": 1024, "hidden_layer_sizes": ()},
+        "local convolutions, 32 channels": CONVOLUTIONS | local_fields(shape, 32, 2),
+        "local convolutions, 24 channels, deeper": CONVOLUTIONS | local_fields(shape, 24, 3),
+    }
+
+
+def tune(options: Options) -> Iterator[Entry]:
+    data = images(options).tuning()
+    epochs = options.pick(quick=1, short=2, full=20)
+    train, test = data.train[: options.pick(quick=300, short=10_000, full=50_000)], data.test[:1000]
+    missing = holes(RANDOM, len(test), data.shape, 0)
+    for model, fields in candidates(data.shape).items():
+        filler, seconds, parameters = denoiser(train, 0, fields, epochs)
+        run = judged(filler, test, missing, seconds, parameters)
+        yield Entry.of(f"{RANDOM}, {epochs} epochs of {len(train):,} rows", model, "tried", [run])
+
+
+def judge(found: Found) -> list[Bar]:
+    right, gaussian = found.mean(RIGHT, HOLES, "mse"), found.mean(RANDOM, FULL_GAUSSIAN, "mse")
+    model, random = found.best(RANDOM, "mse")
+    return [
+        Bar(f"{RANDOM}: at most .0074", model, random, 0.0074),
+        Bar(f"{RANDOM}: at or under the full Gaussian", model, random, gaussian),
+        Bar(f"{RANDOM}: aim", model, random, 0.0062, aim=True),
+        Bar(f"{RIGHT}: at most .0268", HOLES, right, 0.0268),
+        Bar(f"{RIGHT}: aim", HOLES, right, 0.022, aim=True),
+    ]
+
+
+BENCHMARK = Benchmark("missing", measure, judge, tune)
+
+if __name__ == "__main__":
+    main(BENCHMARK, __doc__)
