@@ -117,14 +117,28 @@ class Model(nn.Module):
 
     def log_likelihood(self, z: Tensor, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
         """Return log p(x|z, c) summed over (observed) columns, in nats of the model's units: (S, N) for (S, N, K)."""
-        cells = self.likelihood.log_prob(self.decode(z, c), x)
+        return self._summed(self.decode(z, c), x, mask)
+
+    def _summed(self, h: Tensor, x: Tensor, mask: Tensor | None) -> Tensor:
+        """Return log p(x|z) for decoder outputs `h` (S, N, n_outputs), summed over (observed) columns."""
+        cells = self.likelihood.log_prob(h, x)
         return cells.sum(-1) if mask is None else (cells * mask).sum(-1)
 
     def log_joint_ratio(
-        self, q: Latent, z: Tensor, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None
+        self,
+        q: Latent,
+        z: Tensor,
+        x: Tensor,
+        c: Tensor | None = None,
+        mask: Tensor | None = None,
+        h: Tensor | None = None,
     ) -> Tensor:
-        """Return log p(x|z) + log p(z) - log q(z|x), the log importance weights (S, N) of codes (S, N, K)."""
-        return self.log_likelihood(z, x, c, mask) + self.p_z(c).log_prob(z) - q.log_prob(z)
+        """Return log p(x|z) + log p(z) - log q(z|x), the log importance weights (S, N) of codes (S, N, K).
+
+        `h` is what :meth:`decode` gave for the codes, where that is known.
+        """
+        log_px = self._summed(self.decode(z, c) if h is None else h, x, mask)
+        return log_px + self.p_z(c).log_prob(z) - q.log_prob(z)
 
     def log_det(self) -> Tensor:
         """Return what each column's log-density gains when given in the data's units, (D,); 0 for probabilities."""

@@ -29,19 +29,6 @@ COMMANDS = ["fit", "transform", "reconstruct", "impute", "sample", "score", "eva
 CLASSES = [getattr(estimators, name) for name in estimators.__all__]
 
 
-@pytest.fixture
-def run(capsys):
-    """Return a function that runs the command and returns exit code, stdout and stderr."""
-
-    def run(*args):
-        capsys.readouterr()
-        code = main([str(arg) for arg in args])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
-
-
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     """A folder with data, and a model of each kind that the tests read; they write elsewhere."""

@@ -13,19 +13,6 @@ from isthmus.data import read
 from isthmus.estimators.choosing import Choice, Size
 
 
-@pytest.fixture
-def run(capsys):
-    """Return a function that runs the command and returns exit code, stdout and stderr."""
-
-    def run(*args):
-        capsys.readouterr()
-        code = main([str(arg) for arg in args])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
-
-
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     folder = tmp_path_factory.mktemp("home")

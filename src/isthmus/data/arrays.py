@@ -9,10 +9,32 @@ import torch
 
 from isthmus._batch import Batch
 
-__all__ = ["Resident"]
+__all__ = ["Batches", "Resident"]
 
 
-class Resident:
+class Batches:
+    """Base of what cuts N rows into batches of equal size, and each batch into equal parts, one a process.
+
+    Attributes
+    ----------
+    n_rows, n_batches, batch_size : int
+        N; batches of an epoch; rows of a batch of all processes.
+    own : slice
+        Where this process' part of a batch is; rows of weight 0 fill it up where a batch ends before it does.
+    """
+
+    def __init__(self, n_rows: int, batch_size: int, part: tuple[int, int], multiple: int) -> None:
+        self.n_rows = n_rows
+        self.n_batches = max(1, math.ceil(n_rows / batch_size))
+        self.batch_size = math.ceil(n_rows / self.n_batches)
+        size = math.ceil(self.batch_size / (part[1] * multiple)) * multiple
+        self.own = slice(part[0] * size, (part[0] + 1) * size)
+
+    def __len__(self) -> int:
+        return self.n_batches
+
+
+class Resident(Batches):
     """All rows on the device, in batches of one size.
 
     Batches are of equal size, at most `batch_size`; where N leaves a rest, the last batch is padded with rows
@@ -39,14 +61,7 @@ class Resident:
 
     def __init__(self, rows: Batch, batch_size: int, part: tuple[int, int] = (0, 1), multiple: int = 1) -> None:
         self.rows = rows
-        self.n_rows = len(rows.x)
-        self.n_batches = max(1, math.ceil(self.n_rows / batch_size))
-        self.batch_size = math.ceil(self.n_rows / self.n_batches)
-        size = math.ceil(self.batch_size / (part[1] * multiple)) * multiple
-        self.own = slice(part[0] * size, (part[0] + 1) * size)
-
-    def __len__(self) -> int:
-        return self.n_batches
+        super().__init__(len(rows.x), batch_size, part, multiple)
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield all rows in their own order."""

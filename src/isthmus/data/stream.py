@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from isthmus._batch import Batch
 from isthmus._torch import derive
+from isthmus.data.arrays import Batches
 from isthmus.data.sources import RowSource
 
 __all__ = ["POOL", "Stream", "ahead"]
@@ -94,7 +94,7 @@ class _Pool(NamedTuple):
     order: NDArray[np.int64]  # positions in the pool of the rows that are wanted, in the order that they are wanted in
 
 
-class Stream:
+class Stream(Batches):
     """Rows of a source, in batches of one size, shuffled without holding more than two pools of them.
 
     For an epoch, the order of the blocks is drawn; blocks are read into a pool until it has `pool_bytes`; the order of
@@ -147,14 +147,7 @@ class Stream:
         sizes = np.diff(self._edges)
         self._kept = sizes if keep is None else np.add.reduceat(keep, self._edges[:-1], dtype=np.int64)
         self._pool_rows = max(1, (pool_bytes or POOL) // (rows.n_features * rows.dtype.itemsize))
-        self.n_rows = int(self._kept.sum())
-        self.n_batches = max(1, math.ceil(self.n_rows / batch_size))
-        self.batch_size = math.ceil(self.n_rows / self.n_batches)
-        size = math.ceil(self.batch_size / (part[1] * multiple)) * multiple
-        self.own = slice(part[0] * size, (part[0] + 1) * size)
-
-    def __len__(self) -> int:
-        return self.n_batches
+        super().__init__(int(self._kept.sum()), batch_size, part, multiple)
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield all rows in their own order."""

@@ -69,7 +69,7 @@ class Processes(ABC):
 
     def any(self, flag: bool) -> bool:
         """Tell whether a flag is set in any process."""
-        return bool(self.total(torch.tensor(float(flag))))
+        return flag if self.world == 1 else bool(self.total(torch.tensor(float(flag))))
 
 
 class Alone(Processes):

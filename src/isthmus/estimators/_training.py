@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from contextlib import nullcontext
-from functools import partial as bound
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -66,7 +65,7 @@ def build(estimator: BaseAutoencoder, model: Model, X: np.ndarray | RowSource, r
     model.scaling.build(X.shape[1])
     model.scaling.adopt(found.moments)
     rows, where = sample(X, estimator.seed_)
-    x, mask = scale(model, tensor(rows).double(), torch.float64)
+    x, mask = scale(model, tensor(rows), torch.float64)
     seen, weights = x if mask is None else x.masked_fill(mask == 0, torch.nan), torch.from_numpy(rest.weight[where])
     if len(rows) < len(X):  # two rows that do not count, but say how far the columns go
         seen, weights = torch.cat([seen, _extremes(model, found)]), torch.cat([weights, weights.new_zeros(2)])
@@ -88,7 +87,7 @@ def _extremes(model: Model, found: Survey) -> Tensor:
 def _check_all_supported(estimator: BaseAutoencoder, model: Model, X: np.ndarray | RowSource) -> None:
     """Raise a ValueError that names the first cell outside the likelihood's support."""
     for part, values in read_chunks(X, X.shape[1], _CHECKED):
-        x, mask = scale(model, tensor(values).double(), torch.float64)
+        x, mask = scale(model, tensor(values), torch.float64)
         inside = model.likelihood.supports(x)
         inside = inside if mask is None else inside | (mask == 0)
         first_row = getattr(X, "first_row", 0) + part.start
@@ -125,7 +124,7 @@ def train(
         batch = _batches(model, rest, dtype, masked=found.missing)
         source, validation = _streams(estimator, X, batch, device, processes)
     else:
-        rows = _resident(model, X, rest, dtype).to(device, dtype)
+        rows = _resident(model, X, rest, found, dtype).to(device, dtype)
         seen, (source, validation) = rows.x, _split(estimator, rows, processes)
     with seeded(derive(estimator.seed_, 3), device):
         formula = estimator._formula(model, seen)
@@ -190,10 +189,10 @@ def checkpoints_of(estimator: BaseAutoencoder, X: np.ndarray | RowSource, rest: 
     return Checkpoints(estimator.checkpoint_dir, run, every=estimator.checkpoint_seconds)
 
 
-def _resident(model: Model, X: np.ndarray, rest: Rest, dtype: torch.dtype) -> Batch:
+def _resident(model: Model, X: np.ndarray, rest: Rest, found: Survey, dtype: torch.dtype) -> Batch:
     """Return scaled rows, chunk by chunk: no float64 copy of the whole matrix is made."""
     x = torch.empty(X.shape, dtype=dtype)
-    mask = torch.ones(X.shape, dtype=dtype) if np.isnan(X).any() else None
+    mask = torch.ones(X.shape, dtype=dtype) if found.missing else None
     for part in chunks(len(X), X.shape[1]):
         scaled, observed = scale(model, tensor(X[part]).to(model.scaling.shift.device), dtype)
         x[part] = scaled.cpu()
@@ -205,19 +204,23 @@ def _resident(model: Model, X: np.ndarray, rest: Rest, dtype: torch.dtype) -> Ba
 
 def _split(estimator: BaseAutoencoder, rows: Batch, processes: Processes) -> tuple[Resident, Resident | None]:
     """Return what is trained on, and what early stopping looks at."""
-    cut = bound(
-        Resident,
-        batch_size=estimator.batch_size,
-        part=(processes.rank, processes.world),
-        multiple=estimator.gradient_accumulation,
-    )
+    cut = _cut(estimator, processes)
     if not estimator.early_stopping:
-        return cut(rows), None
+        return Resident(rows, **cut), None
     n = len(rows.x)
     held = _n_held_out(estimator, n)
     order = np.random.default_rng(derive(estimator.seed_, 4)).permutation(n)
     index = torch.from_numpy(order).to(rows.x.device)
-    return cut(rows.take(index[held:])), cut(rows.take(index[:held]))
+    return Resident(rows.take(index[held:]), **cut), Resident(rows.take(index[:held]), **cut)
+
+
+def _cut(estimator: BaseAutoencoder, processes: Processes) -> dict[str, Any]:
+    """Return how rows are cut into this process' parts of batches."""
+    return {
+        "batch_size": estimator.batch_size,
+        "part": (processes.rank, processes.world),
+        "multiple": estimator.gradient_accumulation,
+    }
 
 
 def _n_held_out(estimator: BaseAutoencoder, n_rows: int) -> int:
@@ -246,11 +249,7 @@ def _streams(
     processes: Processes,
 ) -> tuple[Stream, Resident | None]:
     """Return what is trained on, and what early stopping looks at: rows drawn from all, that are kept in memory."""
-    cut: dict[str, Any] = {
-        "batch_size": estimator.batch_size,
-        "part": (processes.rank, processes.world),
-        "multiple": estimator.gradient_accumulation,
-    }
+    cut = _cut(estimator, processes)
     if not estimator.early_stopping:
         return Stream(X, batch=batch, device=device, **cut), None
     n_held = min(_n_held_out(estimator, len(X)), max(1, _HELD_OUT // (X.n_features * X.dtype.itemsize)))

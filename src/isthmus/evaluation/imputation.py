@@ -56,5 +56,4 @@ def _weighted(model: Model, x: Tensor, mask: Tensor, noise: Tensor, c: Tensor | 
     q = proposal(model, posterior(model, x, c, mask), mask, len(noise))
     z = q.transport(noise)
     h = model.decode(z, c)
-    log_px = (model.likelihood.log_prob(h, x) * mask).sum(-1)
-    return h, log_px + model.p_z(c).log_prob(z) - q.log_prob(z)
+    return h, model.log_joint_ratio(q, z, x, c, mask, h)
