@@ -179,7 +179,13 @@ PRIORS: list[tuple[Prior, int]] = [  # with the width of the condition that it s
     (ConditionalNormal((5,), "tanh"), 2),
     (ConditionalNormal(()), 3),
 ]
-CORRUPTIONS: list[Corruption] = [NoCorruption(), GaussianNoise(scale=0.3), Masking(0.4), SaltAndPepper(0.2)]
+CORRUPTIONS: list[Corruption] = [
+    NoCorruption(),
+    GaussianNoise(scale=0.3),
+    Masking(0.4),
+    Masking(0.4, seen=True),
+    SaltAndPepper(0.2),
+]
 SCALINGS: list[Scaling] = [
     NoScaling(),
     Standard(),
@@ -287,5 +293,6 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: Conv(image_shape=(4, 7)).build(IMAGE._replace(n_decoder_outputs=57)), "whole number"),
     (lambda: GaussianNoise(scale=-0.1).build(None), "must not be negative"),
     (lambda: Masking(1.5).build(None), r"\[0, 1\]"),
+    (lambda: Masking(-0.5, seen=True).build(None), r"probability=-0.5, seen=True.*\[0, 1\]"),
     (lambda: SaltAndPepper(-0.1).build(None), r"\[0, 1\]"),
 ]

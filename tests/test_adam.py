@@ -1,5 +1,7 @@
 """Adam: torch's own to the bit, kernel or not."""
 
+import functools
+
 import pytest
 import torch
 from torch import nn
@@ -20,16 +22,17 @@ def give_gradients(parameters, t, but=()):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("decay", [0.0, 0.1])
-def test_is_torchs(dtype, decay):
+@pytest.mark.parametrize(("decay", "betas"), [(0.0, (0.9, 0.999)), (0.1, (0.8, 0.95))])
+def test_is_torchs(dtype, decay, betas):
     """A rate that changes, gradients that are missing for a while, and a run that goes on elsewhere."""
     ours, theirs = parameters(dtype), parameters(dtype)
-    adam, reference = Adam(ours, decay), torch.optim.AdamW(theirs, lr=1.0, weight_decay=decay, fused=True)
+    adam = Adam(ours, decay, betas)
+    reference = torch.optim.AdamW(theirs, lr=1.0, betas=betas, weight_decay=decay, fused=True)
     for t in range(1, 9):
         for side in (ours, theirs):
             give_gradients(side, t, but=(1,) if t in (3, 4) else ())
         if t == 6:
-            before, adam = adam, Adam(ours, decay)
+            before, adam = adam, Adam(ours, decay, betas)
             adam.set_moments(before.moments())
         adam.learning_rate = reference.param_groups[0]["lr"] = 0.1 / t
         adam.step()
@@ -43,7 +46,7 @@ def test_is_torchs(dtype, decay):
 def test_without_a_kernel():
     kernel, plain = parameters(torch.float64), parameters(torch.float64)
     sides = [Adam(kernel, 0.1), Adam(plain, 0.1)]
-    sides[1]._step = _plain
+    sides[1]._step = functools.partial(_plain, (0.9, 0.999))
     for t in range(1, 6):
         for side, ps in zip(sides, (kernel, plain), strict=True):
             give_gradients(ps, t)

@@ -71,6 +71,8 @@ def test_constant_column_is_learned_not_refused():
         ({"learning_rate": 0.0}, "learning_rate=0.0 must lie strictly between"),
         ({"validation_fraction": 1.0}, "validation_fraction=1.0"),
         ({"weight_decay": -1.0}, "weight_decay=-1.0"),
+        ({"adam_betas": (0.9, 1.0)}, r"adam_betas=\(0.9, 1.0\) must be two numbers from 0 to below 1"),
+        ({"adam_betas": (0.9,)}, "adam_betas"),
         ({"hidden_layer_sizes": (8, 0)}, "widths must be positive"),
         ({"penalties": "l1"}, r"must be a list: penalties=\['l1'\]"),
         ({"device": "cuda:99"}, "device='cuda:99' is not on this machine.*cpu"),

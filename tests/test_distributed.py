@@ -67,6 +67,31 @@ def test_two_processes_are_one(tmp_path, estimator, more, parts):
     same(two[0], one[0], atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("estimator", "more"),
+    [("VAE", {"early_stopping": True, "corruption": "gaussian_noise"}), ("Autoencoder", {"gradient_accumulation": 2})],
+    ids=["VAE", "Autoencoder"],
+)
+def test_two_processes_stream_as_one_and_read_half_each(tmp_path, estimator, more):
+    """603 rows in blocks of 10, through pools of 100: the parameters of one process, from half of the rows each."""
+    n, fields = 603, SMALL | {"random_state": 0} | more
+    told = {"estimator": estimator, "rows": n, "holes": True, "weights": True, "stream": True}
+    two = fitted(HERE, tmp_path / "two", told | {"fields": fields})
+    accumulated = {"gradient_accumulation": 2 * fields.get("gradient_accumulation", 1)}
+    (one,) = fitted([sys.executable], tmp_path / "one", told | {"fields": fields | accumulated})
+    reads = [values.pop("read") for values in (*two, one)]
+    same(two[0], two[1], atol=0)
+    same(two[0], one, atol=1e-12)
+    for epoch in range(1, SMALL["max_epochs"] + 1):
+        mine, other, whole = (np.concatenate([np.arange(*span) for e, *span in read if e == epoch]) for read in reads)
+        assert len(np.unique(whole)) == len(whole)
+        assert sorted([*mine, *other]) == sorted(whole), "no row is read twice, by one process or by two"
+        assert abs(len(mine) - len(whole) / 2) <= 10, "half, to within a block"
+    before = [sum(stop - start for epoch, start, stop in read if epoch == 0) for read in reads]
+    # Moments, and the sample that is all rows here: half each. Some rows are compared, and some are held out.
+    assert max(before[:2]) < 0.5 * before[2] + 8 * 10 + 10
+
+
 @pytest.mark.parametrize("n_parts", [2, 3])
 def test_micro_batches_are_one_batch(n_parts):
     digits = load_digits().data[:100]
@@ -86,9 +111,13 @@ def test_micro_batches_of_a_model_that_draws_learn_as_well():
     assert abs(loss[0] - loss[1]) < 2
 
 
-def test_a_killed_worker_starts_again_from_the_checkpoint(tmp_path):
-    """One of two processes kills itself in the third epoch; the group restarts, and ends with the very same bits."""
-    told = {"estimator": "VAE", "rows": 120}
+@pytest.mark.parametrize("stream", [False, True], ids=["in memory", "stream"])
+def test_a_killed_worker_starts_again_from_the_checkpoint(tmp_path, stream):
+    """One of two processes kills itself in the third epoch; the group restarts, and ends with the very same bits.
+
+    The one that streams does so while it reads, inside the epoch.
+    """
+    told = {"estimator": "VAE", "rows": 240 if stream else 120, "stream": stream}
     fields = SMALL | {"random_state": 0, "max_epochs": 5, "checkpoint_seconds": -1.0}
     alone = fitted(HERE, tmp_path / "alone", told | {"fields": fields | {"checkpoint_dir": str(tmp_path / "a")}})
     killed = told | {"kill": str(tmp_path / "killed"), "kill_epoch": 3}
@@ -98,15 +127,26 @@ def test_a_killed_worker_starts_again_from_the_checkpoint(tmp_path):
         killed | {"fields": fields | {"checkpoint_dir": str(tmp_path / "b")}},
     )
     assert (tmp_path / "killed").exists()
+    for values in (*alone, *again) if stream else ():
+        values.pop("read")
     same(again[0], again[1], atol=0)
     same(alone[0], again[0], atol=0)
     assert not (tmp_path / "b").exists()  # complete: nothing to go on with
 
 
-def test_processes_with_other_rows_say_so(tmp_path):
-    status, said = run(HERE, tmp_path / "out", {"estimator": "VAE", "rows": 60, "fields": SMALL, "other_rows": True})
+@pytest.mark.parametrize("stream", [False, True], ids=["in memory", "stream"])
+def test_processes_with_other_rows_say_so(tmp_path, stream):
+    told = {"estimator": "VAE", "rows": 60, "fields": SMALL, "other_rows": True, "stream": stream}
+    status, said = run(HERE, tmp_path / "out", told)
     assert status != 0
-    assert "process 1 of 2 was given other rows than process 0" in said
+    assert said.count("ValueError: process 1 of 2 was given other rows than process 0") == 2, "in both"
+
+
+def test_a_bad_cell_in_the_share_of_one_process_is_the_error_of_all(tmp_path):
+    told = {"estimator": "VAE", "rows": 60, "fields": SMALL, "stream": True, "infinite": [50, 7]}
+    status, said = run(HERE, tmp_path / "out", told)
+    assert status != 0
+    assert said.count("ValueError: X contains infinity (inf) in row 50, column 7") == 2, said
 
 
 def test_launch_writes_one_model(tmp_path):

@@ -15,7 +15,7 @@ from isthmus._torch import derive, seeded
 from isthmus.data.arrays import Resident
 from isthmus.engine import NonFiniteError, Trainer, find_schedule
 from isthmus.engine.precision import flush_denormals, parameter_dtype
-from isthmus.engine.schedules import constant, one_cycle
+from isthmus.engine.schedules import constant, linear, one_cycle
 from models import normal
 
 N, D = 50, 3
@@ -332,9 +332,10 @@ def test_bf16_steps_float32():
     torch.testing.assert_close(half.weight, single.weight, rtol=0.05, atol=0.02)
 
 
-def test_one_cycle():
+@pytest.mark.parametrize("schedule", [one_cycle, linear])
+def test_rises_and_falls(schedule):
     t = np.linspace(0, 1, 1001)
-    rate = np.array([one_cycle(float(v)) for v in t])
+    rate = np.array([schedule(float(v)) for v in t])
     assert rate[0] == pytest.approx(0.1)
     assert t[rate.argmax()] == pytest.approx(0.1)
     assert rate.max() == pytest.approx(1.0)
@@ -347,6 +348,7 @@ def test_one_cycle():
 
 def test_schedules_by_name():
     assert find_schedule("one_cycle") is one_cycle
+    assert find_schedule("linear") is linear
     with pytest.raises(UnknownNameError, match="Did you mean 'one_cycle'"):
         find_schedule("onecycle")
 

@@ -185,7 +185,10 @@ def test_nobody_says_autocast():
 
 def test_only_distributed_says_torch_distributed():
     """Beside the room itself, the command that starts torchrun."""
-    assert not sayers("torch.distributed", but=["isthmus/engine/distributed.py", "isthmus/cli/_launch.py"])
+    assert not sayers(
+        "torch.distributed",
+        but=["isthmus/engine/distributed.py", "isthmus/engine/sharding.py", "isthmus/cli/_launch.py"],
+    )
 
 
 def test_scikit_learn_is_known_from_the_estimators_up():

@@ -156,6 +156,22 @@ class Leaky(GaussianNoise):
         return x.add_(self.scale * torch.randn_like(x))
 
 
+class Secretive(Masking):
+    @property
+    def masks(self):
+        return True
+
+
+class Shapeless(Masking):
+    masks = True
+
+    def corrupt(self, x):
+        return self(x), torch.ones(1, dtype=x.dtype)
+
+    def forward(self, x):
+        return 0 * x
+
+
 class Forgetful(GaussianNoise):
     def __init__(self, scale=1.0):
         self.scale = 2 * scale
@@ -169,6 +185,8 @@ class Forgetful(GaussianNoise):
         (lambda: testing.check_likelihood(Gaussian(scale=1.0), log_prob=lambda _p, _h, x: 0 * x), "the reference's"),
         (lambda: testing.check_posterior(Tight()), "rsample|density of transported noise|variance"),
         (lambda: testing.check_corruption(Leaky()), "in place"),
+        (lambda: testing.check_corruption(Secretive()), "a mask where masks is true"),
+        (lambda: testing.check_corruption(Shapeless()), "the rows' shape"),
         (lambda: testing.check_part(Forgetful()), "clone"),
     ],
 )
@@ -267,6 +285,18 @@ def test_a_part_corrupts_all_or_nothing_at_the_ends():
     for part, expected in [(Masking(0.0), x), (Masking(1.0), 0 * x), (SaltAndPepper(0.0), x), (GaussianNoise(0.0), x)]:
         part.build(x)
         assert torch.equal(part(x), expected)
+
+
+def test_a_mask_that_is_seen_says_which_cells_were_kept():
+    x = 1 + normal(400, 50).abs()  # no cell is 0 by itself
+    for part in (Masking(0.3), Masking(0.3, seen=True)):
+        with seeded(0):
+            row, kept = part.corrupt(x)
+        assert part.masks == part.seen == (kept is not None)
+    assert torch.equal(kept, (row != 0).to(x.dtype))
+    assert torch.equal(row, x * kept)
+    with seeded(0):
+        assert torch.equal(row, Masking(0.3)(x))  # what is drawn does not depend on who is told
 
 
 def test_standard_scaling_by_unit():

@@ -19,7 +19,7 @@ from isthmus import VAE, Autoencoder, ConditionalVAE, load
 from isthmus.cli import main
 from isthmus.data import DatasetRows, FileRows, RowSource, opening, read, sources, stream
 from isthmus.engine import Checkpoints
-from isthmus.estimators import _rows, _survey, _training
+from isthmus.estimators import _rows, _sources, _survey, _training
 
 DIGITS, LABELS = load_digits(return_X_y=True)
 DIGITS = DIGITS.astype(np.float32)
@@ -174,9 +174,9 @@ def test_conditions_and_weights_follow_their_rows(path):
 
         return batch
 
-    _batches, weight = _training._batches, np.arange(400) % 5.0
+    _batches, weight = _sources._batches, np.arange(400) % 5.0
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_training, "_batches", batches)
+        patch.setattr(_sources, "_batches", batches)
         ConditionalVAE(**DRAWS).fit(path, LABELS[:400], sample_weight=weight)
     assert seen == {i: (i % 5.0, int(LABELS[i])) for i in range(400)}
 
@@ -203,7 +203,7 @@ def test_early_stopping_holds_rows_out(path, monkeypatch):
     rows = torch.cat(trained)
     assert len(rows) == 3 * 300
     assert len(torch.unique(rows, dim=0)) == len(np.unique(DIGITS[:400], axis=0)) - 100
-    monkeypatch.setattr(_training, "_HELD_OUT", 40 * 64 * 4)
+    monkeypatch.setattr(_sources, "_HELD_OUT", 40 * 64 * 4)
     trained.clear()
     VAE(**fields).fit(path)
     assert len(torch.cat(trained)) == 3 * 360, "no more than memory has room for"

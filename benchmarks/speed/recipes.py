@@ -15,6 +15,7 @@ class Recipe(NamedTuple):
     learning_rate: float = 1e-3
     schedule: str = "constant"
     precision: str = "float32"
+    betas: tuple[float, float] = (0.9, 0.999)
 
 
 class Task(NamedTuple):

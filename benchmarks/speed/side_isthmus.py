@@ -26,6 +26,7 @@ def estimator(n_latent: int, hidden: int, recipe: Recipe, seed: int) -> VAE:
         batch_size=recipe.batch_size,
         learning_rate=recipe.learning_rate,
         schedule=recipe.schedule,
+        adam_betas=tuple(recipe.betas),
         precision=recipe.precision,
         random_state=seed,
         device="cpu",

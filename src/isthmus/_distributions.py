@@ -14,7 +14,15 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
-__all__ = ["Defended", "DiagonalGaussian", "FullGaussian", "Latent", "Mixture", "PointMass", "Transported"]
+__all__ = [
+    "Defended",
+    "DiagonalGaussian",
+    "FullGaussian",
+    "Latent",
+    "Mixture",
+    "PointMass",
+    "Transported",
+]
 
 _LOG_2PI = math.log(2 * math.pi)
 
@@ -70,11 +78,13 @@ class DiagonalGaussian(Latent):
     ----------
     mean, log_scale : Tensor of shape (..., K)
         Mean and logarithm of the standard deviation.
+    standard : bool, default=False
+        Whether it is known to be N(0, I), of which divergences have a shorter form.
     """
 
-    def __init__(self, mean: Tensor, log_scale: Tensor) -> None:
+    def __init__(self, mean: Tensor, log_scale: Tensor, *, standard: bool = False) -> None:
         super().__init__(mean)
-        self.log_scale = log_scale
+        self.log_scale, self.standard = log_scale, standard
 
     @property
     def variance(self) -> Tensor:

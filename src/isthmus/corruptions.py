@@ -24,9 +24,21 @@ class Corruption(Part):
     def build(self, x: Tensor) -> None:
         """Check the hyperparameters and read from training rows `x` (N, D) what depends on them."""
 
+    @property
+    def masks(self) -> bool:
+        """Whether the encoder is told which cells were kept: it then takes a mask beside the row."""
+        return False
+
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
         """Draw x~ ~ c(.|x), (N, D)."""
+
+    def corrupt(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Draw x~ as ``forward`` does, with 1 where the encoder is told that a cell was kept and 0 where masked.
+
+        The second is (N, D), in x's type, where ``masks`` says so; otherwise it is None.
+        """
+        return self(x), None
 
 
 @dataclass(eq=False, repr=False)
@@ -68,27 +80,57 @@ class GaussianNoise(Corruption):
 
 @dataclass(eq=False, repr=False)
 class Masking(Corruption):
-    """Every cell is set to 0 (after scaling: the mean, by default) with a given probability.
+    r"""Every cell is set to 0 (after scaling: the mean, by default) with a given probability.
+
+    With m ~ Bernoulli(1 - probability) for each cell, x~ = m x. By x~ alone an encoder cannot tell a masked cell from
+    one that is 0. With ``seen`` it gets (m x, m), and a cell that is missing in the data is one that has m = 0: the
+    model is trained for the very task of :meth:`impute`, which is then one pass. The loss counts the masked cells,
+    which are known, and never the missing ones.
 
     Parameters
     ----------
     probability : float, default=0.3
         Share of the cells that are masked.
+    seen : bool, default=False
+        Whether the encoder is told which cells were masked, as it is told which are missing; imputation then is one
+        pass. It is decided by the first ``fit``: ``warm_start`` cannot add an input to a network. A complete row has
+        m = 1 everywhere, which training with a large probability hardly ever shows.
 
     References
     ----------
-    Vincent et al. (2010), Stacked Denoising Autoencoders, JMLR 11, section 3.3.
+    Vincent et al. (2010), Stacked Denoising Autoencoders, JMLR 11, section 3.3; Pathak et al. (2016), Context
+    Encoders: Feature Learning by Inpainting, for the mask.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from isthmus._torch import seeded
+    >>> with seeded(0):
+    ...     row, kept = Masking(0.5, seen=True).corrupt(torch.tensor([[3.0, 0.0, 5.0, 7.0]]))
+    >>> bool((row == torch.tensor([[3.0, 0.0, 5.0, 7.0]]) * kept).all())
+    True
     """
 
     probability: float = 0.3
+    seen: bool = False
 
     def build(self, x: Tensor) -> None:  # noqa: ARG002 - the signature is the base's
         """Check the probability."""
         _check_probability(self, self.probability)
 
+    @property
+    def masks(self) -> bool:
+        """Whether the encoder is told which cells were kept."""
+        return self.seen
+
     def forward(self, x: Tensor) -> Tensor:
         """Mask the cells."""
-        return x * (torch.rand_like(x) >= self.probability)
+        return self.corrupt(x)[0]
+
+    def corrupt(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Mask the cells, and say which were kept if they are to be seen."""
+        kept = torch.rand_like(x) >= self.probability
+        return x * kept, kept.to(x.dtype) if self.seen else None
 
 
 @dataclass(eq=False, repr=False)

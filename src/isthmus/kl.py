@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from isthmus._distributions import DiagonalGaussian, FullGaussian, PointMass
+from isthmus._row_sums import standard_kl
 
 __all__ = ["kl_divergence", "kl_per_unit", "register"]
 
@@ -77,7 +78,7 @@ def kl_per_unit(q: DiagonalGaussian, p: DiagonalGaussian) -> Tensor:
 
 @register(DiagonalGaussian, DiagonalGaussian)
 def _(q: DiagonalGaussian, p: DiagonalGaussian) -> Tensor:
-    return kl_per_unit(q, p).sum(-1)
+    return standard_kl(q.mean, q.log_scale) if p.standard else kl_per_unit(q, p).sum(-1)
 
 
 @register(FullGaussian, DiagonalGaussian)

@@ -117,12 +117,7 @@ class Model(nn.Module):
 
     def log_likelihood(self, z: Tensor, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
         """Return log p(x|z, c) summed over (observed) columns, in nats of the model's units: (S, N) for (S, N, K)."""
-        return self._summed(self.decode(z, c), x, mask)
-
-    def _summed(self, h: Tensor, x: Tensor, mask: Tensor | None) -> Tensor:
-        """Return log p(x|z) for decoder outputs `h` (S, N, n_outputs), summed over (observed) columns."""
-        cells = self.likelihood.log_prob(h, x)
-        return cells.sum(-1) if mask is None else (cells * mask).sum(-1)
+        return self.likelihood.row_log_prob(self.decode(z, c), x, mask)
 
     def log_joint_ratio(
         self,
@@ -137,7 +132,7 @@ class Model(nn.Module):
 
         `h` is what :meth:`decode` gave for the codes, where that is known.
         """
-        log_px = self._summed(self.decode(z, c) if h is None else h, x, mask)
+        log_px = self.likelihood.row_log_prob(self.decode(z, c) if h is None else h, x, mask)
         return log_px + self.p_z(c).log_prob(z) - q.log_prob(z)
 
     def log_det(self) -> Tensor:

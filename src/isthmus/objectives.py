@@ -71,7 +71,7 @@ class PenalizedLikelihood(Objective):
     def forward(self, model: Model, draw: Draw, x: Tensor) -> dict[str, Tensor]:
         """Return the reconstruction term."""
         log_px = model.log_likelihood(draw.z, x, draw.c, draw.mask)  # (S, N)
-        return {"reconstruction": -(log_px[0] if len(log_px) == 1 else log_px.mean(0))}
+        return {"reconstruction": -(log_px.squeeze(0) if len(log_px) == 1 else log_px.mean(0))}
 
 
 @dataclass(eq=False, repr=False)
@@ -131,13 +131,15 @@ class Formula(nn.Module):
             Share of the training that is done, for weights that warm up.
         """
         x = self.model.likelihood.observe(batch.x)
-        seen = self.corruption(x) if self.training else x
+        seen, told = self.corruption.corrupt(x) if self.training else (x, None)
         if batch.mask is not None:
             seen = seen * batch.mask
-        q: Latent = self.model.q(seen, batch.c, batch.mask)
+            told = batch.mask if told is None else batch.mask * told
+        q: Latent = self.model.q(seen, batch.c, told)
         z = q.rsample((self.objective.n_draws,))  # (S, N, K)
         draw = Draw(self.model, seen, q, z, batch.weight, batch.c, batch.mask)
-        values = self.objective(self.model, draw, x)
+        values = self.objective(self.model, draw, x)  # every observed cell counts, the masked ones as well
+        draw = draw._replace(mask=told)  # penalties look at the encoder
         weights = dict.fromkeys(values, 1.0)
         for penalty in self.penalties:
             assert isinstance(penalty, Penalty)  # a ModuleList forgets what it holds

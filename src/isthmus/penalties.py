@@ -40,7 +40,7 @@ class Draw(NamedTuple):
     c : Tensor of shape (N, C) or None
         Conditions.
     mask : Tensor of shape (N, D) or None
-        Observed cells.
+        Cells that the encoder was told were observed, and not masked by a corruption.
     """
 
     model: Model

@@ -58,7 +58,7 @@ class StandardNormal(Prior):
     def forward(self, c: Tensor | None = None, encode: _Encode | None = None) -> DiagonalGaussian:  # noqa: ARG002
         """Return N(0, I)."""
         zeros = self.get_buffer("zeros")
-        return DiagonalGaussian(zeros, zeros)
+        return DiagonalGaussian(zeros, zeros, standard=True)
 
 
 @dataclass(eq=False, repr=False)

@@ -56,12 +56,15 @@ class Moments(NamedTuple):
     @classmethod
     def of(cls, x: Tensor, weight: Tensor) -> Moments:
         """Return the moments of rows `x` (N, D), float64, NaN where missing, with sample weights (N,)."""
-        weight, missing = weight.to(x), x.isnan()
-        holes = bool(missing.any())  # most data have none, and then no copy need be made
-        total = weight @ (~missing).to(x) if holes else weight.sum().expand(x.shape[1])  # (D,)
+        weight = weight.to(x)
+        holes = bool(x.sum().isnan())  # most data have none, and then no mask need be made
+        missing = x.isnan() if holes else None
+        total = weight.sum().expand(x.shape[1]) if missing is None else weight @ (~missing).to(x)  # (D,)
         divisor = torch.where(total > 0, total, 1.0)
         mean = weight @ (x.nan_to_num() if holes else x) / divisor
-        variance = weight @ (x - mean).masked_fill_(missing, 0.0).square_() / divisor
+        deviation = x - mean
+        deviation = deviation if missing is None else deviation.masked_fill_(missing, 0.0)
+        variance = weight @ deviation.square_() / divisor
         counts = weight > 0
         rows = x if counts.all() else x[counts]
         if not len(rows):
@@ -102,6 +105,11 @@ class Scaling(Part):
     @abstractmethod
     def adopt(self, moments: Moments) -> None:
         """Set shift and scale from the training rows' moments; every column has an observed cell."""
+
+    @property
+    def identity(self) -> bool:
+        """Whether it leaves every number as it is."""
+        return bool((self.shift == 0).all() and (self.scale == 1).all())
 
     def forward(self, x: Tensor) -> Tensor:
         """Scale rows (..., D)."""

@@ -120,14 +120,86 @@ def test_rows_that_are_kept():
     assert rows_of(list(source.shuffled(1))[3:]) == rows_of(source.shuffled(1, 3))
 
 
-@pytest.mark.parametrize("world", [2, 3])
-def test_parts_of_processes_make_the_batches_of_one(world):
-    whole = list(stream(batch_size=25).shuffled(1))
-    parts = [list(stream(batch_size=25, part=(rank, world), multiple=2).shuffled(1)) for rank in range(world)]
-    for batch, *own in zip(whole, *parts, strict=True):
+def parts(world, multiple, sources=None, start=0, **more):
+    """Return the batches of each process."""
+    sources = sources or [Blocks() for _ in range(world)]
+    return [
+        list(stream(part=(rank, world), multiple=multiple, source=source, **more).shuffled(1, start))
+        for rank, source in enumerate(sources)
+    ]
+
+
+CUTS = [(2, 1), (2, 2), (3, 1), (1, 4), (7, 1)]
+KEEP = np.random.default_rng(0).random(N) < 0.6
+
+
+@pytest.mark.parametrize("keep", [None, KEEP], ids=["all", "kept"])
+@pytest.mark.parametrize("pool_rows", [1, 30, 10_000])
+@pytest.mark.parametrize(("world", "multiple"), CUTS)
+def test_parts_of_processes_make_the_batches_of_one(world, multiple, pool_rows, keep):
+    """Whoever computes them: the batches of so many parts are the same rows at the same places."""
+    fields = {"batch_size": 25, "pool_rows": pool_rows, "keep": keep}
+    (whole,) = parts(1, world * multiple, **fields)
+    split = parts(world, multiple, **fields)
+    assert sorted(rows_of(whole)) == (np.arange(N) if keep is None else np.flatnonzero(keep)).tolist()
+    assert {int((batch.weight > 0).sum()) for batch in whole[:-1]} == {stream(**fields).batch_size}, (
+        "no larger, and full"
+    )
+    for batch, *own in zip(whole, *split, strict=True):
         assert len({len(part.x) for part in own}) == 1
-        assert len(own[0].x) % 2 == 0
-        assert rows_of([batch]) == rows_of(own)
+        assert len(own[0].x) % multiple == 0
+        assert torch.equal(batch.x, torch.cat([part.x for part in own]))
+        assert torch.equal(batch.weight, torch.cat([part.weight for part in own]))
+        rows = [int((part.weight > 0).sum()) for one in own for part in one.split(multiple)]
+        assert max(rows) - min(rows) <= 1, "every part has its share of every batch"
+    assert waited()
+
+
+@pytest.mark.parametrize(("world", "multiple"), CUTS)
+def test_a_process_reads_its_own_rows_alone(world, multiple):
+    sources = [Blocks() for _ in range(world)]
+    batches = parts(world, multiple, sources)
+    shares = [np.concatenate([np.arange(*span) for span in source.seen]) for source in sources]
+    assert sorted(np.concatenate(shares)) == list(range(N)), "no row is read twice, by one process or by two"
+    assert max(map(len, shares)) - min(map(len, shares)) <= multiple
+    for own, share in zip(batches, shares, strict=True):
+        assert sorted(rows_of(own)) == sorted(share)
+
+
+@pytest.mark.parametrize(("world", "multiple"), CUTS)
+def test_a_tail_of_a_part_is_the_end_of_its_whole(world, multiple):
+    whole = parts(world, multiple, batch_size=8)
+    for start in (1, 5, 12, 13, 20):
+        sources = [Blocks() for _ in range(world)]
+        for own, tail in zip(whole, parts(world, multiple, sources, start, batch_size=8), strict=True):
+            assert len(tail) == len(own[start:])
+            for a, b in zip(tail, own[start:], strict=True):
+                assert torch.equal(a.weight, b.weight)
+                assert rows_of([a]) == rows_of([b])
+    assert not any(source.seen for source in sources)
+
+
+def test_more_parts_than_rows_of_a_batch():
+    """Parts without a row compute one that does not count."""
+    (whole,) = parts(1, 8, batch_size=3)
+    assert sorted(rows_of(whole)) == list(range(N))
+    assert {len(batch.x) for batch in whole} == {8}
+    keep = np.arange(N) == 70
+    assert [rows_of(own) for own in parts(3, 1, keep=keep)] == [[70], [], []]
+
+
+def test_reads_of_several_parts_do_not_overlap():
+    class Careful(Blocks):
+        busy = False
+
+        def read(self, start, stop):
+            assert not self.busy, "one call at a time"
+            self.busy = True
+            time.sleep(0.001)
+            self.busy = False
+            return super().read(start, stop)
+
+    assert len(rows_of(parts(1, 4, [Careful()], pool_rows=10)[0])) == N
 
 
 def test_rows_are_read_in_the_background():

@@ -4,11 +4,19 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import multivariate_normal
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_digits, load_iris
 
 import isthmus
 from isthmus import VAE, ConditionalVAE, DenoisingAutoencoder
+from isthmus._batch import Batch
+from isthmus._torch import seeded
+from isthmus.corruptions import Masking
 from isthmus.likelihoods import Gaussian
+from isthmus.networks import MLP
+from isthmus.objectives import Formula, PenalizedLikelihood
+from isthmus.penalties import Contraction
+from isthmus.posteriors import Point
+from models import build, normal
 
 X, Y = load_iris(return_X_y=True)
 ESTIMATORS = [part for name in isthmus.__all__ if isinstance(part := getattr(isthmus, name), type)]
@@ -137,3 +145,129 @@ def test_imputation_beats_the_column_mean():
     ):
         filled = model.fit(data, Y).impute(data)
         assert ((X - filled)[missing] ** 2).mean() < 0.5 * mean_error
+
+
+# ---- masked cells that the encoder is told of ----------------------------------------------------------------------
+
+
+class Watched(MLP):
+    """A network that keeps what its encoder was given first."""
+
+    given = None
+
+    def encode(self, x, c=None, mask=None):
+        self.given = self.given or (x.detach(), mask)
+        return super().encode(x, c, mask)
+
+
+def told(batch, corruption, *penalties):
+    """Return the terms of a batch in training, and what the encoder was given."""
+    model = build(4, 3, network=Watched(()), posterior=Point())
+    model.network.build(model.network.sizes._replace(masked=True))
+    model.double()
+    formula = Formula(model, PenalizedLikelihood(), corruption, penalties)
+    with seeded(0):
+        terms = formula.train()(batch)
+    return terms.values, *model.network.given, model
+
+
+@pytest.mark.parametrize("has_holes", [False, True])
+def test_the_encoder_is_told_what_is_masked_and_the_loss_counts_it(has_holes):
+    x = 1 + normal(6, 4).abs()
+    observed = (normal(6, 4, seed=1) > -0.5).double()
+    batch = Batch(x, torch.ones(6).double(), mask=observed if has_holes else None)
+    terms, seen, mask, model = told(batch, Masking(0.5, seen=True))
+    with seeded(0):
+        _, kept = Masking(0.5, seen=True).corrupt(x)
+    observed = observed if has_holes else torch.ones_like(x)
+    assert 0 < kept.sum() < kept.numel()
+    assert torch.equal(mask, observed * kept)
+    assert torch.equal(seen, x * observed * kept)
+    cells = model.likelihood.log_prob(model.decode(model.q(seen, None, mask).mean), x)
+    torch.testing.assert_close(terms["reconstruction"], -(cells * observed).sum(-1))
+
+
+def test_an_unseen_mask_is_not_told():
+    batch = Batch(1 + normal(6, 4).abs(), torch.ones(6).double())
+    _, seen, mask, _ = told(batch, Masking(0.5))
+    assert mask is None
+    assert (seen == 0).any()
+
+
+def test_penalties_look_at_the_encoder_as_it_was_told():
+    batch = Batch(1 + normal(6, 4).abs(), torch.ones(6).double())
+    terms, _, mask, model = told(batch, Masking(0.5, seen=True), Contraction(method="exact"))
+    weight = model.network.encoder[0].weight[:, :4]
+    slopes = weight.square().sum(0)  # of a linear encoder; a masked cell has none
+    torch.testing.assert_close(terms["contraction"], mask @ slopes)
+
+
+DIGITS = load_digits().data
+SMALL = {"hidden_layer_sizes": (128,), "scaling": "none", "max_epochs": 40, "random_state": 0, "device": "cpu"}
+
+
+def filled_digits(corruption, train=DIGITS[:1500]):
+    """Return a denoiser, and the mean squared error of its guesses of the missing half of other digits' pixels."""
+    gaps = holes(DIGITS[1500:], 0.5, seed=3)
+    model = DenoisingAutoencoder(64, corruption=corruption, **SMALL).fit(train)
+    guess, missing = model.impute(gaps), np.isnan(gaps)
+    return model, ((guess - DIGITS[1500:])[missing] ** 2).mean()
+
+
+@pytest.fixture(scope="module")
+def sighted():
+    return filled_digits(Masking(0.5, seen=True))
+
+
+def test_a_mask_that_is_seen_fills_better(sighted):
+    """Without scaling a masked pixel is a black one to who is not told: seeds 0 and 1 gave 9.6 against 11.6."""
+    _, error = sighted
+    assert error < 0.9 * filled_digits(Masking(0.5))[1]
+
+
+def test_imputation_is_then_one_pass(sighted):
+    model, _ = sighted
+    gaps = holes(DIGITS[1500:], 0.5, seed=3)
+    filled = model.impute(gaps)
+    missing = np.isnan(gaps)
+    np.testing.assert_array_equal(filled[missing], model.reconstruct(gaps)[missing])
+    assert not np.isnan(filled).any()
+
+
+def test_a_seen_mask_is_saved_and_trained_on(sighted, tmp_path):
+    model, _ = sighted
+    gaps = holes(DIGITS[1500:], 0.5, seed=3)
+    model.save(tmp_path / "model.safetensors")
+    again = isthmus.load(tmp_path / "model.safetensors")
+    assert again.corruption == Masking(0.5, seen=True)
+    assert again.model_.network.sizes.masked
+    np.testing.assert_array_equal(again.impute(gaps), model.impute(gaps))
+    np.testing.assert_array_equal(again.transform(DIGITS[:9]), model.transform(DIGITS[:9]))
+    before = again.impute(gaps)
+    again.partial_fit(holes(DIGITS[:300], 0.2))  # holes in the data, beside those of the corruption
+    again.set_params(warm_start=True, max_epochs=1).fit(DIGITS[:300])
+    assert np.isfinite(again.impute(gaps)).all()
+    assert (again.impute(gaps) != before).any()
+
+
+def test_a_seen_mask_beside_holes_in_the_data(sighted):
+    _, error = sighted
+    _, with_holes = filled_digits(Masking(0.5, seen=True), holes(DIGITS[:1500], 0.2))
+    assert error < with_holes < 1.3 * error
+
+
+def test_a_network_without_a_mask_cannot_be_told_later():
+    model = DenoisingAutoencoder(2, corruption=Masking(0.5), max_epochs=1, random_state=0, warm_start=True).fit(X)
+    model.set_params(corruption=Masking(0.5, seen=True))
+    with pytest.raises(ValueError, match=r"seen=True\): the network was built without a mask.*warm_start=False"):
+        model.fit(X)
+    model.set_params(warm_start=False).fit(X)
+    assert model.model_.network.sizes.masked
+
+
+@pytest.mark.parametrize("objective", ["penalized_likelihood", "importance_weighted"])
+def test_a_vae_can_be_told_what_is_masked(objective):
+    data = holes(X, 0.2)
+    model = VAE(2, corruption=Masking(0.3, seen=True), objective=objective, max_epochs=5, random_state=0).fit(data)
+    assert np.isfinite(model.impute(data)).all()
+    assert np.isfinite(model.score_samples(data)).all()

@@ -13,25 +13,59 @@ __all__ = ["Batches", "Resident"]
 
 
 class Batches:
-    """Base of what cuts N rows into batches of equal size, and each batch into equal parts, one a process.
+    """Base of what cuts N rows into batches of equal size, and each batch into equal parts: some for every process.
 
     Attributes
     ----------
     n_rows, n_batches, batch_size : int
         N; batches of an epoch; rows of a batch of all processes.
+    n_parts, part_size : int
+        Parts of a batch, over all processes; rows of each.
+    parts : range
+        The parts that this process has.
     own : slice
-        Where this process' part of a batch is; rows of weight 0 fill it up where a batch ends before it does.
+        Where they are in a batch; rows of weight 0 fill it up where a batch ends before it does.
     """
 
     def __init__(self, n_rows: int, batch_size: int, part: tuple[int, int], multiple: int) -> None:
         self.n_rows = n_rows
         self.n_batches = max(1, math.ceil(n_rows / batch_size))
         self.batch_size = math.ceil(n_rows / self.n_batches)
-        size = math.ceil(self.batch_size / (part[1] * multiple)) * multiple
-        self.own = slice(part[0] * size, (part[0] + 1) * size)
+        self.n_parts = part[1] * multiple
+        self.part_size = math.ceil(self.batch_size / self.n_parts)
+        self.parts = range(part[0] * multiple, (part[0] + 1) * multiple)
+        self.own = slice(self.parts.start * self.part_size, self.parts.stop * self.part_size)
 
     def __len__(self) -> int:
         return self.n_batches
+
+    def border(self, part: int) -> int:
+        """Return how many rows the parts before `part` have, where all rows are dealt to the parts in turn."""
+        return part * (self.n_rows // self.n_parts) + min(part, self.n_rows % self.n_parts)
+
+    def before(self, part: int, batch: int) -> int:
+        """Return how many rows of a part come before a batch, where the rows of every batch are dealt in turn.
+
+        Row j of an epoch is then one of part j mod P's: parts differ by a row at most, over an epoch and in a batch.
+        """
+        ended = min(batch * self.batch_size, self.n_rows)
+        return -((part - ended) // self.n_parts)
+
+    def places(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the numbers of the rows in this process' parts of all batches, and whether they count.
+
+        Each part has its share of the rows in their order, batch after batch: nothing that a process has no part in.
+        What fills up the last batches is the process' first row.
+        """
+        numbers, counted = [], []
+        for part in self.parts:
+            start, n = self.border(part), self.border(part + 1) - self.border(part)
+            place = torch.arange(self.n_batches * self.part_size)
+            numbers.append(torch.where(place < n, start + place, min(self.border(self.parts.start), self.n_rows - 1)))
+            counted.append(place < n)
+        both = (torch.stack(values).unflatten(1, (self.n_batches, -1)) for values in (numbers, counted))
+        first, second = (values.transpose(0, 1).flatten() for values in both)
+        return first, second
 
 
 class Resident(Batches):

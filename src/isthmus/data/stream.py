@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -22,6 +22,7 @@ POOL = 1 << 26  # bytes of rows that are mixed with one another; two pools are i
 
 _A = TypeVar("_A")
 _B = TypeVar("_B")
+_Rows = tuple[Tensor, Tensor]  # rows (n, D), and the numbers (n,) that they have in the source
 
 
 class _Later(Generic[_B]):
@@ -94,13 +95,26 @@ class _Pool(NamedTuple):
     order: NDArray[np.int64]  # positions in the pool of the rows that are wanted, in the order that they are wanted in
 
 
+class _Slice(NamedTuple):
+    """A part's rows of a batch."""
+
+    rows: Tensor  # (n, D)
+    numbers: Tensor  # (n,), that they have in the source
+    counted: int  # as many of them, the first, count; the others fill it up
+
+
 class Stream(Batches):
     """Rows of a source, in batches of one size, shuffled without holding more than two pools of them.
 
     For an epoch, the order of the blocks is drawn; blocks are read into a pool until it has `pool_bytes`; the order of
     the rows in the pool is drawn, and batches are cut from it; what is left over begins the next batch. A source of
     less than a pool is permuted as a whole. As with :class:`Resident`, batches are of equal size, at most `batch_size`,
-    and the last is padded with rows of weight 0.
+    and rows of weight 0 fill up what is short.
+
+    Where batches have P parts (of several processes, or of one that computes them one after the other), the blocks in
+    their drawn order are cut into P shares of N / P rows; a part reads its own share, through pools of 1 / P of the
+    bytes, and has 1 / P of the rows of every batch. No row is read by two. A block on the border of two shares is read
+    in two pieces, so that shares are equal to within a row, however few blocks there are.
 
     Parameters
     ----------
@@ -115,11 +129,11 @@ class Stream(Batches):
     device : torch.device or str
         Where the rows of a pool are permuted and cut.
     pool_bytes : int, optional
-        Bytes of a pool, 64 MiB by default.
+        Bytes of a pool of all parts together, 64 MiB by default.
     part : tuple of (int, int), default=(0, 1)
-        Which of how many equal parts of every batch is yielded, as of :class:`Resident`. Every process reads all rows.
+        Which of how many equal parts of every batch is yielded: those of this process, and no other rows are read.
     multiple : int, default=1
-        What the size of a part is a multiple of; rows of weight 0 fill it up.
+        Parts that a process computes one after the other: it yields so many of world * multiple.
 
     Examples
     --------
@@ -146,11 +160,13 @@ class Stream(Batches):
         self._edges = rows.edges()
         sizes = np.diff(self._edges)
         self._kept = sizes if keep is None else np.add.reduceat(keep, self._edges[:-1], dtype=np.int64)
-        self._pool_rows = max(1, (pool_bytes or POOL) // (rows.n_features * rows.dtype.itemsize))
+        self._reading = threading.Lock()  # sources are promised one call at a time, and every part reads ahead
         super().__init__(int(self._kept.sum()), batch_size, part, multiple)
+        bytes_of_row = rows.n_features * rows.dtype.itemsize
+        self._pool_rows = max(1, (pool_bytes or POOL) // self.n_parts // bytes_of_row)
 
     def __iter__(self) -> Iterator[Batch]:
-        """Yield all rows in their own order."""
+        """Yield all rows in their own order: of several parts, each its share in its own order."""
         yield from self._batches(np.arange(len(self._kept)), None, 0)
 
     def shuffled(self, seed: int, start: int = 0) -> Iterator[Batch]:
@@ -159,71 +175,115 @@ class Stream(Batches):
         Pools before that batch are not read.
         """
         blocks = np.random.default_rng(derive(seed, 0)).permutation(len(self._kept))
-        yield from self._batches(blocks, seed, start * self.batch_size)
+        yield from self._batches(blocks, seed, start)
 
     def _batches(self, blocks: NDArray[np.int64], seed: int | None, start: int) -> Iterator[Batch]:
-        """Yield batches of the blocks in this order, from the row at position `start` on."""
-        if start >= self.n_rows:
+        """Yield this process' parts of the batches of the blocks in this order, from the one numbered `start` on."""
+        if start >= self.n_batches:
             return
-        pools = self._pools(blocks)
-        ends = np.cumsum([self._kept[pool].sum() for pool in pools])
-        first = int(np.searchsorted(ends, start, side="right"))  # the pool with that row
-        skip = start - (int(ends[first - 1]) if first else 0)
+        blocks = blocks[self._kept[blocks] > 0]
+        slices = [self._slices(self._share(blocks, part), part, seed, start) for part in self.parts]
+        for own in zip(*slices, strict=True):
+            yield self._joined(own)
+
+    # ---- the rows of a part -------------------------------------------------------------------------------------
+
+    def _share(self, blocks: NDArray[np.int64], part: int) -> NDArray[np.int64]:
+        """Return a part's share of the blocks, (m, 3): first row, last row + 1, and how many of those are kept."""
+        low, high = self.border(part), self.border(part + 1)
+        if low == high:
+            return np.empty((0, 3), dtype=np.int64)
+        ends = np.cumsum(self._kept[blocks])
+        mine = slice(int(np.searchsorted(ends, low, side="right")), int(np.searchsorted(ends, high, side="left")) + 1)
+        blocks, ends = blocks[mine], ends[mine]
+        begins = ends - self._kept[blocks]
+        first, last = np.maximum(low - begins, 0), np.minimum(ends, high) - begins  # of a block's kept rows
+        spans = np.stack([self._edges[blocks], self._edges[blocks + 1], last - first], axis=1)
+        spans[0, 0], spans[-1, 1] = self._row(blocks[0], int(first[0])), self._row(blocks[-1], int(last[-1]))
+        return spans
+
+    def _row(self, block: np.int64, number: int) -> int:
+        """Return the number that a block's kept row has in the source; the block's end for the one after the last."""
+        start, stop = int(self._edges[block]), int(self._edges[block + 1])
+        if number == self._kept[block]:
+            return stop
+        return start + (
+            number if self.keep is None or not number else int(np.flatnonzero(self.keep[start:stop])[number])
+        )
+
+    def _pools(self, spans: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """Return a share pool by pool; in a pool rows rise, as a disk likes it."""
+        sizes = spans[:, 1] - spans[:, 0]
+        before = np.cumsum(sizes) - sizes
+        pools = np.split(spans, np.flatnonzero(np.diff(before // self._pool_rows)) + 1)
+        return [pool[np.argsort(pool[:, 0])] for pool in pools]
+
+    def _slices(self, spans: NDArray[np.int64], part: int, seed: int | None, start: int) -> Iterator[_Slice]:
+        """Yield a part's rows of every batch, from the batch numbered `start` on."""
+        pools, skip = self._pools(spans), self.before(part, start)
+        ends = np.cumsum([pool[:, 2].sum() for pool in pools])
+        first = int(np.searchsorted(ends, skip, side="right"))  # the pool with the first row of that batch
+        skip -= int(ends[first - 1]) if first else 0
 
         def load(number: int) -> _Pool:
-            pool = self._load(pools[number], None if seed is None else derive(seed, 1, number))
+            pool = self._load(pools[number], None if seed is None else derive(seed, 1 + part, number))
             return pool._replace(order=pool.order[skip:]) if number == first else pool
 
-        yield from self._cut(ahead(load, range(first, len(pools))))
-
-    def _pools(self, blocks: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-        """Return the blocks pool by pool; in a pool they rise, as a disk likes it."""
-        blocks = blocks[self._kept[blocks] > 0]
-        sizes = np.diff(self._edges)[blocks]
-        before = np.cumsum(sizes) - sizes
-        return [np.sort(pool) for pool in np.split(blocks, np.flatnonzero(np.diff(before // self._pool_rows)) + 1)]
+        steps = range(start, self.n_batches)
+        sizes = (self.before(part, step + 1) - self.before(part, step) for step in steps)
+        yield from self._cut(ahead(load, range(first, len(pools))), sizes)
 
     def _load(self, pool: NDArray[np.int64], seed: int | None) -> _Pool:
         """Read a pool; its rows are in their own order without a seed."""
-        spans = [(int(self._edges[b]), int(self._edges[b + 1])) for b in pool]
+        spans = pool[:, :2].tolist()
         numbers = np.concatenate([np.arange(start, stop) for start, stop in spans])
         rows = np.empty((len(numbers), self.rows.n_features), self.rows.dtype)
         begin = 0
-        for start, stop in spans:
-            rows[begin : begin + stop - start] = self.rows[start:stop]
-            begin += stop - start
+        with self._reading:
+            for start, stop in spans:
+                rows[begin : begin + stop - start] = self.rows[start:stop]
+                begin += stop - start
         order = np.arange(len(numbers)) if self.keep is None else np.flatnonzero(self.keep[numbers])
         if seed is not None:
             order = np.random.default_rng(seed).permutation(order)
         return _Pool(rows, numbers, order)
 
-    def _cut(self, pools: Iterable[_Pool]) -> Iterator[Batch]:
-        """Cut pools into batches; what is left of a pool begins the next one's first batch."""
-        rest: tuple[Tensor, Tensor] | None = None
-        for pool in pools:
-            rows, numbers, order = (torch.from_numpy(array).to(self.device) for array in pool)
-            for picked in _pieces(order, self.batch_size - (0 if rest is None else len(rest[1])), self.batch_size):
-                x, i = rows.index_select(0, picked), numbers.index_select(0, picked)
-                if rest is not None:
-                    x, i, rest = torch.cat([rest[0], x]), torch.cat([rest[1], i]), None
-                if len(i) < self.batch_size:
-                    rest = x, i
-                else:
-                    yield self._own(x, i)
-        if rest is not None:
-            yield self._own(*rest)
+    def _cut(self, pools: Iterator[_Pool], sizes: Iterable[int]) -> Iterator[_Slice]:
+        """Cut pools into slices, of which so many rows count; what is left of a pool begins the next slice."""
+        rows, numbers, order = self._moved(next(pools, None) or self._spare())
+        for size in sizes:
+            pieces: list[_Rows] = []
+            short = size
+            while short:
+                if not len(order):
+                    rows, numbers, order = self._moved(next(pools))
+                picked, order = order[:short], order[short:]
+                pieces.append((rows.index_select(0, picked), numbers.index_select(0, picked)))
+                short -= len(picked)
+            if size < self.part_size:
+                x, i = pieces[0] if pieces else (rows, numbers)
+                pieces.append((x[:1].expand(self.part_size - size, -1), i[:1].expand(self.part_size - size)))
+            yield _Slice(*_cat(pieces), size)
 
-    def _own(self, x: Tensor, i: Tensor) -> Batch:
-        """Return this process' part of a batch, filled up with rows of weight 0."""
-        own_x, own_i = x[self.own], i[self.own]
-        short = self.own.stop - self.own.start - len(own_i)
-        if not short:
-            return self.batch(own_x, own_i)
-        batch = self.batch(torch.cat([own_x, x[:1].expand(short, -1)]), torch.cat([own_i, i[:1].expand(short)]))
-        batch.weight[-short:] = 0
+    def _moved(self, pool: _Pool) -> list[Tensor]:
+        return [torch.from_numpy(array).to(self.device) for array in pool]
+
+    def _spare(self) -> _Pool:
+        """Return a pool for a part of which no row counts: where there are more parts than rows."""
+        row = 0 if self.keep is None else int(np.argmax(self.keep))
+        with self._reading:
+            return _Pool(self.rows[row : row + 1], np.array([row]), np.empty(0, dtype=np.int64))
+
+    def _joined(self, own: Sequence[_Slice]) -> Batch:
+        """Return this process' parts as one batch; rows that fill them up get weight 0."""
+        batch = self.batch(*_cat([(part.rows, part.numbers) for part in own]))
+        for i, part in enumerate(own):
+            batch.weight[i * self.part_size + part.counted : (i + 1) * self.part_size] = 0
         return batch
 
 
-def _pieces(order: Tensor, first: int, size: int) -> list[Tensor]:
-    """Split positions into a piece of `first` and pieces of `size`; the last may be shorter."""
-    return [order[:first], *(order[first:].split(size) if len(order) > first else ())]
+def _cat(pieces: Sequence[_Rows]) -> _Rows:
+    """Return rows one after the other."""
+    if len(pieces) == 1:
+        return pieces[0]
+    return torch.cat([x for x, _ in pieces]), torch.cat([i for _, i in pieces])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,11 +13,11 @@ __all__ = ["Adam", "Moments"]
 
 Moments = list[dict[str, Tensor]]
 
-_BETAS, _EPS = (0.9, 0.999), 1e-8
+_EPS = 1e-8
 
 
 class Adam:
-    r"""AdamW with the usual constants, beta = (.9, .999) and epsilon = 1e-8.
+    r"""AdamW with the usual epsilon, 1e-8.
 
     .. math:: m \leftarrow \beta_1 m + (1 - \beta_1) g, \qquad v \leftarrow \beta_2 v + (1 - \beta_2) g^2, \qquad
         \theta \leftarrow (1 - \eta\lambda)\theta -
@@ -31,6 +32,8 @@ class Adam:
         On one device. A step that finds one without a gradient leaves it as it is.
     weight_decay : float
         lambda.
+    betas : tuple of float, default=(0.9, 0.999)
+        beta_1 and beta_2.
 
     Attributes
     ----------
@@ -42,14 +45,16 @@ class Adam:
     Loshchilov & Hutter (2019), Decoupled Weight Decay Regularization, algorithm 2.
     """
 
-    def __init__(self, parameters: Sequence[nn.Parameter], weight_decay: float) -> None:
+    def __init__(
+        self, parameters: Sequence[nn.Parameter], weight_decay: float, betas: tuple[float, float] = (0.9, 0.999)
+    ) -> None:
         self.parameters, self.weight_decay, self.learning_rate = list(parameters), weight_decay, 0.0
         self._first = [torch.zeros_like(p) for p in self.parameters]
         self._second = [torch.zeros_like(p) for p in self.parameters]
         device = self.parameters[0].device
         # Parameters that have been stepped equally often share a counter: one addition for all.
         self._steps = [torch.zeros((), device=device if device.type == "cuda" else "cpu")] * len(self.parameters)
-        self._step = _kernel(device)
+        self._step = _kernel(device, betas)
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -83,27 +88,29 @@ class Adam:
         self._steps = [steps[0].clone()] * len(steps) if same else [step.clone() for step in steps]
 
 
-def _kernel(device: torch.device) -> Callable[..., None]:
+def _kernel(device: torch.device, betas: tuple[float, float]) -> Callable[..., None]:
     """Return what steps lists of parameters, gradients, moments and counters on a device."""
     fused: Any = torch._fused_adamw_ if device.type in ("cpu", "cuda") else None
     if fused is None:
-        return _plain
+        return functools.partial(_plain, betas)
 
     def step(ps: Any, grads: Any, first: Any, second: Any, steps: Any, rate: float, decay: float) -> None:
         fused(
             ps, grads, first, second, [], steps,
-            lr=rate, beta1=_BETAS[0], beta2=_BETAS[1], weight_decay=decay, eps=_EPS, amsgrad=False, maximize=False,
+            lr=rate, beta1=betas[0], beta2=betas[1], weight_decay=decay, eps=_EPS, amsgrad=False, maximize=False,
         )  # fmt: skip
 
     return step
 
 
-def _plain(ps: Any, grads: Any, first: Any, second: Any, steps: Any, rate: float, decay: float) -> None:
+def _plain(
+    betas: tuple[float, float], ps: Any, grads: Any, first: Any, second: Any, steps: Any, rate: float, decay: float
+) -> None:
     """Step by the formula, parameter by parameter, where there is no kernel."""
     for p, g, m, v, step in zip(ps, grads, first, second, steps, strict=True):
         t = float(step)
         p.mul_(1 - rate * decay)
-        m.lerp_(g, 1 - _BETAS[0])
-        v.mul_(_BETAS[1]).addcmul_(g, g, value=1 - _BETAS[1])
-        spread = (v / (1 - _BETAS[1] ** t)).sqrt_().add_(_EPS)
-        p.addcdiv_(m, spread, value=-rate / (1 - _BETAS[0] ** t))
+        m.lerp_(g, 1 - betas[0])
+        v.mul_(betas[1]).addcmul_(g, g, value=1 - betas[1])
+        spread = (v / (1 - betas[1] ** t)).sqrt_().add_(_EPS)
+        p.addcdiv_(m, spread, value=-rate / (1 - betas[0] ** t))

@@ -1,4 +1,4 @@
-"""One process or many: the only room that says torch.distributed.
+"""One process or many: the only room, beside sharding.py, that says torch.distributed.
 
 Many processes are those that ``torchrun`` (or ``isthmus launch``) started. Each computes its parts of every batch; the
 gradients are averaged by PyTorch's DistributedDataParallel, which Lightning Fabric sets up.
@@ -7,17 +7,21 @@ gradients are averaged by PyTorch's DistributedDataParallel, which Lightning Fab
 from __future__ import annotations
 
 import atexit
-import functools
 import inspect
 import os
 from abc import ABC, abstractmethod
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any, cast
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
+from isthmus.engine.sharding import Sharded
+
 __all__ = ["Alone", "Processes", "Together", "find_processes", "launched", "rank"]
+
+_T = TypeVar("_T")
 
 
 def launched() -> int:
@@ -52,6 +56,23 @@ class Processes(ABC):
         """Return the module whose backward passes average gradients over the processes."""
 
     @abstractmethod
+    def shard(self, module: nn.Module) -> nn.Module:
+        """Return a module that computes the same and keeps a share of the parameters in each process."""
+
+    @abstractmethod
+    def unshard(self, module: nn.Module) -> None:
+        """Give what :meth:`shard` took from a module back to it, in every process."""
+
+    @contextmanager
+    def sharing(self, module: nn.Module, *, sharded: bool) -> Iterator[nn.Module]:
+        """Yield the module to train; where `sharded`, a process keeps a share of its parameters inside the block."""
+        shared = self.shard(module) if sharded else module
+        try:
+            yield shared
+        finally:
+            self.unshard(shared)
+
+    @abstractmethod
     def no_backward_sync(self, module: nn.Module, *, enabled: bool) -> AbstractContextManager[Any]:
         """Return the context of a part of a batch; where `enabled`, its gradients stay here until a later part's go."""
 
@@ -67,9 +88,36 @@ class Processes(ABC):
     def same(self, number: int) -> int:
         """Return the number that process 0 gave."""
 
+    @abstractmethod
+    def gather(self, values: Tensor) -> list[Tensor]:
+        """Return what every process gave, by rank: tensors (n,) of one type, each of its own length."""
+
     def any(self, flag: bool) -> bool:
         """Tell whether a flag is set in any process."""
         return flag if self.world == 1 else bool(self.total(torch.tensor(float(flag))))
+
+    def share(self, n: int) -> slice:
+        """Return which of n things are this process': consecutive ones, each process as many within one."""
+        return slice(self.rank * n // self.world, (self.rank + 1) * n // self.world)
+
+    def in_all(self, function: Callable[[], _T]) -> _T:
+        """Return what a function returns, once it has returned in every process.
+
+        What it raises in one is raised in all, as a ValueError in the others: none waits for one that has gone.
+        """
+        failed: Exception | None = None
+        try:
+            value = function()
+        except Exception as error:
+            failed = error
+        text = "" if failed is None else str(failed) or type(failed).__name__
+        said = self.gather(torch.tensor(list(text.encode()), dtype=torch.uint8))
+        if failed is not None:
+            raise failed
+        for other in said:
+            if len(other):
+                raise ValueError(bytes(other.tolist()).decode())
+        return value
 
 
 class Alone(Processes):
@@ -80,6 +128,13 @@ class Alone(Processes):
     def setup(self, module: nn.Module) -> nn.Module:
         """Return the module."""
         return module
+
+    def shard(self, module: nn.Module) -> nn.Module:
+        """Return the module: its one share is all of it."""
+        return module
+
+    def unshard(self, module: nn.Module) -> None:
+        """Do nothing."""
 
     def no_backward_sync(self, module: nn.Module, *, enabled: bool) -> AbstractContextManager[Any]:  # noqa: ARG002
         """Return a context that does nothing."""
@@ -96,6 +151,10 @@ class Alone(Processes):
     def same(self, number: int) -> int:
         """Return the number."""
         return number
+
+    def gather(self, values: Tensor) -> list[Tensor]:
+        """Return the tensor, as the one there is."""
+        return [values]
 
 
 class Together(Processes):
@@ -132,20 +191,38 @@ class Together(Processes):
         )
         self.fabric.launch()
         self.rank, self.world = self.fabric.global_rank, self.fabric.world_size
+        self._sharded: Sharded | None = None
         atexit.register(_leave)
+
+    def shard(self, module: nn.Module) -> nn.Module:
+        """Return the module sharded by FSDP2."""
+        return Sharded(module, self.world, self.fabric.device)
+
+    def unshard(self, module: nn.Module) -> None:
+        """Give all parameters back."""
+        self._sharded = None
+        if isinstance(module, Sharded):
+            module.give_back()
 
     def setup(self, module: nn.Module) -> nn.Module:
         """Wrap the module in DistributedDataParallel; parameters and buffers become process 0's."""
+        self._sharded = module if isinstance(module, Sharded) else None
+        if self._sharded:
+            return module
         wrapped: nn.Module = self.fabric.setup_module(module)
         return wrapped
 
     def no_backward_sync(self, module: nn.Module, *, enabled: bool) -> AbstractContextManager[Any]:
         """Return Fabric's context."""
+        if isinstance(module, Sharded):
+            return module.no_sync(enabled=enabled)
         return self.fabric.no_backward_sync(cast("Any", module), enabled=enabled)
 
     def backward(self, loss: Tensor) -> None:
         """Go back; gradients are averaged, so that a sum over processes has to be multiplied by their number."""
         self.fabric.backward(loss * self.world)
+        if self._sharded:
+            self._sharded.take_gradients()
 
     def total(self, values: Tensor) -> Tensor:
         """Return the sum, on the device that the values came on."""
@@ -159,11 +236,28 @@ class Together(Processes):
         torch.distributed.broadcast(sent, src=0)
         return int(sent)
 
+    def gather(self, values: Tensor) -> list[Tensor]:
+        """Return what every process gave, on the device that this one's came on."""
+        sizes = torch.zeros(self.world, dtype=torch.int64)
+        sizes[self.rank] = len(values)
+        sizes = self.total(sizes)
+        sent = torch.zeros(int(sizes.max()), dtype=values.dtype, device=self.fabric.device)
+        sent[: len(values)] = values
+        found = [torch.empty_like(sent) for _ in range(self.world)]
+        torch.distributed.all_gather(found, sent)
+        return [other[:size].to(values.device) for other, size in zip(found, sizes.tolist(), strict=True)]
 
-@functools.cache
-def find_processes(device: torch.device) -> Processes:
-    """Return the processes that this one trains with."""
-    return Together(device) if launched() > 1 else Alone()
+
+_FOUND: list[Together] = []  # a process belongs to one group, for as long as it lives
+
+
+def find_processes(device: torch.device | None = None) -> Processes:
+    """Return the processes that this one trains with; the first call says on which device, the CPU by default."""
+    if launched() == 1:
+        return Alone()
+    if not _FOUND:
+        _FOUND.append(Together(device or torch.device("cpu")))
+    return _FOUND[0]
 
 
 def _quiet_buffers() -> dict[str, Any]:

@@ -17,6 +17,7 @@ from isthmus.engine.adam import Adam
 from isthmus.engine.checkpoint import Checkpoints
 from isthmus.engine.distributed import Alone, Processes
 from isthmus.engine.history import Record
+from isthmus.engine.memory import keep_freed
 from isthmus.engine.precision import Twins, flush_denormals
 from isthmus.engine.state import Copy, Run, State, resume, write
 
@@ -79,6 +80,8 @@ class Trainer:
         Maps the share of training done to a factor of it.
     weight_decay : float
         Decoupled weight decay.
+    betas : tuple of float, default=(0.9, 0.999)
+        Adam's.
     seed : int
         Where all randomness comes from.
     half : sequence of Parameter, default=()
@@ -97,6 +100,7 @@ class Trainer:
         learning_rate: float,
         schedule: Callable[[float], float],
         weight_decay: float,
+        betas: tuple[float, float] = (0.9, 0.999),
         seed: int,
         half: Sequence[nn.Parameter] = (),
         accumulate: int = 1,
@@ -108,7 +112,7 @@ class Trainer:
         twins = Twins(half)
         parameters = twins.replace(p for p in objective.parameters() if p.requires_grad)
         self.device = parameters[0].device
-        self.optimizer = Adam(parameters, weight_decay)
+        self.optimizer = Adam(parameters, weight_decay, betas)
         self.state = State(parameters, self.optimizer, twins)
         self.objective = objective
 
@@ -140,6 +144,8 @@ class Trainer:
             If a signal came; only with `checkpoints`.
         """
         signals = checkpoints.signals() if checkpoints else nullcontext()
+        if self.device.type == "cpu":
+            keep_freed()
         with self._set_up(), flush_denormals(), seeded(self.seed, self.device), signals:
             run = self._resumed(checkpoints)
             while run.index < (1 if n_epochs is None else n_epochs):
@@ -314,8 +320,7 @@ class Trainer:
         """Write everything that training depends on; what processes have of the epoch so far is summed in the first."""
         if run.rows:
             run.rows = self._own(self._summed(run.rows))
-        if self.processes.main:
-            write(checkpoints, run, self.state, generator_states(self.device))
+        write(checkpoints if self.processes.main else None, run, self.state, generator_states(self.device))
 
     def _resumed(self, checkpoints: Checkpoints | None) -> Run:
         """Return the run of the newest checkpoint, with parameters and optimizer as they were, or a new one."""

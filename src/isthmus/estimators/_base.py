@@ -28,8 +28,9 @@ from isthmus.estimators._rows import (
     repaired,
     row_errors,
 )
+from isthmus.estimators._sources import Rest
 from isthmus.estimators._survey import check_same_rows, survey
-from isthmus.estimators._training import Rest, build, checkpoints_of, train
+from isthmus.estimators._training import build, checkpoints_of, train
 from isthmus.estimators._validate import (
     check_codes,
     check_fields,
@@ -106,9 +107,17 @@ class BaseAutoencoder(Fields, CallbackSupportMixin, ClassNamePrefixFeaturesOutMi
             likelihood=likelihood,
         )
 
+    def _corruption(self) -> Corruption:
+        return resolve("corruptions", self.corruption, Corruption)
+
     def _formula(self, model: Model, x: Tensor) -> Formula:
         penalties = [resolve("penalties", p, Penalty) for p in (*self._own_penalties(), *self.penalties)]
-        corruption = resolve("corruptions", self.corruption, Corruption)
+        corruption = self._corruption()
+        if corruption.masks and not model.network.sizes.masked:
+            raise ValueError(
+                f"corruption={corruption!r}: the network was built without a mask beside its rows, and cannot be told "
+                "which cells were masked. Fit it anew: a new estimator, or warm_start=False."
+            )
         corruption.build(x)
         objective = resolve("objectives", self._own_objective(), Objective)
         return Formula(model, objective, corruption, penalties)
@@ -295,8 +304,7 @@ class BaseAutoencoder(Fields, CallbackSupportMixin, ClassNamePrefixFeaturesOutMi
 
     def _impute(self, X: np.ndarray) -> np.ndarray:
         """Return a guess of every cell of valid rows, (N, D)."""
-        masking = isinstance(resolve("corruptions", self.corruption, Corruption), Masking)
-        return map_rows(self, bound(repaired, once=masking), X)
+        return map_rows(self, bound(repaired, once=isinstance(self._corruption(), Masking)), X)
 
     def _like(self, X: Any, values: np.ndarray) -> Any:
         """Return `values` in the container that X came in: a DataFrame gives one with the fitted columns."""

@@ -51,10 +51,14 @@ class Fields:
         memory. What is a mean over the batch ("kl_sparsity", free_bits) is then one over each part.
     learning_rate : float, default=3e-3
         Peak learning rate of Adam.
-    schedule : {"one_cycle", "constant"}, default="one_cycle"
-        How the learning rate changes over the training.
+    schedule : {"one_cycle", "linear", "constant"}, default="one_cycle"
+        How the learning rate changes over the training: a short rise and a cosine, the same rise and a straight line
+        (for one or two passes over many rows), or not at all.
     weight_decay : float, default=0.0
         Decoupled weight decay.
+    adam_betas : tuple of float, default=(0.9, 0.999)
+        How much Adam keeps, a step, of its means of the gradient and of its square. A run of a thousand steps ends
+        lower with 0.95 for the second: the default remembers the last thousand.
     early_stopping : bool, default=False
         Whether to hold out rows and keep the parameters that were best on them.
     validation_fraction : float, default=0.1
@@ -68,6 +72,9 @@ class Fields:
     precision : {"float32", "float64", "bf16"}, default="float32"
         Number format while training. "bf16" casts the network's weights once a step and steps float32 copies; it needs
         a processor or GPU with bf16 arithmetic.
+    parallel : {"replicated", "sharded"}, default="replicated"
+        What each of several processes keeps of the parameters, their gradients and Adam's moments: all, or its share
+        (experimental, for models that are too wide otherwise). The same parameters come of it, up to rounding.
     compile : bool, default=False
         Whether to compile the training step with ``torch.compile``.
     warm_start : bool, default=False
@@ -102,12 +109,14 @@ class Fields:
     learning_rate: float = 3e-3
     schedule: str = "one_cycle"
     weight_decay: float = 0.0
+    adam_betas: tuple[float, float] = (0.9, 0.999)
     early_stopping: bool = False
     validation_fraction: float = 0.1
     n_iter_no_change: int = 10
     random_state: Any = None
     device: str = "auto"
     precision: str = "float32"
+    parallel: str = "replicated"
     compile: bool = False
     warm_start: bool = False
     verbose: int = 0

@@ -141,14 +141,22 @@ def filled(X: np.ndarray | RowSource, guess: np.ndarray) -> np.ndarray:
 def scale(model: Model, raw: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
     """Return rows in the model's units with 0 for NaN, and the mask of observed cells if any is missing."""
     scaled = torch.empty(raw.shape, dtype=dtype, device=raw.device)
-    for part in chunks(len(raw), raw.shape[1], _SCALED if raw.device.type == "cpu" else raw.numel()):
-        scaled[part] = model.scaling(raw[part].double())
+    scale_into(scaled, model, raw)
     if not scaled.sum().isnan():  # far quicker than to look at every cell
         return scaled, None
     missing = scaled.isnan()
     if not missing.any():
         return scaled, None
     return scaled.masked_fill(missing, 0.0), (~missing).to(dtype)
+
+
+def scale_into(scaled: Tensor, model: Model, raw: Tensor) -> None:
+    """Write rows in the model's units, computed in float64, NaN where they are NaN."""
+    if model.scaling.identity:
+        scaled.copy_(raw)
+        return
+    for part in chunks(len(raw), raw.shape[1], _SCALED if raw.device.type == "cpu" else raw.numel()):
+        scaled[part] = model.scaling(raw[part].double())
 
 
 def map_codes(estimator: Any, Z: np.ndarray, c: np.ndarray | None = None) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from typing import Any, NamedTuple
 
@@ -9,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isthmus._torch import chunks, derive
+from isthmus._torch import check_device, chunks, derive
 from isthmus.data.sources import RowSource
-from isthmus.engine.distributed import Processes
+from isthmus.engine.distributed import Processes, find_processes
 from isthmus.estimators._rows import read_chunks, tensor
 from isthmus.estimators._validate import check_finite, check_observed
 from isthmus.scaling import Moments
@@ -23,6 +24,8 @@ _MEASURED = 1 << 18  # numbers that are measured at once: in float64 they stay i
 
 # What likelihoods, priors and corruptions may look at: a draw of rows where there are more.
 _SAMPLE_ROWS, _SAMPLE_NUMBERS = 100_000, 1 << 22
+
+_COMPARED = 8  # rows of a source that processes compare before each reads rows that no other does
 
 
 class Survey(NamedTuple):
@@ -68,6 +71,19 @@ def survey(estimator: Any, X: np.ndarray | RowSource, weight: np.ndarray, *, res
     ValueError
         If a source has an infinite cell, or a column that was never observed.
     """
+    processes = find_processes(check_device(estimator.device))
+    if processes.world == 1 or not isinstance(X, RowSource):
+        found = _look(estimator, X, weight, digest=digest)
+    else:
+        _check_same_source(processes, X)
+        found = _look_together(processes, estimator, X, weight, digest=digest)
+    if reset and isinstance(X, RowSource):
+        check_observed(estimator, ~np.isnan(found.low.numpy()))
+    return found
+
+
+def _look(estimator: Any, X: np.ndarray | RowSource, weight: np.ndarray, *, digest: bool) -> Survey:
+    """Look at every row, in this process alone."""
     moments, missing = None, False
     low, high = np.full(X.shape[1], np.nan), np.full(X.shape[1], np.nan)
     hashed = hashlib.blake2b(digest_size=8) if digest else None
@@ -80,26 +96,70 @@ def survey(estimator: Any, X: np.ndarray | RowSource, weight: np.ndarray, *, res
         missing |= bool(np.isnan(raw).any())
         measured = _moments(raw, weight[part])
         moments = measured if moments is None else moments.merge(measured)
-    if reset and isinstance(X, RowSource):
-        check_observed(estimator, ~np.isnan(low))
     assert moments is not None  # there is a row at least
     text = hashed.hexdigest() if hashed else None
     return Survey(moments, torch.from_numpy(low), torch.from_numpy(high), missing, text)
 
 
-def check_same_rows(processes: Processes, found: Survey) -> None:
-    """Raise a ValueError where this process was given other rows than process 0.
+def _look_together(processes: Processes, estimator: Any, X: RowSource, weight: np.ndarray, *, digest: bool) -> Survey:
+    """Look at this process' share of the rows, and put together what all found, by rank: the same in every process.
 
-    Each computes its parts of the same batches, so each needs all rows.
+    Moments differ from those that one process finds by rounding alone, and the digest is one of digests.
     """
-    if processes.world == 1:
-        return
-    own = int(str(found.digest), 16) >> 1
-    if processes.same(own) != own:
-        raise ValueError(
-            f"process {processes.rank} of {processes.world} was given other rows than process 0: give all of them X, "
-            "and each takes its part of every batch."
-        )
+    if len(X) < processes.world:  # no share for some of them
+        return processes.in_all(lambda: _look(estimator, X, weight, digest=digest))
+    own = processes.share(len(X))
+    found = processes.in_all(lambda: _look(estimator, X.part(own.start, own.stop), weight[own], digest=digest))
+    packed = torch.cat([*found.moments, found.low, found.high, torch.tensor([float(found.missing)])])
+    text = torch.tensor(list((found.digest or "").encode()), dtype=torch.uint8)
+    merged = functools.reduce(_merge, map(_unpacked, processes.gather(packed)))
+    digests = torch.cat(processes.gather(text)).numpy().tobytes()
+    return merged._replace(digest=hashlib.blake2b(digests, digest_size=8).hexdigest() if digest else None)
+
+
+def _unpacked(packed: Tensor) -> Survey:
+    columns = packed[:-1].unflatten(0, (7, -1)).unbind()
+    return Survey(Moments(*columns[:5]), columns[5], columns[6], bool(packed[-1]), None)
+
+
+def _merge(a: Survey, b: Survey) -> Survey:
+    return Survey(a.moments.merge(b.moments), a.low.fmin(b.low), a.high.fmax(b.high), a.missing or b.missing, None)
+
+
+def check_same_rows(processes: Processes, found: Survey) -> None:
+    """Raise a ValueError in every process where one was given other rows than process 0.
+
+    Each computes its parts of the same batches, so each needs all rows. Of a source, all have the same digest: those
+    of the rows that each read. It was compared before, by :func:`survey`.
+    """
+    if processes.world > 1:
+        _check_same(processes, int(str(found.digest), 16))
+
+
+def _check_same_source(processes: Processes, X: RowSource) -> None:
+    """Compare what is cheap to know of a source: size, type, names, and a few rows from its first to its last.
+
+    All rows would have to be read in every process.
+    """
+    rows = np.unique(np.linspace(0, len(X) - 1, _COMPARED).round().astype(np.int64))
+    seen = processes.in_all(lambda: X.take(rows))
+    said = f"{X.shape} {X.dtype} {X.columns}".encode()
+    _check_same(processes, int.from_bytes(hashlib.blake2b(said + seen.tobytes(), digest_size=8).digest()))
+
+
+def _check_same(processes: Processes, digest: int) -> None:
+    """Compare a number of 64 bits with process 0's."""
+    own = digest >> 1
+    first = processes.same(own)
+
+    def check() -> None:
+        if first != own:
+            raise ValueError(
+                f"process {processes.rank} of {processes.world} was given other rows than process 0: give all of them "
+                "X, and each takes its part of every batch."
+            )
+
+    processes.in_all(check)
 
 
 def _moments(X: np.ndarray, weight: np.ndarray) -> Moments:
@@ -120,6 +180,16 @@ def sample(X: np.ndarray | RowSource, seed: int) -> tuple[np.ndarray, slice | np
     """
     n = min(_SAMPLE_ROWS, max(1, _SAMPLE_NUMBERS // X.shape[1]))
     if len(X) <= n:
-        return X[:], slice(None)
+        return (_read_together(X, None) if isinstance(X, RowSource) else X[:]), slice(None)
     index = np.sort(np.random.default_rng(derive(seed, 8)).choice(len(X), n, replace=False))
-    return (X.take(index) if isinstance(X, RowSource) else X[index]), index
+    return (_read_together(X, index) if isinstance(X, RowSource) else X[index]), index
+
+
+def _read_together(X: RowSource, index: np.ndarray | None) -> np.ndarray:
+    """Return the rows of these numbers, or all rows, in every process; each reads its share of them."""
+    processes = find_processes()
+    own = processes.share(len(X) if index is None else len(index))
+    rows = processes.in_all(lambda: X[own] if index is None else X.take(index[own]))
+    if processes.world == 1:
+        return rows
+    return torch.cat(processes.gather(tensor(rows).flatten())).reshape(-1, X.shape[1]).numpy()

@@ -26,6 +26,8 @@ class Likelihood(Part):
         The scaling that ``scaling="auto"`` takes for it.
     density : bool
         Whether it is a density on the real line, so that scaling adds its log-determinant.
+    convex : bool
+        Whether what it takes is an interval: a column is inside where its extremes are.
     support_text : str
         What values it takes, for messages: "... takes only values in [0, 1]".
     """
@@ -33,6 +35,7 @@ class Likelihood(Part):
     n_features: int
     default_scaling: str | Part = "standard"
     density: bool = True
+    convex: bool = False
     support_text: str = "that are finite numbers"
 
     def infer(self, x: Tensor, weight: Tensor | None = None) -> None:
@@ -93,6 +96,11 @@ class Likelihood(Part):
     def log_prob(self, h: Tensor, x: Tensor) -> Tensor:
         """Return log p(x_d|z) of every cell in nats, (..., D), not summed."""
         return self(h).log_prob(x)
+
+    def row_log_prob(self, h: Tensor, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return log p(x|z) in nats, (...): the sum of ``log_prob`` over columns, those with a 1 in `mask` (..., D)."""
+        cells = self.log_prob(h, x)
+        return cells.sum(-1) if mask is None else (cells * mask).sum(-1)
 
     def mean(self, h: Tensor) -> Tensor:
         """Return E[x|z], (..., D)."""

@@ -11,6 +11,7 @@ from torch.distributions import Bernoulli as TorchBernoulli
 from torch.distributions import ContinuousBernoulli as TorchContinuousBernoulli
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
+from isthmus._row_sums import logistic_log_prob
 from isthmus.likelihoods._base import Likelihood
 
 __all__ = ["Bernoulli", "ContinuousBernoulli"]
@@ -56,6 +57,7 @@ class Bernoulli(Likelihood):
 
     default_scaling = "min_max"
     density = False
+    convex = True
     support_text = "in [0, 1]"
 
     def observe(self, x: Tensor) -> Tensor:
@@ -78,6 +80,10 @@ class Bernoulli(Likelihood):
         """Return log p(x_d|z), (..., D)."""
         return x * h - F.softplus(h)
 
+    def row_log_prob(self, h: Tensor, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return log p(x|z), (...)."""
+        return logistic_log_prob(h, x) if mask is None else super().row_log_prob(h, x, mask)
+
 
 @dataclass(eq=False, repr=False)
 class ContinuousBernoulli(Likelihood):
@@ -99,6 +105,7 @@ class ContinuousBernoulli(Likelihood):
     """
 
     default_scaling = "min_max"
+    convex = True
     support_text = "in [0, 1]"
 
     def initial_output(self, mean: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.distributions import Normal
 
+from isthmus._row_sums import squared_distance
 from isthmus.likelihoods._location_scale import LocationScale
 
 __all__ = ["Gaussian"]
@@ -51,3 +52,11 @@ class Gaussian(LocationScale):
         """Return log p(x_d|z), (..., D)."""
         mean, log_scale = self._moments(h)
         return -0.5 * (x - mean).square() * (-2 * log_scale).exp() - (log_scale + _HALF_LOG_2PI)
+
+    def row_log_prob(self, h: Tensor, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return log p(x|z), (...)."""
+        mean, log_scale = self._moments(h)
+        if mask is not None or log_scale.numel() > 1:
+            return super().row_log_prob(h, x, mask)
+        halves = squared_distance(mean, x) * (-2 * log_scale).exp()
+        return -0.5 * halves - self.n_features * (log_scale + _HALF_LOG_2PI)

@@ -17,7 +17,7 @@ __all__ = ["check_corruption", "check_scaling"]
 
 
 def check_corruption(corruption: Corruption, x: Tensor | None = None) -> None:
-    """Check a corruption: shape, type, the clean rows left as they are, and draws that a seed repeats.
+    """Check a corruption: shape, type, the clean rows left as they are, draws that a seed repeats, and the mask.
 
     Parameters
     ----------
@@ -32,12 +32,25 @@ def check_corruption(corruption: Corruption, x: Tensor | None = None) -> None:
     built.build(x)
     clean = x.clone()
     draws = []
-    for seed in (0, 0):
-        with seeded(seed):
+    for _ in range(2):
+        with seeded(0):
             draws.append(built(x))
+    with seeded(0):
+        again, kept = built.corrupt(x)
     require(draws[0].shape == x.shape and draws[0].dtype == x.dtype, f"{built!r}: shape and type must be kept.")
     require(torch.equal(x, clean), f"{built!r}: must not change the rows in place.")
     require(torch.equal(*draws), f"{built!r}: the same seed must give the same draws.")
+    require(torch.equal(again, draws[0]), f"{built!r}: corrupt must draw the rows that forward draws.")
+    require(
+        (kept is not None) == built.masks, f"{built!r}: corrupt must return a mask where masks is true, only there."
+    )
+    if kept is not None:
+        require(
+            kept.shape == x.shape and kept.dtype == x.dtype, f"{built!r}: the mask must have the rows' shape, type."
+        )
+        require(
+            bool(((kept == 0) | (kept == 1)).all()), f"{built!r}: the mask must be 1 where a cell was kept, else 0."
+        )
 
 
 def check_scaling(scaling: Scaling, x: Tensor | None = None) -> None:

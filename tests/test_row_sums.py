@@ -1,0 +1,64 @@
+"""Sums with gradients of their own against the plain expressions and autograd."""
+
+import pytest
+import torch
+from torch.autograd import gradcheck, gradgradcheck
+
+from isthmus._distributions import DiagonalGaussian
+from isthmus._row_sums import logistic_log_prob, squared_distance, standard_kl
+from isthmus.kl import kl_divergence, kl_per_unit
+from isthmus.likelihoods import Bernoulli, Gaussian, Likelihood
+
+SUMS = {
+    "logistic": (logistic_log_prob, lambda h, x: (x * h - torch.nn.functional.softplus(h)).sum(-1)),
+    "squared distance": (squared_distance, lambda h, x: (x - h).square().sum(-1)),
+    "standard KL": (
+        standard_kl,
+        lambda m, s: kl_per_unit(DiagonalGaussian(m, s), DiagonalGaussian(torch.zeros(3), torch.zeros(3))).sum(-1),
+    ),
+}
+
+
+def inputs(first, second=(5, 3)):
+    generator = torch.Generator().manual_seed(0)
+    return [
+        torch.randn(shape, generator=generator, dtype=torch.float64, requires_grad=True) for shape in (first, second)
+    ]
+
+
+@pytest.mark.parametrize("name", SUMS)
+def test_value_and_both_derivatives(name):
+    closed, plain = SUMS[name]
+    h, x = inputs((5, 3))
+    assert torch.allclose(closed(h, x), plain(h, x), rtol=1e-14, atol=1e-14)
+    assert gradcheck(closed, (h, x))
+    assert gradgradcheck(closed, (h, x))
+
+
+@pytest.mark.parametrize("name", ["logistic", "squared distance"])
+def test_rows_broadcast_over_draws(name):
+    closed, plain = SUMS[name]
+    h, x = inputs((4, 5, 3))
+    assert closed(h, x).shape == (4, 5)
+    assert torch.allclose(closed(h, x), plain(h, x), rtol=1e-14)
+    assert gradcheck(closed, (h, x))
+
+
+@pytest.mark.parametrize("likelihood", [Bernoulli(), Gaussian(), Gaussian(scale=0.3), Gaussian(scale="feature")])
+def test_likelihood_of_a_row_is_the_sum_of_its_cells(likelihood):
+    likelihood.build(3)
+    likelihood.double()
+    h, x = inputs((2, 5, 3))
+    x = x.sigmoid()
+    mask = (torch.arange(15).reshape(5, 3) % 2).double()
+    for given in (None, mask):
+        expected = Likelihood.row_log_prob(likelihood, h, x, given)
+        assert torch.allclose(likelihood.row_log_prob(h, x, given), expected, rtol=1e-13)
+
+
+def test_divergence_from_the_standard_normal_is_that_from_zeros():
+    mean, log_scale = inputs((5, 3))
+    zeros = torch.zeros(3, dtype=torch.float64)
+    q = DiagonalGaussian(mean, log_scale)
+    known = kl_divergence(q, DiagonalGaussian(zeros, zeros, standard=True))
+    assert torch.allclose(known, kl_divergence(q, DiagonalGaussian(zeros, zeros)), rtol=1e-13)
