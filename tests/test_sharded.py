@@ -48,6 +48,19 @@ def test_a_killed_sharded_run_ends_with_the_same_bits(tmp_path):
     same(again[0], again[1], atol=0)
 
 
+def test_a_killed_sharded_run_goes_on_replicated(tmp_path):
+    told = {"estimator": "VAE", "rows": 120}
+    fields = SMALL | {"random_state": 0, "checkpoint_seconds": -1.0}
+    alone = fitted(HERE, tmp_path / "alone", told | {"fields": fields | {"checkpoint_dir": str(tmp_path / "a")}})
+    fields |= {"checkpoint_dir": str(tmp_path / "b")}
+    killed = told | {"kill": str(tmp_path / "killed"), "kill_epoch": 3, "fields": fields | {"parallel": "sharded"}}
+    assert run(HERE, tmp_path / "gone", killed)[0] != 0
+    again = fitted(HERE, tmp_path / "again", told | {"fields": fields})
+    for values in (*alone, *again):
+        values.pop("shares", None)
+    same(alone[0], again[0], atol=1e-10)
+
+
 def test_a_loss_that_is_not_finite_is_the_error_that_it_always_is(tmp_path):
     fields = SMALL | {"random_state": 0, "parallel": "sharded", "learning_rate": 1e200}
     status, said = run(HERE, tmp_path / "out", {"estimator": "Autoencoder", "rows": 60, "fields": fields})

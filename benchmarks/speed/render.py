@@ -82,8 +82,10 @@ def bars(found: Sequence[Bar]) -> str:
 def recipe(fields: Report) -> str:
     """Return a recipe in words."""
     rate = f"peak {fields['learning_rate']:g}" if fields["schedule"] != "constant" else f"{fields['learning_rate']:g}"
+    betas = tuple(fields.get("betas", (0.9, 0.999)))
+    adam = "Adam" if betas == (0.9, 0.999) else f"Adam of betas {betas[0]:g} and {betas[1]:g}"
     return (
-        f"{fields['epochs']} epochs, batches of {fields['batch_size']}, Adam at {rate}, {fields['schedule']}, "
+        f"{fields['epochs']} epochs, batches of {fields['batch_size']}, {adam} at {rate}, {fields['schedule']}, "
         f"{fields['precision']}"
     )
 

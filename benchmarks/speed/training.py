@@ -98,7 +98,10 @@ def tune(letter: str, threads: int, say: Callable[[str], object], *, quick: bool
         runs = []
         for batch_size, precision in itertools.product(grid["batch_size"], grid["precision"]):
             rest = itertools.product(grid["epochs"], grid["learning_rate"])
-            recipes = [Recipe(epochs, batch_size, rate, "one_cycle", precision) for epochs, rate in rest]
+            recipes = [
+                Recipe(epochs, batch_size, rate, task.ours.schedule, precision, task.ours.betas)
+                for epochs, rate in rest
+            ]
             runs += ask("training:tune_all", threads, recipes=recipes, **arguments)["runs"]
             say(f"batch size {batch_size}, {precision}: done")
     runs.sort(key=lambda run: run["seconds"])

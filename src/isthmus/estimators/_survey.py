@@ -14,7 +14,7 @@ from isthmus._torch import check_device, chunks, derive
 from isthmus.data.sources import RowSource
 from isthmus.engine.distributed import Processes, find_processes
 from isthmus.estimators._rows import read_chunks, tensor
-from isthmus.estimators._validate import check_finite, check_observed
+from isthmus.estimators._validate import all_finite, check_finite, check_observed
 from isthmus.scaling import Moments
 
 __all__ = ["Survey", "sample", "survey"]
@@ -92,10 +92,15 @@ def _look(estimator: Any, X: np.ndarray | RowSource, weight: np.ndarray, *, dige
             check_finite(estimator, raw, X.first_row + part.start)
         if hashed:
             hashed.update(np.ascontiguousarray(raw).view(np.uint8).data)
-        low, high = (np.fmin(low, np.fmin.reduce(raw, axis=0)), np.fmax(high, np.fmax.reduce(raw, axis=0)))
-        missing |= bool(np.isnan(raw).any())
+        holes = not all_finite(raw) and bool(np.isnan(raw).any())
         measured = _moments(raw, weight[part])
         moments = measured if moments is None else moments.merge(measured)
+        missing |= holes
+        if holes or not (weight[part] > 0).all():  # the moments' extremes are of what counts
+            lowest, highest = np.fmin.reduce(raw, axis=0), np.fmax.reduce(raw, axis=0)
+        else:
+            lowest, highest = measured.low.numpy(), measured.high.numpy()
+        low, high = np.fmin(low, lowest), np.fmax(high, highest)
     assert moments is not None  # there is a row at least
     text = hashed.hexdigest() if hashed else None
     return Survey(moments, torch.from_numpy(low), torch.from_numpy(high), missing, text)
