@@ -1,7 +1,7 @@
-"""A network of one's own: convolutions whose code is a feature map, for corruptions that neighbours can mend.
+"""A network of one's own: convolutions whose code is a feature map, for holes that neighbours can mend.
 
 ``network="conv"`` ends in dense layers and a vector: the place for a code of few numbers. A denoising autoencoder
-needs no narrow code, since the corruption keeps it from copying; here every 2 x 2 block of pixels keeps its own units.
+needs no narrow code, since the corruption keeps it from copying; here every block of pixels keeps its own units.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
@@ -16,52 +17,87 @@ from isthmus.networks import Network, Sizes
 
 __all__ = ["Local", "local_fields"]
 
+# Weights of the neighbours in the first guess of a pixel, by their distance d (5 x 5): 4^-d^2.
+_OFFSETS = torch.arange(-2.0, 3.0).square()
+_KERNEL = 4.0 ** -(_OFFSETS + _OFFSETS[:, None])
+
 
 @dataclass(eq=False, repr=False)
 class Local(Network):
-    """Blocks of 2 x 2 pixels become channels; 3 x 3 convolutions to the code, a map of as many channels, and back.
+    """Blocks of pixels become channels; 3 x 3 convolutions to the code, a map of as many channels, and back.
+
+    Where the network is told which pixels are missing, each is first guessed as the mean of those near it. Guess and
+    mask are further channels of the code, and the decoder adds to the guess: what was observed comes back as it is.
 
     Parameters
     ----------
     image_shape : tuple of int
-        (height, width), both even; n_components must be channels * height * width / 4.
+        (height, width), both multiples of `block`; n_components is that of :func:`local_fields`.
     channels : int, default=32
         Of every layer.
     depth : int, default=2
         Convolutions of the encoder, and of the decoder.
+    block : int, default=2
+        Height and width of a block.
     """
 
     image_shape: tuple[int, int] = (28, 28)
     channels: int = 32
     depth: int = 2
+    block: int = 2
 
     def build(self, sizes: Sizes) -> None:
         """Make the layers."""
         self.sizes = sizes
+        pixels = self.block**2
         inner = [self.channels] * self.depth
-        self.encoder = self._convolutions([4, *inner])
-        self.decoder = self._convolutions([*inner, 4])
+        self.encoder = self._convolutions([pixels * (2 if sizes.masked else 1), *inner])
+        self.decoder = self._convolutions([*inner, pixels])
+        # Images are aligned: what is likely depends on the place.
+        self.place = nn.Parameter(torch.zeros(self.channels, *self._blocks()))
+        self.register_buffer("kernel", _KERNEL[None, None], persistent=False)
+
+    def _blocks(self) -> tuple[int, int]:
+        return self.image_shape[0] // self.block, self.image_shape[1] // self.block
 
     @staticmethod
     def _convolutions(widths: list[int]) -> nn.ModuleList:
         return nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(widths))
 
-    @staticmethod
-    def _run(layers: nn.ModuleList, h: Tensor) -> Tensor:
-        for layer in list(layers)[:-1]:
-            h = F.silu(layer(h))
-        return layers[-1](h)
+    def _guess(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Return the observed pixels, and for a missing one the weighted mean of those near it, (N, 1, H, W)."""
+        kernel = self.get_buffer("kernel").to(x)
+        near = F.conv2d(torch.cat([x * mask, mask]), kernel, padding=2)
+        total, weight = near.chunk(2)
+        return torch.where(mask == 1, x, total / (weight + 1e-3))
 
     def encode(self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """Map rows (..., D) to feature maps (..., K)."""
-        h = F.pixel_unshuffle(x.reshape(-1, 1, *self.image_shape), 2)
-        return self._run(self.encoder, h).reshape(*x.shape[:-1], -1)
+        h = x.reshape(-1, 1, *self.image_shape)
+        if self.sizes.masked:
+            m = torch.ones_like(h) if mask is None else mask.reshape(h.shape)
+            h = torch.cat([self._guess(h, m), m], 1)
+        told = F.pixel_unshuffle(h, self.block)
+        first, *rest = self.encoder
+        h = first(told) + self.place
+        for layer in rest:
+            h = h + layer(F.silu(h))
+        code = torch.cat([h, told], 1) if self.sizes.masked else h
+        return code.reshape(*x.shape[:-1], -1)
 
     def decode(self, z: Tensor, c: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """Map feature maps (..., K) to rows (..., D)."""
-        height, width = self.image_shape
-        h = F.silu(z.reshape(-1, self.channels, height // 2, width // 2))
-        return F.pixel_shuffle(self._run(self.decoder, h), 2).reshape(*z.shape[:-1], -1)
+        pixels = self.block**2
+        parts = [self.channels, pixels, pixels] if self.sizes.masked else [self.channels]
+        h, *told = z.reshape(-1, sum(parts), *self._blocks()).split(parts, 1)
+        *inner, last = self.decoder
+        for layer in inner:
+            h = h + layer(F.silu(h))
+        h = last(F.silu(h))
+        if told:
+            guess, mask = told
+            h = guess + (1 - mask) * h
+        return F.pixel_shuffle(h, self.block).reshape(*z.shape[:-1], -1)
 
     @property
     def output_bias(self) -> None:
@@ -73,7 +109,12 @@ class Local(Network):
         return
 
 
-def local_fields(shape: tuple[int, int], channels: int = 32, depth: int = 2) -> dict[str, object]:
-    """Return the fields of an estimator with this network."""
-    width = channels * shape[0] * shape[1] // 4
-    return {"n_components": width, "network": Local(image_shape=shape, channels=channels, depth=depth)}
+def local_fields(
+    shape: tuple[int, int], channels: int = 32, depth: int = 2, block: int = 2, *, seen: bool = True
+) -> dict[str, object]:
+    """Return the fields of an estimator with this network; `seen` says whether it is told what is missing."""
+    width = (channels // block**2 + (2 if seen else 0)) * shape[0] * shape[1]
+    return {
+        "n_components": width,
+        "network": Local(image_shape=shape, channels=channels, depth=depth, block=block),
+    }

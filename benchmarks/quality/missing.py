@@ -3,9 +3,9 @@
 Every method fills the same holes of the same test rows; the error is the mean square
 over the missing pixels in [0, 1], after clamping, of the first test rows. A Gaussian with the training rows'
 covariance fills by its exact conditional mean, and so does probabilistic PCA. A denoising autoencoder that was
-trained with masked pixels fills by its reconstruction; a VAE fills by E[missing | observed], importance-weighted. One
-was trained on rows with holes of both kinds and is told which pixels are missing; one on complete rows, and encodes a
-row with its own guesses in the holes.
+trained with masked pixels, and told which they are, fills by its reconstruction; a VAE fills by E[missing | observed],
+importance-weighted. One was trained on rows with holes of both kinds and is told which pixels are missing; one on
+complete rows, and encodes a row with its own guesses in the holes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from isthmus.corruptions import Masking
 RANDOM, RIGHT = "half of the pixels at random", "the right half"
 FULL_GAUSSIAN = "Gaussian, full covariance"
 MASKED = "DenoisingAutoencoder, Masking(.5)"
-LOCAL = "DenoisingAutoencoder, Masking(.5), local convolutions"
+SEEN = "DenoisingAutoencoder, Masking(.5, seen=True), local convolutions"
 HOLES = "VAE, trained on rows with holes"
 COMPLETE = "VAE, trained on complete rows"
 DENSE: dict[str, Any] = {
@@ -34,7 +34,8 @@ DENSE: dict[str, Any] = {
     "code_activation": "silu",
 }
 WIDE: dict[str, Any] = {"hidden_layer_sizes": (1024, 512), "activation": "silu", "n_draws": 50}
-CONVOLUTIONS = {"batch_size": 64, "learning_rate": 4e-3}  # the rest of the fields depends on the images' shape
+CONVOLUTIONS = {"batch_size": 32, "learning_rate": 8e-3}  # the rest of the fields depends on the images' shape
+UNSEEN, TOLD = {"corruption": Masking(0.5)}, {"corruption": Masking(0.5, seen=True)}
 
 
 # ---- holes ------------------------------------------------------------------------------------------------------
@@ -113,10 +114,15 @@ class Normal(NamedTuple):
 Filler = Callable[[Array, Array], Array]
 
 
+def local(shape: tuple[int, int], channels: int = 32, depth: int = 2, block: int = 2) -> dict[str, Any]:
+    """Return the fields of a denoising autoencoder of local convolutions that is told which pixels were masked."""
+    return CONVOLUTIONS | TOLD | local_fields(shape, channels, depth, block)
+
+
 def denoiser(X: Array, seed: int, fields: dict[str, Any], epochs: int) -> tuple[Filler, float, int]:
-    """Return a denoising autoencoder for pixels missing at random."""
-    fields = {"max_epochs": epochs} | fields
-    model, seconds, parameters = fitted(DenoisingAutoencoder(corruption=Masking(0.5), random_state=seed, **fields), X)
+    """Return a denoising autoencoder for pixels missing at random; the fields say what it is told of the masks."""
+    fields = {"max_epochs": epochs, "random_state": seed} | fields
+    model, seconds, parameters = fitted(DenoisingAutoencoder(**fields), X)
     return lambda rows, missing: model.impute(np.where(missing, np.float32(np.nan), rows)), seconds, parameters
 
 
@@ -155,12 +161,13 @@ def measure(options: Options) -> Iterator[Entry]:
         for task, cut in cuts.items():
             runs = [judged(normal.filled, test, missing, seconds[0], normal.parameters) for missing in cut]
             yield Entry.of(task, name, "peer", runs)
-    if options.wants(MASKED):
-        masked = [denoiser(X, s, DENSE, epochs) for s in options.seeds]
+    if options.wants(SEEN):
+        passes = options.pick(quick=2, short=6, full=60)
+        seen = [denoiser(X, s, local(data.shape), passes) for s in options.seeds]
+        yield from entries(SEEN, seen, test, {RANDOM: cuts[RANDOM]})
+    if options.form != "short" and options.wants(MASKED):
+        masked = [denoiser(X, s, DENSE | UNSEEN, epochs) for s in options.seeds]
         yield from entries(MASKED, masked, test, {RANDOM: cuts[RANDOM]})
-    if options.form != "short":
-        local = local_fields(data.shape, 32, 3) | CONVOLUTIONS
-        yield from entries(LOCAL, [denoiser(X, s, local, epochs) for s in options.seeds], test, {RANDOM: cuts[RANDOM]})
     if options.wants(HOLES):
         yield from entries(HOLES, [vae(X, s, epochs, data.shape) for s in options.seeds], test, cuts)
     if options.wants(COMPLETE):
@@ -176,20 +183,24 @@ def entries(
 
 
 def candidates(shape: tuple[int, int]) -> dict[str, dict[str, Any]]:
-    """Return what is compared on validation rows."""
+    """Return what is compared on validation rows: dense or local, told of the masks or not, and sizes."""
+    wide = DENSE | {"n_components": 1024, "hidden_layer_sizes": ()}
     return {
-        "784-512-256, SiLU": DENSE,
-        "784-512-256, ELU": DENSE | {"activation": "elu", "code_activation": "elu"},
-        "784-512-64, SiLU, linear code": DENSE | {"n_components": 64, "code_activation": "identity"},
-        "784-1024, SiLU": DENSE | {"n_components": 1024, "hidden_layer_sizes": ()},
-        "local convolutions, 32 channels": CONVOLUTIONS | local_fields(shape, 32, 2),
-        "local convolutions, 24 channels, deeper": CONVOLUTIONS | local_fields(shape, 24, 3),
+        "784-512-256": DENSE | UNSEEN,
+        "784-512-256, seen": DENSE | TOLD,
+        "784-1024": wide | UNSEEN,
+        "784-1024, seen": wide | TOLD,
+        "local, 32 channels, 2 + 2 layers": local(shape) | local_fields(shape, seen=False) | UNSEEN,
+        "local, 32 channels, 2 + 2 layers, seen": local(shape),
+        "local, 24 channels, 3 + 3 layers, seen": local(shape, channels=24, depth=3),
+        "local, 48 channels, 1 + 1 layers, seen": local(shape, channels=48, depth=1),
+        "local, 64 channels, 2 + 2 layers, blocks of 4, seen": local(shape, channels=64, block=4),
     }
 
 
 def tune(options: Options) -> Iterator[Entry]:
     data = images(options).tuning()
-    epochs = options.pick(quick=1, short=2, full=20)
+    epochs = options.pick(quick=1, short=4, full=20)
     train, test = data.train[: options.pick(quick=300, short=10_000, full=50_000)], data.test[:1000]
     missing = holes(RANDOM, len(test), data.shape, 0)
     for model, fields in candidates(data.shape).items():
