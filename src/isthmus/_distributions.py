@@ -14,15 +14,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
-__all__ = [
-    "Defended",
-    "DiagonalGaussian",
-    "FullGaussian",
-    "Latent",
-    "Mixture",
-    "PointMass",
-    "Transported",
-]
+__all__ = ["Defended", "DiagonalGaussian", "FullGaussian", "Latent", "Mixture", "PointMass", "Transported"]
 
 _LOG_2PI = math.log(2 * math.pi)
 

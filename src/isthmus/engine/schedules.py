@@ -27,9 +27,7 @@ def one_cycle(progress: float, warmup: float = 0.1) -> float:
     >>> one_cycle(0.0), one_cycle(0.1), round(one_cycle(0.55), 3)
     (0.1, 1.0, 0.5)
     """
-    if progress < warmup:
-        return 0.1 + 0.9 * progress / warmup
-    return max(0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup))), 1e-3)
+    return _risen(progress, warmup, 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup))))
 
 
 def linear(progress: float, warmup: float = 0.1) -> float:
@@ -46,9 +44,12 @@ def linear(progress: float, warmup: float = 0.1) -> float:
     >>> linear(0.0), linear(0.1), round(linear(0.55), 3)
     (0.1, 1.0, 0.5)
     """
-    if progress < warmup:
-        return 0.1 + 0.9 * progress / warmup
-    return max((1 - progress) / (1 - warmup), 1e-3)
+    return _risen(progress, warmup, (1 - progress) / (1 - warmup))
+
+
+def _risen(progress: float, warmup: float, after: float) -> float:
+    """Return the factor while it rises, and `after`, never quite 0, from then on."""
+    return 0.1 + 0.9 * progress / warmup if progress < warmup else max(after, 1e-3)
 
 
 _SCHEDULES = {"constant": constant, "linear": linear, "one_cycle": one_cycle}

@@ -89,10 +89,12 @@ def _look(estimator: Any, X: np.ndarray | RowSource, weight: np.ndarray, *, dige
     hashed = hashlib.blake2b(digest_size=8) if digest else None
     for part, raw in read_chunks(X, X.shape[1], _READ):
         if isinstance(X, RowSource):
-            check_finite(estimator, raw, X.first_row + part.start)
+            complete = check_finite(estimator, raw, X.first_row + part.start)
+        else:
+            complete = all_finite(raw)
         if hashed:
             hashed.update(np.ascontiguousarray(raw).view(np.uint8).data)
-        holes = not all_finite(raw) and bool(np.isnan(raw).any())
+        holes = not complete and bool(np.isnan(raw).any())
         measured = _moments(raw, weight[part])
         moments = measured if moments is None else moments.merge(measured)
         missing |= holes

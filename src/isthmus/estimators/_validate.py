@@ -57,8 +57,8 @@ def check_rows(estimator: BaseEstimator, X: Any, *, reset: bool) -> Any:
         if not (isinstance(source, ArrayRows) and source.resident):
             return source
     rows = _as_matrix(estimator, X, reset=reset) if source is None else source[:]
-    check_finite(estimator, rows)
-    if reset and not all_finite(rows):
+    complete = check_finite(estimator, rows)
+    if reset and not complete:
         check_observed(estimator, ~np.isnan(rows).all(axis=0))
     return rows
 
@@ -117,13 +117,13 @@ def all_finite(rows: np.ndarray) -> bool:
         return bool(np.isfinite(rows.sum()))
 
 
-def check_finite(estimator: BaseEstimator, rows: np.ndarray, first_row: int | None = None) -> None:
-    """Raise a ValueError that names the first infinite cell.
+def check_finite(estimator: BaseEstimator, rows: np.ndarray, first_row: int | None = None) -> bool:
+    """Raise a ValueError that names the first infinite cell; return what :func:`all_finite` tells.
 
     Of a chunk, `first_row` is the number of its first row.
     """
     if all_finite(rows):  # far quicker than to look at every cell
-        return
+        return True
     infinite = np.isinf(rows)
     if infinite.any():
         row, column = (int(i) for i in np.argwhere(infinite)[0])
@@ -133,6 +133,7 @@ def check_finite(estimator: BaseEstimator, rows: np.ndarray, first_row: int | No
             f"X contains infinity (inf) in row {first + row}, {column_name(estimator, column)}, and "
             f"{infinite.sum()} such cells {span}: clip them, or make them NaN if they are missing."
         )
+    return False
 
 
 def check_observed(estimator: BaseEstimator, observed: np.ndarray) -> None:

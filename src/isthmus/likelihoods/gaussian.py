@@ -55,8 +55,8 @@ class Gaussian(LocationScale):
 
     def row_log_prob(self, h: Tensor, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return log p(x|z), (...)."""
-        mean, log_scale = self._moments(h)
-        if mask is not None or log_scale.numel() > 1:
+        if mask is not None or self.scale in ("feature", "decoder"):
             return super().row_log_prob(h, x, mask)
+        mean, log_scale = self._moments(h)  # one sigma for all columns
         halves = squared_distance(mean, x) * (-2 * log_scale).exp()
         return -0.5 * halves - self.n_features * (log_scale + _HALF_LOG_2PI)
