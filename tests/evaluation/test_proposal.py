@@ -90,7 +90,7 @@ def test_guesses_are_a_better_start_than_zeros(complete, share):
     x = x.nan_to_num().float()
     with torch.no_grad():
         q = model.model_.q(x)  # the missing cells at 0
-        z = q.transport(model._noise(type("Rows", (), {"raw": torch.from_numpy(rows), "x": x})))
+        z = q.transport(model._noise()(type("Rows", (), {"raw": torch.from_numpy(rows), "x": x})))
         log_w = model.model_.log_joint_ratio(q, z, x, None, mask)
         mean = scaling.inverse(model.model_.likelihood.average(net.decode(z), torch.softmax(log_w, 0)))
     zeros = (torch.logsumexp(log_w, 0) - np.log(100)).mean() - (mask.double() @ scaling.scale.log()).mean()

@@ -19,7 +19,7 @@ from isthmus import (
 )
 from isthmus._batch import Batch
 from isthmus._distributions import Latent
-from isthmus._torch import noise_rows, seeded
+from isthmus._torch import RowNoise, seeded
 from isthmus.corruptions import GaussianNoise, NoCorruption
 from isthmus.likelihoods import Bernoulli, Categorical, ContinuousBernoulli, Gaussian
 from isthmus.networks import MLP
@@ -181,15 +181,15 @@ def test_score_is_a_log_density_and_higher_is_better(fitted):
 
 
 def test_noise_is_standard_normal_and_differs_between_rows():
-    noise = noise_rows(torch.from_numpy(X), 200, 2, seed=0)
+    noise = RowNoise(200, 2, seed=0)(torch.from_numpy(X))
     assert noise.shape == (200, 150, 2)
     distinct = len(np.unique(X, axis=0))
     assert len(np.unique(noise[0, :, 0])) > 0.9 * distinct
     assert abs(float(noise.mean())) < 0.05
     assert abs(float(noise.std()) - 1) < 0.05
-    equal = noise_rows(torch.from_numpy(X[[3, 3]]), 5, 2, seed=0)
+    equal = RowNoise(5, 2, seed=0)(torch.from_numpy(X[[3, 3]]))
     assert torch.equal(equal[:, 0], equal[:, 1])
-    assert not torch.equal(noise, noise_rows(torch.from_numpy(X), 200, 2, seed=1))
+    assert not torch.equal(noise, RowNoise(200, 2, seed=1)(torch.from_numpy(X)))
 
 
 # ---- likelihoods that are what they are called ----------------------------------------------------------------------

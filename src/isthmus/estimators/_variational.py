@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -14,9 +14,9 @@ from scipy.special import logsumexp
 from torch import Tensor
 
 from isthmus._part import Part
-from isthmus._torch import check_device, chunks, derive, noise_rows, seeded
+from isthmus._torch import RowNoise, check_device, derive, seeded
 from isthmus.estimators._base import BaseAutoencoder
-from isthmus.estimators._rows import Rows, map_rows
+from isthmus.estimators._rows import Rows, joined, map_rows, row_chunks
 from isthmus.evaluation import (
     Estimate,
     conditional_draws,
@@ -157,10 +157,11 @@ class Variational(BaseAutoencoder):
 
     def _log_px(self, X: np.ndarray, c: np.ndarray | None) -> np.ndarray:
         """Return log p(x|c) of valid rows, (N,)."""
+        noise = self._noise()
 
         def log_px(model: Model, rows: Rows) -> Tensor:
             log_det = _log_det(model, rows)
-            return log_marginal(model, rows.x, self._noise(rows), rows.c, rows.mask) + log_det
+            return log_marginal(model, rows.x, noise(rows), rows.c, rows.mask) + log_det
 
         return map_rows(self, log_px, X, c, draws=self.n_draws)
 
@@ -184,35 +185,41 @@ class Variational(BaseAutoencoder):
         return LogPx(*map_rows(self, estimate, X, c, axis=1))
 
     def _elbo(self, X: np.ndarray, c: np.ndarray | None) -> Elbo:
+        noise = self._noise()
+
         def parts(model: Model, rows: Rows) -> Tensor:
-            bound = elbo(model, rows.x, self._noise(rows), rows.c, rows.mask)
+            bound = elbo(model, rows.x, noise(rows), rows.c, rows.mask)
             log_det = _log_det(model, rows)
             return torch.stack([bound.elbo + log_det, bound.reconstruction - log_det, bound.kl])
 
         return Elbo(*map_rows(self, parts, X, c, draws=self.n_draws, axis=1))
 
-    def _noise(self, rows: Rows) -> Tensor:
-        """Return the noise of the rows' draws, (S, N, K): the same at every call, whatever rows stand beside a row."""
-        return noise_rows(rows.raw, self.n_draws, self.n_components, derive(self.seed_, 5)).to(rows.x)
+    def _noise(self) -> Callable[[Rows], Tensor]:
+        """Return the noise of rows' draws, (S, N, K): the same at every call, whatever rows stand beside a row."""
+        noise = RowNoise(self.n_draws, self.n_components, derive(self.seed_, 5))
+        return lambda rows: noise(rows.raw).to(rows.x)
 
     # ---- missing cells --------------------------------------------------------------------------------------
 
     def _impute(self, X: np.ndarray, c: np.ndarray | None = None) -> np.ndarray:
+        noise = self._noise()
+
         def mean(model: Model, rows: Rows) -> Tensor:
             if rows.mask is None:
                 return rows.raw
-            return model.scaling.inverse(conditional_mean(model, rows.x, rows.mask, self._noise(rows), rows.c))
+            return model.scaling.inverse(conditional_mean(model, rows.x, rows.mask, noise(rows), rows.c))
 
         return map_rows(self, mean, X, c, draws=self.n_draws)
 
     def _imputations(self, X: np.ndarray, n: int, seed: int, c: np.ndarray | None) -> np.ndarray:
         """Return n completed copies of valid rows, (n, N, D)."""
         _check_n(n)
+        noise = self._noise()
 
         def draws(model: Model, rows: Rows) -> Tensor:
             if rows.mask is None:
                 return rows.raw.expand(n, *rows.raw.shape)
-            drawn = conditional_draws(model, rows.x, rows.mask, self._noise(rows), n, rows.c)
+            drawn = conditional_draws(model, rows.x, rows.mask, noise(rows), n, rows.c)
             return torch.where(rows.raw.isnan(), model.scaling.inverse(drawn).to(rows.raw), rows.raw)
 
         with seeded(seed, check_device(self.device)):
@@ -225,13 +232,15 @@ class Variational(BaseAutoencoder):
         _check_n(n)
         model = copy.deepcopy(self.model_)
         dtype = next(model.network.parameters()).dtype
-        rows = []
-        with torch.no_grad(), seeded(seed):
-            for part in chunks(n, max(self.n_features_in_, *self.hidden_layer_sizes, 1)):
+
+        def draws() -> Iterator[tuple[slice, Tensor]]:
+            for part in row_chunks(n, max(self.n_features_in_, *self.hidden_layer_sizes, 1)):
                 condition = None if c is None else torch.from_numpy(c[part]).to(dtype)
                 drawn = model.sample(part.stop - part.start, condition)
-                rows.append(model.scaling.inverse(drawn.double()))
-        return torch.cat(rows).numpy()
+                yield part, drawn if model.scaling.identity else model.scaling.inverse(drawn.double())
+
+        with torch.no_grad(), seeded(seed):
+            return joined(draws(), n, np.float64)
 
     def _draw_codes(self, X: np.ndarray, n: int, seed: int, c: np.ndarray | None) -> np.ndarray:
         """Return n draws from q(z|x, c) of every row, (n, N, K)."""

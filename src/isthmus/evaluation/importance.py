@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from isthmus._torch import chunks, derive, noise_rows
+from isthmus._torch import RowNoise, chunks, derive
 from isthmus.evaluation._weights import WeightSums, tail_length
 from isthmus.evaluation._width import growth, repeated
 from isthmus.evaluation.proposal import posterior, proposal
@@ -149,8 +149,8 @@ def _width(model: Model, x: Tensor, c: Tensor | None, mask: Tensor | None) -> in
 def _noise(key: Tensor, n_latent: int, n_draws: int, block: int, seed: int) -> Iterator[Tensor]:
     """Yield noise for `n_draws` draws, (block, N, K) at a time, on the CPU in float64."""
     for i, start in enumerate(range(0, n_draws, _BLOCK)):
-        # the first block is what `noise_rows(key, S, K, seed)` gives, so that few draws are those of `log_marginal`
-        noise = noise_rows(key.cpu().double(), min(_BLOCK, n_draws - start), n_latent, derive(seed, i) if i else seed)
+        # the first block is what `RowNoise(S, K, seed)` gives, so that few draws are those of `log_marginal`
+        noise = RowNoise(min(_BLOCK, n_draws - start), n_latent, derive(seed, i) if i else seed)(key.cpu().double())
         yield from noise.split(block)
 
 

@@ -30,6 +30,8 @@ class LocationScale(Likelihood):
     scale: float | str = "shared"
     min_scale: float = 1e-3
 
+    convex = True
+
     def build(self, n_features: int) -> None:
         """Make log s, a parameter of one or D numbers, where it is learned.
 

@@ -62,6 +62,7 @@ class DiscretizedLogistic(LocationScale):
 
     default_scaling = "none"
     density = False
+    convex = False
     support_text = "that are whole numbers from 0 to n_levels - 1"
 
     def infer(self, x: Tensor, weight: Tensor | None = None) -> None:  # noqa: ARG002 - levels have no weight

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
+from isthmus._torch import bernoulli
 from isthmus.likelihoods._base import Likelihood
 from isthmus.likelihoods._cells import Cells
 from isthmus.likelihoods._counts import Counts
@@ -66,7 +67,7 @@ class ZeroInflated(Counts):
     def sample(self, h: Tensor) -> Tensor:
         """Draw counts, (..., D)."""
         h, logit = self._split(h)
-        return torch.bernoulli(torch.sigmoid(-logit)) * self.counts.sample(h)
+        return bernoulli(torch.sigmoid(-logit)) * self.counts.sample(h)
 
 
 @dataclass(eq=False, repr=False)

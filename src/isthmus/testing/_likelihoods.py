@@ -63,6 +63,9 @@ def check_likelihood(
         rows = built.sample(h)
     require(built.supports(x).all(), f"{built!r}: samples must lie in the support.")
     require(not built.supports(torch.full_like(x, torch.nan)).any(), f"{built!r}: NaN must not lie in the support.")
+    if built.convex:
+        between = built.supports((x + x.flip(0)) / 2).all()
+        require(between, f"{built!r}: convex=True, so what lies between two values of the support must lie in it.")
     _likelihood_mass(built, h[0], x, support, mean_is_mode)
     if log_prob is not None:
         expected = torch.from_numpy(np.asarray(log_prob(built, h.numpy(), rows.numpy())))

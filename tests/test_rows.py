@@ -1,0 +1,87 @@
+"""Rows through a trained model in chunks: the numbers of one piece, in one array."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+
+from isthmus import VAE
+from isthmus._torch import bernoulli, seeded
+from isthmus.estimators import _rows
+from isthmus.likelihoods import Bernoulli
+
+X = (load_digits().data[:60] / 16).astype(np.float64)
+HOLES = np.where(np.random.default_rng(0).random(X.shape) < 0.2, np.nan, X)
+METHODS = {
+    "transform": lambda m: m.transform(X),
+    "inverse_transform": lambda m: m.inverse_transform(m.transform(X)),
+    "feature_errors": lambda m: m.feature_errors(X),
+    "score_samples": lambda m: m.score_samples(HOLES),
+    "elbo": lambda m: np.stack(m.elbo(X)),
+    "impute": lambda m: m.impute(HOLES),
+    "sample_latent": lambda m: m.sample_latent(X, 3, random_state=0),
+}
+
+
+@pytest.fixture(scope="module")
+def model():
+    fields = {"likelihood": "bernoulli", "scaling": "none", "precision": "float64", "n_draws": 4, "random_state": 0}
+    return VAE(3, hidden_layer_sizes=(16,), max_epochs=1, **fields).fit(X)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_chunks_make_no_difference(method, model, monkeypatch):
+    whole = METHODS[method](model)
+    monkeypatch.setattr(_rows, "_CHUNK", 7 * 64)  # 7 rows, or one where a row is drawn for four times
+    parts = METHODS[method](model)
+    assert parts.flags.c_contiguous
+    assert parts.dtype == whole.dtype
+    np.testing.assert_allclose(parts, whole, rtol=1e-10, atol=1e-12)
+
+
+def test_draws_in_chunks(model, monkeypatch):
+    whole = model.sample(40, random_state=0)
+    monkeypatch.setattr(_rows, "_CHUNK", 7 * 64)
+    parts = model.sample(40, random_state=0)
+    assert parts.shape == whole.shape == (40, 64)
+    assert parts.dtype == whole.dtype == np.float64
+    assert set(np.unique(parts)) == {0.0, 1.0}
+    np.testing.assert_array_equal(parts, model.sample(40, random_state=0))
+
+
+def test_a_cell_outside_the_support_has_its_row_s_number(model, monkeypatch):
+    monkeypatch.setattr(_rows, "_CHUNK", 7 * 64)
+    rows = X.copy()
+    rows[25, 3] = 1.3
+    with pytest.raises(ValueError, match=r"1.3 in row 25, column 3.*takes only values in \[0, 1\]"):
+        model.transform(rows)
+    rows[20, 1] = np.nan  # where a cell is missing, every cell is looked at
+    with pytest.raises(ValueError, match="1.3 in row 25, column 3"):
+        model.score_samples(rows)
+    rows[25, 3] = np.nan
+    assert np.isfinite(model.score_samples(rows)).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_zeros_and_ones(dtype):
+    p = torch.tensor([0.0, 1e-3, 0.3, 0.999, 1.0], dtype=dtype)
+    with seeded(0):
+        x = bernoulli(p.expand(200_000, 5))
+    assert x.dtype == dtype
+    assert set(x.unique().tolist()) == {0.0, 1.0}
+    mean = x.double().mean(0)
+    assert mean[0] == 0
+    assert mean[4] == 1
+    error = (mean - p.double()).abs()[1:4] / (p.double() * (1 - p.double()) / len(x)).sqrt()[1:4]
+    assert (error < 4).all()
+
+
+def test_binarised_anew_at_every_step():
+    part = Bernoulli(binarize=True)
+    part.build(64)
+    x = torch.from_numpy(X)
+    with seeded(0):
+        first, second = part.observe(x), part.observe(x)
+    assert set(first.unique().tolist()) == {0.0, 1.0}
+    assert not torch.equal(first, second)
+    assert (first[x == 0] == 0).all()
