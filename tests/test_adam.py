@@ -43,6 +43,21 @@ def test_is_torchs(dtype, decay, betas):
     assert all(p.grad is None for p in ours)
 
 
+def test_factors_are_torchs_groups():
+    ours, theirs = parameters(torch.float32), parameters(torch.float32)
+    adam = Adam(ours, 0.1, factors=[0.25, 1.0, 0.25])
+    groups = [{"params": [theirs[0], theirs[2]], "lr": 0.025}, {"params": [theirs[1]], "lr": 0.1}]
+    reference = torch.optim.AdamW(groups, weight_decay=0.1, fused=True)
+    adam.learning_rate = 0.1
+    for t in range(1, 5):
+        for side in (ours, theirs):
+            give_gradients(side, t, but=(1,) if t == 2 else ())
+        adam.step()
+        reference.step()
+        for a, b in zip(ours, theirs, strict=True):
+            assert torch.equal(a, b), t
+
+
 def test_without_a_kernel():
     kernel, plain = parameters(torch.float64), parameters(torch.float64)
     sides = [Adam(kernel, 0.1), Adam(plain, 0.1)]

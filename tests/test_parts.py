@@ -244,6 +244,19 @@ def test_training_starts_from_the_mean(likelihood, mean):
     torch.testing.assert_close(start, torch.tensor(mean, dtype=torch.float64))
 
 
+def test_the_encoder_sees_probabilities_less_their_mean():
+    mean, x = torch.tensor([0.1, 0.4, 0.9]).double(), torch.rand(5, 3, dtype=torch.float64)
+    model = build(3, likelihood=Bernoulli())
+    model.start_from(mean)
+    torch.testing.assert_close(model.encoder_input(x), x - mean)
+    moved = build(3, likelihood=Bernoulli())
+    moved.load_state_dict(model.state_dict() | {"centre": torch.zeros(3).double()})
+    torch.testing.assert_close(moved.q(x - mean).mean, model.q(x).mean)
+    seen = torch.tensor([1.0, 0.0, 1.0]).double()  # a cell that is not seen is as if it had the mean
+    torch.testing.assert_close(model.q(x, mask=seen).mean, model.q(torch.where(seen == 1, x, mean)).mean)
+    assert build(3, likelihood=Gaussian()).encoder_input(x) is x
+
+
 def test_categorical_infers_its_levels():
     p = Categorical()
     p.infer(torch.tensor([[0.0, 2.0, 0.0], [1.0, 0.0, 0.0]]))

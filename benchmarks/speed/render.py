@@ -84,10 +84,10 @@ def recipe(fields: Report) -> str:
     rate = f"peak {fields['learning_rate']:g}" if fields["schedule"] != "constant" else f"{fields['learning_rate']:g}"
     betas = tuple(fields.get("betas", (0.9, 0.999)))
     adam = "Adam" if betas == (0.9, 0.999) else f"Adam of betas {betas[0]:g} and {betas[1]:g}"
-    return (
-        f"{fields['epochs']} epochs, batches of {fields['batch_size']}, {adam} at {rate}, {fields['schedule']}, "
-        f"{fields['precision']}"
-    )
+    slower = fields.get("slower", 1)
+    rate += "" if slower == 1 else f" (the encoder's {rate} over {slower:g})".replace("peak ", "")
+    epochs = "1 epoch" if fields["epochs"] == 1 else f"{fields['epochs']} epochs"
+    return f"{epochs}, batches of {fields['batch_size']}, {adam} at {rate}, {fields['schedule']}, {fields['precision']}"
 
 
 def quality_bars(found: Report) -> list[Bar]:

@@ -97,10 +97,10 @@ def tune(letter: str, threads: int, say: Callable[[str], object], *, quick: bool
         say(f"pythae on the same rows: {goal}")
         runs = []
         for batch_size, precision in itertools.product(grid["batch_size"], grid["precision"]):
-            rest = itertools.product(grid["epochs"], grid["learning_rate"])
+            rest = itertools.product(grid["epochs"], grid["rates"])
             recipes = [
-                Recipe(epochs, batch_size, rate, task.ours.schedule, precision, task.ours.betas)
-                for epochs, rate in rest
+                Recipe(epochs, batch_size, rate, task.ours.schedule, precision, task.ours.betas, slower)
+                for epochs, (rate, slower) in rest
             ]
             runs += ask("training:tune_all", threads, recipes=recipes, **arguments)["runs"]
             say(f"batch size {batch_size}, {precision}: done")

@@ -35,6 +35,7 @@ class Model(nn.Module):
     likelihood: Likelihood
     prior: Prior
     scaling: Scaling
+    centre: Tensor | None
 
     def __init__(
         self,
@@ -68,19 +69,31 @@ class Model(nn.Module):
         self.posterior.build(n_latent)
         self.likelihood.build(n_features)
         self.prior.build(n_latent, n_features, n_conditions)
+        centred = bool(self.likelihood.centred_columns().any())
+        self.register_buffer("centre", torch.zeros(n_features) if centred else None)
         sizes = Sizes(n_features, n_latent, self.posterior.n_outputs, self.likelihood.n_outputs, n_conditions, masked)
         self.network.build(sizes)
 
     def start_from(self, mean: Tensor) -> None:
-        """Set the decoder's last bias so that training starts from columns of mean `mean` (D,), in model units."""
+        """Set what training starts from, for columns of mean `mean` (D,) in model units.
+
+        The decoder's last bias gives that mean, and the encoder sees columns less it where the likelihood says so.
+        """
+        if self.centre is not None:
+            self.centre.copy_(torch.where(self.likelihood.centred_columns().to(mean.device), mean, 0.0))
         bias = self.network.output_bias
         if bias is not None:
             with torch.no_grad():
                 bias.copy_(self.likelihood.initial_output(mean.to(bias)))
 
+    def encoder_input(self, x: Tensor) -> Tensor:
+        """Return what the encoder sees of rows (..., D)."""
+        seen = self.likelihood.encoder_input(x)
+        return seen if self.centre is None else seen - self.centre
+
     def q(self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> Latent:
         """Return q(z|x, c) for rows (..., D), of which the encoder sees the cells where `mask` is 1."""
-        seen = self.likelihood.encoder_input(x)
+        seen = self.encoder_input(x)
         seen = seen if mask is None else seen * mask
         # While training the network may compute in bf16; distributions do not.
         return self.posterior(self.network.encode(*self._cast(seen, c, mask)).to(x.dtype))

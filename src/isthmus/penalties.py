@@ -248,8 +248,8 @@ def _code_chain(draw: Draw) -> list[Layer] | None:
     """Return the encoder's layers up to the code, or None where it is no chain of them on the rows themselves."""
     if draw.mask is not None or draw.model.likelihood.encoder_input(draw.seen) is not draw.seen:
         return None
-    network = draw.model.network
-    chain = network.chain(draw.seen.to(network.dtype), None if draw.c is None else draw.c.to(network.dtype))
+    network, seen = draw.model.network, draw.model.encoder_input(draw.seen)  # moved at most: of the same Jacobian
+    chain = network.chain(seen.to(network.dtype), None if draw.c is None else draw.c.to(network.dtype))
     last = draw.model.posterior.mean_activation
     if chain is None or last is None:
         return None

@@ -34,6 +34,8 @@ class Adam:
         lambda.
     betas : tuple of float, default=(0.9, 0.999)
         beta_1 and beta_2.
+    factors : sequence of float, optional
+        What each parameter's eta is multiplied by; 1 by default.
 
     Attributes
     ----------
@@ -46,7 +48,11 @@ class Adam:
     """
 
     def __init__(
-        self, parameters: Sequence[nn.Parameter], weight_decay: float, betas: tuple[float, float] = (0.9, 0.999)
+        self,
+        parameters: Sequence[nn.Parameter],
+        weight_decay: float,
+        betas: tuple[float, float] = (0.9, 0.999),
+        factors: Sequence[float] | None = None,
     ) -> None:
         self.parameters, self.weight_decay, self.learning_rate = list(parameters), weight_decay, 0.0
         self._first = [torch.zeros_like(p) for p in self.parameters]
@@ -55,6 +61,8 @@ class Adam:
         # Parameters that have been stepped equally often share a counter: one addition for all.
         self._steps = [torch.zeros((), device=device if device.type == "cuda" else "cpu")] * len(self.parameters)
         self._step = _kernel(device, betas)
+        own = list(factors or [1.0] * len(self.parameters))
+        self._groups = {factor: [i for i, f in enumerate(own) if f == factor] for factor in dict.fromkeys(own)}
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -70,7 +78,11 @@ class Adam:
         for step in {id(self._steps[i]): self._steps[i] for i in with_gradient}.values():
             step += 1
         lists = (self.parameters, [p.grad for p in self.parameters], self._first, self._second, self._steps)
-        self._step(*([values[i] for i in with_gradient] for values in lists), self.learning_rate, self.weight_decay)
+        for factor, group in self._groups.items():
+            moved = [i for i in group if self.parameters[i].grad is not None]
+            if moved:
+                rate = factor * self.learning_rate
+                self._step(*([values[i] for i in moved] for values in lists), rate, self.weight_decay)
 
     def moments(self) -> Moments:
         """Return a copy of the state of every parameter."""

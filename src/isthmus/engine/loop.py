@@ -82,6 +82,8 @@ class Trainer:
         Decoupled weight decay.
     betas : tuple of float, default=(0.9, 0.999)
         Adam's.
+    factors : sequence of float, optional
+        What the learning rate is multiplied by for each of the objective's parameters that are trained.
     seed : int
         Where all randomness comes from.
     half : sequence of Parameter, default=()
@@ -101,6 +103,7 @@ class Trainer:
         schedule: Callable[[float], float],
         weight_decay: float,
         betas: tuple[float, float] = (0.9, 0.999),
+        factors: Sequence[float] | None = None,
         seed: int,
         half: Sequence[nn.Parameter] = (),
         accumulate: int = 1,
@@ -112,7 +115,7 @@ class Trainer:
         twins = Twins(half)
         parameters = twins.replace(p for p in objective.parameters() if p.requires_grad)
         self.device = parameters[0].device
-        self.optimizer = Adam(parameters, weight_decay, betas)
+        self.optimizer = Adam(parameters, weight_decay, betas, factors)
         self.state = State(parameters, self.optimizer, twins)
         self.objective = objective
 

@@ -51,6 +51,9 @@ class Fields:
         memory. What is a mean over the batch ("kl_sparsity", free_bits) is then one over each part.
     learning_rate : float, default=3e-3
         Peak learning rate of Adam.
+    encoder_learning_rate : float, optional
+        That of the encoder's parameters, where it is another one. A decoder bears larger steps than an encoder, whose
+        codes may collapse: in runs of a few passes, a quarter of the decoder's reaches a given loss sooner.
     schedule : {"one_cycle", "linear", "constant"}, default="one_cycle"
         How the learning rate changes over the training: a short rise and a cosine, the same rise and a straight line
         (for one or two passes over many rows), or not at all.
@@ -107,6 +110,7 @@ class Fields:
     batch_size: int = 128
     gradient_accumulation: int = 1
     learning_rate: float = 3e-3
+    encoder_learning_rate: float | None = None
     schedule: str = "one_cycle"
     weight_decay: float = 0.0
     adam_betas: tuple[float, float] = (0.9, 0.999)

@@ -19,10 +19,10 @@ from isthmus.engine.distributed import Processes, find_processes, launched
 from isthmus.engine.precision import parameter_dtype
 from isthmus.engine.progress import Progress
 from isthmus.estimators._callbacks import Epochs, logged
-from isthmus.estimators._rows import Rows, cell_errors, read_chunks, scale, tensor
+from isthmus.estimators._rows import Rows, cell_errors, check_cells, read_chunks, scale, tensor
 from isthmus.estimators._sources import Rest, extremes, sources
 from isthmus.estimators._survey import Survey, sample
-from isthmus.estimators._validate import check_support, column_name
+from isthmus.estimators._validate import column_name
 from isthmus.files import encode
 from isthmus.likelihoods import Likelihood
 from isthmus.model import Model
@@ -74,10 +74,7 @@ def _check_all_supported(estimator: BaseAutoencoder, model: Model, X: np.ndarray
     def check() -> None:
         for part, values in read_chunks(X, X.shape[1], _CHECKED):
             x, mask = scale(model, tensor(values), torch.float64)
-            inside = model.likelihood.supports(x)
-            inside = inside if mask is None else inside | (mask == 0)
-            first_row = getattr(X, "first_row", 0) + part.start
-            check_support(estimator, inside.numpy(), values, model.likelihood, first_row)
+            check_cells(estimator, model, values, x, mask, getattr(X, "first_row", 0) + part.start)
 
     processes.in_all(check)
 
@@ -110,6 +107,7 @@ def train(
     with seeded(derive(estimator.seed_, 3), device):
         formula = estimator._formula(model, seen)
     computed = cast("Formula", torch.compile(formula)) if estimator.compile else formula
+    factors = _factors(estimator, formula)  # before processes share the parameters out
     progress = Progress(
         type(estimator).__name__, n_epochs, source.n_rows, shown=estimator.verbose > 0 and processes.main
     )
@@ -117,7 +115,7 @@ def train(
     with writer or nullcontext(), progress:
         try:
             with processes.sharing(computed, sharded=estimator.parallel == "sharded") as shared:
-                trainer = _trainer(estimator, shared, schedule, processes)
+                trainer = _trainer(estimator, shared, factors, schedule, processes)
                 if partial and estimator._moments is not None:
                     trainer.optimizer.set_moments(estimator._moments)
                 history = trainer.fit(
@@ -142,7 +140,11 @@ def train(
 
 
 def _trainer(
-    estimator: BaseAutoencoder, objective: nn.Module, schedule: Callable[[float], float], processes: Processes
+    estimator: BaseAutoencoder,
+    objective: nn.Module,
+    factors: list[float] | None,
+    schedule: Callable[[float], float],
+    processes: Processes,
 ) -> Trainer:
     """Return the engine as the estimator's fields set it."""
     bf16 = estimator.precision == "bf16"
@@ -152,11 +154,26 @@ def _trainer(
         schedule=schedule,
         weight_decay=estimator.weight_decay,
         betas=estimator.adam_betas,
+        factors=factors,
         seed=estimator.seed_,
         half=list(estimator.model_.network.parameters()) if bf16 else [],
         accumulate=estimator.gradient_accumulation,
         processes=processes,
     )
+
+
+def _factors(estimator: BaseAutoencoder, formula: Formula) -> list[float] | None:
+    """Return what each trained parameter's learning rate is multiplied by."""
+    if estimator.encoder_learning_rate is None:
+        return None
+    encoding = {id(p) for p in estimator.model_.network.encoder_parameters()}
+    if not encoding:
+        raise ValueError(
+            f"encoder_learning_rate={estimator.encoder_learning_rate!r}: {estimator.model_.network!r} has no "
+            "parameters that are its encoder's alone; leave it out."
+        )
+    ratio = estimator.encoder_learning_rate / estimator.learning_rate
+    return [ratio if id(p) in encoding else 1.0 for p in formula.parameters() if p.requires_grad]
 
 
 def checkpoints_of(estimator: BaseAutoencoder, X: np.ndarray | RowSource, rest: Rest, found: Survey) -> Checkpoints:

@@ -201,10 +201,11 @@ def check_fields(estimator: Any) -> None:
             raise ValueError(f"{name}={value!r} must be a whole number of at least 1.")
     for name, (low, high) in {
         "learning_rate": (0.0, math.inf),
+        "encoder_learning_rate": (0.0, math.inf),
         "checkpoint_seconds": (-math.inf, math.inf),
         "validation_fraction": (0.0, 1.0),
     }.items():
-        if not low < values[name] < high:
+        if values[name] is not None and not low < values[name] < high:
             raise ValueError(f"{name}={values[name]!r} must lie strictly between {low:g} and {high:g}.")
     betas = values["adam_betas"]
     if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):

@@ -28,6 +28,9 @@ class Likelihood(Part):
         Whether it is a density on the real line, so that scaling adds its log-determinant.
     convex : bool
         Whether what it takes is an interval: a column is inside where its extremes are.
+    centred : bool
+        Whether the encoder sees columns less their mean in the training rows: what standard scaling does to those of a
+        density. Probabilities are not scaled, and a network learns slowly from inputs that are all of one sign.
     support_text : str
         What values it takes, for messages: "... takes only values in [0, 1]".
     """
@@ -36,6 +39,7 @@ class Likelihood(Part):
     default_scaling: str | Part = "standard"
     density: bool = True
     convex: bool = False
+    centred: bool = False
     support_text: str = "that are finite numbers"
 
     def infer(self, x: Tensor, weight: Tensor | None = None) -> None:
@@ -69,6 +73,10 @@ class Likelihood(Part):
     def density_columns(self) -> Tensor:
         """Return ``density`` for each column, bool of shape (D,)."""
         return torch.full((self.n_features,), self.density)
+
+    def centred_columns(self) -> Tensor:
+        """Return ``centred`` for each column, bool of shape (D,)."""
+        return torch.full((self.n_features,), self.centred)
 
     def at(self, column: int) -> Likelihood:  # noqa: ARG002 - a default
         """Return the likelihood of one column, for messages: itself, where all columns have the same."""

@@ -12,6 +12,7 @@ from torch.distributions import ContinuousBernoulli as TorchContinuousBernoulli
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from isthmus._row_sums import logistic_log_prob
+from isthmus._torch import bernoulli
 from isthmus.likelihoods._base import Likelihood
 
 __all__ = ["Bernoulli", "ContinuousBernoulli"]
@@ -38,7 +39,8 @@ class Bernoulli(Likelihood):
     -----
     Cells between 0 and 1 are read as the probability of a 1, and the value is then the expected log-probability
     of the binarised row: **not** a density of the grey values (for that, use ContinuousBernoulli or Gaussian),
-    and no log-determinant is added when the data are scaled to [0, 1] first.
+    and no log-determinant is added when the data are scaled to [0, 1] first. The encoder sees cells less their
+    column's mean.
 
     References
     ----------
@@ -58,11 +60,12 @@ class Bernoulli(Likelihood):
     default_scaling = "min_max"
     density = False
     convex = True
+    centred = True
     support_text = "in [0, 1]"
 
     def observe(self, x: Tensor) -> Tensor:
         """Draw zeros and ones of probability x, if ``binarize``."""
-        return torch.bernoulli(x) if self.binarize else x
+        return bernoulli(x) if self.binarize else x
 
     def initial_output(self, mean: Tensor) -> Tensor:
         """Start from the columns' means."""
@@ -79,6 +82,10 @@ class Bernoulli(Likelihood):
     def log_prob(self, h: Tensor, x: Tensor) -> Tensor:
         """Return log p(x_d|z), (..., D)."""
         return x * h - F.softplus(h)
+
+    def sample(self, h: Tensor) -> Tensor:
+        """Draw x ~ p(x|z), (..., D)."""
+        return bernoulli(torch.sigmoid(h))
 
     def row_log_prob(self, h: Tensor, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return log p(x|z), (...)."""
@@ -106,6 +113,7 @@ class ContinuousBernoulli(Likelihood):
 
     default_scaling = "min_max"
     convex = True
+    centred = True
     support_text = "in [0, 1]"
 
     def initial_output(self, mean: Tensor) -> Tensor:

@@ -146,8 +146,16 @@ class Mixed(Likelihood):
 
     def density_columns(self) -> Tensor:
         """Return whether each column has a density, bool of shape (D,)."""
+        return self._told([part.density_columns() for part in self._members])
+
+    def centred_columns(self) -> Tensor:
+        """Return whether the encoder sees each column less its mean, bool of shape (D,)."""
+        return self._told([part.centred_columns() for part in self._members])
+
+    def _told(self, groups: list[Tensor]) -> Tensor:
+        """Return what each part tells of its columns, (D,)."""
         place = self.get_buffer("place")
-        return torch.cat([part.density_columns().to(place.device) for part in self._members])[place]
+        return torch.cat([group.to(place.device) for group in groups])[place]
 
     def at(self, column: int) -> Likelihood:
         """Return the part of a column."""

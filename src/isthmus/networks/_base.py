@@ -7,7 +7,7 @@ from abc import abstractmethod
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from isthmus._part import Part
 
@@ -98,6 +98,13 @@ class Network(Part):
 
     def later_weights(self) -> list[Tensor]:
         """Return the weights of the decoder's layers after the one that reads the code, each (outputs, inputs)."""
+        return []
+
+    def encoder_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters of ``encode`` that ``decode`` does not share: they may have a learning rate of theirs.
+
+        None by default.
+        """
         return []
 
     def code_norms(self) -> Tensor | None:

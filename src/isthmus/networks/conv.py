@@ -126,3 +126,7 @@ class Conv(Network):
         """Return the other dense weights, and every transposed convolution's kernel as a matrix."""
         kernels = [layer.weight.flatten(1).T for layer in self.up if isinstance(layer, nn.ConvTranspose2d)]
         return [*self.dense.later_weights(), *kernels]
+
+    def encoder_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters of the convolutions down and of the dense layers after them."""
+        return [*self.down.parameters(), *self.dense.encoder_parameters()]

@@ -132,6 +132,10 @@ class MLP(Network):
         """Return the decoder's other weights."""
         return [weight for weight, _ in self._decoder()[1:]]
 
+    def encoder_parameters(self) -> list[nn.Parameter]:
+        """Return the encoder's parameters; none where they are tied to the decoder's."""
+        return [] if self.tied else list(self.encoder.parameters())
+
     def chain(self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> list[Layer]:
         """Return the encoder layer by layer, up to the first K outputs."""
         *hidden, (weight, bias) = _affine(self.encoder)

@@ -47,6 +47,10 @@ def check_network(network: Network, sizes: Sizes) -> None:
     close(alone, h[1:2], f"{built!r}: a row must not depend on its neighbours.")
     _network_mask(built, x, c, h)
     _network_ends(built, x, c, out)
+    built.zero_grad()
+    built.decode(h[:, : sizes.n_latent].detach(), c).square().sum().backward()
+    shared = [p for p in built.encoder_parameters() if p.grad is not None]
+    require(not shared, f"{built!r}: encoder_parameters must be those that decode does not use.")
 
 
 def _network_mask(net: Network, x: Tensor, c: Tensor | None, h: Tensor) -> None:
