@@ -11,7 +11,7 @@ from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from isthmus._names import nearest
 
-__all__ = ["activation", "derivative", "names"]
+__all__ = ["activation", "derivative", "derivative_at_output", "names"]
 
 _Function = Callable[[Tensor], Tensor]
 
@@ -44,6 +44,17 @@ _TABLE: dict[str, tuple[_Function, _Function]] = {
     "tanh": (torch.tanh, lambda a: 1 - torch.tanh(a).square()),
     "sigmoid": (torch.sigmoid, _logistic),
     "softplus": (F.softplus, torch.sigmoid),
+}
+
+
+# By the activation's value: the argument need not be there.
+_AT_OUTPUT: dict[str, _Function] = {
+    "identity": torch.ones_like,
+    "relu": lambda h: (h > 0).to(h),
+    "elu": lambda h: h.clamp(max=0) + 1,
+    "tanh": lambda h: 1 - h.square(),
+    "sigmoid": lambda h: h * (1 - h),
+    "softplus": lambda h: -torch.expm1(-h),
 }
 
 
@@ -85,3 +96,18 @@ def derivative(name: str) -> _Function:
     tensor([0.2500])
     """
     return _entry(name)[1]
+
+
+def derivative_at_output(name: str) -> _Function | None:
+    """Return the derivative of the activation called `name` as a function of its value, or None where it is none.
+
+    Examples
+    --------
+    >>> import torch
+    >>> derivative_at_output("sigmoid")(torch.tensor([0.5]))
+    tensor([0.2500])
+    >>> derivative_at_output("silu") is None
+    True
+    """
+    _entry(name)
+    return _AT_OUTPUT.get(name)

@@ -29,17 +29,21 @@ class Terms(NamedTuple):
     ----------
     values : dict of str to Tensor of shape (N,)
         Unweighted, in nats, summed over columns.
-    weights : dict of str to float
+    weights : dict of str to (float or Tensor of shape ())
         Weights; beta, say.
     """
 
     values: dict[str, Tensor]
-    weights: dict[str, float]
+    weights: dict[str, float | Tensor]
 
     def total(self) -> Tensor:
         """Return the weighted sum, (N,): the only place where weights are applied."""
         weighted = ((self.weights[name], value) for name, value in self.values.items())
-        return functools.reduce(torch.add, (value if weight == 1 else weight * value for weight, value in weighted))
+        return functools.reduce(torch.add, (value if _is_one(weight) else weight * value for weight, value in weighted))
+
+
+def _is_one(weight: float | Tensor) -> bool:
+    return not isinstance(weight, Tensor) and weight == 1  # to ask a tensor is to wait for the device
 
 
 class Objective(Part):
@@ -120,14 +124,14 @@ class Formula(nn.Module):
         self.corruption = corruption
         self.penalties = nn.ModuleList(penalties)
 
-    def forward(self, batch: Batch, progress: float = 1.0) -> Terms:
+    def forward(self, batch: Batch, progress: float | Tensor = 1.0) -> Terms:
         """Return the terms of a batch.
 
         Parameters
         ----------
         batch : Batch
             Rows in the model's units.
-        progress : float, default=1.0
+        progress : float or Tensor of shape (), default=1.0
             Share of the training that is done, for weights that warm up.
         """
         x = self.model.likelihood.observe(batch.x)
@@ -140,7 +144,7 @@ class Formula(nn.Module):
         draw = Draw(self.model, seen, q, z, batch.weight, batch.c, batch.mask)
         values = self.objective(self.model, draw, x)  # every observed cell counts, the masked ones as well
         draw = draw._replace(mask=told)  # penalties look at the encoder
-        weights = dict.fromkeys(values, 1.0)
+        weights: dict[str, float | Tensor] = dict.fromkeys(values, 1.0)
         for penalty in self.penalties:
             assert isinstance(penalty, Penalty)  # a ModuleList forgets what it holds
             name = _free_name(penalty.name, values)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from isthmus._activations import derivative
+from isthmus._activations import derivative, derivative_at_output
 from isthmus._distributions import DiagonalGaussian, Latent
 from isthmus._part import Part
 from isthmus.kl import kl_divergence, kl_per_unit
@@ -76,9 +76,12 @@ class Warmup(Part):
     value: float = 1.0
     over: float = 0.2
 
-    def at(self, progress: float) -> float:
-        """Return the weight when the share `progress` of the training is done."""
-        return self.value if self.over <= 0 else self.value * min(1.0, progress / self.over)
+    def at(self, progress: float | Tensor) -> float | Tensor:
+        """Return the weight when the share `progress` of the training is done; a tensor of a tensor."""
+        if self.over <= 0:
+            return self.value
+        share = progress / self.over
+        return self.value * (share.clamp(max=1.0) if isinstance(share, Tensor) else min(1.0, share))
 
 
 class Penalty(Part):
@@ -94,7 +97,7 @@ class Penalty(Part):
         """The name of the term in the history."""
         return str(getattr(self, "alias", None) or type(self).__name__.lower())
 
-    def weight_at(self, progress: float) -> float:
+    def weight_at(self, progress: float | Tensor) -> float | Tensor:
         """Return the weight when the share `progress` of the training is done."""
         return self.weight.at(progress) if isinstance(self.weight, Warmup) else self.weight
 
@@ -232,9 +235,11 @@ class Contraction(Penalty):
         """Return ||df/dx||^2, (N,)."""
         if self.method not in ("auto", "exact", "projection"):
             raise ValueError(f"{self!r}: method must be 'auto', 'exact' or 'projection'.")
+        if self.method != "projection" and (found := _one_layer(draw)) is not None:
+            return found
         chain = _code_chain(draw)
-        if chain is not None and len(chain) == 1 and self.method != "projection":
-            return _one_layer(chain[0])
+        if self.method != "projection" and chain is not None and len(chain) == 1:
+            return _frobenius(_slope(chain[0]), chain[0].weight)
         if self.method != "exact":
             return torch.stack([_projected(draw, chain) for _ in range(self.n_projections)]).mean(0)
         return _product(chain) if chain is not None else _autodiff(draw)
@@ -244,11 +249,16 @@ def _mean_over_samples(values: Tensor, weight: Tensor) -> Tensor:
     return weight @ values / weight.sum()
 
 
+def _sees_rows(draw: Draw) -> bool:
+    """Tell whether the encoder's Jacobian is the network's: it sees whole rows, moved at most."""
+    return draw.mask is None and draw.model.likelihood.encoder_input(draw.seen) is draw.seen
+
+
 def _code_chain(draw: Draw) -> list[Layer] | None:
     """Return the encoder's layers up to the code, or None where it is no chain of them on the rows themselves."""
-    if draw.mask is not None or draw.model.likelihood.encoder_input(draw.seen) is not draw.seen:
+    if not _sees_rows(draw):
         return None
-    network, seen = draw.model.network, draw.model.encoder_input(draw.seen)  # moved at most: of the same Jacobian
+    network, seen = draw.model.network, draw.model.encoder_input(draw.seen)
     chain = network.chain(seen.to(network.dtype), None if draw.c is None else draw.c.to(network.dtype))
     last = draw.model.posterior.mean_activation
     if chain is None or last is None:
@@ -260,8 +270,18 @@ def _slope(layer: Layer) -> Tensor:
     return derivative(layer.activation)(layer.a)  # (N, outputs)
 
 
-def _one_layer(layer: Layer) -> Tensor:
-    return _slope(layer).square() @ layer.weight.square().sum(1)
+def _frobenius(slope: Tensor, weight: Tensor) -> Tensor:
+    """Return sum_j slope_j^2 ||W_j||^2, (N,)."""
+    return slope.square() @ weight.square().sum(1).to(slope)
+
+
+def _one_layer(draw: Draw) -> Tensor | None:
+    """Return the norm by the closed form where the encoder is one layer whose slope the code tells, else None."""
+    weight, last = draw.model.network.only_weight(), draw.model.posterior.mean_activation
+    slope = None if last is None else derivative_at_output(last)
+    if weight is None or slope is None or not _sees_rows(draw):
+        return None
+    return _frobenius(slope(draw.q.mean), weight)
 
 
 def _product(chain: list[Layer]) -> Tensor:

@@ -45,6 +45,17 @@ def test_one_layer_of_every_activation(code):
     torch.testing.assert_close(value, jacobian_norm(model, x), rtol=1e-10, atol=1e-14)
 
 
+@pytest.mark.parametrize("name", _activations.names())
+def test_slopes_from_values(name):
+    a = torch.linspace(-6, 6, 49, dtype=torch.float64)
+    at_output = _activations.derivative_at_output(name)
+    if at_output is None:
+        assert name in ("silu", "gelu")  # two arguments have one value
+    else:
+        slope = at_output(_activations.activation(name)(a))
+        torch.testing.assert_close(slope, _activations.derivative(name)(a), rtol=1e-8, atol=1e-12)
+
+
 @pytest.mark.parametrize("hidden", _activations.names())
 @pytest.mark.parametrize("posterior", [Point("sigmoid"), DiagonalNormal()], ids=repr)
 def test_deep_chain_of_every_activation(hidden, posterior):
@@ -97,11 +108,10 @@ def test_gradient_reaches_every_weight(encoder, method):
     network = model.network
     modules = [network.encoder] if isinstance(network, MLP) else [network.down, network.dense.encoder]
     parameters = [p for module in modules for p in module.parameters()]
-    draw = draw_of(model, x[:2])
 
     def value(*_):
         with seeded(0):
-            return Contraction(method=method)(draw)
+            return Contraction(method=method)(draw_of(model, x[:2]))
 
     assert torch.autograd.gradcheck(value, tuple(parameters))
     *inner, weight, bias = torch.autograd.grad(value().sum(), parameters, allow_unused=True, materialize_grads=True)

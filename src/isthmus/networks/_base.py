@@ -121,6 +121,10 @@ class Network(Part):
             norms = norms * (later.norm() / math.sqrt(min(later.shape)))
         return norms
 
+    def only_weight(self) -> Tensor | None:
+        """Return the weight (K, D) by which rows become codes where the encoder is one affine map, else None."""
+        return None
+
     def chain(
         self,
         x: Tensor,  # noqa: ARG002 - a default

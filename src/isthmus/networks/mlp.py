@@ -136,6 +136,14 @@ class MLP(Network):
         """Return the encoder's parameters; none where they are tied to the decoder's."""
         return [] if self.tied else list(self.encoder.parameters())
 
+    def only_weight(self) -> Tensor | None:
+        """Return the encoder's weight where there are no hidden layers."""
+        if self.hidden_layer_sizes:
+            return None
+        weight = _affine(self.encoder)[0][0]
+        code, row = self.sizes.n_latent, self.sizes.n_features
+        return weight if weight.shape == (code, row) else weight[:code, :row]  # a view's gradient is filled up with 0
+
     def chain(self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> list[Layer]:
         """Return the encoder layer by layer, up to the first K outputs."""
         *hidden, (weight, bias) = _affine(self.encoder)

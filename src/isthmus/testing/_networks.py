@@ -70,6 +70,9 @@ def _network_ends(net: Network, x: Tensor, c: Tensor | None, out: Tensor) -> Non
             product = slope.unsqueeze(-1) * (layer.weight @ product)
         jacobian: Any = torch.autograd.functional.jacobian(lambda x: net.encode(x, c)[:, :k].sum(0), x)
         close(product, jacobian.permute(1, 0, 2), f"{net!r}: chain must be the encoder's, layer by layer.")
+        only = net.only_weight()
+        require((only is None) == (len(chain) > 1), f"{net!r}: only_weight must be that of a chain of one layer.")
+        require(only is None or torch.equal(only, chain[0].weight), f"{net!r}: only_weight must be the chain's.")
     weight, bias = net.output_weight(), net.output_bias
     require(weight is None or weight.shape[1] == k, f"{net!r}: output_weight must have a column for each unit.")
     if bias is not None:

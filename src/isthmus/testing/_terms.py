@@ -55,7 +55,7 @@ def check_penalty(penalty: Penalty, model: Model) -> None:
     check_part(penalty)
     own = penalty.clone()
     require(isinstance(own.name, str) and own.name.isidentifier(), f"{own!r}: name must be a term's name.")
-    weights = [own.weight_at(progress) for progress in (0.0, 0.5, 1.0)]
+    weights = [float(own.weight_at(progress)) for progress in (0.0, 0.5, 1.0)]
     require(np.isfinite(weights).all(), f"{own!r}: the weight must be finite all through training.")
     _check_terms(own, model, own, 2)
 
