@@ -58,6 +58,23 @@ def test_factors_are_torchs_groups():
             assert torch.equal(a, b), t
 
 
+def test_a_rate_that_is_a_tensor():
+    plain, kept = parameters(torch.float32), parameters(torch.float32)
+    sides = [Adam(plain, 0.1, factors=[0.5, 1.0, 1.0]), Adam(kept, 0.1, factors=[0.5, 1.0, 1.0])]
+    memory = set()
+    for t in range(1, 5):
+        for side, ps in zip(sides, (plain, kept), strict=True):
+            give_gradients(ps, t)
+            side.learning_rate = 0.125 / t if side is sides[0] else side.learning_rate
+            if side is sides[1]:
+                side.set_rate(0.125 / t)
+            side.step()
+        memory.add(sides[1].learning_rate.data_ptr())
+    assert len(memory) == 1
+    for a, b in zip(plain, kept, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-7)  # 0.125 / 3 is rounded to float32
+
+
 def test_without_a_kernel():
     kernel, plain = parameters(torch.float64), parameters(torch.float64)
     sides = [Adam(kernel, 0.1), Adam(plain, 0.1)]

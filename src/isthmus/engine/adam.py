@@ -39,7 +39,7 @@ class Adam:
 
     Attributes
     ----------
-    learning_rate : float
+    learning_rate : float or Tensor of shape ()
         eta, set before each step.
 
     References
@@ -54,7 +54,8 @@ class Adam:
         betas: tuple[float, float] = (0.9, 0.999),
         factors: Sequence[float] | None = None,
     ) -> None:
-        self.parameters, self.weight_decay, self.learning_rate = list(parameters), weight_decay, 0.0
+        self.parameters, self.weight_decay = list(parameters), weight_decay
+        self.learning_rate: float | Tensor = 0.0
         self._first = [torch.zeros_like(p) for p in self.parameters]
         self._second = [torch.zeros_like(p) for p in self.parameters]
         device = self.parameters[0].device
@@ -63,6 +64,12 @@ class Adam:
         self._step = _kernel(device, betas)
         own = list(factors or [1.0] * len(self.parameters))
         self._groups = {factor: [i for i, f in enumerate(own) if f == factor] for factor in dict.fromkeys(own)}
+
+    def set_rate(self, rate: float) -> None:
+        """Set the learning rate on the parameters' device, in the same memory every time, for replayed steps."""
+        if not isinstance(self.learning_rate, Tensor):
+            self.learning_rate = torch.zeros((), device=self.parameters[0].device)
+        self.learning_rate.fill_(rate)
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -106,7 +113,7 @@ def _kernel(device: torch.device, betas: tuple[float, float]) -> Callable[..., N
     if fused is None:
         return functools.partial(_plain, betas)
 
-    def step(ps: Any, grads: Any, first: Any, second: Any, steps: Any, rate: float, decay: float) -> None:
+    def step(ps: Any, grads: Any, first: Any, second: Any, steps: Any, rate: Any, decay: float) -> None:
         fused(
             ps, grads, first, second, [], steps,
             lr=rate, beta1=betas[0], beta2=betas[1], weight_decay=decay, eps=_EPS, amsgrad=False, maximize=False,

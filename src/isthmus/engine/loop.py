@@ -19,6 +19,7 @@ from isthmus.engine.distributed import Alone, Processes
 from isthmus.engine.history import Record
 from isthmus.engine.memory import keep_freed
 from isthmus.engine.precision import Twins, flush_denormals
+from isthmus.engine.replay import Replay
 from isthmus.engine.state import Copy, Run, State, resume, write
 
 __all__ = ["NonFiniteError", "Source", "Terms", "Trainer"]
@@ -90,6 +91,8 @@ class Trainer:
         Those of the objective's parameters that compute in bf16 while training; the optimizer steps float32 copies.
     accumulate : int, default=1
         Parts that a process computes its batches in, one after the other, before it takes the step.
+    record : callable, optional
+        Records a step to be replayed (:func:`isthmus.engine.replay.cuda_graph`), where batches are of one part.
     processes : Processes, optional
         Those that train together; this one alone by default. Each part of a batch, whoever computes it, draws from a
         generator of its own: so many parts in one process or in several give the same parameters.
@@ -107,6 +110,7 @@ class Trainer:
         seed: int,
         half: Sequence[nn.Parameter] = (),
         accumulate: int = 1,
+        record: Callable[[Callable[[], Tensor]], Callable[[], Tensor]] | None = None,
         processes: Processes | None = None,
     ) -> None:
         self.accumulate, self.processes = accumulate, processes or Alone()
@@ -118,6 +122,8 @@ class Trainer:
         self.optimizer = Adam(parameters, weight_decay, betas, factors)
         self.state = State(parameters, self.optimizer, twins)
         self.objective = objective
+        self._names: list[str] = []
+        self._replay = Replay(self._moved, record, self.device) if record and self.n_parts == 1 else None
 
     def fit(
         self,
@@ -254,7 +260,16 @@ class Trainer:
 
     def _step(self, batch: Batch, progress: float, number: int, step: int) -> tuple[list[str], Tensor]:
         """Take one step; return the terms' names and this process' share of (weight, loss, terms...) before it."""
-        self.optimizer.learning_rate = self._rate(progress)
+        if self._replay:
+            self.optimizer.set_rate(self._rate(progress))
+            row = self._replay(batch, progress)
+        else:
+            self.optimizer.learning_rate = self._rate(progress)
+            row = self._moved(batch, progress, number, step)
+        return self._names, row
+
+    def _moved(self, batch: Batch, progress: float | Tensor, number: int = 0, step: int = 0) -> Tensor:
+        """Move the parameters; return (weight, loss, terms...) and note the terms' names."""
         twins = self.state.twins
         self.optimizer.zero_grad()
         weight = self.processes.total(batch.weight.sum())
@@ -262,25 +277,25 @@ class Trainer:
         for i, part in enumerate(parts):
             self._draw_for(i, 0, number, step)
             with self.processes.no_backward_sync(self.objective, enabled=i < len(parts) - 1):
-                names, row = self._part(part, progress, weight.clamp(min=torch.finfo(weight.dtype).tiny))
-            rows.append(row)
+                rows.append(self._part(part, progress, weight.clamp(min=torch.finfo(weight.dtype).tiny)))
         twins.take_gradients()
         self.optimizer.step()
         twins.follow()
         row = rows[0] if len(rows) == 1 else torch.stack(rows).sum(0)
-        return names, torch.cat([weight.reshape(1) / self.processes.world, row])
+        return torch.cat([weight.reshape(1) / self.processes.world, row])
 
     def _rate(self, progress: float) -> float:
         return self.learning_rate * self.schedule(progress)
 
-    def _part(self, part: Batch, progress: float, weight: Tensor) -> tuple[list[str], Tensor]:
+    def _part(self, part: Batch, progress: float | Tensor, weight: Tensor) -> Tensor:
         """Go forward and back through a part of a batch of `weight`; return its share of (loss, terms...)."""
         terms: Terms = self.objective(part, progress)
         share = part.weight / weight
         loss = share @ terms.total().to(share)
         self.processes.backward(loss)
         means = [share @ value.detach().to(share) for value in terms.values.values()]
-        return list(terms.values), torch.stack([loss.detach(), *means])
+        self._names = list(terms.values)
+        return torch.stack([loss.detach(), *means])
 
     def _draw_for(self, i: int, *place: int) -> None:
         """Seed the generators for this process' part `i` of a batch, where batches have more than one part."""
@@ -306,6 +321,7 @@ class Trainer:
     ) -> None:
         """Run the epoch again from where it started, looking at every step, and stop before the first bad one."""
         copy, generators, first = before
+        self._replay = None  # what was recorded steps the optimizer's state as it was
         self.state.put(copy)
         set_generator_states(generators, self.device)
         for i, (batch, progress) in enumerate(self._steps(source, number, share, first), start=first + 1):

@@ -79,7 +79,8 @@ class Fields:
         What each of several processes keeps of the parameters, their gradients and Adam's moments: all, or its share
         (experimental, for models that are too wide otherwise). The same parameters come of it, up to rounding.
     compile : bool, default=False
-        Whether to compile the training step with ``torch.compile``.
+        Whether to compile the training step with ``torch.compile``. On a GPU whole steps are recorded instead, as a
+        CUDA graph, and replayed; one that cannot be recorded is taken as it is, and a warning says so.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the last fit's parameters.
     verbose : int, default=0

@@ -18,6 +18,7 @@ from isthmus.engine import Checkpoints, NonFiniteError, Record, Trainer
 from isthmus.engine.distributed import Processes, find_processes, launched
 from isthmus.engine.precision import parameter_dtype
 from isthmus.engine.progress import Progress
+from isthmus.engine.replay import cuda_graph
 from isthmus.estimators._callbacks import Epochs, logged
 from isthmus.estimators._rows import Rows, cell_errors, check_cells, read_chunks, scale, tensor
 from isthmus.estimators._sources import Rest, extremes, sources
@@ -106,7 +107,8 @@ def train(
     source, validation, seen = sources(estimator, model, X, rest, found, dtype, processes)
     with seeded(derive(estimator.seed_, 3), device):
         formula = estimator._formula(model, seen)
-    computed = cast("Formula", torch.compile(formula)) if estimator.compile else formula
+    record = cuda_graph if _recordable(estimator, device, processes) else None
+    computed = cast("Formula", torch.compile(formula)) if estimator.compile and record is None else formula
     factors = _factors(estimator, formula)  # before processes share the parameters out
     progress = Progress(
         type(estimator).__name__, n_epochs, source.n_rows, shown=estimator.verbose > 0 and processes.main
@@ -115,7 +117,7 @@ def train(
     with writer or nullcontext(), progress:
         try:
             with processes.sharing(computed, sharded=estimator.parallel == "sharded") as shared:
-                trainer = _trainer(estimator, shared, factors, schedule, processes)
+                trainer = _trainer(estimator, shared, factors, record, schedule, processes)
                 if partial and estimator._moments is not None:
                     trainer.optimizer.set_moments(estimator._moments)
                 history = trainer.fit(
@@ -143,6 +145,7 @@ def _trainer(
     estimator: BaseAutoencoder,
     objective: nn.Module,
     factors: list[float] | None,
+    record: Callable[..., Any] | None,
     schedule: Callable[[float], float],
     processes: Processes,
 ) -> Trainer:
@@ -158,8 +161,15 @@ def _trainer(
         seed=estimator.seed_,
         half=list(estimator.model_.network.parameters()) if bf16 else [],
         accumulate=estimator.gradient_accumulation,
+        record=record,
         processes=processes,
     )
+
+
+def _recordable(estimator: BaseAutoencoder, device: torch.device, processes: Processes) -> bool:
+    """Tell whether to record whole steps: they are to be compiled, and a GPU takes each in one piece."""
+    one = processes.world == estimator.gradient_accumulation == 1
+    return estimator.compile and device.type == "cuda" and one
 
 
 def _factors(estimator: BaseAutoencoder, formula: Formula) -> list[float] | None:

@@ -1,0 +1,122 @@
+"""Steps that are recorded once and replayed, with a stand-in for the CUDA graph that runs on any machine."""
+
+import pytest
+import torch
+from sklearn.datasets import load_digits
+
+from isthmus import VAE
+from isthmus._batch import Batch
+from isthmus.data.arrays import Resident
+from isthmus.engine.replay import Replay, cuda_graph
+from isthmus.estimators import _training
+from isthmus.penalties import Warmup
+from test_engine import Regression, fit, rows
+
+X = load_digits().data[:300]
+
+
+class StandIn:
+    """Records as a CUDA graph does: what is recorded does not run, and gives its result in the same memory."""
+
+    def __init__(self, fails=False):
+        self.recorded, self.replayed, self.fails = 0, 0, fails
+
+    def __call__(self, act):
+        self.recorded += 1
+        if self.fails:
+            raise RuntimeError("operation not permitted when stream is capturing\nsecond line")
+        result = []
+
+        def again():
+            self.replayed += 1
+            value = act()
+            result[:] = result or [value.clone()]
+            return result[0].copy_(value)
+
+        return again
+
+
+@pytest.mark.parametrize("n", [64, 50])  # the last batch of 50 rows is padded
+def test_replayed_steps_are_the_steps(n):
+    record = StandIn()
+    (plain, expected), (history, found) = (
+        fit(Regression(noise=0.1, ridge=0.1), Resident(rows(n), 16), schedule=lambda p: 1 - p / 2, record=how)
+        for how in (None, record)
+    )
+    assert (record.recorded, record.replayed) == (1, 3 * 4 - 3)
+    for a, b in zip(history, plain, strict=True):
+        assert a["loss"] == pytest.approx(b["loss"], rel=1e-6)  # the rate is a float32 tensor
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-7)
+
+
+def test_what_cannot_be_recorded_is_taken_as_it_is():
+    _, expected = fit(Regression(), Resident(rows(64), 16))
+    with pytest.warns(
+        UserWarning, match="cannot be recorded and are taken one by one: operation not permitted"
+    ) as told:
+        _, found = fit(Regression(), Resident(rows(64), 16), record=StandIn(fails=True))
+    assert len(told) == 1
+    assert "second line" not in str(told[0].message)
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-7)
+
+
+def test_batches_of_other_shapes_are_not_replayed():
+    record = StandIn()
+    replay = Replay(lambda batch, progress: batch.x.sum() + progress, record, torch.device("cpu"))
+    for n in (2, 2, 2, 2, 3, 2):
+        batch = Batch(torch.full((n, 2), float(n)), torch.ones(n))
+        assert replay(batch, 0.5) == 2 * n * n + 0.5
+    masked = Batch(torch.ones(2, 2), torch.ones(2), mask=torch.ones(2, 2))
+    assert replay(masked, 0.25) == 4.25
+    assert record.replayed == 2
+
+
+def test_several_parts_are_not_recorded():
+    record = StandIn()
+    fit(Regression(), Resident(rows(64), 16, multiple=2), accumulate=2, record=record)
+    assert record.recorded == 0
+
+
+def test_a_loss_that_is_not_finite_is_found_among_replayed_steps():
+    class Breaks(Regression):
+        def forward(self, batch, progress=1.0):
+            terms = super().forward(batch, progress)
+            terms.values["error"] = torch.where(torch.as_tensor(progress) > 0.7, torch.nan, terms.values["error"])
+            return terms
+
+    with pytest.raises(FloatingPointError, match=r"epoch 3, step 2: error is not finite"):
+        fit(Breaks(), Resident(rows(64), 16), n_epochs=3, record=StandIn())
+
+
+def test_an_estimator_s_steps(monkeypatch):
+    """The whole formula, with a weight that warms up: as a GPU would record it, but for the graph."""
+    fields = {"hidden_layer_sizes": (8,), "max_epochs": 2, "random_state": 0, "beta": Warmup(1.0, over=0.5)}
+    plain = VAE(2, **fields).fit(X)
+    record = StandIn()
+    monkeypatch.setattr(_training, "cuda_graph", record)
+    monkeypatch.setattr(_training, "_recordable", lambda estimator, *_: estimator.compile)
+    replayed = VAE(2, **fields, compile=True).fit(X)
+    assert record.replayed == 2 * 3 - 3
+    for a, b in zip(plain.history_, replayed.history_, strict=True):
+        assert a["loss"] == pytest.approx(b["loss"], rel=1e-5)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA graphs need a GPU")
+def test_a_cuda_graph():
+    device = torch.device("cuda")
+    weight = torch.ones(3, device=device)
+
+    def step(batch, progress):
+        weight.add_(progress * torch.randn(3, device=device))
+        return batch.x @ weight
+
+    replay = Replay(step, cuda_graph, device)
+    torch.cuda.manual_seed(0)
+    batches = [Batch(torch.full((2, 3), float(i), device=device), torch.ones(2, device=device)) for i in range(6)]
+    found = torch.stack([replay(batch, 0.5) for batch in batches])
+    weight.fill_(1)
+    torch.cuda.manual_seed(0)
+    expected = torch.stack([step(batch, 0.5) for batch in batches])
+    torch.testing.assert_close(found, expected)
