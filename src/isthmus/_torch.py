@@ -19,6 +19,7 @@ __all__ = [
     "chunks",
     "derive",
     "generator_states",
+    "number",
     "reseed",
     "seeded",
     "set_generator_states",
@@ -53,6 +54,11 @@ def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
     with _GENERATOR, torch.random.fork_rng(devices=devices):
         reseed(seed, device)
         yield
+
+
+def number(device: torch.device) -> Tensor:
+    """Return memory for a number that changes while what reads it does not, in the format that the device wants."""
+    return torch.zeros((), device=device, dtype=torch.float64 if device.type == "cpu" else torch.float32)
 
 
 def reseed(seed: int, device: torch.device | str = "cpu") -> None:

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from isthmus._torch import number
+
 __all__ = ["Adam", "Moments"]
 
 Moments = list[dict[str, Tensor]]
@@ -68,7 +70,7 @@ class Adam:
     def set_rate(self, rate: float) -> None:
         """Set the learning rate on the parameters' device, in the same memory every time, for replayed steps."""
         if not isinstance(self.learning_rate, Tensor):
-            self.learning_rate = torch.zeros((), device=self.parameters[0].device)
+            self.learning_rate = number(self.parameters[0].device)
         self.learning_rate.fill_(rate)
 
     def zero_grad(self) -> None:
@@ -88,7 +90,7 @@ class Adam:
         for factor, group in self._groups.items():
             moved = [i for i in group if self.parameters[i].grad is not None]
             if moved:
-                rate = factor * self.learning_rate
+                rate = self.learning_rate if factor == 1 else factor * self.learning_rate
                 self._step(*([values[i] for i in moved] for values in lists), rate, self.weight_decay)
 
     def moments(self) -> Moments:

@@ -19,7 +19,7 @@ from isthmus.engine.distributed import Alone, Processes
 from isthmus.engine.history import Record
 from isthmus.engine.memory import keep_freed
 from isthmus.engine.precision import Twins, flush_denormals
-from isthmus.engine.replay import Replay
+from isthmus.engine.replay import WORTH, Recorder, Replay
 from isthmus.engine.state import Copy, Run, State, resume, write
 
 __all__ = ["NonFiniteError", "Source", "Terms", "Trainer"]
@@ -92,7 +92,8 @@ class Trainer:
     accumulate : int, default=1
         Parts that a process computes its batches in, one after the other, before it takes the step.
     record : callable, optional
-        Records a step to be replayed (:func:`isthmus.engine.replay.cuda_graph`), where batches are of one part.
+        Takes a step and records it to be replayed, as :class:`isthmus.engine.replay.Replay` says; where batches are
+        of one part.
     processes : Processes, optional
         Those that train together; this one alone by default. Each part of a batch, whoever computes it, draws from a
         generator of its own: so many parts in one process or in several give the same parameters.
@@ -110,7 +111,7 @@ class Trainer:
         seed: int,
         half: Sequence[nn.Parameter] = (),
         accumulate: int = 1,
-        record: Callable[[Callable[[], Tensor]], Callable[[], Tensor]] | None = None,
+        record: Recorder | None = None,
         processes: Processes | None = None,
     ) -> None:
         self.accumulate, self.processes = accumulate, processes or Alone()
@@ -155,6 +156,8 @@ class Trainer:
         signals = checkpoints.signals() if checkpoints else nullcontext()
         if self.device.type == "cpu":
             keep_freed()
+        if len(source) * (n_epochs or 1) < WORTH:
+            self._replay = None
         with self._set_up(), flush_denormals(), seeded(self.seed, self.device), signals:
             run = self._resumed(checkpoints)
             while run.index < (1 if n_epochs is None else n_epochs):

@@ -18,7 +18,8 @@ from isthmus.engine import Checkpoints, NonFiniteError, Record, Trainer
 from isthmus.engine.distributed import Processes, find_processes, launched
 from isthmus.engine.precision import parameter_dtype
 from isthmus.engine.progress import Progress
-from isthmus.engine.replay import cuda_graph
+from isthmus.engine.replay import Recorder, cuda_graph
+from isthmus.engine.tape import tape
 from isthmus.estimators._callbacks import Epochs, logged
 from isthmus.estimators._rows import Rows, cell_errors, check_cells, read_chunks, scale, tensor
 from isthmus.estimators._sources import Rest, extremes, sources
@@ -107,7 +108,7 @@ def train(
     source, validation, seen = sources(estimator, model, X, rest, found, dtype, processes)
     with seeded(derive(estimator.seed_, 3), device):
         formula = estimator._formula(model, seen)
-    record = cuda_graph if _recordable(estimator, device, processes) else None
+    record = _recorder(estimator, formula, device) if processes.world == estimator.gradient_accumulation == 1 else None
     computed = cast("Formula", torch.compile(formula)) if estimator.compile and record is None else formula
     factors = _factors(estimator, formula)  # before processes share the parameters out
     progress = Progress(
@@ -145,7 +146,7 @@ def _trainer(
     estimator: BaseAutoencoder,
     objective: nn.Module,
     factors: list[float] | None,
-    record: Callable[..., Any] | None,
+    record: Recorder | None,
     schedule: Callable[[float], float],
     processes: Processes,
 ) -> Trainer:
@@ -166,10 +167,19 @@ def _trainer(
     )
 
 
-def _recordable(estimator: BaseAutoencoder, device: torch.device, processes: Processes) -> bool:
-    """Tell whether to record whole steps: they are to be compiled, and a GPU takes each in one piece."""
-    one = processes.world == estimator.gradient_accumulation == 1
-    return estimator.compile and device.type == "cuda" and one
+def _recorder(estimator: BaseAutoencoder, formula: Formula, device: torch.device) -> Recorder | None:
+    """Return how whole steps are recorded: on a GPU if they are to be compiled, on a processor if not.
+
+    A processor's tape leaves out all that Python does beside calling torch. So it is for formulas of our own parts and
+    torch's, of which that is known to be the same in every step, and where nobody listens to their calls.
+    """
+    if device.type == "cuda":
+        return cuda_graph if estimator.compile else None
+    if device.type != "cpu" or estimator.compile or torch.is_anomaly_enabled():
+        return None
+    known = all(type(part).__module__.partition(".")[0] in ("isthmus", "torch") for part in formula.modules())
+    heard = any(part._forward_hooks or part._forward_pre_hooks or part._backward_hooks for part in formula.modules())
+    return tape if known and not heard else None
 
 
 def _factors(estimator: BaseAutoencoder, formula: Formula) -> list[float] | None:
