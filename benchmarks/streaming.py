@@ -2,13 +2,15 @@
 
     python benchmarks/streaming.py            # a 10 GB memory map: results/streaming.json
     python benchmarks/streaming.py --size 2   # one of 2 GB
+    python benchmarks/streaming.py --only bias  # one part, into the same file
     python benchmarks/streaming.py --quick    # some MB, one seed: prints the numbers, writes nothing
 
 Memory is measured in a process of its own: what /proc/self/status says at its peak, less what it said when isthmus was
 imported and had fitted a few rows. VmHWM counts pages of mapped files as well; RssAnon is what the process has for
 itself, read every 20 ms. The rate is that of whole epochs over the same rows, streamed and in memory, in turn, medians.
-The bias is the final ELBO of test rows, of models that saw the training rows sorted by class, in memory and streamed
-through pools of 1/16 of them.
+The bias is the final ELBO of test rows, of models that saw the training rows sorted by class, in memory and streamed:
+digits through pools of 1/16 of them, less than a batch, and Fashion-MNIST (the Debian package dataset-fashion-mnist)
+through pools of the library's own size.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +34,12 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 from isthmus import VAE
-from isthmus.data import FileRows, sources, stream
+from isthmus.data import FileRows, read, sources, stream
 
 RESULTS = Path(__file__).with_name("results") / "streaming.json"
+DEBIAN = Path("/usr/share/datasets/fashion-mnist")  # where the package dataset-fashion-mnist puts its files
 WIDTH, RANK = 784, 20  # of the rows, and of what is in them beside noise
+PARTS = ("memory", "rate", "bias")
 FIELDS = {"n_components": 20, "hidden_layer_sizes": (512,), "random_state": 0, "schedule": "constant"}
 
 
@@ -142,67 +147,93 @@ def rate(folder: Path, n_rows: int, repeats: int) -> dict[str, Any]:
 # ---- bias ----------------------------------------------------------------------------------------------------------
 
 
-def bias(folder: Path, seeds: int, max_epochs: int) -> dict[str, Any]:
-    """Return the final ELBO of test rows for training rows sorted by class, in memory and streamed, seed by seed."""
+def bias(folder: Path, *, quick: bool) -> dict[str, Any]:
+    """Return what shuffling costs in pools of less than a batch, and in those of the library's own size."""
+    plain = sources._BLOCK, stream.POOL
     X, y = load_digits(return_X_y=True)
+    rows, held = _by_class(X, y)
+    try:
+        sources._BLOCK, stream.POOL = 8 * rows[0].nbytes, rows.nbytes // 16
+        seeds, epochs = (1, 2) if quick else (10, 100)
+        worst = _difference(folder, rows, held, seeds, n_components=8, max_epochs=epochs)
+    finally:
+        sources._BLOCK, stream.POOL = plain
+    found = {"digits, pools of less than a batch": worst}
+    if not quick:
+        train, test = _fashion_mnist()
+        fields = FIELDS | {"likelihood": "bernoulli", "max_epochs": 5, "schedule": "one_cycle"}
+        found["Fashion-MNIST, the library's pools"] = _difference(folder, train, test, 5, **fields)
+    return found
+
+
+def _by_class(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return training and test rows sorted by class, every fourth for testing."""
     order = np.argsort(y, kind="stable")
     test = np.zeros(len(X), dtype=bool)
     test[::4] = True
-    rows, held = X[order][~test].astype(np.float32), X[order][test].astype(np.float32)
-    np.save(folder / "digits.npy", rows)
-    block, pool = 8 * rows[0].nbytes, rows.nbytes // 16
-    plain = sources._BLOCK, stream.POOL
+    return X[order][~test].astype(np.float32), X[order][test].astype(np.float32)
+
+
+def _fashion_mnist() -> tuple[np.ndarray, np.ndarray]:
+    """Return the training rows sorted by class, and the test rows, in [0, 1]."""
+    images = [read(path) for path in (DEBIAN / f"{part}-images-idx3-ubyte.gz" for part in ("train", "t10k"))]
+    labels = read(DEBIAN / "train-labels-idx1-ubyte.gz").X.reshape(-1)
+    train, test = (image.X.reshape(len(image.X), -1).astype(np.float32) / 255 for image in images)
+    return train[np.argsort(labels, kind="stable")], test
+
+
+def _difference(folder: Path, rows: np.ndarray, held: np.ndarray, seeds: int, **fields: Any) -> dict[str, Any]:
+    """Return the ELBO of rows held out, of models that saw the others in memory and streamed, seed by seed."""
+    path = folder / "sorted.npy"
+    np.save(path, rows)
     elbo: dict[str, list[float]] = {"memory": [], "stream": []}
-    try:
-        sources._BLOCK, stream.POOL = block, pool
-        for seed in range(seeds):
-            for name, data in (("memory", rows), ("stream", FileRows.npy(folder / "digits.npy"))):
-                model = VAE(8, max_epochs=max_epochs, random_state=seed).fit(data)
-                elbo[name].append(float(model.elbo(held).elbo.mean()))
-    finally:
-        sources._BLOCK, stream.POOL = plain
+    for seed in range(seeds):
+        for name, data in (("memory", rows), ("stream", FileRows.npy(path))):
+            model = VAE(**fields | {"random_state": seed}).fit(data)
+            elbo[name].append(float(model.elbo(held).elbo.mean()))
     difference = np.subtract(elbo["stream"], elbo["memory"])
-    error = float(difference.std(ddof=1) / np.sqrt(seeds)) if seeds > 1 else None
+    several = seeds > 1
     return {
-        "data": "digits, sorted by class; every fourth row for testing",
         "seeds": list(range(seeds)),
-        "max_epochs": max_epochs,
-        "block_bytes": block,
-        "pool_bytes": pool,
+        "fields": {name: value for name, value in fields.items() if name != "random_state"},
+        "rows": len(rows),
+        "block_rows": int(sources._BLOCK // rows[0].nbytes),
+        "pool_rows": int(stream.POOL // rows[0].nbytes),
         "elbo": elbo,
         "difference": float(difference.mean()),
-        "standard_error": error,
-        "spread_of_seeds": float(np.std(elbo["memory"], ddof=1)) if seeds > 1 else None,
+        "standard_error": float(difference.std(ddof=1) / np.sqrt(seeds)) if several else None,
+        "spread_of_seeds": float(np.std(elbo["memory"], ddof=1)) if several else None,
     }
 
 
 # ---- all of it -----------------------------------------------------------------------------------------------------
 
 
-def measure(size: float, *, quick: bool, folder: str | None) -> dict[str, Any]:
-    """Return all three, with where and when they were measured."""
+def measure(size: float, *, quick: bool, folder: str | None, parts: Sequence[str] = PARTS) -> dict[str, Any]:
+    """Return the parts asked for, with where and when they were measured."""
     n_rows = int(size * 1e9) // (4 * WIDTH)
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
         where = Path(temporary)
-        found = {
-            "memory": memory(where, n_rows),
-            "rate": rate(where, min(n_rows, 100_000), 1 if quick else 5),
-            "bias": bias(where, 1 if quick else 10, 2 if quick else 100),
+        of: dict[str, Callable[[], dict[str, Any]]] = {
+            "memory": lambda: memory(where, n_rows),
+            "rate": lambda: rate(where, min(n_rows, 100_000), 1 if quick else 5),
+            "bias": lambda: bias(where, quick=quick),
         }
+        found = {name: of[name]() for name in parts}
     versions = {name: importlib.metadata.version(name) for name in ("isthmus", "torch", "numpy", "scikit-learn")}
     machine = {"machine": platform.machine(), "system": platform.platform(), "cores": os.cpu_count()}
-    return {
+    measured = {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "machine": machine | {"python": platform.python_version()},
         "versions": versions,
-        "fields": FIELDS,
-        **found,
     }
+    return {"fields": FIELDS} | {name: measured | part for name, part in found.items()}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=float, default=10.0, help="size of the memory map in GB")
+    parser.add_argument("--only", choices=PARTS, action="append", help="measure that part alone")
     parser.add_argument("--quick", action="store_true", help="some MB and one seed; writes nothing")
     parser.add_argument("--folder", help="where the memory map is written, and removed again")
     parser.add_argument("--child", nargs=2, metavar=("ROWS", "CODES"), help=argparse.SUPPRESS)
@@ -211,11 +242,12 @@ def main() -> None:
         child(*arguments.child)
         return
     size = 0.005 if arguments.quick else arguments.size
-    text = json.dumps(measure(size, quick=arguments.quick, folder=arguments.folder), indent=1)
-    print(text)
+    found = measure(size, quick=arguments.quick, folder=arguments.folder, parts=arguments.only or PARTS)
+    print(json.dumps(found, indent=1))
     if not arguments.quick:
         RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(text + "\n")
+        before = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        RESULTS.write_text(json.dumps(before | found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -269,3 +269,14 @@ def test_penalties_mix():
     record = model.history_[-1]
     parts = record["reconstruction"] + record["kl"] + 0.1 * record["l1"] + record["contraction"] + 0.5 * record["kl_2"]
     assert record["loss"] == pytest.approx(parts, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("given", "drawn"), [("float64", "float64"), ("float32", "float32"), ("uint8", "float32"), ("int64", "float64")]
+)
+def test_rows_are_drawn_in_the_type_of_those_seen(given, drawn, tmp_path):
+    model = VAE(2, hidden_layer_sizes=(4,), max_epochs=1, random_state=0).fit(load_digits().data[:50].astype(given))
+    path = tmp_path / "m.safetensors"
+    model.save(path)
+    for fitted in (model, load(path)):
+        assert fitted.sample(3, random_state=0).dtype == drawn

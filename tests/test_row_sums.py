@@ -62,3 +62,21 @@ def test_divergence_from_the_standard_normal_is_that_from_zeros():
     q = DiagonalGaussian(mean, log_scale)
     known = kl_divergence(q, DiagonalGaussian(zeros, zeros, standard=True))
     assert torch.allclose(known, kl_divergence(q, DiagonalGaussian(zeros, zeros)), rtol=1e-13)
+
+
+@pytest.mark.parametrize("n_columns", [1, 2, 3, 31, 32, 33, 63, 127, 784])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_logistic_of_any_width_and_size(n_columns, dtype):
+    """One logarithm for many columns neither overflows nor underflows, and forgets no column."""
+    generator = torch.Generator().manual_seed(1)
+    h = (
+        torch.randn((6, n_columns), generator=generator, dtype=torch.float64)
+        * torch.tensor([[0.01, 1, 10, 100, 0, 1e4]]).T
+    )
+    x = (torch.rand((6, n_columns), generator=generator) < 0.5).double()
+    expected = (x * h - torch.logaddexp(h, torch.zeros_like(h))).sum(-1)
+    found = logistic_log_prob(h.to(dtype), x.to(dtype))
+    assert found.dtype == dtype
+    torch.testing.assert_close(
+        found.double(), expected, rtol=20 * torch.finfo(dtype).eps, atol=n_columns * torch.finfo(dtype).eps
+    )

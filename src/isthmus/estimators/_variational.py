@@ -228,7 +228,7 @@ class Variational(BaseAutoencoder):
     # ---- draws ----------------------------------------------------------------------------------------------
 
     def _draw(self, n: int, seed: int, c: np.ndarray | None) -> np.ndarray:
-        """Return n rows from p(x|c), float64, in the data's units."""
+        """Return n rows from p(x|c), in the data's units."""
         _check_n(n)
         model = copy.deepcopy(self.model_)
         dtype = next(model.network.parameters()).dtype
@@ -240,7 +240,7 @@ class Variational(BaseAutoencoder):
                 yield part, drawn if model.scaling.identity else model.scaling.inverse(drawn.double())
 
         with torch.no_grad(), seeded(seed):
-            return joined(draws(), n, np.float64)
+            return joined(draws(), n, self._dtype)
 
     def _draw_codes(self, X: np.ndarray, n: int, seed: int, c: np.ndarray | None) -> np.ndarray:
         """Return n draws from q(z|x, c) of every row, (n, N, K)."""

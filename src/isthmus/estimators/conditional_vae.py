@@ -281,6 +281,7 @@ class ConditionalVAE(Variational):
         Returns
         -------
         ndarray of shape (n, D), or a DataFrame where ``fit`` was given one
+            float32 where ``fit`` was given that or integers of up to 16 bits, else float64.
         """
         check_is_fitted(self, "model_")
         seed = seed_of(random_state)

@@ -143,6 +143,7 @@ class VAE(Variational):
         Returns
         -------
         ndarray of shape (n, D), or a DataFrame where ``fit`` was given one
+            float32 where ``fit`` was given that or integers of up to 16 bits, else float64.
         """
         check_is_fitted(self, "model_")
         return self._as_fitted(self._draw(n, seed_of(random_state), None))

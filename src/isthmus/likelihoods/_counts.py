@@ -16,9 +16,9 @@ from abc import abstractmethod
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from isthmus.likelihoods._base import Likelihood
+from isthmus.likelihoods._logistic import log1p_exp
 
 __all__ = ["Counts", "draw_counts", "log_mean", "negative_binomial", "poisson", "start"]
 
@@ -116,7 +116,7 @@ def negative_binomial(log_mu: Tensor, log_r: Tensor, x: Tensor) -> Tensor:
         - _shortfall(log_x, log_mu - log_x + r_short)
         - 0.5 * (log_total + log_x - log_r + _LOG_2PI)
     )
-    return torch.where(zero, -r * F.softplus(log_mu - log_r), some)
+    return torch.where(zero, -r * log1p_exp(log_mu - log_r), some)
 
 
 def stirling_error(a: Tensor, log_a: Tensor) -> Tensor:

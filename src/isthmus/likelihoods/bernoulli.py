@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.distributions import Bernoulli as TorchBernoulli
 from torch.distributions import ContinuousBernoulli as TorchContinuousBernoulli
-from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from isthmus._row_sums import logistic_log_prob
 from isthmus._torch import bernoulli
 from isthmus.likelihoods._base import Likelihood
+from isthmus.likelihoods._logistic import log1p_exp
 
 __all__ = ["Bernoulli", "ContinuousBernoulli"]
 
@@ -81,7 +81,7 @@ class Bernoulli(Likelihood):
 
     def log_prob(self, h: Tensor, x: Tensor) -> Tensor:
         """Return log p(x_d|z), (..., D)."""
-        return x * h - F.softplus(h)
+        return x * h - log1p_exp(h)
 
     def sample(self, h: Tensor) -> Tensor:
         """Draw x ~ p(x|z), (..., D)."""
@@ -130,7 +130,7 @@ class ContinuousBernoulli(Likelihood):
 
     def log_prob(self, h: Tensor, x: Tensor) -> Tensor:
         """Return log p(x_d|z), (..., D)."""
-        return x * h - F.softplus(h) + _log_normaliser(h)
+        return x * h - log1p_exp(h) + _log_normaliser(h)
 
     def mean(self, h: Tensor) -> Tensor:
         """Return E[x|z] = 1 / (1 - exp(-eta)) - 1 / eta, by its series near 0."""

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from isthmus._torch import bernoulli
 from isthmus.likelihoods._base import Likelihood
 from isthmus.likelihoods._cells import Cells
 from isthmus.likelihoods._counts import Counts
+from isthmus.likelihoods._logistic import log1p_exp
 from isthmus.likelihoods.negative_binomial import NegativeBinomial
 from isthmus.likelihoods.poisson import Poisson
 
@@ -57,7 +57,7 @@ class ZeroInflated(Counts):
         """Return log p(x_d|z), (..., D)."""
         h, logit = self._split(h)
         count = self.counts.log_prob(h, x)
-        return torch.where(x == 0, torch.logaddexp(logit, count), count) - F.softplus(logit)
+        return torch.where(x == 0, torch.logaddexp(logit, count), count) - log1p_exp(logit)
 
     def mean(self, h: Tensor) -> Tensor:
         """Return (1 - pi(z)) times the counts' mean, (..., D)."""
