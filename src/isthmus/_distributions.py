@@ -89,7 +89,7 @@ class DiagonalGaussian(Latent):
 
     def transport(self, noise: Tensor) -> Tensor:
         """Return mean + scale * noise."""
-        return torch.addcmul(self._mean, self.log_scale.exp(), noise)
+        return self._mean + self.log_scale.exp() * noise
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Return the log density in nats, (...)."""

@@ -22,6 +22,7 @@ from isthmus.engine.replay import Step
 __all__ = ["tape"]
 
 _FRESH = {"aten::empty_like", "aten::empty_strided", "aten::new_empty_strided"}  # memory without numbers in it
+_ARITHMETIC = {f"aten::{name}{end}" for name in ("add", "sub", "mul", "div") for end in ("", "_")}
 _VARIES = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
 
 
@@ -170,7 +171,7 @@ class _Tape:
         args, kwargs = map_aggregate(
             (call.args, call.kwargs), lambda leaf: self.node(leaf) if isinstance(leaf, Tensor) else leaf
         )
-        node = self._call(call.operator, args, kwargs)
+        node = self._call(call.operator, self._with_tensor(call, args), kwargs)
         node.meta["acts"] = call.operator._schema.is_mutable or torch.Tag.nondeterministic_seeded in call.operator.tags
         if isinstance(call.result, Tensor):
             self._made(call.result, node)
@@ -178,6 +179,14 @@ class _Tape:
             for i, tensor in enumerate(call.result):
                 if isinstance(tensor, Tensor):
                     self._made(tensor, self.graph.call_function(operator.getitem, (node, i)))
+
+    def _with_tensor(self, call: _Call, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return arguments with a tensor for a number: torch would make one, and cast it, in every step."""
+        if call.operator._schema.name not in _ARITHMETIC or len(args) < 2 or type(args[1]) not in (int, float):
+            return args
+        if not isinstance(call.args[0], Tensor) or call.args[0].dtype not in (torch.float32, torch.float64):
+            return args  # of bf16, say: the number itself is not rounded to that
+        return args[0], self.node(call.args[0].new_tensor(args[1])), *args[2:]
 
     def _call(self, target: Any, args: Any, kwargs: Any) -> fx.Node:
         """Call an operator by torch's compiled function or method, where there is one: they read arguments faster."""
