@@ -46,6 +46,7 @@ $(VENV)/.bench: $(VENV)/.ok
 
 bench-speed: $(VENV)/.bench  ## docs/speed.md measured again, beside other libraries; the machine should be idle
 	$(BIN)/python benchmarks/speed
+	$(BIN)/python -m pytest -q -m slow
 
 docs: $(VENV)/.docs
 	$(BIN)/sphinx-build -W -q -b html docs docs/_build/html

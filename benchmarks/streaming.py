@@ -162,7 +162,11 @@ def bias(folder: Path, *, quick: bool) -> dict[str, Any]:
     if not quick:
         train, test = _fashion_mnist()
         fields = FIELDS | {"likelihood": "bernoulli", "max_epochs": 5, "schedule": "one_cycle"}
-        found["Fashion-MNIST, the library's pools"] = _difference(folder, train, test, 5, **fields)
+        for order, rows in (
+            ("sorted by class", train),
+            ("in random order", train[np.random.default_rng(0).permutation(len(train))]),
+        ):
+            found[f"Fashion-MNIST {order}, the library's pools"] = _difference(folder, rows, test, 5, **fields)
     return found
 
 

@@ -280,3 +280,12 @@ def test_rows_are_drawn_in_the_type_of_those_seen(given, drawn, tmp_path):
     model.save(path)
     for fitted in (model, load(path)):
         assert fitted.sample(3, random_state=0).dtype == drawn
+
+
+@pytest.mark.slow
+def test_compiled_steps_give_the_same_quality():
+    """torch.compile needs a C++ compiler, and most of a minute."""
+    X = load_digits().data[:500]
+    fields = {"hidden_layer_sizes": (32,), "max_epochs": 20, "random_state": 0}
+    plain, compiled = (VAE(2, **fields, compile=how).fit(X) for how in (False, True))
+    assert compiled.score(X) == pytest.approx(plain.score(X), abs=1.0)

@@ -237,6 +237,26 @@ def test_memory_that_is_written_to_twice():
     assert_the_same(Blend, rows(N))
 
 
+def test_parameters_that_a_callback_moves_are_the_ones_that_are_trained():
+    def swap(objective):
+        def callback(record):
+            if record["epoch"] == 2:
+                with torch.no_grad():
+                    vector = nn.utils.parameters_to_vector(objective.parameters())
+                    nn.utils.vector_to_parameters(0.5 * vector, objective.parameters())  # into memory of their own
+
+        return callback
+
+    spy, found = Spy(), []
+    for how in (None, spy):
+        objective = Regression(noise=0.1)
+        engine = trainer(objective, record=how)
+        engine.fit(Resident(rows(N), BATCH), first_epoch=0, n_epochs=4, callbacks=[swap(objective)])
+        found.append([p.detach().clone() for p in objective.parameters()])
+    assert spy.written == 2
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
 # ---- estimators ---------------------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,6 @@
 """Speed: isthmus beside its peers and beside the bare matrix products, on an otherwise idle machine.
 
-    python benchmarks/speed                    # tasks A to E: results/speed.json, docs/speed.md, docs/images/cost.png
+    python benchmarks/speed                    # tasks A to F: results/speed.json, docs/speed.md, docs/images/cost.png
     python benchmarks/speed --only A --only C  # some of them; the others' results stay
     python benchmarks/speed --quick            # seconds, on digits: prints the numbers, writes nothing
     python benchmarks/speed --tune A           # isthmus' recipe for A, on validation rows: results/speed.tuning.json
@@ -8,12 +8,14 @@
 
 A, B: time to the test ELBO that pythae reaches, on Fashion-MNIST and on digits; all peers by the same recipe.
 C: transform, score_samples, sample against the bare products; memory. D: contractive and importance-weighted steps.
-E: cost curves. Every side runs in a fresh interpreter with the same threads; the sides alternate.
+E: cost curves. F: isthmus' own options. Every side runs in a fresh interpreter with the same threads; the sides
+alternate.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import sys
 import time
@@ -23,7 +25,8 @@ from typing import Any
 import render
 import training
 from curves import FIXED, GRIDS
-from harness import ROOT, Load, ask, busy_now, record, save
+from harness import ROOT, Load, ask, busy_now, in_turn, record, save
+from recipes import OPTION_DATA, OPTIONS
 
 RESULTS = ROOT / "benchmarks" / "results" / "speed.json"
 PICTURE = ROOT / "docs" / "images" / "cost.png"
@@ -80,6 +83,22 @@ def costs(options: argparse.Namespace) -> dict[str, Any]:
     return {"curves": curves, "fixed": FIXED}
 
 
+def settings(options: argparse.Namespace) -> dict[str, Any]:
+    """Task F."""
+    chosen = ["float32", "float64"] if options.quick else list(OPTIONS)  # to compile takes most of a minute
+    some = {"here": True, "max_epochs": 1} if options.quick else {}
+    found: dict[str, Any] = {}
+    for data in ["digits"] if options.quick else OPTION_DATA:
+        sides = {
+            name: functools.partial(ask, "settings:fit", options.threads, data=data, option=name, **some)
+            for name in chosen
+        }
+        calls = {name: (lambda seed, side=side: side(seed=seed)) for name, side in sides.items()}
+        values, skipped = in_turn(calls, options.repeats, say)
+        found[data] = {"fields": OPTION_DATA[data], "sides": values, "skipped": skipped}
+    return {"data": found}
+
+
 def compared(letter: str) -> Callable[[argparse.Namespace], dict[str, Any]]:
     """Return task A or B."""
 
@@ -90,7 +109,7 @@ def compared(letter: str) -> Callable[[argparse.Namespace], dict[str, Any]]:
     return run
 
 
-TASKS = {"A": compared("A"), "B": compared("B"), "C": inference, "D": steps, "E": costs}
+TASKS = {"A": compared("A"), "B": compared("B"), "C": inference, "D": steps, "E": costs, "F": settings}
 
 
 def tuned(options: argparse.Namespace) -> None:

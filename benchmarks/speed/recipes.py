@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-__all__ = ["OURS", "PEERS", "TASKS", "TUNING", "Recipe", "Task"]
+__all__ = ["OPTIONS", "OPTION_DATA", "OURS", "PEERS", "TASKS", "TUNING", "Recipe", "Task"]
 
 
 class Recipe(NamedTuple):
@@ -65,4 +65,17 @@ TUNING = {
         "rates": ((1.8e-2, 1), (3.6e-2, 2), (4.8e-2, 4)),
         "precision": ("float32",),
     },
+}
+
+# What task F sets beside one another, and the data sets and models that it does so on.
+OPTIONS: dict[str, dict[str, Any]] = {
+    "float32": {},
+    "float64": {"precision": "float64"},
+    "bf16": {"precision": "bf16"},
+    "compile=True": {"compile": True},
+}
+OPTION_DATA: dict[str, dict[str, Any]] = {
+    "fashion_mnist": {"likelihood": "bernoulli", "n_components": 20, "hidden_layer_sizes": (512,), "max_epochs": 3},
+    "digits": {"likelihood": "bernoulli", "n_components": 8, "hidden_layer_sizes": (512,), "max_epochs": 50},
+    "breast_cancer": {"n_components": 4, "max_epochs": 200},
 }

@@ -29,7 +29,8 @@ are in `benchmarks/results/speed.json`.
 Every side of tasks A and B runs in a fresh interpreter, on the same cores, with as many threads; the sides alternate,
 and each round begins with another one. Imports are not timed, and are listed. A cell is the median of the repeats with
 their smallest and largest value. The bound is computed from the trained weights by the same few lines of numpy for
-every side, outside the timing, with the same noise.
+every side, outside the timing, with the same noise. The JAX step computes gradients alone; isthmus, pythae, Keras and
+the loop know the loss of every step as well.
 
 No GPU has been at hand: there is no number of one here, and steps replayed as a CUDA graph, bf16 on a GPU and NCCL have
 not run on one.
@@ -255,12 +256,37 @@ def costs(found: Report) -> list[str]:
     return [bars(goals), "![Cost against rows, features, latent units and draws](images/cost.png)", *parts]
 
 
+# ---- F: options -----------------------------------------------------------------------------------------------------
+
+
+def settings(found: Report) -> list[str]:
+    """Return the section of task F."""
+    words = (
+        "`VAE` in float32, the default, beside its options: seconds in a fresh interpreter, those at the pace of the "
+        "middle epoch (all epochs without what comes before them, compilation included), and the test ELBO."
+    )
+    parts = [words]
+    for data, values in found["data"].items():
+        rows = [
+            [name, cell(side["seconds"]), cell(side["warm_seconds"]), cell(side["negative_elbo"])]
+            for name, side in values["sides"].items()
+        ]
+        fields = ", ".join(f"`{name}={value!r}`" for name, value in values["fields"].items())
+        parts += [
+            f"*{data}*: {fields}",
+            table(["", "seconds", "at the middle epoch's pace", "negative test ELBO, nats"], rows),
+            "\n".join(f"- {name} was left out: {reason}" for name, reason in values["skipped"].items()),
+        ]
+    return parts
+
+
 _SECTIONS = {
     "A": ("Time to quality: Fashion-MNIST", training),
     "B": ("Time to quality: digits", training),
     "C": ("Trained models on many rows", inference),
     "D": ("Contractive and importance-weighted steps", steps),
     "E": ("How cost grows", costs),
+    "F": ("Options", settings),
 }
 
 

@@ -249,6 +249,8 @@ class Trainer:
     def _start(self, number: int, run: Run) -> None:
         """Set mode and generators for an epoch, or for the rest of one."""
         self.objective.train()
+        if self._replay:
+            self._replay.watch([*self.objective.parameters(), *self.objective.buffers(), *self.optimizer.parameters])
         if run.step and run.generators is not None:
             set_generator_states(run.generators, self.device)
         else:

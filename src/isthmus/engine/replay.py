@@ -7,7 +7,7 @@ rows, the learning rate and the share of training done, are tensors on the devic
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -72,6 +72,7 @@ class Replay:
         self._step, self._record, self._calls = step, record, 0
         self._progress = number(device)
         self._forms: list[tuple[object, ...] | None] = []
+        self._places: list[int] = []
         self._again: Step | None = None
 
     def __call__(self, batch: Batch, progress: float) -> Tensor:
@@ -83,6 +84,12 @@ class Replay:
         if self._again is None or _forms(batch) != self._forms:
             return self._step(batch, self._progress)
         return self._again(batch, self._progress)
+
+    def watch(self, tensors: Iterable[Tensor]) -> None:
+        """Record anew if what a step reads and writes lies elsewhere than at the last call: a callback may move it."""
+        places = [tensor.data_ptr() for tensor in tensors]
+        if places != self._places:
+            self._calls, self._again, self._places = 0, None, places
 
     def _first(self, batch: Batch) -> Tensor:
         self._forms = _forms(batch)
