@@ -82,7 +82,8 @@ class Fields:
         Whether to compile the training step with ``torch.compile``. On a GPU whole steps are recorded instead, as a
         CUDA graph, and replayed; one that cannot be recorded is taken as it is, and a warning says so. On a processor
         and without ``compile``, steps of isthmus' own parts are written down after three of them, and only torch's
-        operators run from then on: the same numbers, sooner. A part of your own is called in every step.
+        operators run from then on: the same numbers, sooner; on the processors measured, ``compile`` did not pay
+        (docs/speed.md, F). A part of your own is called in every step.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the last fit's parameters.
     verbose : int, default=0
