@@ -15,7 +15,6 @@ alternate.
 from __future__ import annotations
 
 import argparse
-import functools
 import json
 import sys
 import time
@@ -89,11 +88,12 @@ def settings(options: argparse.Namespace) -> dict[str, Any]:
     some = {"here": True, "max_epochs": 1} if options.quick else {}
     found: dict[str, Any] = {}
     for data in ["digits"] if options.quick else OPTION_DATA:
-        sides = {
-            name: functools.partial(ask, "settings:fit", options.threads, data=data, option=name, **some)
+        calls = {
+            name: lambda seed, data=data, name=name: ask(
+                "settings:fit", options.threads, data=data, option=name, seed=seed, **some
+            )
             for name in chosen
         }
-        calls = {name: (lambda seed, side=side: side(seed=seed)) for name, side in sides.items()}
         values, skipped = in_turn(calls, options.repeats, say)
         found[data] = {"fields": OPTION_DATA[data], "sides": values, "skipped": skipped}
     return {"data": found}

@@ -178,8 +178,21 @@ def _recorder(estimator: BaseAutoencoder, formula: Formula, device: torch.device
     if device.type != "cpu" or estimator.compile or torch.is_anomaly_enabled():
         return None
     known = all(type(part).__module__.partition(".")[0] in ("isthmus", "torch") for part in formula.modules())
-    heard = any(part._forward_hooks or part._forward_pre_hooks or part._backward_hooks for part in formula.modules())
-    return tape if known and not heard else None
+    return tape if known and not _heard(formula) else None
+
+
+def _heard(formula: Formula) -> bool:
+    """Tell whether somebody has hung hooks on a part or on a parameter."""
+    parts, parameters = list(formula.modules()), list(formula.parameters())
+    return any(
+        getattr(it, hooks)
+        for them, names in (
+            (parts, ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")),
+            (parameters, ("_backward_hooks", "_post_accumulate_grad_hooks")),
+        )
+        for it in them
+        for hooks in names
+    )
 
 
 def _factors(estimator: BaseAutoencoder, formula: Formula) -> list[float] | None:
