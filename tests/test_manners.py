@@ -283,6 +283,7 @@ def test_rows_are_drawn_in_the_type_of_those_seen(given, drawn, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch.compile calls what torch itself deprecates
 def test_compiled_steps_give_the_same_quality():
     """torch.compile needs a C++ compiler, and most of a minute."""
     X = load_digits().data[:500]
