@@ -6,7 +6,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from isthmus import VAE
-from isthmus._torch import bernoulli, seeded
+from isthmus._torch import bernoulli, sample_bernoulli, seeded
 from isthmus.estimators import _rows
 from isthmus.likelihoods import Bernoulli
 
@@ -29,10 +29,11 @@ def model():
     return VAE(3, hidden_layer_sizes=(16,), max_epochs=1, **fields).fit(X)
 
 
+@pytest.mark.parametrize("n_rows", [7, 3])  # in a chunk, or one where a row is drawn for four times: 3 draws, then 1
 @pytest.mark.parametrize("method", METHODS)
-def test_chunks_make_no_difference(method, model, monkeypatch):
+def test_chunks_make_no_difference(method, n_rows, model, monkeypatch):
     whole = METHODS[method](model)
-    monkeypatch.setattr(_rows, "_CHUNK", 7 * 64)  # 7 rows, or one where a row is drawn for four times
+    monkeypatch.setattr(_rows, "_CHUNK", n_rows * 64)
     parts = METHODS[method](model)
     assert parts.flags.c_contiguous
     assert parts.dtype == whole.dtype
@@ -63,10 +64,11 @@ def test_a_cell_outside_the_support_has_its_row_s_number(model, monkeypatch):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_zeros_and_ones(dtype):
+@pytest.mark.parametrize("draw", [bernoulli, sample_bernoulli])
+def test_zeros_and_ones(draw, dtype):
     p = torch.tensor([0.0, 1e-3, 0.3, 0.999, 1.0], dtype=dtype)
     with seeded(0):
-        x = bernoulli(p.expand(200_000, 5))
+        x = draw(p.expand(200_000, 5))
     assert x.dtype == dtype
     assert set(x.unique().tolist()) == {0.0, 1.0}
     mean = x.double().mean(0)
@@ -74,6 +76,29 @@ def test_zeros_and_ones(dtype):
     assert mean[4] == 1
     error = (mean - p.double()).abs()[1:4] / (p.double() * (1 - p.double()) / len(x)).sqrt()[1:4]
     assert (error < 4).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_probabilities_between_two_numbers_of_16_bits(dtype):
+    p = torch.full((50_000,), 1 / 3 / 65_536, dtype=dtype)
+    certain = torch.ones(1_000_000, dtype=dtype)  # sums that are rounded would give a 0 here and there
+    with seeded(0):
+        ones = sum(sample_bernoulli(p.expand(40, -1)).sum().item() for _ in range(5))
+        assert sample_bernoulli(certain).all()
+    expected = 5 * 40 * p.sum().item()  # of 10 million cells: 51
+    assert abs(ones - expected) < 4 * expected**0.5
+
+
+def test_cells_that_are_drawn_at_once_do_not_go_together():
+    p = torch.full((50,), 0.5)
+    with seeded(0):
+        first, second = sample_bernoulli(p.expand(8_000, 50)), sample_bernoulli(p.expand(8_000, 50))
+    with seeded(0):
+        assert torch.equal(sample_bernoulli(p.expand(8_000, 50)), first)
+    columns = torch.corrcoef(torch.cat([first, second], dim=1).T)
+    rows = torch.corrcoef(first[:100].reshape(50, 100))
+    assert columns.fill_diagonal_(0).abs().max() < 5 / 8_000**0.5
+    assert rows.fill_diagonal_(0).abs().max() < 5 / 100**0.5
 
 
 def test_binarised_anew_at_every_step():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import resource
 import time
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from side_isthmus import estimator
 
 __all__ = ["peak", "ratios"]
 
-_ROWS = 4096  # of a block of the bare products: its activations stay in the processor's cache
+_ROWS = 4096  # of a block of products: its activations stay in the processor's cache
 
 
 def _trained(n_features: int, n_latent: int, hidden: int) -> Any:
@@ -30,7 +31,14 @@ def _clock(function: Callable[[], object]) -> float:
 
 
 def _products(widths: list[int], n_rows: int) -> Callable[[], object]:
-    """Return what multiplies so many rows by matrices of consecutive widths, float32, into tensors that are there."""
+    """Return what multiplies so many rows by matrices of consecutive widths: one product a layer, as one calls it."""
+    matrices = [torch.randn(a, b) for a, b in pairwise(widths)]
+    rows = torch.randn(n_rows, widths[0])
+    return lambda: functools.reduce(torch.mm, matrices, rows)
+
+
+def _blocks(widths: list[int], n_rows: int) -> Callable[[], object]:
+    """Return what does the same in blocks of rows, into tensors that are there: there is no result at the end of it."""
     matrices = [torch.randn(a, b) for a, b in pairwise(widths)]
     size = min(_ROWS, n_rows)
     activations = [torch.randn(size, width) for width in widths]
@@ -47,8 +55,7 @@ def _products(widths: list[int], n_rows: int) -> Callable[[], object]:
 def ratios(n_rows: int, n_draws: int, n_scored: int, repeats: int, n_features: int = 784) -> dict[str, Any]:
     """Return seconds of every method and of its bare products, in turn, `repeats` times after one that is not counted.
 
-    `sample` and `score_samples` are also set against the products and the random numbers that no sampler can do
-    without: one uniform number a cell, made by torch.
+    The products are measured on all rows at once, with a result as the method has one, and in blocks without.
     """
     n_latent, hidden = 20, 512
     model = _trained(n_features, n_latent, hidden)
@@ -56,30 +63,25 @@ def ratios(n_rows: int, n_draws: int, n_scored: int, repeats: int, n_features: i
     X, scored = synthetic(n_rows, n_features), synthetic(n_scored, n_features, seed=1)
     Z = model.transform(X)
     encode, decode = [n_features, hidden, 2 * n_latent], [n_latent, hidden, n_features]
-    encoding, decoding = _products(encode, n_rows), _products(decode, n_rows)
-    scoring, encoding_few = _products(decode, n_scored * n_draws), _products(encode, n_scored)
-    cells = torch.empty(min(_ROWS, n_rows), n_features)
-
-    def drawing() -> None:
-        decoding()
-        for _ in range(0, n_rows, len(cells)):
-            cells.uniform_()
-
-    pairs: dict[str, tuple[int, Callable[[], object], Callable[[], object]]] = {
-        "transform": (n_rows, lambda: model.transform(X), encoding),
-        "inverse_transform": (n_rows, lambda: model.inverse_transform(Z), decoding),
+    methods: dict[str, tuple[Callable[[], object], list[tuple[list[int], int]]]] = {
+        "transform": (lambda: model.transform(X), [(encode, n_rows)]),
+        "inverse_transform": (lambda: model.inverse_transform(Z), [(decode, n_rows)]),
         f"score_samples, {n_draws} draws": (
-            n_scored,
             lambda: model.score_samples(scored),
-            lambda: (encoding_few(), scoring()),
+            [(encode, n_scored), (decode, n_scored * n_draws)],
         ),
-        "sample": (n_rows, lambda: model.sample(n_rows, random_state=0), decoding),
-        "sample, random numbers included": (n_rows, lambda: model.sample(n_rows, random_state=0), drawing),
+        "sample": (lambda: model.sample(n_rows, random_state=0), [(decode, n_rows)]),
     }
     found: dict[str, Any] = {}
-    for name, (n, ours, bare) in pairs.items():
-        both = [(_clock(ours), _clock(bare)) for _ in range(repeats + 1)][1:]
-        found[name] = {"rows": n, "seconds": [a for a, _ in both], "products": [b for _, b in both]}
+    for name, (method, nets) in methods.items():
+        whole, blocks = [_products(*net) for net in nets], [_blocks(*net) for net in nets]
+        times: dict[str, list[float]] = {"seconds": [], "products": [], "blocks": []}
+        for _ in range(repeats + 1):
+            times["seconds"].append(_clock(method))
+            times["products"].append(sum(map(_clock, whole)))
+            times["blocks"].append(sum(map(_clock, blocks)))
+        rows = n_scored if "score" in name else n_rows
+        found[name] = {"rows": rows} | {key: values[1:] for key, values in times.items()}
     return found
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "generator_states",
     "number",
     "reseed",
+    "sample_bernoulli",
     "seeded",
     "set_generator_states",
 ]
@@ -162,7 +163,8 @@ def chunks(n_rows: int, width: int, budget: int = 1 << 26) -> Iterator[slice]:
 def bernoulli(p: Tensor) -> Tensor:
     """Draw zeros and ones of probability `p`, of its shape and type, from torch's default generator.
 
-    On a CPU ``torch.bernoulli`` takes five times as long.
+    On a CPU ``torch.bernoulli`` takes five times as long. For a step of training, which torch alone may see:
+    :func:`sample_bernoulli` is quicker yet.
 
     Examples
     --------
@@ -171,6 +173,32 @@ def bernoulli(p: Tensor) -> Tensor:
     """
     uniform = torch.rand_like(p)
     return torch.lt(uniform, p, out=uniform)
+
+
+_LEVELS = 1 << 16
+
+
+def sample_bernoulli(p: Tensor) -> Tensor:
+    r"""Draw zeros and ones of probability `p` (..., D), of its shape and type; seeded by torch's default generator.
+
+    A cell is 1 where :math:`(r + v) / 2^{16} < p`, with a whole number r of 16 bits for each cell and one v in [0, 1)
+    for each column. The left side is uniform, in steps of :math:`2^{-24}` in float32, as torch's own is. The cells of a
+    column share v, which tells only where r is the one number of 65,536 that p lies in: the probability of what two
+    cells are together is off by less than :math:`2^{-32}`. torch's generator makes 32 bits for every cell, and takes
+    three times as long in all.
+
+    Examples
+    --------
+    >>> sample_bernoulli(torch.tensor([0.0, 1.0]))
+    tensor([0., 1.])
+    """
+    if p.device.type != "cpu":
+        return bernoulli(p)
+    words = np.random.SFC64(int(torch.randint(1 << 62, ()))).random_raw(-(-p.numel() // 4))
+    r = torch.from_numpy(words.view(np.int16)[: p.numel()]).view(p.shape).to(p.dtype)  # from -2^15 to 2^15 - 1
+    steps = round(2 / torch.finfo(p.dtype).eps) // _LEVELS  # as many as keep the sums below without a rounding
+    v = torch.randint(steps, p.shape[-1:]).to(p.dtype) / steps
+    return torch.lt(r, torch.add(-v - _LEVELS // 2, p, alpha=_LEVELS), out=r)
 
 
 class RowNoise:
@@ -211,4 +239,4 @@ class RowNoise:
             mixed = ((bits ^ (bits >> np.uint64(29))) * odd).sum(axis=1, dtype=np.uint64)
         start = torch.from_numpy(((mixed >> np.uint64(33)) % np.uint64(self._size)).astype(np.int64))  # (N,)
         index = start[None, :] + torch.arange(self.n_draws)[:, None]  # (S, N)
-        return self._table[index].to(x)
+        return self._table.to(x)[index]

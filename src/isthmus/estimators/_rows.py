@@ -24,6 +24,7 @@ __all__ = [
     "check_cells",
     "code",
     "decoded",
+    "draws_at_once",
     "filled",
     "joined",
     "map_codes",
@@ -213,6 +214,11 @@ def map_codes(estimator: Any, Z: np.ndarray, c: np.ndarray | None = None) -> np.
 def _width(estimator: Any) -> int:
     """Return the numbers that the widest layer has for a row."""
     return max(estimator.n_features_in_, estimator.n_components, *estimator.hidden_layer_sizes, 1)
+
+
+def draws_at_once(estimator: Any) -> int:
+    """Return how many draws of a row to decode at a time: a chunk is a row at least, however many its draws are."""
+    return max(1, _CHUNK // _width(estimator))
 
 
 # ---- the functions -------------------------------------------------------------------------------------------

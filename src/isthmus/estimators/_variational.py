@@ -16,7 +16,7 @@ from torch import Tensor
 from isthmus._part import Part
 from isthmus._torch import RowNoise, check_device, derive, seeded
 from isthmus.estimators._base import BaseAutoencoder
-from isthmus.estimators._rows import Rows, joined, map_rows, row_chunks
+from isthmus.estimators._rows import Rows, draws_at_once, joined, map_rows, row_chunks
 from isthmus.evaluation import (
     Estimate,
     conditional_draws,
@@ -157,11 +157,11 @@ class Variational(BaseAutoencoder):
 
     def _log_px(self, X: np.ndarray, c: np.ndarray | None) -> np.ndarray:
         """Return log p(x|c) of valid rows, (N,)."""
-        noise = self._noise()
+        noise, at_once = self._noise(), draws_at_once(self)
 
         def log_px(model: Model, rows: Rows) -> Tensor:
             log_det = _log_det(model, rows)
-            return log_marginal(model, rows.x, noise(rows), rows.c, rows.mask) + log_det
+            return log_marginal(model, rows.x, noise(rows), rows.c, rows.mask, at_once) + log_det
 
         return map_rows(self, log_px, X, c, draws=self.n_draws)
 
@@ -185,10 +185,10 @@ class Variational(BaseAutoencoder):
         return LogPx(*map_rows(self, estimate, X, c, axis=1))
 
     def _elbo(self, X: np.ndarray, c: np.ndarray | None) -> Elbo:
-        noise = self._noise()
+        noise, at_once = self._noise(), draws_at_once(self)
 
         def parts(model: Model, rows: Rows) -> Tensor:
-            bound = elbo(model, rows.x, noise(rows), rows.c, rows.mask)
+            bound = elbo(model, rows.x, noise(rows), rows.c, rows.mask, at_once)
             log_det = _log_det(model, rows)
             return torch.stack([bound.elbo + log_det, bound.reconstruction - log_det, bound.kl])
 

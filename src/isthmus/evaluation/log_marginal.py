@@ -24,7 +24,14 @@ class Bound(NamedTuple):
 
 
 @torch.no_grad()
-def log_marginal(model: Model, x: Tensor, noise: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+def log_marginal(
+    model: Model,
+    x: Tensor,
+    noise: Tensor,
+    c: Tensor | None = None,
+    mask: Tensor | None = None,
+    at_once: int | None = None,
+) -> Tensor:
     r"""Return the importance-weighted estimate of log p(x), (N,), in nats of the model's units.
 
     .. math:: \log \frac1S \sum_s \frac{p(x|z_s)\,p(z_s)}{q(z_s|x)}, \qquad z_s \sim q(z|x)
@@ -44,26 +51,37 @@ def log_marginal(model: Model, x: Tensor, noise: Tensor, c: Tensor | None = None
     mask : Tensor of shape (N, D), optional
         1 where a cell was observed; the others are integrated out (and `x` holds a finite filler there). Codes are
         then drawn from :func:`proposal`.
+    at_once : int, optional
+        How many draws of every row are decoded at a time, which bounds the memory that is needed; default: all.
 
     References
     ----------
     Burda, Grosse & Salakhutdinov (2016), Importance Weighted Autoencoders, equation 8.
     """
     q = proposal(model, posterior(model, x, c, mask), mask, len(noise))
-    log_w = model.log_joint_ratio(q, q.transport(noise), x, c, mask)  # (S, N)
+    parts = q.transport(noise).split(at_once or len(noise))
+    log_w = torch.cat([model.log_joint_ratio(q, z, x, c, mask) for z in parts])  # (S, N)
     estimate = torch.logsumexp(log_w, 0) - math.log(len(noise))
     # A row of which nothing was observed has probability 1, whatever the draws say.
     return estimate if mask is None else torch.where(mask.any(-1), estimate, 0.0)
 
 
 @torch.no_grad()
-def elbo(model: Model, x: Tensor, noise: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> Bound:
+def elbo(
+    model: Model,
+    x: Tensor,
+    noise: Tensor,
+    c: Tensor | None = None,
+    mask: Tensor | None = None,
+    at_once: int | None = None,
+) -> Bound:
     """Return E_q[log p(x|z)] - KL(q || p) of every row, the expectation over the draws of `noise`.
 
     Parameters are those of :func:`log_marginal`. ``reconstruction`` is the negative of the first term.
     """
     q = posterior(model, x, c, mask)
     z = q.transport(noise)
-    reconstruction = -model.log_likelihood(z, x, c, mask).mean(0)
+    parts = z.split(at_once or len(z))
+    reconstruction = -torch.cat([model.log_likelihood(part, x, c, mask) for part in parts]).mean(0)
     kl = kl_divergence(q, model.p_z(c), z)
     return Bound(-reconstruction - kl, reconstruction, kl)

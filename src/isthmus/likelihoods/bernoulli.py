@@ -11,7 +11,7 @@ from torch.distributions import Bernoulli as TorchBernoulli
 from torch.distributions import ContinuousBernoulli as TorchContinuousBernoulli
 
 from isthmus._row_sums import logistic_log_prob
-from isthmus._torch import bernoulli
+from isthmus._torch import bernoulli, sample_bernoulli
 from isthmus.likelihoods._base import Likelihood
 from isthmus.likelihoods._logistic import log1p_exp
 
@@ -85,7 +85,7 @@ class Bernoulli(Likelihood):
 
     def sample(self, h: Tensor) -> Tensor:
         """Draw x ~ p(x|z), (..., D)."""
-        return bernoulli(torch.sigmoid(h))
+        return sample_bernoulli(torch.sigmoid(h))
 
     def row_log_prob(self, h: Tensor, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return log p(x|z), (...)."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from isthmus._torch import bernoulli
+from isthmus._torch import sample_bernoulli
 from isthmus.likelihoods._base import Likelihood
 from isthmus.likelihoods._cells import Cells
 from isthmus.likelihoods._counts import Counts
@@ -67,7 +67,7 @@ class ZeroInflated(Counts):
     def sample(self, h: Tensor) -> Tensor:
         """Draw counts, (..., D)."""
         h, logit = self._split(h)
-        return bernoulli(torch.sigmoid(-logit)) * self.counts.sample(h)
+        return sample_bernoulli(torch.sigmoid(-logit)) * self.counts.sample(h)
 
 
 @dataclass(eq=False, repr=False)
