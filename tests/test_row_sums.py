@@ -64,7 +64,7 @@ def test_divergence_from_the_standard_normal_is_that_from_zeros():
     assert torch.allclose(known, kl_divergence(q, DiagonalGaussian(zeros, zeros)), rtol=1e-13)
 
 
-@pytest.mark.parametrize("n_columns", [1, 2, 3, 31, 32, 33, 63, 127, 784])
+@pytest.mark.parametrize("n_columns", [1, 2, 3, 31, 32, 33, 63, 64, 65, 101, 127, 784])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_logistic_of_any_width_and_size(n_columns, dtype):
     """One logarithm for many columns neither overflows nor underflows, and forgets no column."""

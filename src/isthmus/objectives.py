@@ -74,8 +74,9 @@ class PenalizedLikelihood(Objective):
 
     def forward(self, model: Model, draw: Draw, x: Tensor) -> dict[str, Tensor]:
         """Return the reconstruction term."""
-        log_px = model.log_likelihood(draw.z, x, draw.c, draw.mask)  # (S, N)
-        return {"reconstruction": -(log_px.squeeze(0) if len(log_px) == 1 else log_px.mean(0))}
+        if len(draw.z) == 1:  # no dimension of draws, which small networks pay for in every operation
+            return {"reconstruction": -model.log_likelihood(draw.z.squeeze(0), x, draw.c, draw.mask)}
+        return {"reconstruction": -model.log_likelihood(draw.z, x, draw.c, draw.mask).mean(0)}
 
 
 @dataclass(eq=False, repr=False)
@@ -140,7 +141,8 @@ class Formula(nn.Module):
             seen = seen * batch.mask
             told = batch.mask if told is None else batch.mask * told
         q: Latent = self.model.q(seen, batch.c, told)
-        z = q.rsample((self.objective.n_draws,))  # (S, N, K)
+        n_draws = self.objective.n_draws
+        z = q.rsample((n_draws,)) if n_draws > 1 else q.rsample().unsqueeze(0)  # (S, N, K)
         draw = Draw(self.model, seen, q, z, batch.weight, batch.c, batch.mask)
         values = self.objective(self.model, draw, x)  # every observed cell counts, the masked ones as well
         draw = draw._replace(mask=told)  # penalties look at the encoder
