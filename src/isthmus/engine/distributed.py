@@ -77,8 +77,8 @@ class Processes(ABC):
         """Return the context of a part of a batch; where `enabled`, its gradients stay here until a later part's go."""
 
     @abstractmethod
-    def backward(self, losses: Tensor, share: Tensor) -> None:
-        """Go back from share @ losses, both (N,), of which every process has a summand."""
+    def backward(self, loss: Tensor) -> None:
+        """Go back from a loss of which every process has a summand."""
 
     @abstractmethod
     def total(self, values: Tensor) -> Tensor:
@@ -140,9 +140,9 @@ class Alone(Processes):
         """Return a context that does nothing."""
         return nullcontext()
 
-    def backward(self, losses: Tensor, share: Tensor) -> None:
+    def backward(self, loss: Tensor) -> None:
         """Go back."""
-        losses.backward(share)
+        loss.backward()
 
     def total(self, values: Tensor) -> Tensor:
         """Return the tensor."""
@@ -218,9 +218,9 @@ class Together(Processes):
             return module.no_sync(enabled=enabled)
         return self.fabric.no_backward_sync(cast("Any", module), enabled=enabled)
 
-    def backward(self, losses: Tensor, share: Tensor) -> None:
+    def backward(self, loss: Tensor) -> None:
         """Go back; gradients are averaged, so that a sum over processes has to be multiplied by their number."""
-        self.fabric.backward(losses, share * self.world)
+        self.fabric.backward(loss * self.world)
         if self._sharded:
             self._sharded.take_gradients()
 

@@ -297,7 +297,7 @@ class Trainer:
         terms: Terms = self.objective(part, progress)
         share = part.weight / weight
         loss = terms.total().to(share)
-        self.processes.backward(loss, share)
+        self.processes.backward(share @ loss)  # to go back from many numbers, torch imports a computer algebra
         self._names = list(terms.values)
         return torch.stack([value.detach().to(share) for value in (loss, *terms.values.values())]) @ share
 
