@@ -48,18 +48,20 @@ def train(X: np.ndarray, n_latent: int, hidden: int, recipe: Recipe, seed: int) 
         "decoder": _layers([n_latent, hidden, D], decoder),
     }
 
-    def step(params: Any, state: Any, rows: Any, order: Any, i: Any, key: Any) -> Any:
+    def step(params: Any, state: Any, total: Any, rows: Any, order: Any, i: Any, key: Any) -> Any:
         x = rows[jax.lax.dynamic_slice_in_dim(order, i * recipe.batch_size, recipe.batch_size)]
-        gradients = jax.grad(_loss)(params, x, jax.random.fold_in(key, i))
+        loss, gradients = jax.value_and_grad(_loss)(params, x, jax.random.fold_in(key, i))
         updates, state = adam.update(gradients, state)
-        return optax.apply_updates(params, updates), state
+        return optax.apply_updates(params, updates), state, total + loss
 
     state = adam.init(params)
-    jitted, ends = jax.jit(step, donate_argnums=(0, 1)), []
+    jitted, ends = jax.jit(step, donate_argnums=(0, 1, 2)), []
     for epoch in range(recipe.epochs):
         order, epoch_key = jnp.asarray(rng.permutation(len(X))), jax.random.fold_in(key, epoch)
+        total = jnp.zeros(())
         for i in range(n_steps):
-            params, state = jitted(params, state, rows, order, i, epoch_key)
+            params, state, total = jitted(params, state, total, rows, order, i, epoch_key)
+        float(total)  # the epoch's loss, and all of its steps are done
         jax.block_until_ready(params)
         ends.append(time.perf_counter())
     epochs = np.diff([start, *ends])  # the first one compiles
