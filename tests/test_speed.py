@@ -216,7 +216,9 @@ def test_page_shows_wins_and_losses(script):
     assert "0 or less in each | 0.500 (0.500 to 0.500); 0 of 2 | **missed** |" in text
     assert "JAX, jitted step's seconds over ours, same recipe | above 1 | 1.25 (1.25 to 1.25) | met |" in text
     assert "same recipe, compilation left out | above 1 | 0.750 (0.750 to 0.750) | **missed** |" in text
-    assert "JAX, jitted step's seconds over ours, time to its bound | above 1 | 3.33 (3.33 to 3.33) | **missed** |" in text
+    assert (
+        "JAX, jitted step's seconds over ours, time to its bound | above 1 | 3.33 (3.33 to 3.33) | **missed** |" in text
+    )
     assert "Keras 3 (JAX) was left out: keras is not installed." in text
     assert "The machine was not idle" in text
     assert text.count("Not run yet.") == 5

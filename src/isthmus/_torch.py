@@ -196,9 +196,9 @@ def sample_bernoulli(p: Tensor) -> Tensor:
         return bernoulli(p)
     words = np.random.SFC64(int(torch.randint(1 << 62, ()))).random_raw(-(-p.numel() // 4))
     r = torch.from_numpy(words.view(np.int16)[: p.numel()]).view(p.shape).to(p.dtype)  # from -2^15 to 2^15 - 1
-    steps = round(2 / torch.finfo(p.dtype).eps) // _LEVELS  # as many as keep the sums below without a rounding
+    steps = round(2 / torch.finfo(p.dtype).eps) // _LEVELS  # as many as 2^15 + v has digits for
     v = torch.randint(steps, p.shape[-1:]).to(p.dtype) / steps
-    return torch.lt(r, torch.add(-v - _LEVELS // 2, p, alpha=_LEVELS), out=r)
+    return torch.lt(r.sub_(p, alpha=_LEVELS), -v - _LEVELS // 2, out=r)
 
 
 class RowNoise:

@@ -338,7 +338,7 @@ def test_weight_is_repetition(parts, network, monkeypatch):
     noise = normal(objective.n_draws, 4, 3, seed=1)
     results = []
     for batch, own in ((weighted, noise), (repeated, noise.repeat_interleave(count, 1))):
-        monkeypatch.setattr(Latent, "rsample", lambda q, _shape, own=own: q.transport(own))
+        monkeypatch.setattr(Latent, "rsample", lambda q, shape=(), own=own: q.transport(own if shape else own[0]))
         loss = (batch.weight / batch.weight.sum()) @ formula(batch).total()
         results.append([loss, *torch.autograd.grad(loss, list(model.network.parameters()))])
     for one, other in zip(*results, strict=True):

@@ -296,10 +296,11 @@ class Trainer:
         """Go forward and back through a part of a batch of `weight`; return its share of (loss, terms...)."""
         terms: Terms = self.objective(part, progress)
         share = part.weight / weight
-        loss = terms.total().to(share)
-        self.processes.backward(share @ loss)  # to go back from many numbers, torch imports a computer algebra
+        loss = share @ terms.total().to(share)
+        self.processes.backward(loss)
+        means = [share @ value.detach().to(share) for value in terms.values.values()]
         self._names = list(terms.values)
-        return torch.stack([value.detach().to(share) for value in (loss, *terms.values.values())]) @ share
+        return torch.stack([loss.detach(), *means])
 
     def _draw_for(self, i: int, *place: int) -> None:
         """Seed the generators for this process' part `i` of a batch, where batches have more than one part."""

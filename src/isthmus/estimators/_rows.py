@@ -36,6 +36,7 @@ __all__ = [
     "row_errors",
     "scale",
     "tensor",
+    "unscaled",
 ]
 
 # A plain autoencoder that never saw a missing cell is applied to its own guess again and again.
@@ -124,13 +125,16 @@ def map_rows(
 def joined(results: Iterable[tuple[slice, Tensor]], n_rows: int, dtype: Any, axis: int = 0) -> np.ndarray:
     """Return chunks of a result, each with which rows it is of, in one array, whose memory is taken once."""
     keep_freed()
-    whole: np.ndarray | None = None
+    whole: Tensor | None = None
     for part, values in results:
         if whole is None:
-            whole = np.empty((*values.shape[:axis], n_rows, *values.shape[axis + 1 :]), dtype)
-        torch.from_numpy(whole).narrow(axis, part.start, part.stop - part.start).copy_(values)
+            # torch's memory: numpy asks for huge pages, and in a virtual machine that gives its free ones back to the
+            # host 157 MB of them took 15 ms to write to or 310, by chance; small pages always took 75.
+            like = torch.from_numpy(np.empty(0, dtype))
+            whole = like.new_empty((*values.shape[:axis], n_rows, *values.shape[axis + 1 :]))
+        whole.narrow(axis, part.start, part.stop - part.start).copy_(values)
     assert whole is not None  # there is a row at least
-    return whole
+    return whole.numpy()
 
 
 def check_cells(
@@ -196,6 +200,11 @@ def scale_into(scaled: Tensor, model: Model, raw: Tensor) -> None:
         scaled[part] = model.scaling(raw[part].double())
 
 
+def unscaled(model: Model, x: Tensor) -> Tensor:
+    """Return rows of the model's units in the data's, computed in float64 where that changes them."""
+    return x if model.scaling.identity else model.scaling.inverse(x.double())
+
+
 def map_codes(estimator: Any, Z: np.ndarray, c: np.ndarray | None = None) -> np.ndarray:
     """Return the decoder's mean for codes (N, K), in the data's units, in Z's own type."""
     dtype = torch.float64 if Z.dtype == np.float64 else torch.float32
@@ -231,7 +240,7 @@ def code(model: Model, rows: Rows) -> Tensor:
 
 def decoded(model: Model, z: Tensor, c: Tensor | None) -> Tensor:
     """Return E[x|z] in the data's units, (N, D)."""
-    return model.scaling.inverse(model.likelihood.mean(model.decode(z, c)))
+    return unscaled(model, model.likelihood.mean(model.decode(z, c)))
 
 
 def reconstruction(model: Model, rows: Rows) -> Tensor:
@@ -260,4 +269,4 @@ def repaired(model: Model, rows: Rows, *, once: bool) -> Tensor:
         return reconstruction(model, rows)
     steps = 1 if once or model.network.sizes.masked else _REPAIRS
     x = model.filled(rows.x, rows.c, rows.mask, steps)
-    return model.scaling.inverse(x)
+    return unscaled(model, x)

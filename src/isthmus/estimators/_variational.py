@@ -16,7 +16,7 @@ from torch import Tensor
 from isthmus._part import Part
 from isthmus._torch import RowNoise, check_device, derive, seeded
 from isthmus.estimators._base import BaseAutoencoder
-from isthmus.estimators._rows import Rows, draws_at_once, joined, map_rows, row_chunks
+from isthmus.estimators._rows import Rows, draws_at_once, joined, map_rows, row_chunks, unscaled
 from isthmus.evaluation import (
     Estimate,
     conditional_draws,
@@ -207,7 +207,7 @@ class Variational(BaseAutoencoder):
         def mean(model: Model, rows: Rows) -> Tensor:
             if rows.mask is None:
                 return rows.raw
-            return model.scaling.inverse(conditional_mean(model, rows.x, rows.mask, noise(rows), rows.c))
+            return unscaled(model, conditional_mean(model, rows.x, rows.mask, noise(rows), rows.c))
 
         return map_rows(self, mean, X, c, draws=self.n_draws)
 
@@ -220,7 +220,7 @@ class Variational(BaseAutoencoder):
             if rows.mask is None:
                 return rows.raw.expand(n, *rows.raw.shape)
             drawn = conditional_draws(model, rows.x, rows.mask, noise(rows), n, rows.c)
-            return torch.where(rows.raw.isnan(), model.scaling.inverse(drawn).to(rows.raw), rows.raw)
+            return torch.where(rows.raw.isnan(), unscaled(model, drawn).to(rows.raw), rows.raw)
 
         with seeded(seed, check_device(self.device)):
             return map_rows(self, draws, X, c, draws=max(n, self.n_draws), axis=1)
@@ -237,7 +237,7 @@ class Variational(BaseAutoencoder):
             for part in row_chunks(n, max(self.n_features_in_, *self.hidden_layer_sizes, 1)):
                 condition = None if c is None else torch.from_numpy(c[part]).to(dtype)
                 drawn = model.sample(part.stop - part.start, condition)
-                yield part, drawn if model.scaling.identity else model.scaling.inverse(drawn.double())
+                yield part, unscaled(model, drawn)
 
         with torch.no_grad(), seeded(seed):
             return joined(draws(), n, self._dtype)
