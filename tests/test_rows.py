@@ -89,6 +89,15 @@ def test_probabilities_between_two_numbers_of_16_bits(dtype):
     assert abs(ones - expected) < 4 * expected**0.5
 
 
+def test_short_numbers_are_drawn_as_finely():
+    p = torch.full((200_000,), 1e-3, dtype=torch.bfloat16)
+    with seeded(0):
+        x = sample_bernoulli(p)
+    assert x.dtype == torch.bfloat16
+    expected = p.double().sum().item()
+    assert abs(x.double().sum().item() - expected) < 4 * expected**0.5
+
+
 def test_cells_that_are_drawn_at_once_do_not_go_together():
     p = torch.full((50,), 0.5)
     with seeded(0):

@@ -43,7 +43,7 @@ class Latent(Distribution):
 
     @abstractmethod
     def transport(self, noise: Tensor) -> Tensor:
-        """Map standard normal `noise` of shape (S, ..., K) to draws of the same shape."""
+        """Map standard normal `noise` of shape (S, ..., K), or (..., K) for one draw, to draws of the same shape."""
 
     def widened(self, factor: Tensor) -> Latent:  # noqa: ARG002 - a default
         """Return it with its noise multiplied by a factor (...) for each row, where that has a density; else itself."""

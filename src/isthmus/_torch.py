@@ -194,6 +194,8 @@ def sample_bernoulli(p: Tensor) -> Tensor:
     """
     if p.device.type != "cpu":
         return bernoulli(p)
+    if p.dtype not in (torch.float32, torch.float64):
+        return sample_bernoulli(p.float()).to(p.dtype)
     words = np.random.SFC64(int(torch.randint(1 << 62, ()))).random_raw(-(-p.numel() // 4))
     r = torch.from_numpy(words.view(np.int16)[: p.numel()]).view(p.shape).to(p.dtype)  # from -2^15 to 2^15 - 1
     steps = round(2 / torch.finfo(p.dtype).eps) // _LEVELS  # as many as 2^15 + v has digits for

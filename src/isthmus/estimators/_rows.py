@@ -29,6 +29,7 @@ __all__ = [
     "joined",
     "map_codes",
     "map_rows",
+    "model_in",
     "read_chunks",
     "reconstruction",
     "repaired",
@@ -104,7 +105,7 @@ def map_rows(
     """
     device = check_device(estimator.device)
     dtype = torch.float64 if X.dtype == np.float64 and device.type == "cpu" else torch.float32
-    model = copy.deepcopy(estimator.model_).to(device=device, dtype=dtype)
+    model = model_in(estimator, dtype, device)
     first_row = getattr(X, "first_row", 0)
 
     def results() -> Iterator[tuple[slice, Tensor]]:
@@ -120,6 +121,14 @@ def map_rows(
             yield part, result
 
     return joined(results(), len(X), X.dtype, axis)
+
+
+def model_in(estimator: Any, dtype: torch.dtype, device: torch.device | None = None) -> Model:
+    """Return the trained model in a number format, on a device: itself if that is its own, else a copy."""
+    model, device = estimator.model_, device or torch.device("cpu")
+    if all(p.dtype == dtype and p.device == device for p in model.parameters()):
+        return model
+    return copy.deepcopy(model).to(device=device, dtype=dtype)
 
 
 def joined(results: Iterable[tuple[slice, Tensor]], n_rows: int, dtype: Any, axis: int = 0) -> np.ndarray:
@@ -208,7 +217,7 @@ def unscaled(model: Model, x: Tensor) -> Tensor:
 def map_codes(estimator: Any, Z: np.ndarray, c: np.ndarray | None = None) -> np.ndarray:
     """Return the decoder's mean for codes (N, K), in the data's units, in Z's own type."""
     dtype = torch.float64 if Z.dtype == np.float64 else torch.float32
-    model = copy.deepcopy(estimator.model_).to(dtype)
+    model = model_in(estimator, dtype)
 
     def results() -> Iterator[tuple[slice, Tensor]]:
         for part in row_chunks(len(Z), _width(estimator)):

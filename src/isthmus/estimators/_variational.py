@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -230,7 +229,7 @@ class Variational(BaseAutoencoder):
     def _draw(self, n: int, seed: int, c: np.ndarray | None) -> np.ndarray:
         """Return n rows from p(x|c), in the data's units."""
         _check_n(n)
-        model = copy.deepcopy(self.model_)
+        model = self.model_
         dtype = next(model.network.parameters()).dtype
 
         def draws() -> Iterator[tuple[slice, Tensor]]:

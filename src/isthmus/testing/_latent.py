@@ -54,6 +54,7 @@ def check_posterior(posterior: Posterior, n_latent: int = 3) -> None:
         )
         require(q.transport(noise).shape == drawn.shape == noise.shape, f"{built!r}: draws must be (S, ..., K).")
         close(drawn, same, f"{built!r}: rsample must transport standard normal noise.")
+        close(q.transport(noise[0]), q.transport(noise)[0], f"{built!r}: noise of one draw may come as (..., K).")
     h = normal(2, built.n_outputs, seed=2).requires_grad_()
     noise = normal(4, 2, n_latent, seed=3)
     require(gradcheck(lambda h: built(h).transport(noise), (h,)), f"{built!r}: gradient of the draws")
