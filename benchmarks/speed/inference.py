@@ -80,8 +80,7 @@ def ratios(n_rows: int, n_draws: int, n_scored: int, repeats: int, n_features: i
             times["seconds"].append(_clock(method))
             times["products"].append(sum(map(_clock, whole)))
             times["blocks"].append(sum(map(_clock, blocks)))
-        rows = n_scored if "score" in name else n_rows
-        found[name] = {"rows": rows} | {key: values[1:] for key, values in times.items()}
+        found[name] = {"rows": nets[0][1]} | {key: values[1:] for key, values in times.items()}
     return found
 
 

@@ -61,8 +61,7 @@ def train(X: np.ndarray, n_latent: int, hidden: int, recipe: Recipe, seed: int) 
         total = jnp.zeros(())
         for i in range(n_steps):
             params, state, total = jitted(params, state, total, rows, order, i, epoch_key)
-        float(total)  # the epoch's loss, and all of its steps are done
-        jax.block_until_ready(params)
+        jax.block_until_ready((params, total))
         ends.append(time.perf_counter())
     epochs = np.diff([start, *ends])  # the first one compiles
     warm = {"warm_seconds": float(np.median(epochs[1:])) * recipe.epochs} if len(epochs) > 1 else {}

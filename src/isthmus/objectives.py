@@ -74,9 +74,9 @@ class PenalizedLikelihood(Objective):
 
     def forward(self, model: Model, draw: Draw, x: Tensor) -> dict[str, Tensor]:
         """Return the reconstruction term."""
-        if len(draw.z) == 1:  # no dimension of draws, which small networks pay for in every operation
-            return {"reconstruction": -model.log_likelihood(draw.z.squeeze(0), x, draw.c, draw.mask)}
-        return {"reconstruction": -model.log_likelihood(draw.z, x, draw.c, draw.mask).mean(0)}
+        z = draw.z.squeeze(0)  # a single draw has no dimension: small networks pay for it in every operation
+        log_px = model.log_likelihood(z, x, draw.c, draw.mask)  # (S, N), or (N,)
+        return {"reconstruction": -(log_px if len(draw.z) == 1 else log_px.mean(0))}
 
 
 @dataclass(eq=False, repr=False)

@@ -230,7 +230,7 @@ class Variational(BaseAutoencoder):
         """Return n rows from p(x|c), in the data's units."""
         _check_n(n)
         model = self.model_
-        dtype = next(model.network.parameters()).dtype
+        dtype = model.network.dtype
 
         def draws() -> Iterator[tuple[slice, Tensor]]:
             for part in row_chunks(n, max(self.n_features_in_, *self.hidden_layer_sizes, 1)):
