@@ -98,6 +98,17 @@ def test_short_numbers_are_drawn_as_finely():
     assert abs(x.double().sum().item() - expected) < 4 * expected**0.5
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_zeros_and_ones_are_the_same_in_memory_of_any_type(dtype):
+    p = torch.linspace(0, 1, 999).expand(50, -1)
+    with seeded(0):
+        expected = sample_bernoulli(p)
+    with seeded(0):
+        out = torch.full(p.shape, torch.nan, dtype=dtype)
+        assert sample_bernoulli(p, out) is out
+    assert torch.equal(out.to(p.dtype), expected)
+
+
 def test_cells_that_are_drawn_at_once_do_not_go_together():
     p = torch.full((50,), 0.5)
     with seeded(0):

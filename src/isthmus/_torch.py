@@ -178,8 +178,10 @@ def bernoulli(p: Tensor) -> Tensor:
 _LEVELS = 1 << 16
 
 
-def sample_bernoulli(p: Tensor) -> Tensor:
+def sample_bernoulli(p: Tensor, out: Tensor | None = None) -> Tensor:
     r"""Draw zeros and ones of probability `p` (..., D), of its shape and type; seeded by torch's default generator.
+
+    They are written into `out`, if it is given, which takes part in the work: there is no other memory to go through.
 
     A cell is 1 where :math:`(r + v) / 2^{16} < p`, with a whole number r of 16 bits for each cell and one v in [0, 1)
     for each column. The left side is uniform, in steps of :math:`2^{-24}` in float32, as torch's own is. The cells of a
@@ -192,15 +194,18 @@ def sample_bernoulli(p: Tensor) -> Tensor:
     >>> sample_bernoulli(torch.tensor([0.0, 1.0]))
     tensor([0., 1.])
     """
+    out = torch.empty_like(p) if out is None else out
     if p.device.type != "cpu":
-        return bernoulli(p)
+        return out.copy_(bernoulli(p))
     if p.dtype not in (torch.float32, torch.float64):
-        return sample_bernoulli(p.float()).to(p.dtype)
+        return out.copy_(sample_bernoulli(p.float()))
+    if out.dtype != p.dtype:
+        return out.copy_(sample_bernoulli(p))
     words = np.random.SFC64(int(torch.randint(1 << 62, ()))).random_raw(-(-p.numel() // 4))
-    r = torch.from_numpy(words.view(np.int16)[: p.numel()]).view(p.shape).to(p.dtype)  # from -2^15 to 2^15 - 1
+    r = torch.from_numpy(words.view(np.int16)[: p.numel()]).view(p.shape)  # from -2^15 to 2^15 - 1
     steps = round(2 / torch.finfo(p.dtype).eps) // _LEVELS  # as many as 2^15 + v has digits for
     v = torch.randint(steps, p.shape[-1:]).to(p.dtype) / steps
-    return torch.lt(r.sub_(p, alpha=_LEVELS), -v - _LEVELS // 2, out=r)
+    return torch.lt(out.copy_(r).sub_(p, alpha=_LEVELS), -v - _LEVELS // 2, out=out)
 
 
 class RowNoise:

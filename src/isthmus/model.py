@@ -153,8 +153,9 @@ class Model(nn.Module):
         log_det = self.scaling.log_det()
         return torch.where(self.likelihood.density_columns().to(log_det.device), log_det, 0.0)
 
-    def sample(self, n: int, c: Tensor | None = None) -> Tensor:
-        """Draw n rows from p(x) in the model's units, (n, D), from torch's default generator."""
+    def sample(self, n: int, c: Tensor | None = None, out: Tensor | None = None) -> Tensor:
+        """Draw n rows from p(x) in the model's units, (n, D), from torch's default generator; into `out`, if given."""
         prior = self.p_z(c)
         z = prior.sample(() if prior.batch_shape else (n,))  # a prior that sees c has one density a row
-        return self.likelihood.sample(self.decode(z, c))
+        h = self.decode(z, c)
+        return self.likelihood.sample(h) if out is None else self.likelihood.sample_into(out, h)

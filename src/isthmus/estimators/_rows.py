@@ -29,6 +29,7 @@ __all__ = [
     "joined",
     "map_codes",
     "map_rows",
+    "memory_for",
     "model_in",
     "read_chunks",
     "reconstruction",
@@ -133,17 +134,23 @@ def model_in(estimator: Any, dtype: torch.dtype, device: torch.device | None = N
 
 def joined(results: Iterable[tuple[slice, Tensor]], n_rows: int, dtype: Any, axis: int = 0) -> np.ndarray:
     """Return chunks of a result, each with which rows it is of, in one array, whose memory is taken once."""
-    keep_freed()
     whole: Tensor | None = None
     for part, values in results:
         if whole is None:
-            # torch's memory: numpy asks for huge pages, and in a virtual machine that gives its free ones back to the
-            # host 157 MB of them took 15 ms to write to or 310, by chance; small pages always took 75.
-            like = torch.from_numpy(np.empty(0, dtype))
-            whole = like.new_empty((*values.shape[:axis], n_rows, *values.shape[axis + 1 :]))
+            whole = memory_for((*values.shape[:axis], n_rows, *values.shape[axis + 1 :]), dtype)
         whole.narrow(axis, part.start, part.stop - part.start).copy_(values)
     assert whole is not None  # there is a row at least
     return whole.numpy()
+
+
+def memory_for(shape: tuple[int, ...], dtype: Any) -> Tensor:
+    """Return memory for a result of a numpy type, not written to yet; what one chunk frees is kept for the next.
+
+    torch's memory: numpy asks for huge pages, and in a virtual machine that gives its free ones back to the host 157 MB
+    of them took 15 ms to write to or 310, by chance; small pages always took 75.
+    """
+    keep_freed()
+    return torch.from_numpy(np.empty(0, dtype)).new_empty(shape)
 
 
 def check_cells(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch import Tensor
 from isthmus._part import Part
 from isthmus._torch import RowNoise, check_device, derive, seeded
 from isthmus.estimators._base import BaseAutoencoder
-from isthmus.estimators._rows import Rows, draws_at_once, joined, map_rows, row_chunks, unscaled
+from isthmus.estimators._rows import Rows, draws_at_once, map_rows, memory_for, row_chunks, unscaled
 from isthmus.evaluation import (
     Estimate,
     conditional_draws,
@@ -232,14 +232,16 @@ class Variational(BaseAutoencoder):
         model = self.model_
         dtype = model.network.dtype
 
-        def draws() -> Iterator[tuple[slice, Tensor]]:
+        drawn = memory_for((n, self.n_features_in_), self._dtype)
+        with torch.no_grad(), seeded(seed):
             for part in row_chunks(n, max(self.n_features_in_, *self.hidden_layer_sizes, 1)):
                 condition = None if c is None else torch.from_numpy(c[part]).to(dtype)
-                drawn = model.sample(part.stop - part.start, condition)
-                yield part, unscaled(model, drawn)
-
-        with torch.no_grad(), seeded(seed):
-            return joined(draws(), n, self._dtype)
+                rows = drawn[part]
+                if model.scaling.identity:
+                    model.sample(len(rows), condition, out=rows)
+                else:
+                    rows.copy_(unscaled(model, model.sample(len(rows), condition)))
+        return drawn.numpy()
 
     def _draw_codes(self, X: np.ndarray, n: int, seed: int, c: np.ndarray | None) -> np.ndarray:
         """Return n draws from q(z|x, c) of every row, (n, N, K)."""

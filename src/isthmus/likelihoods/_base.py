@@ -121,3 +121,7 @@ class Likelihood(Part):
     def sample(self, h: Tensor) -> Tensor:
         """Draw x ~ p(x|z), (..., D), from torch's default generator."""
         return self(h).sample()
+
+    def sample_into(self, out: Tensor, h: Tensor) -> Tensor:
+        """Write the draws of ``sample`` into `out` (..., D) and return it; a likelihood that can draws them there."""
+        return out.copy_(self.sample(h))

@@ -87,6 +87,10 @@ class Bernoulli(Likelihood):
         """Draw x ~ p(x|z), (..., D)."""
         return sample_bernoulli(torch.sigmoid(h))
 
+    def sample_into(self, out: Tensor, h: Tensor) -> Tensor:
+        """Draw x ~ p(x|z) in `out` (..., D)."""
+        return sample_bernoulli(torch.sigmoid(h), out)
+
     def row_log_prob(self, h: Tensor, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return log p(x|z), (...)."""
         return logistic_log_prob(h, x) if mask is None else super().row_log_prob(h, x, mask)

@@ -85,6 +85,9 @@ def _likelihood_shapes(p: Likelihood, h: Tensor) -> None:
         outputs = h[0].expand(*lead, -1) if len(lead) != 1 else h
         with seeded(0):
             x = p.sample(outputs)
+        with seeded(0):
+            written = p.sample_into(torch.full_like(x, torch.nan), outputs)
+        require(torch.equal(written, x), f"{p!r}: sample_into must write what sample draws.")
         shapes = {tuple(v.shape) for v in (x, p.mean(outputs), p.log_prob(outputs, x))}
         require(shapes == {(*lead, p.n_features)}, f"{p!r}: shapes must be (..., D) for outputs (..., n_outputs).")
         require(p(outputs).batch_shape == (*lead, p.n_features), f"{p!r}: forward must have batch shape (..., D).")
