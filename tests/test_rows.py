@@ -5,8 +5,9 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from isthmus import VAE
+from isthmus import VAE, DenoisingAutoencoder
 from isthmus._torch import bernoulli, sample_bernoulli, seeded
+from isthmus.corruptions import Masking
 from isthmus.estimators import _rows
 from isthmus.likelihoods import Bernoulli
 
@@ -119,6 +120,22 @@ def test_cells_that_are_drawn_at_once_do_not_go_together():
     rows = torch.corrcoef(first[:100].reshape(50, 100))
     assert columns.fill_diagonal_(0).abs().max() < 5 / 8_000**0.5
     assert rows.fill_diagonal_(0).abs().max() < 5 / 100**0.5
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_rows_that_need_no_change_are_trained_on_where_they_are(order):
+    X = np.asarray(np.random.default_rng(0).random((40, 3), dtype=np.float32), order=order)
+    before, seen = X.copy(), []
+
+    class Looking(Masking):
+        def build(self, x):
+            super().build(x)
+            seen.append(x)
+
+    model = DenoisingAutoencoder(2, corruption=Looking(), likelihood="bernoulli", scaling="none", max_epochs=2)
+    model.fit(X)
+    assert np.shares_memory(seen[0].numpy(), X) == (order == "C")  # other orders are slow to take rows from
+    assert np.array_equal(X, before)
 
 
 def test_binarised_anew_at_every_step():

@@ -277,30 +277,30 @@ class Trainer:
         """Move the parameters; return (weight, loss, terms...) and note the terms' names."""
         twins = self.state.twins
         self.optimizer.zero_grad()
-        weight = self.processes.total(batch.weight.sum())
-        parts, rows = batch.split(self.accumulate), []
+        own = batch.weight.sum()
+        weight = self.processes.total(own).clamp(min=torch.finfo(own.dtype).tiny)
+        parts, shares = batch.split(self.accumulate), []
         for i, part in enumerate(parts):
             self._draw_for(i, 0, number, step)
             with self.processes.no_backward_sync(self.objective, enabled=i < len(parts) - 1):
-                rows.append(self._part(part, progress, weight.clamp(min=torch.finfo(weight.dtype).tiny)))
+                shares.append(self._part(part, progress, weight))
         twins.take_gradients()
         self.optimizer.step()
         twins.follow()
-        row = rows[0] if len(rows) == 1 else torch.stack(rows).sum(0)
-        return torch.cat([weight.reshape(1) / self.processes.world, row])
+        values = shares[0] if len(shares) == 1 else [sum(several) for several in zip(*shares, strict=True)]
+        return torch.stack([own, *values])
 
     def _rate(self, progress: float) -> float:
         return self.learning_rate * self.schedule(progress)
 
-    def _part(self, part: Batch, progress: float | Tensor, weight: Tensor) -> Tensor:
-        """Go forward and back through a part of a batch of `weight`; return its share of (loss, terms...)."""
+    def _part(self, part: Batch, progress: float | Tensor, weight: Tensor) -> list[Tensor]:
+        """Go forward and back through a part of a batch of `weight`; return its shares of loss, terms..."""
         terms: Terms = self.objective(part, progress)
         share = part.weight / weight
         loss = share @ terms.total().to(share)
         self.processes.backward(loss)
-        means = [share @ value.detach().to(share) for value in terms.values.values()]
         self._names = list(terms.values)
-        return torch.stack([loss.detach(), *means])
+        return [loss.detach(), *(share @ value.detach().to(share) for value in terms.values.values())]
 
     def _draw_for(self, i: int, *place: int) -> None:
         """Seed the generators for this process' part `i` of a batch, where batches have more than one part."""

@@ -67,8 +67,12 @@ def sources(
 
 
 def _resident(model: Model, X: np.ndarray, rest: Rest, found: Survey, dtype: torch.dtype) -> Batch:
-    """Return scaled rows, chunk by chunk: no float64 copy of the whole matrix is made."""
+    """Return scaled rows, chunk by chunk: no float64 copy of the whole matrix is made, and none where X is them."""
     device = model.scaling.shift.device
+    condition = None if rest.condition is None else torch.from_numpy(rest.condition)
+    weight = torch.from_numpy(rest.weight)
+    if model.scaling.identity and not found.missing and X.flags.c_contiguous and tensor(X[:1]).dtype == dtype:
+        return Batch(tensor(X), weight, condition)
     x = torch.empty(X.shape, dtype=dtype, device=device)
     mask = torch.empty(X.shape, dtype=dtype, device=device) if found.missing else None
     for part in chunks(len(X), X.shape[1]):
@@ -77,8 +81,7 @@ def _resident(model: Model, X: np.ndarray, rest: Rest, found: Survey, dtype: tor
             missing = x[part].isnan()
             mask[part] = ~missing
             x[part].masked_fill_(missing, 0.0)
-    condition = None if rest.condition is None else torch.from_numpy(rest.condition)
-    return Batch(x, torch.from_numpy(rest.weight), condition, mask)
+    return Batch(x, weight, condition, mask)
 
 
 def _split(estimator: BaseAutoencoder, rows: Batch, processes: Processes) -> tuple[Resident, Resident | None]:
