@@ -181,7 +181,7 @@ _LEVELS = 1 << 16
 def sample_bernoulli(p: Tensor, out: Tensor | None = None) -> Tensor:
     r"""Draw zeros and ones of probability `p` (..., D), of its shape and type; seeded by torch's default generator.
 
-    They are written into `out`, if it is given, which takes part in the work: there is no other memory to go through.
+    With `out` they are written there, and computed there: no other memory of that size is gone through.
 
     A cell is 1 where :math:`(r + v) / 2^{16} < p`, with a whole number r of 16 bits for each cell and one v in [0, 1)
     for each column. The left side is uniform, in steps of :math:`2^{-24}` in float32, as torch's own is. The cells of a
