@@ -16,6 +16,7 @@ from isthmus.data.arrays import Resident
 from isthmus.engine import NonFiniteError, Trainer, find_schedule
 from isthmus.engine.precision import flush_denormals, parameter_dtype
 from isthmus.engine.schedules import constant, linear, one_cycle
+from isthmus.engine.state import Run
 from models import normal
 
 N, D = 50, 3
@@ -144,6 +145,14 @@ def test_the_same_seed_gives_the_same_bits():
     assert same(first[1], again[1])
     assert not same(first[1], other[1])
     assert [r["loss"] for r in first[0]] == [r["loss"] for r in again[0]]
+
+
+def test_what_steps_gave_is_kept_in_few_tensors():
+    run, rows = Run(), torch.arange(600.0).reshape(200, 3)
+    for row in rows:
+        run.note(row.clone())
+        assert len(run.rows) <= 65
+    assert torch.equal(torch.cat(run.rows), rows)
 
 
 def test_what_was_drawn_before_does_not_matter_and_nothing_global_moves():

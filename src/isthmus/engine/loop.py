@@ -211,7 +211,7 @@ class Trainer:
         before = self.state.copy(), generator_states(self.device), run.step
         for batch, progress in self._steps(source, number, share, run.step):
             run.names, row = self._step(batch, progress, number, run.step)
-            run.rows.append(row)
+            run.note(row)
             run.step += 1
             if tick:
                 tick(run.index + run.step / len(source))
@@ -309,11 +309,11 @@ class Trainer:
 
     def _summed(self, rows: list[Tensor]) -> Tensor:
         """Return the steps' (batch weight, loss, terms...) summed over the processes."""
-        return self.processes.total(torch.stack(rows))
+        return self.processes.total(torch.cat(rows))
 
     def _own(self, rows: Tensor) -> list[Tensor]:
         """Return this process' share of what :meth:`_summed` gave: all of it in the first one."""
-        return list(rows if self.processes.main else torch.zeros_like(rows))
+        return [rows if self.processes.main else torch.zeros_like(rows)]
 
     # ---- when something goes wrong -----------------------------------------------------------------------------
 
@@ -332,7 +332,7 @@ class Trainer:
         for i, (batch, progress) in enumerate(self._steps(source, number, share, first), start=first + 1):
             good = self.state.parameters_copy()
             names, row = self._step(batch, progress, number, i - 1)
-            means = self._summed([row])[0, 2:]
+            means = self._summed([row.unsqueeze(0)])[0, 2:]
             bad = [name for name, finite in zip(names, means.isfinite().tolist(), strict=True) if not finite]
             if bad or not self.state.finite():
                 self.state.restore(good)
@@ -350,5 +350,5 @@ class Trainer:
         """Return the run of the newest checkpoint, with parameters and optimizer as they were, or a new one."""
         run = (resume(checkpoints, self.state) if checkpoints else None) or Run()
         if run.rows:
-            run.rows = self._own(torch.stack(run.rows))
+            run.rows = self._own(torch.cat(run.rows))
         return run
