@@ -74,9 +74,10 @@ class _LogisticLogProb(Function):
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
         h, x, p = ctx.saved_tensors
         g = g.unsqueeze(-1)
-        if torch.is_grad_enabled():  # to be differentiated again
-            p = torch.sigmoid(h)
-        for_h = (x - p).mul_(g) if ctx.needs_input_grad[0] else None
+        for_h = None
+        if ctx.needs_input_grad[0]:
+            p = torch.sigmoid(h) if torch.is_grad_enabled() else p  # anew, to be differentiated again
+            for_h = (x - p).mul_(g)
         return for_h, (g * h).sum_to_size(x.shape) if ctx.needs_input_grad[1] else None
 
 

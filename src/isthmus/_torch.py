@@ -197,8 +197,7 @@ def sample_bernoulli(p: Tensor, out: Tensor | None = None) -> Tensor:
     out = torch.empty_like(p) if out is None else out
     if p.device.type != "cpu":
         return out.copy_(bernoulli(p))
-    if p.dtype not in (torch.float32, torch.float64):
-        return out.copy_(sample_bernoulli(p.float()))
+    p = p if p.dtype in (torch.float32, torch.float64) else p.float()
     if out.dtype != p.dtype:
         return out.copy_(sample_bernoulli(p))
     words = np.random.SFC64(int(torch.randint(1 << 62, ()))).random_raw(-(-p.numel() // 4))
