@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-HERE = Path(__file__).resolve().parents[1] / "benchmarks" / "quality"
+HERE = Path(__file__).resolve().parents[2] / "benchmarks" / "quality"
 SCRIPTS = ("likelihood", "bits", "reconstruction", "codes", "denoising", "missing", "tables", "features", "scores")
 
 

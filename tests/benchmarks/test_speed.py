@@ -16,7 +16,7 @@ import pytest
 
 from isthmus import VAE
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 HERE = ROOT / "benchmarks" / "speed"
 
 

@@ -1,4 +1,4 @@
-"""scikit-learn's manners beyond its own checks: composition, repetition, memory, and no traces left behind."""
+"""Conventions of scikit-learn beyond its own checks: composition, repeatability, memory, and no side effects."""
 
 import pickle
 import random

@@ -1,4 +1,4 @@
-"""A learning rate of the encoder's own."""
+"""A separate learning rate for the encoder."""
 
 import numpy as np
 import pytest

@@ -15,7 +15,7 @@ import pytest
 
 import isthmus
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def load():
