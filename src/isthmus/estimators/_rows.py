@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -107,15 +107,15 @@ def map_rows(
     device = check_device(estimator.device)
     dtype = torch.float64 if X.dtype == np.float64 and device.type == "cpu" else torch.float32
     model = model_in(estimator, dtype, device)
-    first_row = getattr(X, "first_row", 0)
+    first_row, names = getattr(X, "first_row", 0), getattr(estimator, "feature_names_in_", None)
 
     def results() -> Iterator[tuple[slice, Tensor]]:
         for part, values in read_chunks(X, draws * _width(estimator)):
             if isinstance(X, RowSource):
-                check_finite(estimator, values, first_row + part.start)
+                check_finite(values, names, first_row + part.start)
             raw = tensor(values)
             scaled, mask = scale(model, raw.to(device), dtype)
-            check_cells(estimator, model, values, scaled, mask, first_row + part.start)
+            check_cells(model, values, scaled, mask, names, first_row + part.start)
             condition = None if c is None else torch.from_numpy(c[part]).to(device, dtype)
             with torch.no_grad():
                 result = function(model, Rows(raw, scaled, condition, mask))
@@ -154,7 +154,12 @@ def memory_for(shape: tuple[int, ...], dtype: Any) -> Tensor:
 
 
 def check_cells(
-    estimator: Any, model: Model, values: np.ndarray, x: Tensor, mask: Tensor | None, first_row: int
+    model: Model,
+    values: np.ndarray,
+    x: Tensor,
+    mask: Tensor | None,
+    names: Sequence[object] | None,
+    first_row: int,
 ) -> None:
     """Raise a ValueError that names the first observed cell of a chunk outside the likelihood's support.
 
@@ -166,7 +171,7 @@ def check_cells(
             return
     inside = model.likelihood.supports(x)
     inside = inside if mask is None else inside | (mask == 0)
-    check_support(estimator, inside.cpu().numpy(), values, model.likelihood, first_row)
+    check_support(inside.cpu().numpy(), values, model.likelihood, names, first_row)
 
 
 def row_chunks(n_rows: int, width: int, budget: int | None = None) -> Iterator[slice]:

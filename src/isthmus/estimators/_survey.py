@@ -78,7 +78,7 @@ def survey(estimator: Any, X: np.ndarray | RowSource, weight: np.ndarray, *, res
         _check_same_source(processes, X)
         found = _look_together(processes, estimator, X, weight, digest=digest)
     if reset and isinstance(X, RowSource):
-        check_observed(estimator, ~np.isnan(found.low.numpy()))
+        check_observed(~np.isnan(found.low.numpy()), getattr(estimator, "feature_names_in_", None))
     return found
 
 
@@ -89,7 +89,7 @@ def _look(estimator: Any, X: np.ndarray | RowSource, weight: np.ndarray, *, dige
     hashed = hashlib.blake2b(digest_size=8) if digest else None
     for part, raw in read_chunks(X, X.shape[1], _READ):
         if isinstance(X, RowSource):
-            complete = check_finite(estimator, raw, X.first_row + part.start)
+            complete = check_finite(raw, getattr(estimator, "feature_names_in_", None), X.first_row + part.start)
         else:
             complete = all_finite(raw)
         if hashed:

@@ -76,7 +76,8 @@ def _check_all_supported(estimator: BaseAutoencoder, model: Model, X: np.ndarray
     def check() -> None:
         for part, values in read_chunks(X, X.shape[1], _CHECKED):
             x, mask = scale(model, tensor(values), torch.float64)
-            check_cells(estimator, model, values, x, mask, getattr(X, "first_row", 0) + part.start)
+            names = getattr(estimator, "feature_names_in_", None)
+            check_cells(model, values, x, mask, names, getattr(X, "first_row", 0) + part.start)
 
     processes.in_all(check)
 
@@ -239,7 +240,9 @@ def _suspects(estimator: BaseAutoencoder, batch: Batch) -> str:
         errors = errors.masked_fill(batch.mask == 0, 0.0)
     worst = errors.nan_to_num(nan=torch.inf, posinf=torch.inf).amax(0).cpu().numpy()
     largest = batch.x.abs().amax(0).cpu().numpy()  # one extreme cell makes every output of its row infinite
-    columns = ", ".join(column_name(estimator, int(i)) for i in np.lexsort((-largest, -worst))[:3])
+    columns = ", ".join(
+        column_name(getattr(estimator, "feature_names_in_", None), int(i)) for i in np.lexsort((-largest, -worst))[:3]
+    )
     return (
         f"Worst in that step: {columns}. The parameters are back at what they were before it. Look for extreme "
         f"values there, scale them, or lower learning_rate={estimator.learning_rate:g}."

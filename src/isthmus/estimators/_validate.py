@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -35,9 +36,8 @@ def seed_of(random_state: Any) -> int:
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
-def column_name(estimator: BaseEstimator, column: int) -> str:
-    """Return what the user calls a column."""
-    names = getattr(estimator, "feature_names_in_", None)
+def column_name(names: Sequence[object] | None, column: int) -> str:
+    """Return what the user calls a column: its name, or its number where the columns have no `names`."""
     return f"column {column}" if names is None else f"column {names[column]!r}"
 
 
@@ -57,9 +57,10 @@ def check_rows(estimator: BaseEstimator, X: Any, *, reset: bool) -> Any:
         if not (isinstance(source, ArrayRows) and source.resident):
             return source
     rows = _as_matrix(estimator, X, reset=reset) if source is None else source[:]
-    complete = check_finite(estimator, rows)
+    names = getattr(estimator, "feature_names_in_", None)
+    complete = check_finite(rows, names)
     if reset and not complete:
-        check_observed(estimator, ~np.isnan(rows).all(axis=0))
+        check_observed(~np.isnan(rows).all(axis=0), names)
     return rows
 
 
@@ -117,7 +118,7 @@ def all_finite(rows: np.ndarray) -> bool:
         return bool(np.isfinite(rows.sum()))
 
 
-def check_finite(estimator: BaseEstimator, rows: np.ndarray, first_row: int | None = None) -> bool:
+def check_finite(rows: np.ndarray, names: Sequence[object] | None, first_row: int | None = None) -> bool:
     """Raise a ValueError that names the first infinite cell; return what :func:`all_finite` tells.
 
     Of a chunk, `first_row` is the number of its first row.
@@ -130,17 +131,17 @@ def check_finite(estimator: BaseEstimator, rows: np.ndarray, first_row: int | No
         first = first_row or 0
         span = "in all" if first_row is None else f"in rows {first} to {first + len(rows) - 1}"
         raise ValueError(
-            f"X contains infinity (inf) in row {first + row}, {column_name(estimator, column)}, and "
+            f"X contains infinity (inf) in row {first + row}, {column_name(names, column)}, and "
             f"{infinite.sum()} such cells {span}: clip them, or make them NaN if they are missing."
         )
     return False
 
 
-def check_observed(estimator: BaseEstimator, observed: np.ndarray) -> None:
+def check_observed(observed: np.ndarray, names: Sequence[object] | None) -> None:
     """Raise a ValueError that names the first column of which no cell was `observed` (D,)."""
     never = np.flatnonzero(~observed)
     if len(never):
-        empty = column_name(estimator, int(never[0]))
+        empty = column_name(names, int(never[0]))
         raise ValueError(f"X has only NaN in {empty}: drop it, nothing can be learned of it.")
 
 
@@ -157,7 +158,7 @@ def check_codes(estimator: Any, Z: Any) -> np.ndarray:
 
 
 def check_support(
-    estimator: BaseEstimator, inside: np.ndarray, X: np.ndarray, likelihood: Any, first_row: int = 0
+    inside: np.ndarray, X: np.ndarray, likelihood: Any, names: Sequence[object] | None, first_row: int = 0
 ) -> None:
     """Raise a ValueError that names the first cell outside the likelihood's support."""
     if inside.all():
@@ -165,7 +166,7 @@ def check_support(
     row, column = (int(i) for i in np.argwhere(~inside)[0])
     likelihood = likelihood.at(column)
     raise ValueError(
-        f"X has {X[row, column]:g} in row {first_row + row}, {column_name(estimator, column)}, and likelihood "
+        f"X has {X[row, column]:g} in row {first_row + row}, {column_name(names, column)}, and likelihood "
         f"{likelihood!r} takes only values {likelihood.support_text} (after scaling): use another likelihood "
         "('gaussian' takes any number) or another scaling."
     )
