@@ -140,7 +140,7 @@ def test_conditions():
         model.sample(2, y=7)
     with pytest.raises(ValueError, match="y has 2 labels for 150 rows"):
         model.transform(X, [0, 1])
-    with pytest.raises(ValueError, match="n=0 must be a whole number"):
+    with pytest.raises(ValueError, match="n_samples=0 must be a whole number of at least 1"):
         model.sample(0)
     continuous = ConditionalVAE(n_draws=2, **QUICK).fit(X[:, :2], X[:, 2:])
     for method in (continuous.transform, continuous.score_samples, continuous.predict):

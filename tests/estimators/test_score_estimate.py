@@ -10,7 +10,7 @@ from scipy.stats import multivariate_normal
 from sklearn.datasets import load_iris
 
 from isthmus import VAE, ConditionalVAE
-from isthmus.estimators._variational import LogPx
+from isthmus.estimators._variational import LogLikelihoodEstimate
 from isthmus.likelihoods import Gaussian
 from models import put_linear, rotation
 
@@ -57,7 +57,7 @@ def test_exact_in_the_units_of_the_data(exact, n_draws):
     np.testing.assert_allclose(estimate.value, LOG_P, rtol=0, atol=1e-10)
     np.testing.assert_allclose(estimate.standard_error, 0, atol=1e-10)
     np.testing.assert_allclose(estimate.effective_sample_size, n_draws, rtol=1e-10)
-    assert len(estimate.untrusted()) == 0
+    assert len(estimate.unreliable()) == 0
 
 
 def test_wider_draws_have_an_error_that_is_right(exact):
@@ -113,12 +113,12 @@ def test_the_error_of_a_sum_over_labels_covers_what_draws_do(labelled):
 
 def test_a_sum_over_labels_by_hand():
     parts = [
-        LogPx(*(np.array([v, v]) for v in (-1.0, 0.1, 90.0, 0.2))),
-        LogPx(*(np.array([v, v]) for v in (-3.0, 0.3, 50.0, 0.9))),
-        LogPx(*(np.array([v, v]) for v in (-90.0, 9.0, 1.0, 5.0))),  # no share of p(x)
+        LogLikelihoodEstimate(*(np.array([v, v]) for v in (-1.0, 0.1, 90.0, 0.2))),
+        LogLikelihoodEstimate(*(np.array([v, v]) for v in (-3.0, 0.3, 50.0, 0.9))),
+        LogLikelihoodEstimate(*(np.array([v, v]) for v in (-90.0, 9.0, 1.0, 5.0))),  # no share of p(x)
     ]
     log_share = np.log([0.25, 0.5, 0.25])
-    total = LogPx.total(log_share, parts, 100)
+    total = LogLikelihoodEstimate.sum_over_labels(log_share, parts, 100)
     joint = log_share + np.array([-1.0, -3.0, -90.0])
     value = logsumexp(joint)
     share = np.exp(joint - value)
@@ -139,7 +139,7 @@ def test_a_warning_names_rows_that_cannot_be_trusted(exact):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         estimate = exact.score_samples_estimate(ROWS, n_draws=100, widen=0.15)
-    bad = estimate.untrusted()
+    bad = estimate.unreliable()
     assert len(bad) > 10
     assert [w.category for w in caught] == [UserWarning]
     text = str(caught[0].message)
@@ -149,7 +149,7 @@ def test_a_warning_names_rows_that_cannot_be_trusted(exact):
     assert "n_draws" in text
     assert caught[0].filename == __file__
     few = exact.score_samples_estimate(ROWS, n_draws=100, widen=1.0)  # no warning: an error in this suite
-    assert len(few.untrusted()) == 0
+    assert len(few.unreliable()) == 0
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_likelihood(vae, found):
     assert part.log_px == pytest.approx((estimate.value.mean(), estimate.value.std(ddof=1) / math.sqrt(75)))
     assert (part.distortion, part.rate) == pytest.approx((bound.reconstruction.mean(), bound.kl.mean()))
     assert part.elbo.mean == pytest.approx(-part.distortion - part.rate)
-    assert part.untrusted == estimate.untrusted().tolist()
+    assert part.untrusted == estimate.unreliable().tolist()
     assert part.quantity == "log p(x)"
 
 

@@ -32,10 +32,10 @@ from isthmus.estimators._sources import Rest
 from isthmus.estimators._survey import check_same_rows, survey
 from isthmus.estimators._training import build, checkpoints_of, train
 from isthmus.estimators._validate import (
+    as_seed,
     check_codes,
     check_fields,
     check_rows,
-    seed_of,
 )
 from isthmus.likelihoods import Likelihood
 from isthmus.model import Model
@@ -72,7 +72,7 @@ class BaseAutoencoder(Fields, CallbackSupportMixin, ClassNamePrefixFeaturesOutMi
     n_features_in_: int
     seed_: int
     _moments: list[dict[str, Tensor]] | None = None
-    _on_frame = False
+    _fit_on_dataframe = False
     _dtype: np.dtype[Any] = np.dtype(np.float64)  # of drawn rows
 
     # ---- the parts: what a subclass fills by default --------------------------------------------------------
@@ -176,11 +176,11 @@ class BaseAutoencoder(Fields, CallbackSupportMixin, ClassNamePrefixFeaturesOutMi
         checkpoints = checkpoints_of(self, X_, rest, found) if kept else None
         if described is not None:
             stored = checkpoints.stored_seed() if checkpoints else None
-            self.seed_ = processes.same(seed_of(self.random_state) if stored is None else stored)
+            self.seed_ = processes.same(as_seed(self.random_state) if stored is None else stored)
             build(self, described, X_, rest, found)
             self.model_, self._n_features_out = described, self.n_components
             self.n_iter_, self.history_, self._moments = 0, [], None
-            self._on_frame = hasattr(X, "columns") and hasattr(X, "dtypes")
+            self._fit_on_dataframe = hasattr(X, "columns") and hasattr(X, "dtypes")
             self._dtype = np.dtype(X_.dtype)
         if checkpoints:
             checkpoints.seed = self.seed_

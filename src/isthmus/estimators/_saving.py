@@ -41,7 +41,7 @@ def save(estimator: BaseAutoencoder, path: str | Path) -> None:
         "n_features": int(estimator.n_features_in_),
         "masked": estimator.model_.network.sizes.masked,
         "columns": None if names is None else [str(name) for name in names],
-        "on_frame": estimator._on_frame,
+        "on_frame": estimator._fit_on_dataframe,
         "dtype": estimator._dtype.name,
         "seed": estimator.seed_,
         "n_iter": estimator.n_iter_,
@@ -103,7 +103,7 @@ def _restore(description: dict[str, Any], parts: tuple[type[Part], ...]) -> Base
     estimator.n_features_in_ = description["n_features"]
     if description["columns"] is not None:
         estimator.feature_names_in_ = np.array(description["columns"], dtype=object)
-    estimator._on_frame = bool(description["on_frame"])
+    estimator._fit_on_dataframe = bool(description["on_frame"])
     estimator._dtype = np.dtype({"float32": np.float32, "float64": np.float64}[description["dtype"]])
     estimator.seed_, estimator.n_iter_ = int(description["seed"]), int(description["n_iter"])
     estimator.history_ = list(files.decode(description["history"]))

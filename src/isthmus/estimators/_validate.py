@@ -16,6 +16,7 @@ from isthmus._names import nearest
 from isthmus.data import ArrayRows, RowSource, as_source
 
 __all__ = [
+    "as_seed",
     "check_codes",
     "check_fields",
     "check_finite",
@@ -23,11 +24,10 @@ __all__ = [
     "check_rows",
     "check_support",
     "column_name",
-    "seed_of",
 ]
 
 
-def seed_of(random_state: Any) -> int:
+def as_seed(random_state: Any) -> int:
     """Return one integer from an int, a RandomState, or (None) the operating system's entropy."""
     if random_state is None:
         return secrets.randbits(31)

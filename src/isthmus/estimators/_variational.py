@@ -29,7 +29,7 @@ from isthmus.model import Model
 from isthmus.objectives import ImportanceWeighted
 from isthmus.penalties import KL, Penalty
 
-__all__ = ["Elbo", "LogPx", "Variational"]
+__all__ = ["Elbo", "LogLikelihoodEstimate", "Variational"]
 
 
 class Elbo(NamedTuple):
@@ -50,7 +50,7 @@ class Elbo(NamedTuple):
     kl: np.ndarray
 
 
-class LogPx(NamedTuple):
+class LogLikelihoodEstimate(NamedTuple):
     """log p(x) of rows, estimated by importance sampling, with what tells how far to trust it.
 
     Attributes
@@ -70,13 +70,13 @@ class LogPx(NamedTuple):
     effective_sample_size: np.ndarray
     pareto_k: np.ndarray
 
-    def untrusted(self) -> np.ndarray:
+    def unreliable(self) -> np.ndarray:
         """Return the indices of the rows that :func:`isthmus.evaluation.untrusted` names, in rising order."""
         return untrusted(Estimate(*(torch.from_numpy(np.asarray(column)) for column in self))).numpy()
 
-    def warned(self) -> Self:
+    def warn_if_unreliable(self) -> Self:
         """Return the same, after a UserWarning that names untrusted rows if there are any."""
-        rows = self.untrusted()
+        rows = self.unreliable()
         if len(rows):
             more = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
             named = ("row " if len(rows) == 1 else "rows ") + ", ".join(map(str, rows[:_NAMED])) + more
@@ -89,7 +89,7 @@ class LogPx(NamedTuple):
         return self
 
     @classmethod
-    def total(cls, log_share: np.ndarray, parts: Sequence[Self], n_draws: int) -> Self:
+    def sum_over_labels(cls, log_share: np.ndarray, parts: Sequence[Self], n_draws: int) -> Self:
         """Return log sum_c p(c) p(x|c) for estimates of p(x|c), one for each c, and their log p(c), (C,).
 
         All c share their draws, so that errors may add up in full: the standard error is their sum with the weights
@@ -154,7 +154,7 @@ class Variational(BaseAutoencoder):
 
     # ---- likelihoods ----------------------------------------------------------------------------------------
 
-    def _log_px(self, X: np.ndarray, c: np.ndarray | None) -> np.ndarray:
+    def _log_likelihood(self, X: np.ndarray, c: np.ndarray | None) -> np.ndarray:
         """Return log p(x|c) of valid rows, (N,)."""
         noise, at_once = self._noise(), draws_at_once(self)
 
@@ -164,7 +164,9 @@ class Variational(BaseAutoencoder):
 
         return map_rows(self, log_px, X, c, draws=self.n_draws)
 
-    def _log_px_estimate(self, X: np.ndarray, c: np.ndarray | None, n_draws: int, widen: float) -> LogPx:
+    def _log_likelihood_estimate(
+        self, X: np.ndarray, c: np.ndarray | None, n_draws: int, widen: float
+    ) -> LogLikelihoodEstimate:
         """Return the estimate of log p(x|c) of valid rows."""
 
         def estimate(model: Model, rows: Rows) -> Tensor:
@@ -181,7 +183,7 @@ class Variational(BaseAutoencoder):
             log_det = _log_det(model, rows).cpu()
             return torch.stack([found.value + log_det, *found[1:]])
 
-        return LogPx(*map_rows(self, estimate, X, c, axis=1))
+        return LogLikelihoodEstimate(*map_rows(self, estimate, X, c, axis=1))
 
     def _elbo(self, X: np.ndarray, c: np.ndarray | None) -> Elbo:
         noise, at_once = self._noise(), draws_at_once(self)
@@ -210,31 +212,31 @@ class Variational(BaseAutoencoder):
 
         return map_rows(self, mean, X, c, draws=self.n_draws)
 
-    def _imputations(self, X: np.ndarray, n: int, seed: int, c: np.ndarray | None) -> np.ndarray:
-        """Return n completed copies of valid rows, (n, N, D)."""
-        _check_n(n)
+    def _sample_imputations(self, X: np.ndarray, n_samples: int, seed: int, c: np.ndarray | None) -> np.ndarray:
+        """Return completed copies of the rows, (n_samples, N, D)."""
+        _check_n_samples(n_samples)
         noise = self._noise()
 
         def draws(model: Model, rows: Rows) -> Tensor:
             if rows.mask is None:
-                return rows.raw.expand(n, *rows.raw.shape)
-            drawn = conditional_draws(model, rows.x, rows.mask, noise(rows), n, rows.c)
+                return rows.raw.expand(n_samples, *rows.raw.shape)
+            drawn = conditional_draws(model, rows.x, rows.mask, noise(rows), n_samples, rows.c)
             return torch.where(rows.raw.isnan(), unscaled(model, drawn).to(rows.raw), rows.raw)
 
         with seeded(seed, check_device(self.device)):
-            return map_rows(self, draws, X, c, draws=max(n, self.n_draws), axis=1)
+            return map_rows(self, draws, X, c, draws=max(n_samples, self.n_draws), axis=1)
 
     # ---- draws ----------------------------------------------------------------------------------------------
 
-    def _draw(self, n: int, seed: int, c: np.ndarray | None) -> np.ndarray:
-        """Return n rows from p(x|c), in the data's units."""
-        _check_n(n)
+    def _sample_rows(self, n_samples: int, seed: int, c: np.ndarray | None) -> np.ndarray:
+        """Return draws (n_samples, D) from p(x|c), in the data's units."""
+        _check_n_samples(n_samples)
         model = self.model_
         dtype = model.network.dtype
 
-        drawn = memory_for((n, self.n_features_in_), self._dtype)
+        drawn = memory_for((n_samples, self.n_features_in_), self._dtype)
         with torch.no_grad(), seeded(seed):
-            for part in row_chunks(n, max(self.n_features_in_, *self.hidden_layer_sizes, 1)):
+            for part in row_chunks(n_samples, max(self.n_features_in_, *self.hidden_layer_sizes, 1)):
                 condition = None if c is None else torch.from_numpy(c[part]).to(dtype)
                 rows = drawn[part]
                 if model.scaling.identity:
@@ -243,10 +245,10 @@ class Variational(BaseAutoencoder):
                     rows.copy_(unscaled(model, model.sample(len(rows), condition)))
         return drawn.numpy()
 
-    def _draw_codes(self, X: np.ndarray, n: int, seed: int, c: np.ndarray | None) -> np.ndarray:
-        """Return n draws from q(z|x, c) of every row, (n, N, K)."""
-        _check_n(n)
-        noise = np.random.default_rng(seed).standard_normal((n, len(X), self.n_components))
+    def _sample_codes(self, X: np.ndarray, n_samples: int, seed: int, c: np.ndarray | None) -> np.ndarray:
+        """Return draws from q(z|x, c) for each row, (n_samples, N, K)."""
+        _check_n_samples(n_samples)
+        noise = np.random.default_rng(seed).standard_normal((n_samples, len(X), self.n_components))
         start = 0
 
         def draw(model: Model, rows: Rows) -> Tensor:
@@ -255,11 +257,11 @@ class Variational(BaseAutoencoder):
             start += len(rows.x)
             return model.q(rows.x, rows.c, rows.mask).transport(torch.from_numpy(part).to(rows.x))
 
-        return map_rows(self, draw, X, c, draws=n, axis=1)
+        return map_rows(self, draw, X, c, draws=n_samples, axis=1)
 
-    def _as_fitted(self, values: np.ndarray) -> Any:
+    def _like_training_data(self, values: np.ndarray) -> Any:
         """Return drawn rows as what ``fit`` was given: a DataFrame with the same columns, or an array."""
-        if not self._on_frame:
+        if not self._fit_on_dataframe:
             return values
         import pandas as pd
 
@@ -272,6 +274,6 @@ def _log_det(model: Model, rows: Rows) -> Tensor:
     return log_det.sum() if rows.mask is None else rows.mask @ log_det
 
 
-def _check_n(n: int) -> None:
-    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
-        raise ValueError(f"n={n!r} must be a whole number of at least 1: how many to draw.")
+def _check_n_samples(n_samples: int) -> None:
+    if isinstance(n_samples, bool) or not isinstance(n_samples, (int, np.integer)) or n_samples < 1:
+        raise ValueError(f"n_samples={n_samples!r} must be a whole number of at least 1.")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from isthmus.estimators._deterministic import DeterministicAutoencoder
 from isthmus.estimators._fields import estimator
-from isthmus.estimators._point import PointAutoencoder
 
 __all__ = ["Autoencoder"]
 
 
 @estimator
-class Autoencoder(PointAutoencoder):
+class Autoencoder(DeterministicAutoencoder):
     r"""Autoencoder: a code f(x) of few numbers from which g(f(x)) restores the row.
 
     Loss, in nats a row, summed over columns:

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.base import clone
 
-from isthmus.estimators._validate import seed_of
-from isthmus.estimators._variational import LogPx
+from isthmus.estimators._validate import as_seed
+from isthmus.estimators._variational import LogLikelihoodEstimate
 
 __all__ = ["Baseline", "Choice", "Size", "choose_n_components"]
 
@@ -185,7 +185,7 @@ def choose_n_components(
         seconds = time.perf_counter() - start
         estimate = _estimate(fits[-1], test, n_draws, widen)
         log_px.append(estimate.value.astype(np.float64))
-        notes.append((len(estimate.untrusted()), seconds))
+        notes.append((len(estimate.unreliable()), seconds))
     best, table = _table(sizes, np.stack(log_px), notes)
     rivals = list(_baselines(train[0], test[0], sizes, random_state)) if _compares(fits[0], *train) else []
     return Choice(sizes[best], fits[best], table, rivals, _length(train[0]), _length(test[0]))
@@ -207,12 +207,12 @@ def _checked(estimator: Any, sizes: Sequence[int]) -> list[int]:
     return sorted({int(k) for k in sizes})
 
 
-def _estimate(model: Any, test: Sequence[Any], n_draws: int, widen: float) -> LogPx:
+def _estimate(model: Any, test: Sequence[Any], n_draws: int, widen: float) -> LogLikelihoodEstimate:
     """Return log p(x) of the test rows; labels are summed over, other conditions given."""
     given = test[:1] if hasattr(model, "classes_") else test
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"log p\(x\) cannot be trusted")  # their number is in the table
-        found: LogPx = model.score_samples_estimate(*given, n_draws=n_draws, widen=widen)
+        found: LogLikelihoodEstimate = model.score_samples_estimate(*given, n_draws=n_draws, widen=widen)
     return found
 
 
@@ -266,7 +266,7 @@ def _mixture(train: np.ndarray, random_state: Any) -> Any:
     from sklearn.mixture import GaussianMixture
     from sklearn.model_selection import train_test_split
 
-    seed = seed_of(random_state)
+    seed = as_seed(random_state)
     inner, held = train_test_split(train, test_size=0.25, random_state=seed % 2**32)
     shape = "full" if train.shape[1] <= _WIDEST else "diag"
     variance = float(train.var(axis=0).mean()) or 1.0

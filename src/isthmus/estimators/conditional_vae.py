@@ -13,8 +13,8 @@ from isthmus._torch import derive
 from isthmus.estimators._condition import Columns, Labels, condition_of
 from isthmus.estimators._fields import estimator
 from isthmus.estimators._rows import cell_errors, code, filled, map_codes, map_rows, reconstruction, row_errors
-from isthmus.estimators._validate import check_codes, seed_of
-from isthmus.estimators._variational import Elbo, LogPx, Variational
+from isthmus.estimators._validate import as_seed, check_codes
+from isthmus.estimators._variational import Elbo, LogLikelihoodEstimate, Variational
 
 __all__ = ["ConditionalVAE"]
 
@@ -76,7 +76,7 @@ class ConditionalVAE(Variational):
                 self.classes_ = self._condition.classes
         return self._condition.encode(y, len(X))
 
-    def _labels(self, what: str) -> Labels:
+    def _require_labels(self, what: str) -> Labels:
         if isinstance(self._condition, Columns):
             raise ValueError(f"{what}: y was continuous in fit, and p(x) is no finite sum over it; pass y.")
         return self._condition
@@ -84,28 +84,28 @@ class ConditionalVAE(Variational):
     def _one_class(self, label: Any, n_rows: int) -> np.ndarray:
         return self._condition.encode(label, n_rows)
 
-    def _given(self, X: Any, y: Any, what: str) -> tuple[np.ndarray, np.ndarray | None]:
+    def _condition_for(self, X: Any, y: Any, what: str) -> tuple[np.ndarray, np.ndarray | None]:
         """Return valid rows and their condition; None where labels were left out."""
         rows = self._rows(X)
         if y is None:
-            self._labels(what)
+            self._require_labels(what)
             return rows, None
         return rows, self._condition.encode(y, len(rows))
 
-    def _averaged(self, X: np.ndarray, value: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    def _average_over_labels(self, X: np.ndarray, value: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         """Return sum_y p(y|x) value(x, y), for ``value`` of a condition (N, C)."""
-        share = np.exp(self._log_posterior(X))  # (N, C)
+        share = np.exp(self._log_proba(X))  # (N, C)
         total: Any = 0.0
         for k, label in enumerate(self.classes_):
             result = value(self._one_class(label, len(X)))
             total = total + share[:, k].reshape(-1, *[1] * (result.ndim - 1)) * result
         return np.asarray(total, dtype=X.dtype)
 
-    def _mapped(self, function: Any, X: Any, y: Any, what: str) -> np.ndarray:
-        rows, c = self._given(X, y, what)
+    def _map(self, function: Any, X: Any, y: Any, what: str) -> np.ndarray:
+        rows, c = self._condition_for(X, y, what)
         if c is not None:
             return map_rows(self, function, rows, c)
-        return self._averaged(rows, lambda condition: map_rows(self, function, rows, condition))
+        return self._average_over_labels(rows, lambda condition: map_rows(self, function, rows, condition))
 
     # ---- the face -------------------------------------------------------------------------------------------
 
@@ -151,7 +151,7 @@ class ConditionalVAE(Variational):
         -------
         ndarray of shape (N, K)
         """
-        return self._mapped(code, X, y, "transform")
+        return self._map(code, X, y, "transform")
 
     def inverse_transform(self, X: Any, y: Any = None) -> Any:
         """Return the decoder's mean for every code given y, or averaged over p(y) without, in the data's units.
@@ -171,21 +171,21 @@ class ConditionalVAE(Variational):
         Z = check_codes(self, X)
         if y is not None:
             return self._like(X, map_codes(self, Z, self._condition.encode(y, len(Z))))
-        labels = self._labels("inverse_transform")
+        labels = self._require_labels("inverse_transform")
         means = [map_codes(self, Z, self._one_class(label, len(Z))) for label in labels.classes]
         return self._like(X, np.tensordot(np.exp(labels.log_prior), np.stack(means), 1).astype(Z.dtype))
 
     def reconstruct(self, X: Any, y: Any = None) -> Any:
         """Return the decoder mean of every row's code, in the data's units; without y averaged over p(y|x)."""
-        return self._like(X, self._mapped(reconstruction, X, y, "reconstruct"))
+        return self._like(X, self._map(reconstruction, X, y, "reconstruct"))
 
     def feature_errors(self, X: Any, y: Any = None) -> np.ndarray:
         """Return -log p(x_d|z, y) of every cell at its row's code, in nats; without y averaged over p(y|x)."""
-        return self._mapped(cell_errors, X, y, "feature_errors")
+        return self._map(cell_errors, X, y, "feature_errors")
 
     def reconstruction_error(self, X: Any, y: Any = None) -> np.ndarray:
         """Return -log p(x|z, y) of every row at its code, in nats; without y averaged over p(y|x)."""
-        return self._mapped(row_errors, X, y, "reconstruction_error")
+        return self._map(row_errors, X, y, "reconstruction_error")
 
     def score_samples(self, X: Any, y: Any = None) -> np.ndarray:
         """Return log p(x|y), or without y log p(x) = log sum_y p(x|y) p(y), in nats of the data's units.
@@ -204,19 +204,25 @@ class ConditionalVAE(Variational):
         -------
         ndarray of shape (N,)
         """
-        rows, c = self._given(X, y, "score_samples")
-        return self._log_px(rows, c) if c is not None else logsumexp(self._log_joint(rows), axis=1)
+        rows, c = self._condition_for(X, y, "score_samples")
+        return self._log_likelihood(rows, c) if c is not None else logsumexp(self._joint_log_likelihood(rows), axis=1)
 
-    def score_samples_estimate(self, X: Any, y: Any = None, *, n_draws: int = 1000, widen: float = 1.3) -> LogPx:
+    def score_samples_estimate(
+        self, X: Any, y: Any = None, *, n_draws: int = 1000, widen: float = 1.3
+    ) -> LogLikelihoodEstimate:
         """Return log p(x|y), or without y log p(x), with its standard error, and warn of rows not to be trusted.
 
         As :meth:`VAE.score_samples_estimate`; where y is left out, the standard error is an upper bound of it.
         """
-        rows, c = self._given(X, y, "score_samples_estimate")
+        rows, c = self._condition_for(X, y, "score_samples_estimate")
         if c is not None:
-            return self._log_px_estimate(rows, c, n_draws, widen).warned()
-        classes = [self._log_px_estimate(rows, self._one_class(k, len(rows)), n_draws, widen) for k in self.classes_]
-        return LogPx.total(self._labels("score_samples_estimate").log_prior, classes, n_draws).warned()
+            return self._log_likelihood_estimate(rows, c, n_draws, widen).warn_if_unreliable()
+        classes = [
+            self._log_likelihood_estimate(rows, self._one_class(k, len(rows)), n_draws, widen) for k in self.classes_
+        ]
+        return LogLikelihoodEstimate.sum_over_labels(
+            self._require_labels("score_samples_estimate").log_prior, classes, n_draws
+        ).warn_if_unreliable()
 
     def score(self, X: Any, y: Any = None) -> float:
         """Return the mean of :meth:`score_samples`; higher is better."""
@@ -227,22 +233,22 @@ class ConditionalVAE(Variational):
 
         Without y the bound averages over r(y) = p(y|x), and KL(r(y) || p(y)) is part of ``kl``.
         """
-        rows, c = self._given(X, y, "elbo")
+        rows, c = self._condition_for(X, y, "elbo")
         if c is not None:
             return self._elbo(rows, c)
-        log_r = self._log_posterior(rows)
+        log_r = self._log_proba(rows)
         parts = np.stack([self._elbo(rows, self._one_class(k, len(rows))) for k in self.classes_])  # (C, 3, N)
         mean = np.einsum("nc,cpn->pn", np.exp(log_r), parts)
-        kl = (np.exp(log_r) * (log_r - self._labels("elbo").log_prior)).sum(axis=1)
+        kl = (np.exp(log_r) * (log_r - self._require_labels("elbo").log_prior)).sum(axis=1)
         return Elbo(mean[0] - kl, mean[1], mean[2] + kl)
 
-    def _log_joint(self, X: np.ndarray) -> np.ndarray:
-        labels = self._labels("score_samples")
-        columns = [self._log_px(X, self._one_class(label, len(X))) for label in labels.classes]
+    def _joint_log_likelihood(self, X: np.ndarray) -> np.ndarray:
+        labels = self._require_labels("score_samples")
+        columns = [self._log_likelihood(X, self._one_class(label, len(X))) for label in labels.classes]
         return (np.stack(columns, axis=1) + labels.log_prior).astype(X.dtype)
 
-    def _log_posterior(self, X: np.ndarray) -> np.ndarray:
-        joint = self._log_joint(X)
+    def _log_proba(self, X: np.ndarray) -> np.ndarray:
+        joint = self._joint_log_likelihood(X)
         return np.asarray(joint - logsumexp(joint, axis=1, keepdims=True))
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -258,67 +264,73 @@ class ConditionalVAE(Variational):
         ndarray of shape (N, C)
             Columns in the order of ``classes_``.
         """
-        rows, _ = self._given(X, None, "predict_proba")
-        return np.exp(self._log_posterior(rows))
+        rows, _ = self._condition_for(X, None, "predict_proba")
+        return np.exp(self._log_proba(rows))
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the most probable class of every row by :meth:`predict_proba`, (N,)."""
         most_probable = self.predict_proba(X).argmax(axis=1)
         return self.classes_[most_probable]
 
-    def sample(self, n: int = 1, *, y: Any = None, random_state: Any = None) -> Any:
+    def sample(self, n_samples: int = 1, *, y: Any = None, random_state: Any = None) -> Any:
         """Draw rows from p(x|y), noise of p(x|z, y) included; without y, labels are drawn from p(y) first.
 
         Parameters
         ----------
-        n : int, default=1
+        n_samples : int, default=1
             Number of rows.
-        y : label, or array-like of n labels or (n, C) numbers, optional
+        y : label, or array-like of n_samples labels or (n_samples, C) numbers, optional
             What to draw.
         random_state : int, RandomState or None, default=None
             Seed; no global generator is touched.
 
         Returns
         -------
-        ndarray of shape (n, D), or a DataFrame where ``fit`` was given one
+        ndarray of shape (n_samples, D), or a DataFrame where ``fit`` was given one
             float32 where ``fit`` was given that or integers of up to 16 bits, else float64.
         """
         check_is_fitted(self, "model_")
-        seed = seed_of(random_state)
+        seed = as_seed(random_state)
         if y is None:
-            labels = self._labels("sample")
+            labels = self._require_labels("sample")
             share = np.exp(labels.log_prior)
-            y = np.random.default_rng(derive(seed, 6)).choice(labels.classes, size=n, p=share / share.sum())
-        return self._as_fitted(self._draw(n, seed, self._condition.encode(y, n)))
+            y = np.random.default_rng(derive(seed, 6)).choice(labels.classes, size=n_samples, p=share / share.sum())
+        return self._like_training_data(self._sample_rows(n_samples, seed, self._condition.encode(y, n_samples)))
 
-    def sample_latent(self, X: Any, n: int = 1, *, y: Any = None, random_state: Any = None) -> np.ndarray:
-        """Draw codes from q(z|x, y), (n, N, K); without y, a label is drawn from p(y|x) for every draw."""
-        rows, c = self._given(X, y, "sample_latent")
-        return self._drawn(rows, n, seed_of(random_state), c, self._draw_codes)
+    def sample_latent(self, X: Any, n_samples: int = 1, *, y: Any = None, random_state: Any = None) -> np.ndarray:
+        """Draw codes from q(z|x, y), (n_samples, N, K); without y, a label is drawn from p(y|x) for every draw."""
+        rows, c = self._condition_for(X, y, "sample_latent")
+        return self._sample_over_labels(rows, n_samples, as_seed(random_state), c, self._sample_codes)
 
     def impute(self, X: Any, y: Any = None) -> Any:
         """Return X with every missing cell (NaN) filled by its conditional mean; without y averaged over p(y|x).
 
         Observed cells come back bit for bit.
         """
-        rows, c = self._given(X, y, "impute")
+        rows, c = self._condition_for(X, y, "impute")
         if c is not None:
             return self._like(X, filled(rows, self._impute(rows, c)))
-        return self._like(X, filled(rows, self._averaged(rows, lambda condition: self._impute(rows, condition))))
+        return self._like(
+            X, filled(rows, self._average_over_labels(rows, lambda condition: self._impute(rows, condition)))
+        )
 
-    def sample_imputations(self, X: Any, n: int = 1, *, y: Any = None, random_state: Any = None) -> np.ndarray:
-        """Draw completed copies of rows, (n, N, D); without y, a label is drawn from p(y|x) for every draw."""
-        rows, c = self._given(X, y, "sample_imputations")
-        return self._drawn(rows, n, seed_of(random_state), c, self._imputations)
+    def sample_imputations(self, X: Any, n_samples: int = 1, *, y: Any = None, random_state: Any = None) -> np.ndarray:
+        """Draw completed copies of rows, (n_samples, N, D); without y, a label is drawn from p(y|x) for every draw."""
+        rows, c = self._condition_for(X, y, "sample_imputations")
+        return self._sample_over_labels(rows, n_samples, as_seed(random_state), c, self._sample_imputations)
 
-    def _drawn(self, X: np.ndarray, n: int, seed: int, c: np.ndarray | None, draw: _Draw) -> np.ndarray:
-        """Return ``draw(X, n, seed, c)``, or without c draws given labels that are drawn from p(y|x) themselves."""
+    def _sample_over_labels(
+        self, X: np.ndarray, n_samples: int, seed: int, c: np.ndarray | None, draw: _Draw
+    ) -> np.ndarray:
+        """Return ``draw(X, n_samples, seed, c)``; without c, each draw has a label of its own, from p(y|x)."""
         if c is not None:
-            return draw(X, n, seed, c)
-        draws = np.stack([draw(X, n, seed, self._one_class(k, len(X))) for k in self.classes_])  # (C, n, N, ...)
-        cumulative = np.exp(self._log_posterior(X)).cumsum(axis=1)  # (N, C)
-        u = np.random.default_rng(derive(seed, 7)).random((n, len(X), 1))
-        chosen = (u > cumulative[None, :, :-1]).sum(axis=-1)  # (n, N)
+            return draw(X, n_samples, seed, c)
+        draws = np.stack(
+            [draw(X, n_samples, seed, self._one_class(k, len(X))) for k in self.classes_]
+        )  # (C, n_samples, N, ...)
+        cumulative = np.exp(self._log_proba(X)).cumsum(axis=1)  # (N, C)
+        u = np.random.default_rng(derive(seed, 7)).random((n_samples, len(X), 1))
+        chosen = (u > cumulative[None, :, :-1]).sum(axis=-1)  # (n_samples, N)
         return np.take_along_axis(draws, chosen[None, :, :, None], axis=0)[0]
 
     def __sklearn_tags__(self) -> Any:

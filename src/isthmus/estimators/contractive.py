@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 
+from isthmus.estimators._deterministic import DeterministicAutoencoder
 from isthmus.estimators._fields import estimator
-from isthmus.estimators._point import PointAutoencoder
 from isthmus.penalties import Contraction, Penalty
 
 __all__ = ["ContractiveAutoencoder"]
 
 
 @estimator
-class ContractiveAutoencoder(PointAutoencoder):
+class ContractiveAutoencoder(DeterministicAutoencoder):
     r"""Contractive autoencoder: the code moves little when the row does.
 
     Loss, in nats a row, h = f(x):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 
 from isthmus._part import Part
+from isthmus.estimators._deterministic import DeterministicAutoencoder
 from isthmus.estimators._fields import estimator
-from isthmus.estimators._point import PointAutoencoder
 
 __all__ = ["DenoisingAutoencoder"]
 
 
 @estimator
-class DenoisingAutoencoder(PointAutoencoder):
+class DenoisingAutoencoder(DeterministicAutoencoder):
     r"""Denoising autoencoder: restores the clean row from a corrupted one.
 
     Loss, in nats a row:

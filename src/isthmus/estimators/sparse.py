@@ -8,8 +8,8 @@ from typing import Any
 
 from isthmus._names import nearest
 from isthmus._part import Part
+from isthmus.estimators._deterministic import DeterministicAutoencoder
 from isthmus.estimators._fields import estimator
-from isthmus.estimators._point import PointAutoencoder
 from isthmus.penalties import L1, KLSparsity, Penalty
 from isthmus.posteriors import Point, TopK
 
@@ -19,7 +19,7 @@ _METHODS = ("top_k", "l1", "kl")
 
 
 @estimator
-class SparseAutoencoder(PointAutoencoder):
+class SparseAutoencoder(DeterministicAutoencoder):
     r"""Sparse autoencoder: many units, few of them active for a row.
 
     Loss, in nats a row: :math:`L(x) = -\log p(x \mid h) + \Omega(h)`, h = f(x), where by ``method``

@@ -8,8 +8,8 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus.estimators._fields import estimator
-from isthmus.estimators._validate import seed_of
-from isthmus.estimators._variational import Elbo, LogPx, Variational
+from isthmus.estimators._validate import as_seed
+from isthmus.estimators._variational import Elbo, LogLikelihoodEstimate, Variational
 
 __all__ = ["VAE"]
 
@@ -68,13 +68,13 @@ class VAE(Variational):
         -------
         ndarray of shape (N,)
         """
-        return self._log_px(self._rows(X), None)
+        return self._log_likelihood(self._rows(X), None)
 
     def score(self, X: Any, y: Any = None) -> float:  # noqa: ARG002 - scikit-learn's signature
         """Return the mean of :meth:`score_samples`; higher is better."""
         return float(np.mean(self.score_samples(X)))
 
-    def score_samples_estimate(self, X: Any, *, n_draws: int = 1000, widen: float = 1.3) -> LogPx:
+    def score_samples_estimate(self, X: Any, *, n_draws: int = 1000, widen: float = 1.3) -> LogLikelihoodEstimate:
         """Return log p(x) of every row with its standard error, and warn of rows where it cannot be trusted.
 
         The same estimate as :meth:`score_samples`, with draws of its own number and width.
@@ -91,7 +91,7 @@ class VAE(Variational):
 
         Returns
         -------
-        LogPx
+        LogLikelihoodEstimate
             Named tuple of ``value``, ``standard_error``, ``effective_sample_size`` and ``pareto_k``, each of shape
             (N,), in nats of the data's units.
 
@@ -113,7 +113,7 @@ class VAE(Variational):
         >>> bool(estimate.standard_error.max() < 0.2)
         True
         """
-        return self._log_px_estimate(self._rows(X), None, n_draws, widen).warned()
+        return self._log_likelihood_estimate(self._rows(X), None, n_draws, widen).warn_if_unreliable()
 
     def elbo(self, X: Any) -> Elbo:
         """Return the evidence lower bound of every row with its parts, in nats of the data's units (beta = 1).
@@ -130,43 +130,43 @@ class VAE(Variational):
         """
         return self._elbo(self._rows(X), None)
 
-    def sample(self, n: int = 1, *, random_state: Any = None) -> Any:
+    def sample(self, n_samples: int = 1, *, random_state: Any = None) -> Any:
         """Draw rows from p(x), noise of p(x|z) included.
 
         Parameters
         ----------
-        n : int, default=1
+        n_samples : int, default=1
             Number of rows.
         random_state : int, RandomState or None, default=None
             Seed; no global generator is touched.
 
         Returns
         -------
-        ndarray of shape (n, D), or a DataFrame where ``fit`` was given one
+        ndarray of shape (n_samples, D), or a DataFrame where ``fit`` was given one
             float32 where ``fit`` was given that or integers of up to 16 bits, else float64.
         """
         check_is_fitted(self, "model_")
-        return self._as_fitted(self._draw(n, seed_of(random_state), None))
+        return self._like_training_data(self._sample_rows(n_samples, as_seed(random_state), None))
 
-    def sample_latent(self, X: Any, n: int = 1, *, random_state: Any = None) -> np.ndarray:
+    def sample_latent(self, X: Any, n_samples: int = 1, *, random_state: Any = None) -> np.ndarray:
         """Draw codes from q(z|x).
 
         Parameters
         ----------
         X : array-like of shape (N, D)
             Rows.
-        n : int, default=1
+        n_samples : int, default=1
             Draws for each row.
         random_state : int, RandomState or None, default=None
             Seed; no global generator is touched.
 
         Returns
         -------
-        ndarray of shape (n, N, K)
+        ndarray of shape (n_samples, N, K)
         """
-        return self._draw_codes(self._rows(X), n, seed_of(random_state), None)
+        return self._sample_codes(self._rows(X), n_samples, as_seed(random_state), None)
 
-    def sample_imputations(self, X: Any, n: int = 1, *, random_state: Any = None) -> np.ndarray:
+    def sample_imputations(self, X: Any, n_samples: int = 1, *, random_state: Any = None) -> np.ndarray:
         """Draw completed copies of rows from p(x_missing | x_observed): multiple imputations, with the right spread.
 
         Codes are resampled from ``n_draws`` weighted draws; more of them come closer to the posterior.
@@ -175,13 +175,13 @@ class VAE(Variational):
         ----------
         X : array-like of shape (N, D)
             Rows, NaN where a cell is missing; observed cells come back bit for bit.
-        n : int, default=1
+        n_samples : int, default=1
             Completed copies.
         random_state : int, RandomState or None, default=None
             Seed; no global generator is touched.
 
         Returns
         -------
-        ndarray of shape (n, N, D)
+        ndarray of shape (n_samples, N, D)
         """
-        return self._imputations(self._rows(X), n, seed_of(random_state), None)
+        return self._sample_imputations(self._rows(X), n_samples, as_seed(random_state), None)

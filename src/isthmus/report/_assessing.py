@@ -41,7 +41,7 @@ def likelihood(it: Inside, n_draws: int) -> Likelihood:
         Mean.of(estimate.value),
         n_draws,
         float(np.median(estimate.effective_sample_size)),
-        estimate.untrusted().tolist(),
+        estimate.unreliable().tolist(),
         Mean.of(bound.elbo),
         Mean.of(bound.reconstruction).mean,
         Mean.of(bound.kl).mean,
@@ -175,7 +175,7 @@ def imputation(it: Inside, share: float) -> Imputation:
     n = int(hidden.sum())
     if not it.variational:
         return Imputation(n, rmse, of_means, None, None, None)
-    draws = it.call("sample_imputations", index, holes, n=_COPIES, random_state=derive(it.seed, 8) % 2**31)
+    draws = it.call("sample_imputations", index, holes, n_samples=_COPIES, random_state=derive(it.seed, 8) % 2**31)
     draws, truth = np.asarray(draws, dtype=np.float64) / scale, truth / scale
     crps = float(np.nanmean(evaluation.crps(draws, truth, hidden)))
     half, most = (evaluation.interval_coverage(draws, truth, hidden, level).overall() for level in (0.5, 0.9))

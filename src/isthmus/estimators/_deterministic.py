@@ -11,11 +11,11 @@ from isthmus._part import Part
 from isthmus.estimators._base import BaseAutoencoder
 from isthmus.posteriors import Point
 
-__all__ = ["PointAutoencoder"]
+__all__ = ["DeterministicAutoencoder"]
 
 
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
-class PointAutoencoder(BaseAutoencoder):
+class DeterministicAutoencoder(BaseAutoencoder):
     """Base of the autoencoders whose posterior is a point mass at f(x).
 
     Parameters
