@@ -48,7 +48,7 @@ bench-speed: $(VENV)/.bench  ## docs/speed.md measured again, beside other libra
 	$(BIN)/python benchmarks/speed
 	$(BIN)/python -m pytest -q -m slow
 
-docs: $(VENV)/.docs
+docs: $(VENV)/.docs  ## the HTML pages; fails on a warning, or on a page that loads anything from another host
 	$(BIN)/sphinx-build -W -q -b html docs docs/_build/html
 
 clean:

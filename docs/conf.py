@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import sys
+from pathlib import Path
 from typing import Any
 
+from sphinx.errors import ExtensionError
+
 import isthmus
+
+sys.path.insert(0, str(Path(__file__).parent))  # for mathml.py
 
 project = "isthmus"
 author = "The isthmus developers"
@@ -16,7 +23,7 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
+    "mathml",
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "notes.template.md"]
@@ -24,6 +31,7 @@ exclude_patterns = ["_build", "notes.template.md"]
 # Docstrings inherited from scikit-learn refer to its own documentation.
 suppress_warnings = ["ref.ref", "ref.term", "autosummary.import_cycle"]
 
+html_math_renderer = "mathml"
 html_theme = "pydata_sphinx_theme"
 html_title = "isthmus"
 html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False}
@@ -47,5 +55,21 @@ def _norms(_app: Any, _what: str, _name: str, _obj: Any, _options: Any, lines: l
     lines[:] = [line.replace("||", "‖\u200b") for line in lines]
 
 
+_ELSEWHERE = re.compile(
+    r"""<(?:script|link|img|iframe|source|object)\b[^>]*\b(?:src|href|data)=["'](?:https?:)?//[^"']*"""  # in pages
+    r"""|(?:url\(|@import\s*)["']?(?:https?:)?//[^"')]*"""  # in style sheets
+)
+
+
+def _check_offline(app: Any, error: Exception | None) -> None:
+    """Refuse pages that would load anything from another host: the documentation is read without a network too."""
+    if error is None and app.builder.format == "html":
+        pages = [p for p in Path(app.outdir).rglob("*") if p.suffix in {".html", ".css"}]
+        found = [f"{p.relative_to(app.outdir)}: {m[0]}" for p in pages for m in _ELSEWHERE.finditer(p.read_text())]
+        if found:
+            raise ExtensionError("loaded from another host:\n" + "\n".join(found))
+
+
 def setup(app: Any) -> None:
     app.connect("autodoc-process-docstring", _norms, priority=400)
+    app.connect("build-finished", _check_offline)
