@@ -101,8 +101,6 @@ EXPORTS = {
 def test_exports(name):
     module = importlib.import_module(name)
     assert sorted(module.__all__) == sorted(EXPORTS[name])
-    for export in module.__all__:
-        assert getattr(module, export) is not None
 
 
 def test_the_face_is_where_it_says():

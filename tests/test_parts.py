@@ -24,7 +24,7 @@ from isthmus.likelihoods import Bernoulli, Categorical, ContinuousBernoulli, Gau
 from isthmus.networks import MLP, Conv, Network, Sizes
 from isthmus.penalties import Warmup
 from isthmus.posteriors import DiagonalNormal, Point, TopK
-from isthmus.scaling import MinMax, Moments, NoScaling, Standard
+from isthmus.scaling import MinMax, Moments, Standard
 from models import build, normal
 
 
@@ -388,7 +388,6 @@ def test_scaling_keeps_the_digits_of_a_large_offset():
     scaling.build(1)
     scaling.measure(x, torch.ones(50).double())
     assert scaling.float()(x).std() == pytest.approx(1.0, rel=0.02)
-    assert NoScaling().build(3) is None
 
 
 def test_top_k_keeps_exactly_k():
