@@ -175,7 +175,7 @@ def test_only_distributed_says_torch_distributed():
     """Beside the room itself, the command that starts torchrun."""
     assert not sayers(
         "torch.distributed",
-        but=["isthmus/engine/distributed.py", "isthmus/engine/sharding.py", "isthmus/cli/_launch.py"],
+        but=["isthmus/engine/distributed.py", "isthmus/cli/_launch.py"],
     )
 
 

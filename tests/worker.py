@@ -14,7 +14,6 @@ from sklearn.datasets import load_digits
 
 import isthmus
 from isthmus.data import RowSource, stream
-from isthmus.engine import sharding
 
 
 class Counted(RowSource):
@@ -45,21 +44,6 @@ def counted(X, told):
     return source
 
 
-def noted_shares():
-    """Return a list that gets how many numbers a model's parameters have, and how many of them this process keeps."""
-    shares, init = [], sharding.Sharded.__init__
-
-    def noted(self, module, *more):
-        whole = sum(p.numel() for p in module.parameters())
-        init(self, module, *more)
-        kept = sum(p.numel() for p in self.parameters())
-        assert sum(p.to_local().numel() if hasattr(p, "to_local") else p.numel() for p in module.parameters()) == kept
-        shares.append((whole, kept))
-
-    sharding.Sharded.__init__ = noted
-    return shares
-
-
 def rows(n, rank, told):
     X = load_digits().data[:n].copy()
     if told.get("holes"):
@@ -86,7 +70,6 @@ def main(out, told):
     rank = int(os.environ.get("RANK", "0"))
     X = rows(told["rows"], rank, told)
     fields = told["fields"]
-    shares = noted_shares() if fields.get("parallel") == "sharded" else []
     if told.get("stream"):
         X = counted(X, told)
     elif "kill" in told:
@@ -101,8 +84,6 @@ def main(out, told):
     history = np.array([[record[key] for key in keys] for record in model.history_])
     if told.get("stream"):
         arrays["read"] = np.array(X.seen)
-    if shares:
-        arrays["shares"] = np.array(shares)
     np.savez(f"{out}.{rank}.npz", history=history, **arrays)
 
 

@@ -1,4 +1,4 @@
-"""One process or many: the only room, beside sharding.py, that says torch.distributed.
+"""One process or many: the only module that uses torch.distributed.
 
 Many processes are those that ``torchrun`` (or ``isthmus launch``) started. Each computes its parts of every batch; the
 gradients are averaged by PyTorch's DistributedDataParallel, which Lightning Fabric sets up.
@@ -10,14 +10,12 @@ import atexit
 import inspect
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
-
-from isthmus.engine.sharding import Sharded
 
 __all__ = ["Alone", "Processes", "Together", "find_processes", "launched", "rank"]
 
@@ -54,23 +52,6 @@ class Processes(ABC):
     @abstractmethod
     def setup(self, module: nn.Module) -> nn.Module:
         """Return the module whose backward passes average gradients over the processes."""
-
-    @abstractmethod
-    def shard(self, module: nn.Module) -> nn.Module:
-        """Return a module that computes the same and keeps a share of the parameters in each process."""
-
-    @abstractmethod
-    def unshard(self, module: nn.Module) -> None:
-        """Give what :meth:`shard` took from a module back to it, in every process."""
-
-    @contextmanager
-    def sharing(self, module: nn.Module, *, sharded: bool) -> Iterator[nn.Module]:
-        """Yield the module to train; where `sharded`, a process keeps a share of its parameters inside the block."""
-        shared = self.shard(module) if sharded else module
-        try:
-            yield shared
-        finally:
-            self.unshard(shared)
 
     @abstractmethod
     def no_backward_sync(self, module: nn.Module, *, enabled: bool) -> AbstractContextManager[Any]:
@@ -129,13 +110,6 @@ class Alone(Processes):
         """Return the module."""
         return module
 
-    def shard(self, module: nn.Module) -> nn.Module:
-        """Return the module: its one share is all of it."""
-        return module
-
-    def unshard(self, module: nn.Module) -> None:
-        """Do nothing."""
-
     def no_backward_sync(self, module: nn.Module, *, enabled: bool) -> AbstractContextManager[Any]:  # noqa: ARG002
         """Return a context that does nothing."""
         return nullcontext()
@@ -191,38 +165,20 @@ class Together(Processes):
         )
         self.fabric.launch()
         self.rank, self.world = self.fabric.global_rank, self.fabric.world_size
-        self._sharded: Sharded | None = None
         atexit.register(_leave)
-
-    def shard(self, module: nn.Module) -> nn.Module:
-        """Return the module sharded by FSDP2."""
-        return Sharded(module, self.world, self.fabric.device)
-
-    def unshard(self, module: nn.Module) -> None:
-        """Give all parameters back."""
-        self._sharded = None
-        if isinstance(module, Sharded):
-            module.give_back()
 
     def setup(self, module: nn.Module) -> nn.Module:
         """Wrap the module in DistributedDataParallel; parameters and buffers become process 0's."""
-        self._sharded = module if isinstance(module, Sharded) else None
-        if self._sharded:
-            return module
         wrapped: nn.Module = self.fabric.setup_module(module)
         return wrapped
 
     def no_backward_sync(self, module: nn.Module, *, enabled: bool) -> AbstractContextManager[Any]:
         """Return Fabric's context."""
-        if isinstance(module, Sharded):
-            return module.no_sync(enabled=enabled)
         return self.fabric.no_backward_sync(cast("Any", module), enabled=enabled)
 
     def backward(self, loss: Tensor) -> None:
         """Go back; gradients are averaged, so that a sum over processes has to be multiplied by their number."""
         self.fabric.backward(loss * self.world)
-        if self._sharded:
-            self._sharded.take_gradients()
 
     def total(self, values: Tensor) -> Tensor:
         """Return the sum, on the device that the values came on."""

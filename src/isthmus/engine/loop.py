@@ -344,7 +344,8 @@ class Trainer:
         """Write everything that training depends on; what processes have of the epoch so far is summed in the first."""
         if run.rows:
             run.rows = self._own(self._summed(run.rows))
-        write(checkpoints if self.processes.main else None, run, self.state, generator_states(self.device))
+        if self.processes.main:
+            write(checkpoints, run, self.state, generator_states(self.device))
 
     def _resumed(self, checkpoints: Checkpoints | None) -> Run:
         """Return the run of the newest checkpoint, with parameters and optimizer as they were, or a new one."""

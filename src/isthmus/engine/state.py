@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -13,7 +13,6 @@ from isthmus.engine.adam import Adam, Moments
 from isthmus.engine.checkpoint import Checkpoints
 from isthmus.engine.history import Record
 from isthmus.engine.precision import Twins
-from isthmus.engine.sharding import Shard, summed
 
 __all__ = ["Copy", "Run", "State", "resume", "write"]
 
@@ -80,10 +79,8 @@ class State:
         self.twins.follow()
 
     def finite(self) -> bool:
-        """Tell whether every parameter is finite: of shards, those of all processes, which all have to ask."""
-        sums = torch.stack([p.detach().sum() for p in self.parameters])
-        shared = any(isinstance(p, Shard) for p in self.parameters)
-        return bool((summed(sums) if shared else sums).isfinite().all())
+        """Return whether every parameter is finite."""
+        return bool(torch.stack([p.detach().sum() for p in self.parameters]).isfinite().all())
 
     def copy(self) -> Copy:
         """Return a copy of all of it."""
@@ -95,39 +92,14 @@ class State:
         self.optimizer.set_moments(copy.moments)
 
 
-def _whole(state: State, values: Sequence[Tensor]) -> list[Tensor]:
-    """Return a value of each parameter, whole where processes have shards of it."""
-    pairs = zip(state.parameters, values, strict=True)
-    return [p.whole(value) if isinstance(p, Shard) and value.ndim else value for p, value in pairs]
-
-
-def _cut(state: State, values: Sequence[Tensor]) -> list[Tensor]:
-    """Return this process' share of a value of each parameter."""
-    pairs = zip(state.parameters, values, strict=True)
-    return [p.cut(value) if isinstance(p, Shard) and value.ndim else value for p, value in pairs]
-
-
-def _moments(state: State, moments: Moments, change: Callable[[State, Sequence[Tensor]], list[Tensor]]) -> Moments:
-    """Return the optimizer's state with every tensor changed."""
-    changed = {key: change(state, [of[key] for of in moments]) for key in moments[0]}
-    return [{key: values[i] for key, values in changed.items()} for i in range(len(moments))]
-
-
-def write(checkpoints: Checkpoints | None, run: Run, state: State, generators: list[Tensor]) -> None:
-    """Write a checkpoint of everything that training depends on.
-
-    Processes that share the parameters put them together here: all of them call this, and those that do not write
-    with None.
-    """
+def write(checkpoints: Checkpoints, run: Run, state: State, generators: list[Tensor]) -> None:
+    """Write a checkpoint of everything that training depends on."""
     parameters, moments = state.copy()
     lists: dict[str, Sequence[Tensor]] = {
-        "parameter": _whole(state, parameters),
+        "parameter": parameters,
         "generator": generators,
-        "best": _whole(state, run.best_parameters) if run.best_parameters else [],
+        "best": run.best_parameters or [],
     }
-    moments = _moments(state, moments, _whole)
-    if checkpoints is None:
-        return
     tensors = {f"{name}.{i}": value for name, values in lists.items() for i, value in enumerate(values)}
     for i, values in enumerate(moments):
         tensors |= {f"optimizer.{i}.{key}": value for key, value in values.items()}
@@ -154,7 +126,7 @@ def resume(checkpoints: Checkpoints, state: State) -> Run | None:
         if name.startswith("optimizer."):
             _, i, key = name.split(".")
             moments[int(i)][key] = tensor
-    state.put(Copy(_cut(state, lists["parameter"]), _moments(state, moments, _cut)))
+    state.put(Copy(lists["parameter"], moments))
     return Run(
         index=saved["index"],
         step=saved["step"],
@@ -163,6 +135,6 @@ def resume(checkpoints: Checkpoints, state: State) -> Run | None:
         history=saved["history"],
         best=float("inf") if saved["best"] is None else saved["best"],
         best_index=saved["best_index"],
-        best_parameters=[v.to(device) for v in _cut(state, lists["best"])] if lists["best"] else None,
+        best_parameters=[v.to(device) for v in lists["best"]] if lists["best"] else None,
         generators=lists["generator"],
     )

@@ -75,9 +75,6 @@ class Fields:
     precision : {"float32", "float64", "bf16"}, default="float32"
         Number format while training. "bf16" casts the network's weights once a step and steps float32 copies; it needs
         a processor or GPU with bf16 arithmetic.
-    parallel : {"replicated", "sharded"}, default="replicated"
-        What each of several processes keeps of the parameters, their gradients and Adam's moments: all, or its share
-        (experimental, for models that are too wide otherwise). The same parameters come of it, up to rounding.
     compile : bool, default=False
         Whether to compile the training step with ``torch.compile``. On a GPU whole steps are recorded instead, as a
         CUDA graph, and replayed; one that cannot be recorded is taken as it is, and a warning says so. On a processor
@@ -124,7 +121,6 @@ class Fields:
     random_state: Any = None
     device: str = "auto"
     precision: str = "float32"
-    parallel: str = "replicated"
     compile: bool = False
     warm_start: bool = False
     verbose: int = 0

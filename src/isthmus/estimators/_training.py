@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["build", "checkpoints_of", "train"]
 
 # What may differ between a run and the one that goes on with it: none of them changes a parameter.
-_FREE = ("callbacks", "loggers", "checkpoint_dir", "device", "n_draws", "parallel", "verbose", "warm_start")
+_FREE = ("callbacks", "loggers", "checkpoint_dir", "device", "n_draws", "verbose", "warm_start")
 
 _CHECKED = 1 << 20  # numbers of a chunk whose support is checked
 
@@ -111,27 +111,26 @@ def train(
         formula = estimator._formula(model, seen)
     record = _recorder(estimator, formula, device) if processes.world == estimator.gradient_accumulation == 1 else None
     computed = cast("Formula", torch.compile(formula)) if estimator.compile and record is None else formula
-    factors = _factors(estimator, formula)  # before processes share the parameters out
+    factors = _factors(estimator, formula)
     progress = Progress(
         type(estimator).__name__, n_epochs, source.n_rows, shown=estimator.verbose > 0 and processes.main
     )
     writer = checkpoints if checkpoints and processes.main else None
     with writer or nullcontext(), progress:
         try:
-            with processes.sharing(computed, sharded=estimator.parallel == "sharded") as shared:
-                trainer = _trainer(estimator, shared, factors, record, schedule, processes)
-                if partial and estimator._moments is not None:
-                    trainer.optimizer.set_moments(estimator._moments)
-                history = trainer.fit(
-                    source,
-                    first_epoch=estimator.n_iter_,
-                    n_epochs=None if partial else n_epochs,
-                    validation=validation,
-                    patience=estimator.n_iter_no_change,
-                    callbacks=[progress, *map(logged, estimator.loggers), *estimator.callbacks, epochs],
-                    checkpoints=checkpoints,
-                    tick=progress.tick,
-                )
+            trainer = _trainer(estimator, computed, factors, record, schedule, processes)
+            if partial and estimator._moments is not None:
+                trainer.optimizer.set_moments(estimator._moments)
+            history = trainer.fit(
+                source,
+                first_epoch=estimator.n_iter_,
+                n_epochs=None if partial else n_epochs,
+                validation=validation,
+                patience=estimator.n_iter_no_change,
+                callbacks=[progress, *map(logged, estimator.loggers), *estimator.callbacks, epochs],
+                checkpoints=checkpoints,
+                tick=progress.tick,
+            )
         except NonFiniteError as error:
             raise FloatingPointError(f"{error} {_suspects(estimator, error.batch)}") from error
         finally:

@@ -183,7 +183,6 @@ _POSITIVE_INTEGERS = (
 _CHOICES = {
     "schedule": ("constant", "linear", "one_cycle"),
     "precision": ("float32", "float64", "bf16"),
-    "parallel": ("replicated", "sharded"),
 }
 
 
@@ -216,8 +215,5 @@ def check_fields(estimator: Any) -> None:
     for name, known in _CHOICES.items():
         if values[name] not in known:
             raise nearest(name, values[name], list(known))
-    if values["parallel"] == "sharded" and (values["precision"] == "bf16" or values["compile"]):
-        other = "precision='bf16'" if values["precision"] == "bf16" else "compile=True"
-        raise ValueError(f"parallel='sharded' does not go with {other} yet: leave one of them out.")
     if isinstance(values["penalties"], str):
         raise ValueError(f"penalties={values['penalties']!r} must be a list: penalties=[{values['penalties']!r}].")
