@@ -19,7 +19,7 @@ from isthmus import VAE, Autoencoder, ConditionalVAE, load
 from isthmus.cli import main
 from isthmus.data import DatasetRows, FileRows, RowSource, opening, read, sources, stream
 from isthmus.engine import Checkpoints
-from isthmus.estimators import _rows, _sources, _survey, _training
+from isthmus.estimators import _inference, _sources, _summary, _training
 
 DIGITS, LABELS = load_digits(return_X_y=True)
 DIGITS = DIGITS.astype(np.float32)
@@ -35,9 +35,9 @@ def small(monkeypatch):
     monkeypatch.setattr(opening, "STREAM_ABOVE", 1000)
     monkeypatch.setattr(sources, "_BLOCK", 10 * 64 * 4)
     monkeypatch.setattr(stream, "POOL", 100 * 64 * 4)
-    monkeypatch.setattr(_rows, "_CHUNK", 50 * 64)
-    monkeypatch.setattr(_survey, "_READ", 70 * 64)
-    monkeypatch.setattr(_survey, "_MEASURED", 30 * 64)
+    monkeypatch.setattr(_inference, "_CHUNK", 50 * 64)
+    monkeypatch.setattr(_summary, "_READ", 70 * 64)
+    monkeypatch.setattr(_summary, "_MEASURED", 30 * 64)
 
 
 @pytest.fixture
@@ -211,7 +211,7 @@ def test_early_stopping_holds_rows_out(path, monkeypatch):
 
 def test_levels_beyond_the_sample_are_known(tmp_path, monkeypatch):
     """Likelihood and corruption look at a sample of rows, and at every column's extremes besides."""
-    monkeypatch.setattr(_survey, "_SAMPLE_ROWS", 20)
+    monkeypatch.setattr(_summary, "_SAMPLE_ROWS", 20)
     X = np.zeros((400, 3), dtype=np.float32)
     X[:, 1] = np.arange(400) % 3
     X[399, 2], X[7, 0] = 9, 4

@@ -18,18 +18,18 @@ from isthmus.engine import find_schedule
 from isthmus.engine.distributed import find_processes
 from isthmus.estimators._callbacks import CallbackSupportMixin, Epochs, with_callbacks
 from isthmus.estimators._fields import Fields
-from isthmus.estimators._rows import (
-    cell_errors,
-    code,
-    filled,
+from isthmus.estimators._inference import (
+    encode,
+    feature_errors,
+    fill_missing,
+    iterate_imputation,
     map_codes,
     map_rows,
-    reconstruction,
-    repaired,
-    row_errors,
+    reconstruct,
+    reconstruction_errors,
 )
 from isthmus.estimators._sources import Rest
-from isthmus.estimators._survey import check_same_rows, survey
+from isthmus.estimators._summary import check_same_rows, summarize
 from isthmus.estimators._training import build, checkpoints_of, train
 from isthmus.estimators._validate import (
     as_seed,
@@ -171,13 +171,13 @@ class BaseAutoencoder(Fields, CallbackSupportMixin, ClassNamePrefixFeaturesOutMi
         condition = self._fit_condition(y, X_, reset=not go_on)
         rest = Rest(_check_sample_weight(sample_weight, X_, dtype=np.float64, ensure_non_negative=True), condition)
         kept, processes = bool(self.checkpoint_dir) and not partial, find_processes(check_device(self.device))
-        found = survey(self, X_, rest.weight, reset=not go_on, digest=kept or processes.world > 1)
-        check_same_rows(processes, found)
-        checkpoints = checkpoints_of(self, X_, rest, found) if kept else None
+        summary = summarize(self, X_, rest.weight, reset=not go_on, digest=kept or processes.world > 1)
+        check_same_rows(processes, summary)
+        checkpoints = checkpoints_of(self, X_, rest, summary) if kept else None
         if described is not None:
             stored = checkpoints.stored_seed() if checkpoints else None
             self.seed_ = processes.same(as_seed(self.random_state) if stored is None else stored)
-            build(self, described, X_, rest, found)
+            build(self, described, X_, rest, summary)
             self.model_, self._n_features_out = described, self.n_components
             self.n_iter_, self.history_, self._moments = 0, [], None
             self._fit_on_dataframe = hasattr(X, "columns") and hasattr(X, "dtypes")
@@ -192,7 +192,7 @@ class BaseAutoencoder(Fields, CallbackSupportMixin, ClassNamePrefixFeaturesOutMi
             self,
             X_,
             rest,
-            found,
+            summary,
             n_epochs=n_epochs,
             schedule=find_schedule("constant" if partial else self.schedule),
             checkpoints=checkpoints,
@@ -226,7 +226,7 @@ class BaseAutoencoder(Fields, CallbackSupportMixin, ClassNamePrefixFeaturesOutMi
         -------
         ndarray of shape (N, K)
         """
-        return map_rows(self, code, self._rows(X))
+        return map_rows(self, encode, self._rows(X))
 
     def inverse_transform(self, X: Any) -> Any:
         """Return the decoder's mean for every code, in the data's own units.
@@ -255,7 +255,7 @@ class BaseAutoencoder(Fields, CallbackSupportMixin, ClassNamePrefixFeaturesOutMi
         -------
         ndarray of shape (N, D), or a DataFrame where X is one
         """
-        return self._like(X, map_rows(self, reconstruction, self._rows(X)))
+        return self._like(X, map_rows(self, reconstruct, self._rows(X)))
 
     def feature_errors(self, X: Any) -> np.ndarray:
         """Return -log p(x_d|z) of every cell at its row's code, in nats of the data's units: which column is odd.
@@ -269,7 +269,7 @@ class BaseAutoencoder(Fields, CallbackSupportMixin, ClassNamePrefixFeaturesOutMi
         -------
         ndarray of shape (N, D)
         """
-        return map_rows(self, cell_errors, self._rows(X))
+        return map_rows(self, feature_errors, self._rows(X))
 
     def reconstruction_error(self, X: Any) -> np.ndarray:
         """Return -log p(x|z) of every row at its code, in nats of the data's units, summed over columns.
@@ -283,7 +283,7 @@ class BaseAutoencoder(Fields, CallbackSupportMixin, ClassNamePrefixFeaturesOutMi
         -------
         ndarray of shape (N,)
         """
-        return map_rows(self, row_errors, self._rows(X))
+        return map_rows(self, reconstruction_errors, self._rows(X))
 
     def impute(self, X: Any) -> Any:
         """Return X with every missing cell (NaN) filled; observed cells come back bit for bit.
@@ -302,11 +302,11 @@ class BaseAutoencoder(Fields, CallbackSupportMixin, ClassNamePrefixFeaturesOutMi
         ndarray of shape (N, D), or a DataFrame where X is one
         """
         rows = self._rows(X)
-        return self._like(X, filled(rows, self._impute(rows)))
+        return self._like(X, fill_missing(rows, self._impute(rows)))
 
     def _impute(self, X: np.ndarray) -> np.ndarray:
         """Return a guess of every cell of valid rows, (N, D)."""
-        return map_rows(self, bound(repaired, once=isinstance(self._corruption(), Masking)), X)
+        return map_rows(self, bound(iterate_imputation, once=isinstance(self._corruption(), Masking)), X)
 
     def _like(self, X: Any, values: np.ndarray) -> Any:
         """Return `values` in the container that X came in: a DataFrame gives one with the fitted columns."""

@@ -15,8 +15,8 @@ from isthmus.data.arrays import Batches, Resident
 from isthmus.data.sources import RowSource
 from isthmus.data.stream import Stream
 from isthmus.engine.distributed import Processes
-from isthmus.estimators._rows import scale, scale_into, tensor
-from isthmus.estimators._survey import Survey, sample
+from isthmus.estimators._inference import as_tensor, to_model_units, to_model_units_into
+from isthmus.estimators._summary import DataSummary, sample_rows
 from isthmus.model import Model
 
 if TYPE_CHECKING:
@@ -43,9 +43,9 @@ class Rest:
         self.width = 0 if condition is None else condition.shape[1]
 
 
-def extremes(model: Model, found: Survey) -> Tensor:
+def extremes(model: Model, summary: DataSummary) -> Tensor:
     """Return each column's smallest and largest value in the model's units, (2, D)."""
-    return model.scaling(torch.stack([found.low, found.high]).to(model.scaling.shift.device))
+    return model.scaling(torch.stack([summary.low, summary.high]).to(model.scaling.shift.device))
 
 
 def sources(
@@ -53,30 +53,30 @@ def sources(
     model: Model,
     X: np.ndarray | RowSource,
     rest: Rest,
-    found: Survey,
+    summary: DataSummary,
     dtype: torch.dtype,
     processes: Processes,
 ) -> tuple[Resident | Stream, Resident | None, Tensor]:
     """Return what is trained on, what early stopping looks at, and the rows that a corruption is built on."""
     device = model.scaling.shift.device
     if isinstance(X, RowSource):
-        batch = _batches(model, rest, dtype, masked=found.missing)
-        return *_streams(estimator, X, batch, device, processes), _seen(estimator, model, X, found, dtype)
-    rows = _resident(model, X, rest, found, dtype).to(device, dtype)
+        batch = _batches(model, rest, dtype, masked=summary.missing)
+        return *_streams(estimator, X, batch, device, processes), _seen(estimator, model, X, summary, dtype)
+    rows = _resident(model, X, rest, summary, dtype).to(device, dtype)
     return *_split(estimator, rows, processes), rows.x
 
 
-def _resident(model: Model, X: np.ndarray, rest: Rest, found: Survey, dtype: torch.dtype) -> Batch:
+def _resident(model: Model, X: np.ndarray, rest: Rest, summary: DataSummary, dtype: torch.dtype) -> Batch:
     """Return scaled rows, chunk by chunk: no float64 copy of the whole matrix is made, and none where X is them."""
     device = model.scaling.shift.device
     condition = None if rest.condition is None else torch.from_numpy(rest.condition)
     weight = torch.from_numpy(rest.weight)
-    if model.scaling.identity and not found.missing and X.flags.c_contiguous and tensor(X[:1]).dtype == dtype:
-        return Batch(tensor(X), weight, condition)
+    if model.scaling.identity and not summary.missing and X.flags.c_contiguous and as_tensor(X[:1]).dtype == dtype:
+        return Batch(as_tensor(X), weight, condition)
     x = torch.empty(X.shape, dtype=dtype, device=device)
-    mask = torch.empty(X.shape, dtype=dtype, device=device) if found.missing else None
+    mask = torch.empty(X.shape, dtype=dtype, device=device) if summary.missing else None
     for part in chunks(len(X), X.shape[1]):
-        scale_into(x[part], model, tensor(X[part]).to(device))
+        to_model_units_into(x[part], model, as_tensor(X[part]).to(device))
         if mask is not None:
             missing = x[part].isnan()
             mask[part] = ~missing
@@ -116,11 +116,11 @@ def _n_held_out(estimator: BaseAutoencoder, n_rows: int) -> int:
 # ---- rows that are not in memory ------------------------------------------------------------------------------------
 
 
-def _seen(estimator: BaseAutoencoder, model: Model, X: RowSource, found: Survey, dtype: torch.dtype) -> Tensor:
+def _seen(estimator: BaseAutoencoder, model: Model, X: RowSource, summary: DataSummary, dtype: torch.dtype) -> Tensor:
     """Return the rows that a corruption is built on: a sample, and the columns' extremes."""
     device = model.scaling.shift.device
-    rows, _ = sample(X, estimator.seed_)
-    return torch.cat([scale(model, tensor(rows).to(device), dtype)[0], extremes(model, found).to(dtype)])
+    rows, _ = sample_rows(X, estimator.seed_)
+    return torch.cat([to_model_units(model, as_tensor(rows).to(device), dtype)[0], extremes(model, summary).to(dtype)])
 
 
 def _streams(
@@ -148,7 +148,9 @@ def _held_out(
     whole = Batches(len(held), **cut)
     places, counted = (values.to(device) for values in whole.places())
     own = slice(int(places.min()), int(places.max()) + 1)
-    rows = batch(tensor(X.take(held[own])).to(device), torch.from_numpy(held[own]).to(device)).take(places - own.start)
+    rows = batch(as_tensor(X.take(held[own])).to(device), torch.from_numpy(held[own]).to(device)).take(
+        places - own.start
+    )
     rows.weight[~counted] = 0
     return Resident(rows, len(places) // len(whole), multiple=cut["multiple"])
 

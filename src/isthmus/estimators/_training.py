@@ -21,9 +21,9 @@ from isthmus.engine.progress import Progress
 from isthmus.engine.replay import Recorder, cuda_graph
 from isthmus.engine.tape import tape
 from isthmus.estimators._callbacks import Epochs, logged
-from isthmus.estimators._rows import Rows, cell_errors, check_cells, read_chunks, scale, tensor
+from isthmus.estimators._inference import Chunk, as_tensor, check_cells, feature_errors, read_chunks, to_model_units
 from isthmus.estimators._sources import Rest, extremes, sources
-from isthmus.estimators._survey import Survey, sample
+from isthmus.estimators._summary import DataSummary, sample_rows
 from isthmus.estimators._validate import column_name
 from isthmus.files import encode
 from isthmus.likelihoods import Likelihood
@@ -41,32 +41,36 @@ _FREE = ("callbacks", "loggers", "checkpoint_dir", "device", "n_draws", "verbose
 _CHECKED = 1 << 20  # numbers of a chunk whose support is checked
 
 
-def build(estimator: BaseAutoencoder, model: Model, X: np.ndarray | RowSource, rest: Rest, found: Survey) -> None:
+def build(
+    estimator: BaseAutoencoder, model: Model, X: np.ndarray | RowSource, rest: Rest, summary: DataSummary
+) -> None:
     """Measure the scaling, build all tensors by the estimator's seed, and start from the columns' means.
 
     The likelihood and the prior look at all rows, or at a sample of them with the columns' extremes.
     """
     model.scaling.build(X.shape[1])
-    model.scaling.adopt(found.moments)
-    rows, where = sample(X, estimator.seed_)
-    x, mask = scale(model, tensor(rows), torch.float64)
+    model.scaling.adopt(summary.moments)
+    rows, where = sample_rows(X, estimator.seed_)
+    x, mask = to_model_units(model, as_tensor(rows), torch.float64)
     seen, weights = x if mask is None else x.masked_fill(mask == 0, torch.nan), torch.from_numpy(rest.weight[where])
     if len(rows) < len(X):  # two rows that do not count, but say how far the columns go
-        seen, weights = torch.cat([seen, extremes(model, found)]), torch.cat([weights, weights.new_zeros(2)])
+        seen, weights = torch.cat([seen, extremes(model, summary)]), torch.cat([weights, weights.new_zeros(2)])
     model.likelihood.infer(seen, weights)
     with seeded(estimator.seed_):
-        masked = found.missing or estimator._corruption().masks
+        masked = summary.missing or estimator._corruption().masks
         model.build(X.shape[1], estimator.n_components, rest.width, masked=masked)
         model.prior.start(x)
-    model.start_from(model.scaling(found.moments.mean))
+    model.start_from(model.scaling(summary.moments.mean))
     if type(model.likelihood).supports is not Likelihood.supports:  # which takes whatever is finite
-        _check_all_supported(estimator, model, X, found)
+        _check_all_supported(estimator, model, X, summary)
     model.to(parameter_dtype(estimator.precision))
 
 
-def _check_all_supported(estimator: BaseAutoencoder, model: Model, X: np.ndarray | RowSource, found: Survey) -> None:
+def _check_all_supported(
+    estimator: BaseAutoencoder, model: Model, X: np.ndarray | RowSource, summary: DataSummary
+) -> None:
     """Raise a ValueError that names the first cell outside the likelihood's support."""
-    if model.likelihood.convex and bool(model.likelihood.supports(extremes(model, found)).all()):
+    if model.likelihood.convex and bool(model.likelihood.supports(extremes(model, summary)).all()):
         return
     processes = find_processes()
     if isinstance(X, RowSource) and 1 < processes.world <= len(X):
@@ -75,7 +79,7 @@ def _check_all_supported(estimator: BaseAutoencoder, model: Model, X: np.ndarray
 
     def check() -> None:
         for part, values in read_chunks(X, X.shape[1], _CHECKED):
-            x, mask = scale(model, tensor(values), torch.float64)
+            x, mask = to_model_units(model, as_tensor(values), torch.float64)
             names = getattr(estimator, "feature_names_in_", None)
             check_cells(model, values, x, mask, names, getattr(X, "first_row", 0) + part.start)
 
@@ -86,7 +90,7 @@ def train(
     estimator: BaseAutoencoder,
     X: np.ndarray | RowSource,
     rest: Rest,
-    found: Survey,
+    summary: DataSummary,
     *,
     n_epochs: int,
     schedule: Callable[[float], float],
@@ -106,7 +110,7 @@ def train(
     device, dtype = check_device(estimator.device), parameter_dtype(estimator.precision)
     model = estimator.model_.to(device=device, dtype=dtype)
     processes = find_processes(device)
-    source, validation, seen = sources(estimator, model, X, rest, found, dtype, processes)
+    source, validation, seen = sources(estimator, model, X, rest, summary, dtype, processes)
     with seeded(derive(estimator.seed_, 3), device):
         formula = estimator._formula(model, seen)
     record = _recorder(estimator, formula, device) if processes.world == estimator.gradient_accumulation == 1 else None
@@ -209,14 +213,16 @@ def _factors(estimator: BaseAutoencoder, formula: Formula) -> list[float] | None
     return [ratio if id(p) in encoding else 1.0 for p in formula.parameters() if p.requires_grad]
 
 
-def checkpoints_of(estimator: BaseAutoencoder, X: np.ndarray | RowSource, rest: Rest, found: Survey) -> Checkpoints:
+def checkpoints_of(
+    estimator: BaseAutoencoder, X: np.ndarray | RowSource, rest: Rest, summary: DataSummary
+) -> Checkpoints:
     """Return the checkpoints of this run: what it is, so that another one is not taken for it."""
     run: dict[str, Any] = {
         name: encode(value) for name, value in estimator.get_params(deep=False).items() if name not in _FREE
     }
     if not isinstance(estimator.random_state, (int, np.integer)):
         run["random_state"] = None
-    digest = hashlib.blake2b(str(found.digest).encode(), digest_size=8)
+    digest = hashlib.blake2b(str(summary.digest).encode(), digest_size=8)
     for array in (rest.weight, rest.condition):
         if array is not None:
             digest.update(np.ascontiguousarray(array).view(np.uint8).data)
@@ -234,7 +240,7 @@ def checkpoints_of(estimator: BaseAutoencoder, X: np.ndarray | RowSource, rest: 
 def _suspects(estimator: BaseAutoencoder, batch: Batch) -> str:
     """Name the columns whose cells have the worst likelihood in the batch at which training broke."""
     with torch.no_grad():
-        errors = cell_errors(estimator.model_, Rows(batch.x, batch.x, batch.c, batch.mask))
+        errors = feature_errors(estimator.model_, Chunk(batch.x, batch.x, batch.c, batch.mask))
     if batch.mask is not None:
         errors = errors.masked_fill(batch.mask == 0, 0.0)
     worst = errors.nan_to_num(nan=torch.inf, posinf=torch.inf).amax(0).cpu().numpy()

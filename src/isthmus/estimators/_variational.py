@@ -15,7 +15,7 @@ from torch import Tensor
 from isthmus._part import Part
 from isthmus._torch import RowNoise, check_device, derive, seeded
 from isthmus.estimators._base import BaseAutoencoder
-from isthmus.estimators._rows import Rows, draws_at_once, map_rows, memory_for, row_chunks, unscaled
+from isthmus.estimators._inference import Chunk, empty_result, map_rows, max_draws_per_pass, row_chunks, to_data_units
 from isthmus.evaluation import (
     Estimate,
     conditional_draws,
@@ -156,9 +156,9 @@ class Variational(BaseAutoencoder):
 
     def _log_likelihood(self, X: np.ndarray, c: np.ndarray | None) -> np.ndarray:
         """Return log p(x|c) of valid rows, (N,)."""
-        noise, at_once = self._noise(), draws_at_once(self)
+        noise, at_once = self._noise(), max_draws_per_pass(self)
 
-        def log_px(model: Model, rows: Rows) -> Tensor:
+        def log_px(model: Model, rows: Chunk) -> Tensor:
             log_det = _log_det(model, rows)
             return log_marginal(model, rows.x, noise(rows), rows.c, rows.mask, at_once) + log_det
 
@@ -169,7 +169,7 @@ class Variational(BaseAutoencoder):
     ) -> LogLikelihoodEstimate:
         """Return the estimate of log p(x|c) of valid rows."""
 
-        def estimate(model: Model, rows: Rows) -> Tensor:
+        def estimate(model: Model, rows: Chunk) -> Tensor:
             found = log_marginal_estimate(
                 model,
                 rows.x,
@@ -186,16 +186,16 @@ class Variational(BaseAutoencoder):
         return LogLikelihoodEstimate(*map_rows(self, estimate, X, c, axis=1))
 
     def _elbo(self, X: np.ndarray, c: np.ndarray | None) -> Elbo:
-        noise, at_once = self._noise(), draws_at_once(self)
+        noise, at_once = self._noise(), max_draws_per_pass(self)
 
-        def parts(model: Model, rows: Rows) -> Tensor:
+        def parts(model: Model, rows: Chunk) -> Tensor:
             bound = elbo(model, rows.x, noise(rows), rows.c, rows.mask, at_once)
             log_det = _log_det(model, rows)
             return torch.stack([bound.elbo + log_det, bound.reconstruction - log_det, bound.kl])
 
         return Elbo(*map_rows(self, parts, X, c, draws=self.n_draws, axis=1))
 
-    def _noise(self) -> Callable[[Rows], Tensor]:
+    def _noise(self) -> Callable[[Chunk], Tensor]:
         """Return the noise of rows' draws, (S, N, K): the same at every call, whatever rows stand beside a row."""
         noise = RowNoise(self.n_draws, self.n_components, derive(self.seed_, 5))
         return lambda rows: noise(rows.raw).to(rows.x)
@@ -205,10 +205,10 @@ class Variational(BaseAutoencoder):
     def _impute(self, X: np.ndarray, c: np.ndarray | None = None) -> np.ndarray:
         noise = self._noise()
 
-        def mean(model: Model, rows: Rows) -> Tensor:
+        def mean(model: Model, rows: Chunk) -> Tensor:
             if rows.mask is None:
                 return rows.raw
-            return unscaled(model, conditional_mean(model, rows.x, rows.mask, noise(rows), rows.c))
+            return to_data_units(model, conditional_mean(model, rows.x, rows.mask, noise(rows), rows.c))
 
         return map_rows(self, mean, X, c, draws=self.n_draws)
 
@@ -217,11 +217,11 @@ class Variational(BaseAutoencoder):
         _check_n_samples(n_samples)
         noise = self._noise()
 
-        def draws(model: Model, rows: Rows) -> Tensor:
+        def draws(model: Model, rows: Chunk) -> Tensor:
             if rows.mask is None:
                 return rows.raw.expand(n_samples, *rows.raw.shape)
             drawn = conditional_draws(model, rows.x, rows.mask, noise(rows), n_samples, rows.c)
-            return torch.where(rows.raw.isnan(), unscaled(model, drawn).to(rows.raw), rows.raw)
+            return torch.where(rows.raw.isnan(), to_data_units(model, drawn).to(rows.raw), rows.raw)
 
         with seeded(seed, check_device(self.device)):
             return map_rows(self, draws, X, c, draws=max(n_samples, self.n_draws), axis=1)
@@ -234,7 +234,7 @@ class Variational(BaseAutoencoder):
         model = self.model_
         dtype = model.network.dtype
 
-        drawn = memory_for((n_samples, self.n_features_in_), self._dtype)
+        drawn = empty_result((n_samples, self.n_features_in_), self._dtype)
         with torch.no_grad(), seeded(seed):
             for part in row_chunks(n_samples, max(self.n_features_in_, *self.hidden_layer_sizes, 1)):
                 condition = None if c is None else torch.from_numpy(c[part]).to(dtype)
@@ -242,7 +242,7 @@ class Variational(BaseAutoencoder):
                 if model.scaling.identity:
                     model.sample(len(rows), condition, out=rows)
                 else:
-                    rows.copy_(unscaled(model, model.sample(len(rows), condition)))
+                    rows.copy_(to_data_units(model, model.sample(len(rows), condition)))
         return drawn.numpy()
 
     def _sample_codes(self, X: np.ndarray, n_samples: int, seed: int, c: np.ndarray | None) -> np.ndarray:
@@ -251,7 +251,7 @@ class Variational(BaseAutoencoder):
         noise = np.random.default_rng(seed).standard_normal((n_samples, len(X), self.n_components))
         start = 0
 
-        def draw(model: Model, rows: Rows) -> Tensor:
+        def draw(model: Model, rows: Chunk) -> Tensor:
             nonlocal start
             part = noise[:, start : start + len(rows.x)]
             start += len(rows.x)
@@ -268,7 +268,7 @@ class Variational(BaseAutoencoder):
         return pd.DataFrame(values, columns=getattr(self, "feature_names_in_", None))
 
 
-def _log_det(model: Model, rows: Rows) -> Tensor:
+def _log_det(model: Model, rows: Chunk) -> Tensor:
     """Return the scaling's log-determinant over the observed columns, () or (N,)."""
     log_det = model.log_det().to(rows.x)
     return log_det.sum() if rows.mask is None else rows.mask @ log_det

@@ -12,7 +12,15 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from isthmus._torch import derive
 from isthmus.estimators._condition import Columns, Labels, condition_of
 from isthmus.estimators._fields import estimator
-from isthmus.estimators._rows import cell_errors, code, filled, map_codes, map_rows, reconstruction, row_errors
+from isthmus.estimators._inference import (
+    encode,
+    feature_errors,
+    fill_missing,
+    map_codes,
+    map_rows,
+    reconstruct,
+    reconstruction_errors,
+)
 from isthmus.estimators._validate import as_seed, check_codes
 from isthmus.estimators._variational import Elbo, LogLikelihoodEstimate, Variational
 
@@ -151,7 +159,7 @@ class ConditionalVAE(Variational):
         -------
         ndarray of shape (N, K)
         """
-        return self._map(code, X, y, "transform")
+        return self._map(encode, X, y, "transform")
 
     def inverse_transform(self, X: Any, y: Any = None) -> Any:
         """Return the decoder's mean for every code given y, or averaged over p(y) without, in the data's units.
@@ -177,15 +185,15 @@ class ConditionalVAE(Variational):
 
     def reconstruct(self, X: Any, y: Any = None) -> Any:
         """Return the decoder mean of every row's code, in the data's units; without y averaged over p(y|x)."""
-        return self._like(X, self._map(reconstruction, X, y, "reconstruct"))
+        return self._like(X, self._map(reconstruct, X, y, "reconstruct"))
 
     def feature_errors(self, X: Any, y: Any = None) -> np.ndarray:
         """Return -log p(x_d|z, y) of every cell at its row's code, in nats; without y averaged over p(y|x)."""
-        return self._map(cell_errors, X, y, "feature_errors")
+        return self._map(feature_errors, X, y, "feature_errors")
 
     def reconstruction_error(self, X: Any, y: Any = None) -> np.ndarray:
         """Return -log p(x|z, y) of every row at its code, in nats; without y averaged over p(y|x)."""
-        return self._map(row_errors, X, y, "reconstruction_error")
+        return self._map(reconstruction_errors, X, y, "reconstruction_error")
 
     def score_samples(self, X: Any, y: Any = None) -> np.ndarray:
         """Return log p(x|y), or without y log p(x) = log sum_y p(x|y) p(y), in nats of the data's units.
@@ -309,9 +317,9 @@ class ConditionalVAE(Variational):
         """
         rows, c = self._condition_for(X, y, "impute")
         if c is not None:
-            return self._like(X, filled(rows, self._impute(rows, c)))
+            return self._like(X, fill_missing(rows, self._impute(rows, c)))
         return self._like(
-            X, filled(rows, self._average_over_labels(rows, lambda condition: self._impute(rows, condition)))
+            X, fill_missing(rows, self._average_over_labels(rows, lambda condition: self._impute(rows, condition)))
         )
 
     def sample_imputations(self, X: Any, n_samples: int = 1, *, y: Any = None, random_state: Any = None) -> np.ndarray:

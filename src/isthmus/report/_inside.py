@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from isthmus._torch import derive
-from isthmus.estimators._rows import Rows, scale, tensor
+from isthmus.estimators._inference import Chunk, as_tensor, to_model_units
 from isthmus.estimators._validate import check_rows
 from isthmus.model import Model
 from isthmus.scaling import Standard
@@ -67,16 +67,16 @@ class Inside(NamedTuple):
         given = {} if y is None else {"y": y}
         return getattr(self.estimator, method)(rows, **given, **options)
 
-    def tensors(self, index: Array) -> tuple[Model, Rows]:
+    def tensors(self, index: Array) -> tuple[Model, Chunk]:
         """Return a float64 copy of the model on the CPU and rows in its units; unknown labels are predicted."""
         model = copy.deepcopy(self.estimator.model_).double()
-        raw = tensor(self.X[index]).double()
-        x, mask = scale(model, raw, torch.float64)
+        raw = as_tensor(self.X[index]).double()
+        x, mask = to_model_units(model, raw, torch.float64)
         c = None
         if self.conditional:
             y = self.estimator.predict(self.X[index]) if self.y is None else self.y[index]
             c = torch.from_numpy(self.estimator._condition.encode(y, len(index))).double()
-        return model, Rows(raw, x, c, mask)
+        return model, Chunk(raw, x, c, mask)
 
 
 def inside(estimator: Any, X: Any, y: Any, seed: int) -> Inside:
@@ -91,7 +91,7 @@ def inside(estimator: Any, X: Any, y: Any, seed: int) -> Inside:
     return Inside(estimator, check_rows(estimator, X, reset=False), None if y is None else np.asarray(y), seed)
 
 
-def log_det(model: Model, rows: Rows) -> Tensor:
+def log_det(model: Model, rows: Chunk) -> Tensor:
     """Return what log p(x) gains when given in the data's units, () or (N,)."""
     each = model.log_det().double()
     return each.sum() if rows.mask is None else rows.mask @ each

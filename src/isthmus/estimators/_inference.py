@@ -19,26 +19,26 @@ from isthmus.evaluation import posterior
 from isthmus.model import Model
 
 __all__ = [
-    "Rows",
-    "cell_errors",
+    "Chunk",
+    "as_tensor",
     "check_cells",
-    "code",
-    "decoded",
-    "draws_at_once",
-    "filled",
-    "joined",
+    "concat_chunks",
+    "decode",
+    "empty_result",
+    "encode",
+    "feature_errors",
+    "fill_missing",
+    "iterate_imputation",
     "map_codes",
     "map_rows",
-    "memory_for",
-    "model_in",
+    "max_draws_per_pass",
+    "model_as",
     "read_chunks",
-    "reconstruction",
-    "repaired",
+    "reconstruct",
+    "reconstruction_errors",
     "row_chunks",
-    "row_errors",
-    "scale",
-    "tensor",
-    "unscaled",
+    "to_data_units",
+    "to_model_units",
 ]
 
 # A plain autoencoder that never saw a missing cell is applied to its own guess again and again.
@@ -50,7 +50,7 @@ _SCALED = 1 << 18  # numbers that are scaled at once: in float64 they stay in th
 _CHUNK = 1 << 21
 
 
-class Rows(NamedTuple):
+class Chunk(NamedTuple):
     """A chunk of rows.
 
     Attributes
@@ -71,14 +71,14 @@ class Rows(NamedTuple):
     mask: Tensor | None
 
 
-def tensor(X: np.ndarray) -> Tensor:
+def as_tensor(X: np.ndarray) -> Tensor:
     """Return a tensor that shares the array's memory where it may be written, else a copy."""
     return torch.from_numpy(X if X.flags.writeable else X.copy())
 
 
 def map_rows(
     estimator: Any,
-    function: Callable[[Model, Rows], Tensor],
+    function: Callable[[Model, Chunk], Tensor],
     X: np.ndarray | RowSource,
     c: np.ndarray | None = None,
     *,
@@ -106,25 +106,25 @@ def map_rows(
     """
     device = check_device(estimator.device)
     dtype = torch.float64 if X.dtype == np.float64 and device.type == "cpu" else torch.float32
-    model = model_in(estimator, dtype, device)
+    model = model_as(estimator, dtype, device)
     first_row, names = getattr(X, "first_row", 0), getattr(estimator, "feature_names_in_", None)
 
     def results() -> Iterator[tuple[slice, Tensor]]:
         for part, values in read_chunks(X, draws * _width(estimator)):
             if isinstance(X, RowSource):
                 check_finite(values, names, first_row + part.start)
-            raw = tensor(values)
-            scaled, mask = scale(model, raw.to(device), dtype)
+            raw = as_tensor(values)
+            scaled, mask = to_model_units(model, raw.to(device), dtype)
             check_cells(model, values, scaled, mask, names, first_row + part.start)
             condition = None if c is None else torch.from_numpy(c[part]).to(device, dtype)
             with torch.no_grad():
-                result = function(model, Rows(raw, scaled, condition, mask))
+                result = function(model, Chunk(raw, scaled, condition, mask))
             yield part, result
 
-    return joined(results(), len(X), X.dtype, axis)
+    return concat_chunks(results(), len(X), X.dtype, axis)
 
 
-def model_in(estimator: Any, dtype: torch.dtype, device: torch.device | None = None) -> Model:
+def model_as(estimator: Any, dtype: torch.dtype, device: torch.device | None = None) -> Model:
     """Return the trained model in a number format, on a device: itself if that is its own, else a copy."""
     model, device = estimator.model_, device or torch.device("cpu")
     if all(p.dtype == dtype and p.device == device for p in model.parameters()):
@@ -132,18 +132,18 @@ def model_in(estimator: Any, dtype: torch.dtype, device: torch.device | None = N
     return copy.deepcopy(model).to(device=device, dtype=dtype)
 
 
-def joined(results: Iterable[tuple[slice, Tensor]], n_rows: int, dtype: Any, axis: int = 0) -> np.ndarray:
+def concat_chunks(results: Iterable[tuple[slice, Tensor]], n_rows: int, dtype: Any, axis: int = 0) -> np.ndarray:
     """Return chunks of a result, each with which rows it is of, in one array, whose memory is taken once."""
     whole: Tensor | None = None
     for part, values in results:
         if whole is None:
-            whole = memory_for((*values.shape[:axis], n_rows, *values.shape[axis + 1 :]), dtype)
+            whole = empty_result((*values.shape[:axis], n_rows, *values.shape[axis + 1 :]), dtype)
         whole.narrow(axis, part.start, part.stop - part.start).copy_(values)
     assert whole is not None  # there is a row at least
     return whole.numpy()
 
 
-def memory_for(shape: tuple[int, ...], dtype: Any) -> Tensor:
+def empty_result(shape: tuple[int, ...], dtype: Any) -> Tensor:
     """Return memory for a result of a numpy type, not written to yet; what one chunk frees is kept for the next.
 
     torch's memory: numpy asks for huge pages, and in a virtual machine that gives its free ones back to the host 157 MB
@@ -186,7 +186,7 @@ def read_chunks(X: np.ndarray | RowSource, width: int, budget: int | None = None
     yield from zip(parts, read, strict=True)
 
 
-def filled(X: np.ndarray | RowSource, guess: np.ndarray) -> np.ndarray:
+def fill_missing(X: np.ndarray | RowSource, guess: np.ndarray) -> np.ndarray:
     """Return X with the guess (N, D) where a cell is missing."""
     if not isinstance(X, RowSource):
         return np.where(np.isnan(X), guess, X)
@@ -195,7 +195,7 @@ def filled(X: np.ndarray | RowSource, guess: np.ndarray) -> np.ndarray:
     return guess
 
 
-def scale(model: Model, raw: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
+def to_model_units(model: Model, raw: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
     """Return rows in the model's units with 0 for NaN, and the mask of observed cells if any is missing.
 
     Rows that are in the model's units already are not copied.
@@ -203,7 +203,7 @@ def scale(model: Model, raw: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor
     scaled = raw
     if raw.dtype != dtype or not model.scaling.identity:
         scaled = torch.empty(raw.shape, dtype=dtype, device=raw.device)
-        scale_into(scaled, model, raw)
+        to_model_units_into(scaled, model, raw)
     if not scaled.sum().isnan():  # far quicker than to look at every cell
         return scaled, None
     missing = scaled.isnan()
@@ -212,7 +212,7 @@ def scale(model: Model, raw: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor
     return scaled.masked_fill(missing, 0.0), (~missing).to(dtype)
 
 
-def scale_into(scaled: Tensor, model: Model, raw: Tensor) -> None:
+def to_model_units_into(scaled: Tensor, model: Model, raw: Tensor) -> None:
     """Write rows in the model's units, computed in float64, NaN where they are NaN."""
     if model.scaling.identity:
         scaled.copy_(raw)
@@ -221,7 +221,7 @@ def scale_into(scaled: Tensor, model: Model, raw: Tensor) -> None:
         scaled[part] = model.scaling(raw[part].double())
 
 
-def unscaled(model: Model, x: Tensor) -> Tensor:
+def to_data_units(model: Model, x: Tensor) -> Tensor:
     """Return rows of the model's units in the data's, computed in float64 where that changes them."""
     return x if model.scaling.identity else model.scaling.inverse(x.double())
 
@@ -229,16 +229,16 @@ def unscaled(model: Model, x: Tensor) -> Tensor:
 def map_codes(estimator: Any, Z: np.ndarray, c: np.ndarray | None = None) -> np.ndarray:
     """Return the decoder's mean for codes (N, K), in the data's units, in Z's own type."""
     dtype = torch.float64 if Z.dtype == np.float64 else torch.float32
-    model = model_in(estimator, dtype)
+    model = model_as(estimator, dtype)
 
     def results() -> Iterator[tuple[slice, Tensor]]:
         for part in row_chunks(len(Z), _width(estimator)):
             condition = None if c is None else torch.from_numpy(c[part]).to(dtype)
             with torch.no_grad():
-                rows = decoded(model, tensor(Z[part]), condition)
+                rows = decode(model, as_tensor(Z[part]), condition)
             yield part, rows
 
-    return joined(results(), len(Z), Z.dtype)
+    return concat_chunks(results(), len(Z), Z.dtype)
 
 
 def _width(estimator: Any) -> int:
@@ -246,7 +246,7 @@ def _width(estimator: Any) -> int:
     return max(estimator.n_features_in_, estimator.n_components, *estimator.hidden_layer_sizes, 1)
 
 
-def draws_at_once(estimator: Any) -> int:
+def max_draws_per_pass(estimator: Any) -> int:
     """Return how many draws of a row to decode at a time: a chunk is a row at least, however many its draws are."""
     return max(1, _CHUNK // _width(estimator))
 
@@ -254,40 +254,40 @@ def draws_at_once(estimator: Any) -> int:
 # ---- the functions -------------------------------------------------------------------------------------------
 
 
-def code(model: Model, rows: Rows) -> Tensor:
+def encode(model: Model, rows: Chunk) -> Tensor:
     """Return the mean of q(z|x), (N, K)."""
     return posterior(model, rows.x, rows.c, rows.mask).mean
 
 
-def decoded(model: Model, z: Tensor, c: Tensor | None) -> Tensor:
+def decode(model: Model, z: Tensor, c: Tensor | None) -> Tensor:
     """Return E[x|z] in the data's units, (N, D)."""
-    return unscaled(model, model.likelihood.mean(model.decode(z, c)))
+    return to_data_units(model, model.likelihood.mean(model.decode(z, c)))
 
 
-def reconstruction(model: Model, rows: Rows) -> Tensor:
+def reconstruct(model: Model, rows: Chunk) -> Tensor:
     """Return E[x|z] at the row's code, in the data's units, (N, D)."""
-    return decoded(model, code(model, rows), rows.c)
+    return decode(model, encode(model, rows), rows.c)
 
 
-def cell_errors(model: Model, rows: Rows) -> Tensor:
+def feature_errors(model: Model, rows: Chunk) -> Tensor:
     """Return -log p(x_d|z) at the row's code, in nats of the data's units, (N, D); NaN where x_d is missing."""
-    log_prob = model.likelihood.log_prob(model.decode(code(model, rows), rows.c), rows.x) + model.log_det()
+    log_prob = model.likelihood.log_prob(model.decode(encode(model, rows), rows.c), rows.x) + model.log_det()
     return -log_prob if rows.mask is None else -log_prob.masked_fill(rows.mask == 0, torch.nan)
 
 
-def row_errors(model: Model, rows: Rows) -> Tensor:
+def reconstruction_errors(model: Model, rows: Chunk) -> Tensor:
     """Return -log p(x|z) at the row's code, in nats of the data's units, summed over observed columns, (N,)."""
-    return cell_errors(model, rows).double().nansum(-1)
+    return feature_errors(model, rows).double().nansum(-1)
 
 
-def repaired(model: Model, rows: Rows, *, once: bool) -> Tensor:
+def iterate_imputation(model: Model, rows: Chunk, *, once: bool) -> Tensor:
     """Return the decoder's guess of every cell, in the data's units, (N, D), for a model without a likelihood of rows.
 
     A network that was trained with missing or masked cells (`once`) guesses once; another is applied to the row with
     its own guess filled in, until that hardly moves (a fixed point of the reconstruction on the missing cells).
     """
     if rows.mask is None:
-        return reconstruction(model, rows)
+        return reconstruct(model, rows)
     steps = 1 if once or model.network.sizes.masked else _REPAIRS
     x = model.filled(rows.x, rows.c, rows.mask, steps)
-    return unscaled(model, x)
+    return to_data_units(model, x)

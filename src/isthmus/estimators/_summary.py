@@ -13,11 +13,11 @@ from torch import Tensor
 from isthmus._torch import check_device, chunks, derive
 from isthmus.data.sources import RowSource
 from isthmus.engine.distributed import Processes, find_processes
-from isthmus.estimators._rows import read_chunks, tensor
+from isthmus.estimators._inference import as_tensor, read_chunks
 from isthmus.estimators._validate import all_finite, check_finite, check_observed
 from isthmus.scaling import Moments
 
-__all__ = ["Survey", "sample", "survey"]
+__all__ = ["DataSummary", "sample_rows", "summarize"]
 
 _READ = 1 << 22  # numbers that are read at once
 _MEASURED = 1 << 18  # numbers that are measured at once: in float64 they stay in the processor's cache
@@ -28,7 +28,7 @@ _SAMPLE_ROWS, _SAMPLE_NUMBERS = 100_000, 1 << 22
 _COMPARED = 8  # rows of a source that processes compare before each reads rows that no other does
 
 
-class Survey(NamedTuple):
+class DataSummary(NamedTuple):
     """What is known of the training rows.
 
     Attributes
@@ -50,7 +50,9 @@ class Survey(NamedTuple):
     digest: str | None
 
 
-def survey(estimator: Any, X: np.ndarray | RowSource, weight: np.ndarray, *, reset: bool, digest: bool) -> Survey:
+def summarize(
+    estimator: Any, X: np.ndarray | RowSource, weight: np.ndarray, *, reset: bool, digest: bool
+) -> DataSummary:
     """Look at every row once.
 
     Parameters
@@ -73,16 +75,16 @@ def survey(estimator: Any, X: np.ndarray | RowSource, weight: np.ndarray, *, res
     """
     processes = find_processes(check_device(estimator.device))
     if processes.world == 1 or not isinstance(X, RowSource):
-        found = _look(estimator, X, weight, digest=digest)
+        summary = _look(estimator, X, weight, digest=digest)
     else:
         _check_same_source(processes, X)
-        found = _look_together(processes, estimator, X, weight, digest=digest)
+        summary = _look_together(processes, estimator, X, weight, digest=digest)
     if reset and isinstance(X, RowSource):
-        check_observed(~np.isnan(found.low.numpy()), getattr(estimator, "feature_names_in_", None))
-    return found
+        check_observed(~np.isnan(summary.low.numpy()), getattr(estimator, "feature_names_in_", None))
+    return summary
 
 
-def _look(estimator: Any, X: np.ndarray | RowSource, weight: np.ndarray, *, digest: bool) -> Survey:
+def _look(estimator: Any, X: np.ndarray | RowSource, weight: np.ndarray, *, digest: bool) -> DataSummary:
     """Look at every row, in this process alone."""
     moments, missing = None, False
     low, high = np.full(X.shape[1], np.nan), np.full(X.shape[1], np.nan)
@@ -105,10 +107,12 @@ def _look(estimator: Any, X: np.ndarray | RowSource, weight: np.ndarray, *, dige
         low, high = np.fmin(low, lowest), np.fmax(high, highest)
     assert moments is not None  # there is a row at least
     text = hashed.hexdigest() if hashed else None
-    return Survey(moments, torch.from_numpy(low), torch.from_numpy(high), missing, text)
+    return DataSummary(moments, torch.from_numpy(low), torch.from_numpy(high), missing, text)
 
 
-def _look_together(processes: Processes, estimator: Any, X: RowSource, weight: np.ndarray, *, digest: bool) -> Survey:
+def _look_together(
+    processes: Processes, estimator: Any, X: RowSource, weight: np.ndarray, *, digest: bool
+) -> DataSummary:
     """Look at this process' share of the rows, and put together what all found, by rank: the same in every process.
 
     Moments differ from those that one process finds by rounding alone, and the digest is one of digests.
@@ -116,31 +120,31 @@ def _look_together(processes: Processes, estimator: Any, X: RowSource, weight: n
     if len(X) < processes.world:  # no share for some of them
         return processes.in_all(lambda: _look(estimator, X, weight, digest=digest))
     own = processes.share(len(X))
-    found = processes.in_all(lambda: _look(estimator, X.part(own.start, own.stop), weight[own], digest=digest))
-    packed = torch.cat([*found.moments, found.low, found.high, torch.tensor([float(found.missing)])])
-    text = torch.tensor(list((found.digest or "").encode()), dtype=torch.uint8)
+    summary = processes.in_all(lambda: _look(estimator, X.part(own.start, own.stop), weight[own], digest=digest))
+    packed = torch.cat([*summary.moments, summary.low, summary.high, torch.tensor([float(summary.missing)])])
+    text = torch.tensor(list((summary.digest or "").encode()), dtype=torch.uint8)
     merged = functools.reduce(_merge, map(_unpacked, processes.gather(packed)))
     digests = torch.cat(processes.gather(text)).numpy().tobytes()
     return merged._replace(digest=hashlib.blake2b(digests, digest_size=8).hexdigest() if digest else None)
 
 
-def _unpacked(packed: Tensor) -> Survey:
+def _unpacked(packed: Tensor) -> DataSummary:
     columns = packed[:-1].unflatten(0, (7, -1)).unbind()
-    return Survey(Moments(*columns[:5]), columns[5], columns[6], bool(packed[-1]), None)
+    return DataSummary(Moments(*columns[:5]), columns[5], columns[6], bool(packed[-1]), None)
 
 
-def _merge(a: Survey, b: Survey) -> Survey:
-    return Survey(a.moments.merge(b.moments), a.low.fmin(b.low), a.high.fmax(b.high), a.missing or b.missing, None)
+def _merge(a: DataSummary, b: DataSummary) -> DataSummary:
+    return DataSummary(a.moments.merge(b.moments), a.low.fmin(b.low), a.high.fmax(b.high), a.missing or b.missing, None)
 
 
-def check_same_rows(processes: Processes, found: Survey) -> None:
+def check_same_rows(processes: Processes, summary: DataSummary) -> None:
     """Raise a ValueError in every process where one was given other rows than process 0.
 
     Each computes its parts of the same batches, so each needs all rows. Of a source, all have the same digest: those
-    of the rows that each read. It was compared before, by :func:`survey`.
+    of the rows that each read. It was compared before, by :func:`summarize`.
     """
     if processes.world > 1:
-        _check_same(processes, int(str(found.digest), 16))
+        _check_same(processes, int(str(summary.digest), 16))
 
 
 def _check_same_source(processes: Processes, X: RowSource) -> None:
@@ -171,7 +175,7 @@ def _check_same(processes: Processes, digest: int) -> None:
 
 def _moments(X: np.ndarray, weight: np.ndarray) -> Moments:
     parts = [
-        Moments.of(tensor(X[part]).double(), torch.from_numpy(weight[part]))
+        Moments.of(as_tensor(X[part]).double(), torch.from_numpy(weight[part]))
         for part in chunks(len(X), X.shape[1], _MEASURED)
     ]
     moments = parts[0]
@@ -180,7 +184,7 @@ def _moments(X: np.ndarray, weight: np.ndarray) -> Moments:
     return moments
 
 
-def sample(X: np.ndarray | RowSource, seed: int) -> tuple[np.ndarray, slice | np.ndarray]:
+def sample_rows(X: np.ndarray | RowSource, seed: int) -> tuple[np.ndarray, slice | np.ndarray]:
     """Return rows (n, D) and where in X they are: all of them, or a draw without replacement where there are too many.
 
     At most 100,000 rows and 2**22 numbers are drawn.
@@ -199,4 +203,4 @@ def _read_together(X: RowSource, index: np.ndarray | None) -> np.ndarray:
     rows = processes.in_all(lambda: X[own] if index is None else X.take(index[own]))
     if processes.world == 1:
         return rows
-    return torch.cat(processes.gather(tensor(rows).flatten())).reshape(-1, X.shape[1]).numpy()
+    return torch.cat(processes.gather(as_tensor(rows).flatten())).reshape(-1, X.shape[1]).numpy()
