@@ -48,7 +48,7 @@ from isthmus import (
     DenoisingAutoencoder,
     SparseAutoencoder,
 )
-from isthmus._torch import seeded
+from isthmus._random import seeded
 from isthmus.corruptions import GaussianNoise, Masking, SaltAndPepper
 from isthmus.evaluation import elbo, log_marginal
 from isthmus.kl import kl_divergence

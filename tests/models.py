@@ -7,7 +7,7 @@ import math
 import numpy as np
 import torch
 
-from isthmus._torch import seeded
+from isthmus._random import seeded
 from isthmus.likelihoods import Gaussian
 from isthmus.model import Model
 from isthmus.networks import MLP

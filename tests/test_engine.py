@@ -11,7 +11,7 @@ from torch import nn
 
 from isthmus._batch import Batch
 from isthmus._part import UnknownNameError
-from isthmus._torch import derive, seeded
+from isthmus._random import derive, seeded
 from isthmus.data.arrays import Resident
 from isthmus.engine import NonFiniteError, Trainer, find_schedule
 from isthmus.engine.precision import flush_denormals, parameter_dtype

@@ -18,7 +18,7 @@ from cases import (
 )
 from isthmus import _activations, testing
 from isthmus._part import Part, UnknownNameError, find, resolve
-from isthmus._torch import seeded
+from isthmus._random import seeded
 from isthmus.corruptions import GaussianNoise, Masking, SaltAndPepper
 from isthmus.likelihoods import Bernoulli, Categorical, ContinuousBernoulli, Gaussian, Likelihood
 from isthmus.networks import MLP, Conv, Network, Sizes

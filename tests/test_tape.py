@@ -7,7 +7,7 @@ from torch import nn
 from cases import CORRUPTIONS, LIKELIHOODS, NETWORKS, OBJECTIVES, PENALTIES, POSTERIORS, PRIORS
 from isthmus import VAE, ConditionalVAE
 from isthmus._batch import Batch
-from isthmus._torch import seeded
+from isthmus._random import seeded
 from isthmus.corruptions import NoCorruption
 from isthmus.data.arrays import Resident
 from isthmus.engine import loop

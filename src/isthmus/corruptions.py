@@ -104,7 +104,7 @@ class Masking(Corruption):
     Examples
     --------
     >>> import torch
-    >>> from isthmus._torch import seeded
+    >>> from isthmus._random import seeded
     >>> with seeded(0):
     ...     row, kept = Masking(0.5, seen=True).corrupt(torch.tensor([[3.0, 0.0, 5.0, 7.0]]))
     >>> bool((row == torch.tensor([[3.0, 0.0, 5.0, 7.0]]) * kept).all())

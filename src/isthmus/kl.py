@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from isthmus._distributions import DiagonalGaussian, FullGaussian, PointMass
-from isthmus._row_sums import standard_kl
+from isthmus._fused_ops import standard_kl
 
 __all__ = ["kl_divergence", "kl_per_unit", "register"]
 

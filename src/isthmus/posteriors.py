@@ -11,8 +11,8 @@ from torch.distributions.transforms import AffineTransform, ComposeTransform
 
 from isthmus._activations import activation
 from isthmus._distributions import DiagonalGaussian, FullGaussian, Latent, PointMass, Transported
-from isthmus._flow import coupling_flow
 from isthmus._part import Part
+from isthmus._zuko import coupling_flow
 
 __all__ = ["DiagonalNormal", "FlowNormal", "FullNormal", "Point", "Posterior", "TopK"]
 

@@ -13,8 +13,8 @@ from torch.distributions import Distribution
 
 from isthmus._activations import activation
 from isthmus._distributions import DiagonalGaussian, Latent, Mixture, Transported
-from isthmus._flow import coupling_flow
 from isthmus._part import Part
+from isthmus._zuko import coupling_flow
 
 __all__ = ["ConditionalNormal", "Flow", "MixtureOfNormals", "Prior", "StandardNormal", "VampPrior"]
 

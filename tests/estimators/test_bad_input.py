@@ -8,8 +8,8 @@ from sklearn.datasets import load_iris
 
 import isthmus
 from isthmus import VAE, Autoencoder, ConditionalVAE, SparseAutoencoder, load
+from isthmus._device import check_precision
 from isthmus._part import UnknownNameError
-from isthmus._torch import check_precision
 from isthmus.files import FileError
 from isthmus.likelihoods import Gaussian
 from isthmus.penalties import KL, Warmup

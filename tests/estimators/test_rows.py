@@ -6,10 +6,11 @@ import torch
 from sklearn.datasets import load_digits
 
 from isthmus import VAE, DenoisingAutoencoder
-from isthmus._torch import bernoulli, sample_bernoulli, seeded
+from isthmus._random import seeded
 from isthmus.corruptions import Masking
 from isthmus.estimators import _inference
 from isthmus.likelihoods import Bernoulli
+from isthmus.likelihoods._sampling import bernoulli, sample_bernoulli
 
 X = (load_digits().data[:60] / 16).astype(np.float64)
 HOLES = np.where(np.random.default_rng(0).random(X.shape) < 0.2, np.nan, X)

@@ -7,10 +7,10 @@ import pytest
 import torch
 from scipy.stats import genpareto, multivariate_normal
 
-from isthmus._torch import RowNoise
 from isthmus.evaluation import Estimate, log_marginal, log_marginal_estimate, untrusted
 from isthmus.evaluation._weights import WeightSums, pareto_k, tail_length
 from isthmus.evaluation._width import growth
+from isthmus.evaluation.row_noise import RowNoise
 from isthmus.likelihoods import Gaussian
 from isthmus.networks import Conv
 from isthmus.networks._base import Sizes

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from isthmus import _activations
-from isthmus._torch import seeded
+from isthmus._random import seeded
 from isthmus.networks import MLP, Conv
 from isthmus.penalties import Contraction, Draw
 from isthmus.posteriors import DiagonalNormal, FullNormal, Point, TopK

@@ -10,7 +10,7 @@ from sklearn.datasets import load_iris
 
 import isthmus
 from isthmus import VAE, Autoencoder, ContractiveAutoencoder, DenoisingAutoencoder, files
-from isthmus._torch import seeded
+from isthmus._random import seeded
 from isthmus.likelihoods import (
     Bernoulli,
     Categorical,

@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits, load_iris
 import isthmus
 from isthmus import VAE, ConditionalVAE, DenoisingAutoencoder
 from isthmus._batch import Batch
-from isthmus._torch import seeded
+from isthmus._random import seeded
 from isthmus.corruptions import Masking
 from isthmus.likelihoods import Gaussian
 from isthmus.networks import MLP

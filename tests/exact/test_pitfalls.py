@@ -19,8 +19,9 @@ from isthmus import (
 )
 from isthmus._batch import Batch
 from isthmus._distributions import Latent
-from isthmus._torch import RowNoise, seeded
+from isthmus._random import seeded
 from isthmus.corruptions import GaussianNoise, NoCorruption
+from isthmus.evaluation.row_noise import RowNoise
 from isthmus.likelihoods import Bernoulli, Categorical, ContinuousBernoulli, Gaussian
 from isthmus.networks import MLP
 from isthmus.objectives import Formula, ImportanceWeighted, PenalizedLikelihood

@@ -9,7 +9,7 @@ from scipy.stats import multivariate_normal
 
 from isthmus import VAE
 from isthmus._batch import Batch
-from isthmus._torch import seeded
+from isthmus._random import seeded
 from isthmus.corruptions import NoCorruption
 from isthmus.evaluation import elbo, log_marginal
 from isthmus.likelihoods import Gaussian

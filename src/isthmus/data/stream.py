@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from isthmus._batch import Batch
-from isthmus._torch import derive
+from isthmus._random import derive
 from isthmus.data.arrays import Batches
 from isthmus.data.sources import RowSource
 

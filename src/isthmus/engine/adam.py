@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from isthmus._torch import number
+from isthmus._device import number
 
 __all__ = ["Adam", "Moments"]
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from isthmus._batch import Batch
-from isthmus._torch import derive, generator_states, reseed, seeded, set_generator_states
+from isthmus._random import Stream, derive, generator_states, reseed, seeded, set_generator_states
 from isthmus.engine.adam import Adam
 from isthmus.engine.checkpoint import Checkpoints
 from isthmus.engine.distributed import Alone, Processes
@@ -234,10 +234,10 @@ class Trainer:
         """Return the weighted mean of the loss with the final weights, with the same draws at every call."""
         self.objective.eval()
         total = weight = 0.0
-        with seeded(derive(self.seed, 2), self.device):
+        with seeded(derive(self.seed, Stream.VALIDATION), self.device):
             for i, batch in enumerate(source):
                 for j, part in enumerate(batch.split(self.accumulate)):
-                    self._draw_for(j, 2, i)
+                    self._draw_for(j, Stream.VALIDATION, i)
                     loss = self.objective(part).total()
                     total += float((loss * part.weight).sum())
                     weight += float(part.weight.sum())
@@ -254,13 +254,13 @@ class Trainer:
         if run.step and run.generators is not None:
             set_generator_states(run.generators, self.device)
         else:
-            reseed(derive(self.seed, 0, number), self.device)
+            reseed(derive(self.seed, Stream.TRAINING, number), self.device)
 
     def _steps(
         self, source: Source, number: int, share: tuple[float, float], first: int
     ) -> Iterator[tuple[Batch, float]]:
         """Yield an epoch's batches from the one numbered `first`, each with the share of training done before it."""
-        for i, batch in enumerate(source.shuffled(derive(self.seed, 1, number), first), start=first):
+        for i, batch in enumerate(source.shuffled(derive(self.seed, Stream.SHUFFLING, number), first), start=first):
             yield batch, share[0] + share[1] * i / len(source)
 
     def _step(self, batch: Batch, progress: float, number: int, step: int) -> tuple[list[str], Tensor]:
@@ -281,7 +281,7 @@ class Trainer:
         weight = self.processes.total(own).clamp(min=torch.finfo(own.dtype).tiny)
         parts, shares = batch.split(self.accumulate), []
         for i, part in enumerate(parts):
-            self._draw_for(i, 0, number, step)
+            self._draw_for(i, Stream.TRAINING, number, step)
             with self.processes.no_backward_sync(self.objective, enabled=i < len(parts) - 1):
                 shares.append(self._part(part, progress, weight))
         twins.take_gradients()

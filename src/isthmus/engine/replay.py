@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from isthmus._batch import Batch
-from isthmus._torch import number
+from isthmus._device import number
 
 __all__ = ["WORTH", "Recorder", "Replay", "Step", "cuda_graph"]
 

@@ -11,8 +11,8 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from torch import Tensor
 
+from isthmus._device import check_device, check_precision
 from isthmus._part import Part, resolve
-from isthmus._torch import check_device, check_precision
 from isthmus.corruptions import Corruption, Masking
 from isthmus.engine import find_schedule
 from isthmus.engine.distributed import find_processes

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isthmus._torch import check_device, chunks
+from isthmus._chunks import chunks
+from isthmus._device import check_device
 from isthmus.data.sources import RowSource
 from isthmus.data.stream import ahead
 from isthmus.engine.memory import keep_freed

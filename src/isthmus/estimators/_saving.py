@@ -14,7 +14,7 @@ from torch import nn
 from isthmus import estimators, files
 from isthmus._names import nearest
 from isthmus._part import Part
-from isthmus._torch import seeded
+from isthmus._random import seeded
 from isthmus.estimators._base import BaseAutoencoder
 from isthmus.estimators._condition import Columns, Labels
 from isthmus.estimators._validate import check_fields

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from isthmus._batch import Batch
-from isthmus._torch import chunks, derive
+from isthmus._chunks import chunks
+from isthmus._random import Stream, derive
 from isthmus.data.arrays import Batches, Resident
 from isthmus.data.sources import RowSource
-from isthmus.data.stream import Stream
+from isthmus.data.stream import Stream as StreamingLoader
 from isthmus.engine.distributed import Processes
 from isthmus.estimators._inference import as_tensor, to_model_units, to_model_units_into
 from isthmus.estimators._summary import DataSummary, sample_rows
@@ -56,7 +57,7 @@ def sources(
     summary: DataSummary,
     dtype: torch.dtype,
     processes: Processes,
-) -> tuple[Resident | Stream, Resident | None, Tensor]:
+) -> tuple[Resident | StreamingLoader, Resident | None, Tensor]:
     """Return what is trained on, what early stopping looks at, and the rows that a corruption is built on."""
     device = model.scaling.shift.device
     if isinstance(X, RowSource):
@@ -91,7 +92,7 @@ def _split(estimator: BaseAutoencoder, rows: Batch, processes: Processes) -> tup
         return Resident(rows, **cut), None
     n = len(rows.x)
     held = _n_held_out(estimator, n)
-    order = np.random.default_rng(derive(estimator.seed_, 4)).permutation(n)
+    order = np.random.default_rng(derive(estimator.seed_, Stream.HELD_OUT)).permutation(n)
     index = torch.from_numpy(order).to(rows.x.device)
     return Resident(rows.take(index[held:]), **cut), Resident(rows.take(index[:held]), **cut)
 
@@ -129,16 +130,18 @@ def _streams(
     batch: Callable[[Tensor, Tensor], Batch],
     device: torch.device,
     processes: Processes,
-) -> tuple[Stream, Resident | None]:
+) -> tuple[StreamingLoader, Resident | None]:
     """Return what is trained on, and what early stopping looks at: rows drawn from all, that are kept in memory."""
     cut = _cut(estimator, processes)
     if not estimator.early_stopping:
-        return Stream(X, batch=batch, device=device, **cut), None
+        return StreamingLoader(X, batch=batch, device=device, **cut), None
     n_held = min(_n_held_out(estimator, len(X)), max(1, _HELD_OUT // (X.n_features * X.dtype.itemsize)))
-    held = np.sort(np.random.default_rng(derive(estimator.seed_, 4)).choice(len(X), n_held, replace=False))
+    held = np.sort(
+        np.random.default_rng(derive(estimator.seed_, Stream.HELD_OUT)).choice(len(X), n_held, replace=False)
+    )
     keep = np.ones(len(X), dtype=bool)
     keep[held] = False
-    return Stream(X, batch=batch, keep=keep, device=device, **cut), _held_out(X, held, batch, device, cut)
+    return StreamingLoader(X, batch=batch, keep=keep, device=device, **cut), _held_out(X, held, batch, device, cut)
 
 
 def _held_out(

@@ -10,7 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isthmus._torch import check_device, chunks, derive
+from isthmus._chunks import chunks
+from isthmus._device import check_device
+from isthmus._random import Stream, derive
 from isthmus.data.sources import RowSource
 from isthmus.engine.distributed import Processes, find_processes
 from isthmus.estimators._inference import as_tensor, read_chunks
@@ -192,7 +194,7 @@ def sample_rows(X: np.ndarray | RowSource, seed: int) -> tuple[np.ndarray, slice
     n = min(_SAMPLE_ROWS, max(1, _SAMPLE_NUMBERS // X.shape[1]))
     if len(X) <= n:
         return (_read_together(X, None) if isinstance(X, RowSource) else X[:]), slice(None)
-    index = np.sort(np.random.default_rng(derive(seed, 8)).choice(len(X), n, replace=False))
+    index = np.sort(np.random.default_rng(derive(seed, Stream.SUMMARY)).choice(len(X), n, replace=False))
     return (_read_together(X, index) if isinstance(X, RowSource) else X[index]), index
 
 

@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from isthmus._batch import Batch
-from isthmus._torch import check_device, derive, seeded
+from isthmus._device import check_device
+from isthmus._random import Stream, derive, seeded
 from isthmus.data.sources import RowSource
 from isthmus.engine import Checkpoints, NonFiniteError, Record, Trainer
 from isthmus.engine.distributed import Processes, find_processes, launched
@@ -111,7 +112,7 @@ def train(
     model = estimator.model_.to(device=device, dtype=dtype)
     processes = find_processes(device)
     source, validation, seen = sources(estimator, model, X, rest, summary, dtype, processes)
-    with seeded(derive(estimator.seed_, 3), device):
+    with seeded(derive(estimator.seed_, Stream.LOSS), device):
         formula = estimator._formula(model, seen)
     record = _recorder(estimator, formula, device) if processes.world == estimator.gradient_accumulation == 1 else None
     computed = cast("Formula", torch.compile(formula)) if estimator.compile and record is None else formula

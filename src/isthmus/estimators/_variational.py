@@ -12,8 +12,9 @@ import torch
 from scipy.special import logsumexp
 from torch import Tensor
 
+from isthmus._device import check_device
 from isthmus._part import Part
-from isthmus._torch import RowNoise, check_device, derive, seeded
+from isthmus._random import Stream, derive, seeded
 from isthmus.estimators._base import BaseAutoencoder
 from isthmus.estimators._inference import Chunk, empty_result, map_rows, max_draws_per_pass, row_chunks, to_data_units
 from isthmus.evaluation import (
@@ -25,6 +26,7 @@ from isthmus.evaluation import (
     log_marginal_estimate,
     untrusted,
 )
+from isthmus.evaluation.row_noise import RowNoise
 from isthmus.model import Model
 from isthmus.objectives import ImportanceWeighted
 from isthmus.penalties import KL, Penalty
@@ -177,7 +179,7 @@ class Variational(BaseAutoencoder):
                 rows.mask,
                 n_draws=n_draws,
                 widen=widen,
-                seed=derive(self.seed_, 5),
+                seed=derive(self.seed_, Stream.SCORING),
                 key=rows.raw,
             )
             log_det = _log_det(model, rows).cpu()
@@ -197,7 +199,7 @@ class Variational(BaseAutoencoder):
 
     def _noise(self) -> Callable[[Chunk], Tensor]:
         """Return the noise of rows' draws, (S, N, K): the same at every call, whatever rows stand beside a row."""
-        noise = RowNoise(self.n_draws, self.n_components, derive(self.seed_, 5))
+        noise = RowNoise(self.n_draws, self.n_components, derive(self.seed_, Stream.SCORING))
         return lambda rows: noise(rows.raw).to(rows.x)
 
     # ---- missing cells --------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import logsumexp
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from isthmus._torch import derive
+from isthmus._random import Stream, derive
 from isthmus.estimators._condition import Columns, Labels, condition_of
 from isthmus.estimators._fields import estimator
 from isthmus.estimators._inference import (
@@ -302,7 +302,9 @@ class ConditionalVAE(Variational):
         if y is None:
             labels = self._require_labels("sample")
             share = np.exp(labels.log_prior)
-            y = np.random.default_rng(derive(seed, 6)).choice(labels.classes, size=n_samples, p=share / share.sum())
+            y = np.random.default_rng(derive(seed, Stream.SAMPLED_LABELS)).choice(
+                labels.classes, size=n_samples, p=share / share.sum()
+            )
         return self._like_training_data(self._sample_rows(n_samples, seed, self._condition.encode(y, n_samples)))
 
     def sample_latent(self, X: Any, n_samples: int = 1, *, y: Any = None, random_state: Any = None) -> np.ndarray:
@@ -337,7 +339,7 @@ class ConditionalVAE(Variational):
             [draw(X, n_samples, seed, self._one_class(k, len(X))) for k in self.classes_]
         )  # (C, n_samples, N, ...)
         cumulative = np.exp(self._log_proba(X)).cumsum(axis=1)  # (N, C)
-        u = np.random.default_rng(derive(seed, 7)).random((n_samples, len(X), 1))
+        u = np.random.default_rng(derive(seed, Stream.POSTERIOR_LABELS)).random((n_samples, len(X), 1))
         chosen = (u > cumulative[None, :, :-1]).sum(axis=-1)  # (n_samples, N)
         return np.take_along_axis(draws, chosen[None, :, :, None], axis=0)[0]
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from isthmus._torch import derive, seeded
+from isthmus._random import derive, seeded
 from isthmus.model import Model
 
 __all__ = ["PILOTS", "Annealing", "Chain", "Path", "draws"]

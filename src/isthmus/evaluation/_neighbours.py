@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isthmus._torch import chunks
+from isthmus._chunks import chunks
 
 __all__ = ["as_rows", "distances", "nearest", "same_width"]
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from isthmus._torch import chunks, derive, seeded
+from isthmus._chunks import chunks
+from isthmus._random import derive, seeded
 from isthmus.evaluation._chains import PILOTS, Annealing, Chain, Path, draws
 from isthmus.evaluation._weights import WeightSums, tail_length
 from isthmus.evaluation._width import growth, repeated

@@ -8,10 +8,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from isthmus._torch import RowNoise, chunks, derive
+from isthmus._chunks import chunks
+from isthmus._random import derive
 from isthmus.evaluation._weights import WeightSums, tail_length
 from isthmus.evaluation._width import growth, repeated
 from isthmus.evaluation.proposal import posterior, proposal
+from isthmus.evaluation.row_noise import RowNoise
 from isthmus.model import Model
 
 __all__ = ["Estimate", "log_marginal_estimate", "untrusted"]

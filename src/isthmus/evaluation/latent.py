@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from isthmus._chunks import chunks
 from isthmus._distributions import DiagonalGaussian, FullGaussian, Latent
-from isthmus._torch import chunks, seeded
+from isthmus._random import seeded
 from isthmus.evaluation._width import growth
 from isthmus.evaluation.log_marginal import Bound
 from isthmus.evaluation.samples import mmd

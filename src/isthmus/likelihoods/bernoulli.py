@@ -10,10 +10,10 @@ from torch import Tensor
 from torch.distributions import Bernoulli as TorchBernoulli
 from torch.distributions import ContinuousBernoulli as TorchContinuousBernoulli
 
-from isthmus._row_sums import logistic_log_prob
-from isthmus._torch import bernoulli, sample_bernoulli
+from isthmus._fused_ops import logistic_log_prob
 from isthmus.likelihoods._base import Likelihood
 from isthmus.likelihoods._logistic import log1p_exp
+from isthmus.likelihoods._sampling import bernoulli, sample_bernoulli
 
 __all__ = ["Bernoulli", "ContinuousBernoulli"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.distributions import Normal
 
-from isthmus._row_sums import squared_distance
+from isthmus._fused_ops import squared_distance
 from isthmus.likelihoods._location_scale import LocationScale
 
 __all__ = ["Gaussian"]

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from isthmus._torch import sample_bernoulli
 from isthmus.likelihoods._base import Likelihood
 from isthmus.likelihoods._cells import Cells
 from isthmus.likelihoods._counts import Counts
 from isthmus.likelihoods._logistic import log1p_exp
+from isthmus.likelihoods._sampling import sample_bernoulli
 from isthmus.likelihoods.negative_binomial import NegativeBinomial
 from isthmus.likelihoods.poisson import Poisson
 

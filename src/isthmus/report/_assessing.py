@@ -11,7 +11,7 @@ import torch
 
 from isthmus import evaluation
 from isthmus._distributions import DiagonalGaussian, FullGaussian
-from isthmus._torch import derive
+from isthmus._random import derive
 from isthmus.estimators._condition import Labels, condition_of
 from isthmus.report._findings import Annealed, Codes, Column, Imputation, Latent, Likelihood, Mean, Restored, Samples
 from isthmus.report._inside import Inside, log_det, scaled_by

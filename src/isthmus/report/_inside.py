@@ -10,7 +10,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from isthmus._torch import derive
+from isthmus._random import derive
 from isthmus.estimators._inference import Chunk, as_tensor, to_model_units
 from isthmus.estimators._validate import check_rows
 from isthmus.model import Model

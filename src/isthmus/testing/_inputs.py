@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from isthmus._torch import seeded
+from isthmus._random import seeded
 from isthmus.corruptions import Corruption
 from isthmus.scaling import Scaling
 from isthmus.testing._parts import check_part

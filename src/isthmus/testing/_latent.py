@@ -13,7 +13,7 @@ from torch.autograd import gradcheck
 from isthmus._activations import activation
 from isthmus._distributions import DiagonalGaussian, Latent, PointMass
 from isthmus._part import Part
-from isthmus._torch import seeded
+from isthmus._random import seeded
 from isthmus.posteriors import Posterior
 from isthmus.priors import Prior
 from isthmus.testing._parts import check_part

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.autograd import gradcheck
 
-from isthmus._torch import seeded
+from isthmus._random import seeded
 from isthmus.likelihoods import Likelihood
 from isthmus.testing._parts import check_part
 from isthmus.testing._tools import LEADS, agreement, close, grid, normal, require, stir

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from isthmus._activations import activation
-from isthmus._torch import seeded
+from isthmus._random import seeded
 from isthmus.networks import Network, Sizes
 from isthmus.testing._parts import check_part
 from isthmus.testing._tools import LEADS, close, normal, require, stir

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from isthmus._part import Part
-from isthmus._torch import seeded
+from isthmus._random import seeded
 from isthmus.model import Model
 from isthmus.objectives import Objective
 from isthmus.penalties import Draw, Penalty

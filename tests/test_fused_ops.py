@@ -5,7 +5,7 @@ import torch
 from torch.autograd import gradcheck, gradgradcheck
 
 from isthmus._distributions import DiagonalGaussian
-from isthmus._row_sums import logistic_log_prob, squared_distance, standard_kl
+from isthmus._fused_ops import logistic_log_prob, squared_distance, standard_kl
 from isthmus.kl import kl_divergence, kl_per_unit
 from isthmus.likelihoods import Bernoulli, Gaussian, Likelihood
 

@@ -1,0 +1,58 @@
+"""Devices and the number formats that they compute in."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+from torch import Tensor
+
+__all__ = ["check_device", "check_precision", "number"]
+
+
+def check_device(name: str) -> torch.device:
+    """Return the device called `name`; "auto" is the first GPU (of torchrun's processes: each its own), or the CPU.
+
+    Raises
+    ------
+    ValueError
+        If the device does not exist here; the message says which do.
+    """
+    here = ["cpu"] + [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        here.append("mps")
+    if name == "auto":
+        gpus = torch.cuda.device_count()
+        return torch.device(f"cuda:{int(os.environ.get('LOCAL_RANK', '0')) % gpus}" if gpus else "cpu")
+    try:
+        device = torch.device(name)
+    except (RuntimeError, TypeError):
+        device = torch.device("meta")
+    full = "cuda:0" if str(device) == "cuda" else str(device)
+    if full not in here:
+        raise ValueError(f"device={name!r} is not on this machine. Use 'auto' or one of: {', '.join(here)}.")
+    return torch.device(full)
+
+
+def check_precision(name: str, device: torch.device) -> None:
+    """Check that `device` computes in the number format called `name`.
+
+    Raises
+    ------
+    ValueError
+        If it cannot, or only by way of another format, which takes many times as long.
+    """
+    if name == "float64" and device.type == "mps":
+        raise ValueError("precision='float64': the device mps has no float64; use 'float32', or device='cpu'.")
+    if name == "bf16" and device.type == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        raise ValueError(
+            "precision='bf16': this processor has no bf16 arithmetic (AVX-512 or AMX), and would take many times as "
+            "long as with 'float32'."
+        )
+    if name == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        raise ValueError(f"precision='bf16': {device} has no bf16 arithmetic; use 'float32'.")
+
+
+def number(device: torch.device) -> Tensor:
+    """Return memory for a number that changes while what reads it does not, in the format that the device wants."""
+    return torch.zeros((), device=device, dtype=torch.float64 if device.type == "cpu" else torch.float32)
