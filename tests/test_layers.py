@@ -37,9 +37,10 @@ LAYERS = {
     "estimators": 6,
     "plots": 6,
     "testing": 6,
-    "report": 7,
-    "cli": 8,
-    "": 9,  # the face: isthmus/__init__.py, which imports nothing before it is asked
+    "assessment": 7,
+    "demo": 8,
+    "cli": 9,
+    "": 10,  # the face: isthmus/__init__.py, which imports nothing before it is asked
 }
 BLIND = {"engine": 0, "data": 0}  # rooms that know no model: what they may import, at most
 

@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from isthmus.assessment import choose_n_components
     from isthmus.estimators import (
         VAE,
         Autoencoder,
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
         SparseAutoencoder,
     )
     from isthmus.estimators._saving import load
-    from isthmus.estimators.choosing import choose_n_components
 
 __version__ = "0.1.0.dev0"
 
@@ -29,7 +29,7 @@ _HOMES = {
     "ContractiveAutoencoder": "isthmus.estimators",
     "DenoisingAutoencoder": "isthmus.estimators",
     "SparseAutoencoder": "isthmus.estimators",
-    "choose_n_components": "isthmus.estimators.choosing",
+    "choose_n_components": "isthmus.assessment",
     "load": "isthmus.estimators._saving",
 }
 

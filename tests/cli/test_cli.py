@@ -340,9 +340,9 @@ def test_score_of_one_row(there, run):
 def test_demo(there, run, monkeypatch):
     folders = []
     fake = types.SimpleNamespace(run=folders.append)
-    package = importlib.import_module("isthmus.report")
-    monkeypatch.setitem(sys.modules, "isthmus.report.demo", fake)
-    monkeypatch.setattr(package, "demo", fake, raising=False)
+    package = importlib.import_module("isthmus.demo")
+    monkeypatch.setitem(sys.modules, "isthmus.demo.run", fake)
+    monkeypatch.setattr(package, "run", fake, raising=False)
     assert run("demo")[0] == 0
     assert run("demo", "-o", "elsewhere")[0] == 0
     assert [str(folder) for folder in folders] == ["isthmus-demo", "elsewhere"]

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 import isthmus
+from isthmus.assessment.model_selection import Choice, Size
 from isthmus.cli import main
 from isthmus.cli._evaluate_text import as_text, plain_values
 from isthmus.data import read
-from isthmus.estimators.choosing import Choice, Size
 
 
 @pytest.fixture(scope="module")

@@ -22,5 +22,5 @@ def demo(output: str) -> None:
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{output}: is a file; name a folder with -o.")
     with loading():
-        from isthmus.report.demo import run
+        from isthmus.demo.run import run
     run(folder)

@@ -127,7 +127,7 @@ def _assessed(path: str, data: str, labels: str | None, draws: int, ais: int, im
     rows = aligned(model, rows, data)
     given = rows.y if labels is not None and is_conditional(model) else None
 
-    from isthmus.report.assessment import assess
+    from isthmus.assessment import assess
 
     with about(data), _Stages() as stages:
         return assess(
@@ -179,7 +179,7 @@ def _chosen(
         note(f"--y is not used: {type(estimator).__name__} learns from the rows alone")
     _warn_of_whole_numbers(rows, data)
 
-    from isthmus.estimators.choosing import choose_n_components
+    from isthmus.assessment.model_selection import choose_n_components
 
     with about(data):
         y = rows.y if conditional else None

@@ -1,7 +1,6 @@
 """The estimators: recipes over parts, with scikit-learn's manners."""
 
 from isthmus.estimators.autoencoder import Autoencoder
-from isthmus.estimators.choosing import choose_n_components as choose_n_components  # `__all__` lists estimators alone
 from isthmus.estimators.conditional_vae import ConditionalVAE
 from isthmus.estimators.contractive import ContractiveAutoencoder
 from isthmus.estimators.denoising import DenoisingAutoencoder

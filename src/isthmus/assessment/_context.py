@@ -16,12 +16,12 @@ from isthmus.estimators._validate import check_rows
 from isthmus.model import Model
 from isthmus.scaling import Standard
 
-__all__ = ["Inside", "inside", "log_det", "scaled_by"]
+__all__ = ["Context", "context_of", "log_det", "scaled_by"]
 
 Array = np.ndarray
 
 
-class Inside(NamedTuple):
+class Context(NamedTuple):
     """An estimator with rows X (N, D), their conditions y where they were given, and a seed."""
 
     estimator: Any
@@ -79,7 +79,7 @@ class Inside(NamedTuple):
         return model, Chunk(raw, x, c, mask)
 
 
-def inside(estimator: Any, X: Any, y: Any, seed: int) -> Inside:
+def context_of(estimator: Any, X: Any, y: Any, seed: int) -> Context:
     """Return a fitted estimator with valid rows.
 
     Raises
@@ -88,7 +88,7 @@ def inside(estimator: Any, X: Any, y: Any, seed: int) -> Inside:
         For rows that the estimator does not take.
     """
     check_is_fitted(estimator, "model_")
-    return Inside(estimator, check_rows(estimator, X, reset=False), None if y is None else np.asarray(y), seed)
+    return Context(estimator, check_rows(estimator, X, reset=False), None if y is None else np.asarray(y), seed)
 
 
 def log_det(model: Model, rows: Chunk) -> Tensor:

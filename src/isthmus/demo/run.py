@@ -13,13 +13,13 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from isthmus import __version__
 from isthmus._atomic import atomic_write
-from isthmus.report import page, rows
-from isthmus.report.digits import split_digits
-from isthmus.report.overview import Overview
-from isthmus.report.pictures import Gallery
-from isthmus.report.recipes import Trained, train
-from isthmus.report.theme import LIGHT, png
-from isthmus.report.words import sections
+from isthmus.demo import page, results
+from isthmus.demo.digits import split_digits
+from isthmus.demo.figures import Gallery
+from isthmus.demo.models import Trained, train
+from isthmus.demo.overview import Overview
+from isthmus.demo.text import sections
+from isthmus.demo.theme import LIGHT, png
 
 __all__ = ["run"]
 
@@ -58,8 +58,8 @@ def run(folder: Path, *, max_epochs: int | None = None, random_state: int = 0) -
         digits = split_digits(random_state)
         trained = train(digits, max_epochs, random_state)
         _note("measuring ...")
-        measured = rows.measure(digits, trained, random_state, thorough=max_epochs is None)
-        sys.stdout.write("\n" + rows.table(measured) + "\n")
+        measured = results.measure(digits, trained, random_state, thorough=max_epochs is None)
+        sys.stdout.write("\n" + results.table(measured) + "\n")
         sys.stdout.flush()
         _note("drawing the page ...")
         gallery = Gallery(digits, trained, measured)
@@ -91,8 +91,8 @@ def _page(gallery: Gallery, facts: dict[str, str]) -> page.Page:
             for row in measured.rows.values()
         ],
         header=_HEADER,
-        rows=[list(line) for line in rows.cells(measured)],
-        caption=rows.CAPTION,
+        rows=[list(line) for line in results.cells(measured)],
+        caption=results.CAPTION,
         sections=sections(gallery, measured),
         facts=facts,
     )

@@ -9,11 +9,11 @@ from sklearn.datasets import load_iris
 from sklearn.neighbors import KNeighborsClassifier
 
 from isthmus import VAE, Autoencoder, ConditionalVAE
+from isthmus.assessment import assess
+from isthmus.assessment._context import scaled_by
+from isthmus.assessment._results import Mean
 from isthmus.evaluation import Annealing, ais
 from isthmus.likelihoods import Gaussian
-from isthmus.report._findings import Mean
-from isthmus.report._inside import scaled_by
-from isthmus.report.assessment import assess
 from models import put_linear, rotation
 
 X, Y = load_iris(return_X_y=True)

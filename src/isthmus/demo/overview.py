@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from isthmus import plots
-from isthmus.report.pictures import Gallery
-from isthmus.report.rows import Row
-from isthmus.report.theme import Theme, figure
+from isthmus.demo.figures import Gallery
+from isthmus.demo.results import Row
+from isthmus.demo.theme import Theme, figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

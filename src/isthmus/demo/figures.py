@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from isthmus import plots
-from isthmus.report.digits import Array, Digits
-from isthmus.report.measures import pca_reconstruction
-from isthmus.report.recipes import Trained
-from isthmus.report.rows import Measured
-from isthmus.report.theme import Theme, figure
+from isthmus.demo.digits import Array, Digits
+from isthmus.demo.metrics import pca_reconstruction
+from isthmus.demo.models import Trained
+from isthmus.demo.results import Measured
+from isthmus.demo.theme import Theme, figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,9 +12,9 @@ import torch
 from isthmus import evaluation
 from isthmus._distributions import DiagonalGaussian, FullGaussian
 from isthmus._random import derive
+from isthmus.assessment._context import Context, log_det, scaled_by
+from isthmus.assessment._results import Annealed, Codes, Column, Imputation, Latent, Likelihood, Mean, Restored, Samples
 from isthmus.estimators._condition import Labels, condition_of
-from isthmus.report._findings import Annealed, Codes, Column, Imputation, Latent, Likelihood, Mean, Restored, Samples
-from isthmus.report._inside import Inside, log_det, scaled_by
 
 __all__ = ["annealed", "codes", "imputation", "latent", "likelihood", "restored", "samples"]
 
@@ -31,13 +31,13 @@ Array = np.ndarray
 # ---- log p(x) ------------------------------------------------------------------------------------------------
 
 
-def likelihood(it: Inside, n_draws: int) -> Likelihood:
+def likelihood(ctx: Context, n_draws: int) -> Likelihood:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"log p\(x\) cannot be trusted")  # the rows are in the result
-        estimate = it.call("score_samples_estimate", n_draws=n_draws, widen=_WIDEN)
-    bound = it.call("elbo")
+        estimate = ctx.call("score_samples_estimate", n_draws=n_draws, widen=_WIDEN)
+    bound = ctx.call("elbo")
     return Likelihood(
-        "log p(x)" if it.y is None else "log p(x|y)",
+        "log p(x)" if ctx.y is None else "log p(x|y)",
         Mean.of(estimate.value),
         n_draws,
         float(np.median(estimate.effective_sample_size)),
@@ -48,15 +48,15 @@ def likelihood(it: Inside, n_draws: int) -> Likelihood:
     )
 
 
-def annealed(it: Inside, n: int, n_draws: int) -> Annealed:
-    index = it.some(n)
-    model, rows = it.tensors(index)
+def annealed(ctx: Context, n: int, n_draws: int) -> Annealed:
+    index = ctx.some(n)
+    model, rows = ctx.tensors(index)
     in_units = log_det(model, rows)
     plain = evaluation.log_marginal_estimate(
-        model, rows.x, rows.c, rows.mask, n_draws=n_draws, widen=_WIDEN, seed=derive(it.seed, 1), key=rows.raw
+        model, rows.x, rows.c, rows.mask, n_draws=n_draws, widen=_WIDEN, seed=derive(ctx.seed, 1), key=rows.raw
     )
-    annealed = evaluation.annealed_estimate(model, rows.x, rows.c, rows.mask, seed=derive(it.seed, 2))
-    both = evaluation.sandwich(model, len(index), rows.c, seed=derive(it.seed, 3))
+    annealed = evaluation.annealed_estimate(model, rows.x, rows.c, rows.mask, seed=derive(ctx.seed, 2))
+    both = evaluation.sandwich(model, len(index), rows.c, seed=derive(ctx.seed, 3))
     return Annealed(
         index.tolist(),
         Mean.of((annealed.value + in_units).numpy()),
@@ -68,9 +68,9 @@ def annealed(it: Inside, n: int, n_draws: int) -> Annealed:
 # ---- the code ------------------------------------------------------------------------------------------------
 
 
-def latent(it: Inside) -> Latent:
-    model, rows = it.tensors(it.some(_ROWS))
-    noise = torch.from_numpy(it.generator(4).standard_normal((1, len(rows.x), it.estimator.n_components)))
+def latent(ctx: Context) -> Latent:
+    model, rows = ctx.tensors(ctx.some(_ROWS))
+    noise = torch.from_numpy(ctx.generator(4).standard_normal((1, len(rows.x), ctx.estimator.n_components)))
     with torch.no_grad():
         q, p = model.q(rows.x, rows.c, rows.mask), model.p_z(rows.c)
         known = evaluation.information(q, p, noise)
@@ -85,16 +85,16 @@ def latent(it: Inside) -> Latent:
             math.log(len(rows.x)),
             known.aggregate_kl,
             # a prior that sees the condition is another one for each row
-            None if p.batch_shape else evaluation.aggregate_mmd(q, p, noise[0], derive(it.seed, 5)),
+            None if p.batch_shape else evaluation.aggregate_mmd(q, p, noise[0], derive(ctx.seed, 5)),
             evaluation.collapse_report(q, p),
         )
 
 
-def codes(it: Inside, labels: Any) -> Codes | None:
-    index = it.some(_ROWS, complete=True)
+def codes(ctx: Context, labels: Any) -> Codes | None:
+    index = ctx.some(_ROWS, complete=True)
     if len(index) < _FEWEST:
         return None
-    X, Z = it.X[index] / scaled_by(it.X[index]), it.call("transform", index)
+    X, Z = ctx.X[index] / scaled_by(ctx.X[index]), ctx.call("transform", index)
     y = None if labels is None else np.asarray(labels)
     known = y is not None and isinstance(condition_of(y, np.ones(len(y))), Labels)
     accuracies = [_accuracy(rows, y[index]) for rows in (Z, X)] if y is not None and known else [None, None]
@@ -114,11 +114,11 @@ def _accuracy(rows: Array, labels: Array) -> float:
 # ---- rows out ------------------------------------------------------------------------------------------------
 
 
-def restored(it: Inside) -> Restored:
-    nats = it.call("feature_errors").astype(np.float64)
-    square = np.square(np.asarray(it.call("reconstruct"), dtype=np.float64) - it.X)
-    spread = np.square(it.X - np.nanmean(it.X, axis=0), dtype=np.float64)
-    names = getattr(it.estimator, "feature_names_in_", [f"column {d}" for d in range(it.X.shape[1])])
+def restored(ctx: Context) -> Restored:
+    nats = ctx.call("feature_errors").astype(np.float64)
+    square = np.square(np.asarray(ctx.call("reconstruct"), dtype=np.float64) - ctx.X)
+    spread = np.square(ctx.X - np.nanmean(ctx.X, axis=0), dtype=np.float64)
+    names = getattr(ctx.estimator, "feature_names_in_", [f"column {d}" for d in range(ctx.X.shape[1])])
     with np.errstate(invalid="ignore"):
         columns = zip(
             names, np.nanmean(nats, 0), np.nanmean(square, 0) ** 0.5, np.nanmean(spread, 0) ** 0.5, strict=True
@@ -130,16 +130,16 @@ def restored(it: Inside) -> Restored:
     return Restored(Mean.of(-np.nansum(nats, axis=1)), float(np.nanmean(square)), kept, worst)
 
 
-def samples(it: Inside) -> Samples | None:
-    index = it.some(_ROWS, complete=True)
+def samples(ctx: Context) -> Samples | None:
+    index = ctx.some(_ROWS, complete=True)
     if len(index) < _FEWEST:
         return None
-    scale = scaled_by(it.X[index])
-    real = it.X[index] / scale
-    given = {} if it.y is None else {"y": it.y[index]}
-    drawn = np.asarray(it.estimator.sample(len(index), random_state=it.seed, **given), dtype=np.float64) / scale
+    scale = scaled_by(ctx.X[index])
+    real = ctx.X[index] / scale
+    given = {} if ctx.y is None else {"y": ctx.y[index]}
+    drawn = np.asarray(ctx.estimator.sample(len(index), random_state=ctx.seed, **given), dtype=np.float64) / scale
     # two sets of one law, the normal with the rows' own mean and covariance: what is left is chance
-    noise = it.generator(6).standard_normal((2, len(real), len(real)))
+    noise = ctx.generator(6).standard_normal((2, len(real), len(real)))
     alike = noise @ (real - real.mean(axis=0)) / math.sqrt(len(real) - 1)
     fidelity = evaluation.precision_recall(real, drawn)
     return Samples(
@@ -161,21 +161,21 @@ def _mmd(real: Array, drawn: Array) -> float | None:
 # ---- missing cells -------------------------------------------------------------------------------------------
 
 
-def imputation(it: Inside, share: float) -> Imputation:
-    index = it.some(max(1, min(_ROWS, _CELLS // (_COPIES * it.X.shape[1]))))
-    truth, scale = it.X[index].astype(np.float64), scaled_by(it.X)
-    hidden = ~np.isnan(truth) & (it.generator(7).random(truth.shape) < share)
+def imputation(ctx: Context, share: float) -> Imputation:
+    index = ctx.some(max(1, min(_ROWS, _CELLS // (_COPIES * ctx.X.shape[1]))))
+    truth, scale = ctx.X[index].astype(np.float64), scaled_by(ctx.X)
+    hidden = ~np.isnan(truth) & (ctx.generator(7).random(truth.shape) < share)
     hidden &= ~np.isnan(np.where(hidden, np.nan, truth)).all(axis=0)  # a column's mean needs an observed cell
     if not hidden.any():
         raise ValueError(f"impute={share!r} hides none of the {truth.size} cells; raise it, or take more rows.")
-    holes = np.where(hidden, np.nan, it.X[index]).astype(it.X.dtype)
+    holes = np.where(hidden, np.nan, ctx.X[index]).astype(ctx.X.dtype)
     means = np.nanmean(holes, axis=0, dtype=np.float64)
-    filled = it.call("impute", index, holes)
+    filled = ctx.call("impute", index, holes)
     rmse, of_means = (_rmse((guess - truth) / scale, hidden) for guess in (filled, means))
     n = int(hidden.sum())
-    if not it.variational:
+    if not ctx.variational:
         return Imputation(n, rmse, of_means, None, None, None)
-    draws = it.call("sample_imputations", index, holes, n_samples=_COPIES, random_state=derive(it.seed, 8) % 2**31)
+    draws = ctx.call("sample_imputations", index, holes, n_samples=_COPIES, random_state=derive(ctx.seed, 8) % 2**31)
     draws, truth = np.asarray(draws, dtype=np.float64) / scale, truth / scale
     crps = float(np.nanmean(evaluation.crps(draws, truth, hidden)))
     half, most = (evaluation.interval_coverage(draws, truth, hidden, level).overall() for level in (0.5, 0.9))

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from isthmus.report.page import Section
-from isthmus.report.theme import Picture, draw
+from isthmus.demo.page import Section
+from isthmus.demo.theme import Picture, draw
 
 if TYPE_CHECKING:
-    from isthmus.report.pictures import Gallery
-    from isthmus.report.rows import Measured, Row
+    from isthmus.demo.figures import Gallery
+    from isthmus.demo.results import Measured, Row
 
 __all__ = ["sections"]
 

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from isthmus.report import page
-from isthmus.report.theme import LIGHT, Picture, draw, figure, png
+from isthmus.demo import page
+from isthmus.demo.theme import LIGHT, Picture, draw, figure, png
 
 HOSTILE = "<script>alert('1')</script>\"&"
 

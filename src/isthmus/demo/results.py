@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.report import measures
-from isthmus.report.digits import Array, Digits
-from isthmus.report.measures import Density, mse
-from isthmus.report.recipes import Trained
+from isthmus.demo import metrics
+from isthmus.demo.digits import Array, Digits
+from isthmus.demo.metrics import Density, mse
+from isthmus.demo.models import Trained
 
 __all__ = ["CAPTION", "Measured", "Row", "cells", "measure", "table"]
 
@@ -97,13 +97,13 @@ class Measured:
 def measure(digits: Digits, trained: Trained, random_state: int, *, thorough: bool = True) -> Measured:
     """Measure all models on the test rows; unless `thorough`, their rivals are given few chances."""
     models = trained.models
-    active, dead = measures.activity(models["sparse"], digits.train, digits.test)
+    active, dead = metrics.activity(models["sparse"], digits.train, digits.test)
     slopes = {
-        "plain": measures.jacobians(models["autoencoder"], digits.test),
-        "contractive": measures.jacobians(models["contractive"], digits.test),
+        "plain": metrics.jacobians(models["autoencoder"], digits.test),
+        "contractive": metrics.jacobians(models["contractive"], digits.test),
     }
     log_p = models["vae"].score_samples(digits.smooth_test)
-    rivals = (measures.mixture, measures.factor_analysis)
+    rivals = (metrics.mixture, metrics.factor_analysis)
     few: dict[str, Any] = {} if thorough else {"sizes": (2, 4)}
     densities = [rival(digits.smooth_train, digits.smooth_test, random_state, **few) for rival in rivals]
     share, readers = _conditional(digits, models["conditional_vae"], random_state)
@@ -126,19 +126,19 @@ def _row(digits: Digits, key: str, model: Any, good: _Good) -> Row:
     n = round(good[1]) if key == "sparse" else model.n_components
     # float32: without y the conditional model averages over 10 classes with 100 draws each.
     error = mse(model.reconstruct(test.astype(np.float32)), test)
-    pca_error = mse(measures.pca_reconstruction(max(1, n), train, test), test)
+    pca_error = mse(metrics.pca_reconstruction(max(1, n), train, test), test)
     return Row(key, type(model).__name__, model.n_components, error, pca_error, max(1, n), *good)
 
 
 def _compression(digits: Digits, model: Any) -> _Good:
-    kept = measures.kept_variance(model.reconstruct(digits.test), digits.test, digits.train)
-    pca = measures.pca_reconstruction(model.n_components, digits.train, digits.test)
-    beside = {"PCA": measures.kept_variance(pca, digits.test, digits.train)}
+    kept = metrics.kept_variance(model.reconstruct(digits.test), digits.test, digits.train)
+    pca = metrics.pca_reconstruction(model.n_components, digits.train, digits.test)
+    beside = {"PCA": metrics.kept_variance(pca, digits.test, digits.train)}
     return f"variance kept by {model.n_components} numbers", kept, beside, "{:.1%}"
 
 
 def _denoising(digits: Digits, models: dict[str, Any]) -> _Good:
-    pca = measures.pca_reconstruction(models["denoising"].n_components, digits.train, digits.noisy)
+    pca = metrics.pca_reconstruction(models["denoising"].n_components, digits.train, digits.noisy)
     beside = {
         "plain": mse(models["autoencoder"].reconstruct(digits.noisy), digits.test),
         "PCA": mse(pca, digits.test),
@@ -163,7 +163,7 @@ def _conditional(digits: Digits, model: Any, random_state: int) -> tuple[float, 
 
     judge = SVC(gamma=0.001).fit(digits.train, digits.y_train)
     accuracy = float(np.mean(model.predict(digits.test.astype(np.float32)) == digits.y_test))
-    share = measures.share_as_asked(model, judge, 100, random_state)
+    share = metrics.share_as_asked(model, judge, 100, random_state)
     return share, {"predict is right on": accuracy, "SVC on": float(judge.score(digits.test, digits.y_test))}
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from isthmus.report.digits import Array
+from isthmus.demo.digits import Array
 
 __all__ = [
     "Density",

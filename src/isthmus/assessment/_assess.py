@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from isthmus.report import _assessing
-from isthmus.report._findings import Assessment
-from isthmus.report._inside import inside
+from isthmus.assessment import _metrics
+from isthmus.assessment._context import context_of
+from isthmus.assessment._results import Assessment
 
 __all__ = ["Assessment", "assess"]
 
@@ -72,23 +72,23 @@ def assess(
     """
     if not 0 <= impute < 1:
         raise ValueError(f"impute={impute!r} must be a share of the cells, at least 0 and below 1.")
-    it = inside(estimator, X, y, seed)
-    if ais and not it.latent_given:
+    ctx = context_of(estimator, X, y, seed)
+    if ais and not ctx.latent_given:
         raise ValueError(
-            f"ais={ais!r}: {it.name} without y is a mixture over labels, or has no p(x); annealing needs a VAE, or y."
+            f"ais={ais!r}: {ctx.name} without y is a mixture over labels, or has no p(x); annealing needs a VAE, or y."
         )
     say = progress or (lambda _: None)
     steps: dict[str, Callable[[], Any]] = {
-        "likelihood": lambda: _assessing.likelihood(it, n_draws) if it.variational else None,
-        "annealed": lambda: _assessing.annealed(it, min(ais, len(it.X)), n_draws) if ais else None,
-        "latent": lambda: _assessing.latent(it) if it.variational and len(it.X) > 1 else None,
-        "restored": lambda: _assessing.restored(it),
-        "samples": lambda: _assessing.samples(it) if it.variational else None,
-        "codes": lambda: _assessing.codes(it, labels),
-        "imputation": lambda: _assessing.imputation(it, impute) if impute else None,
+        "likelihood": lambda: _metrics.likelihood(ctx, n_draws) if ctx.variational else None,
+        "annealed": lambda: _metrics.annealed(ctx, min(ais, len(ctx.X)), n_draws) if ais else None,
+        "latent": lambda: _metrics.latent(ctx) if ctx.variational and len(ctx.X) > 1 else None,
+        "restored": lambda: _metrics.restored(ctx),
+        "samples": lambda: _metrics.samples(ctx) if ctx.variational else None,
+        "codes": lambda: _metrics.codes(ctx, labels),
+        "imputation": lambda: _metrics.imputation(ctx, impute) if impute else None,
     }
     found = {}
     for name, step in steps.items():
         say(name)
         found[name] = step()
-    return Assessment(it.name, len(it.X), **found)
+    return Assessment(ctx.name, len(ctx.X), **found)

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from isthmus import VAE, Autoencoder, ConditionalVAE, ContractiveAutoencoder, DenoisingAutoencoder, SparseAutoencoder
 from isthmus.corruptions import GaussianNoise
+from isthmus.demo.digits import Array, Digits
+from isthmus.demo.progress import Board
 from isthmus.likelihoods import Gaussian
-from isthmus.report.board import Board
-from isthmus.report.digits import Array, Digits
 
 __all__ = ["Trained", "recipes", "train"]
 

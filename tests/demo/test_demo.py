@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 import isthmus
-from isthmus.report import demo
-from isthmus.report.recipes import recipes
+from isthmus.demo import run as demo
+from isthmus.demo.models import recipes
 
 NAMES = ["autoencoder", "sparse", "denoising", "contractive", "vae", "conditional_vae"]
 CLASSES = [

@@ -7,7 +7,7 @@ from sklearn.decomposition import PCA, FactorAnalysis
 from sklearn.model_selection import train_test_split
 
 from isthmus import VAE, Autoencoder, ConditionalVAE, choose_n_components
-from isthmus.estimators.choosing import _mixture, _table
+from isthmus.assessment.model_selection import _mixture, _table
 from models import rotation
 
 IRIS, LABELS = load_iris(return_X_y=True)

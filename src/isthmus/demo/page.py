@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from isthmus.report.theme import Picture
+    from isthmus.demo.theme import Picture
 
 __all__ = ["Card", "Page", "Section", "render", "require"]
 
@@ -103,7 +103,7 @@ def render(page: Page) -> str:
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("isthmus.report", "."),
+        loader=jinja2.PackageLoader("isthmus.demo", "."),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
