@@ -35,7 +35,8 @@ from quality._data import DEBIAN, fashion_mnist
 from sklearn.datasets import load_digits
 
 from isthmus import VAE
-from isthmus.data import FileRows, sources, stream
+from isthmus.data import FileRows, sources
+from isthmus.data.loaders import streaming
 
 RESULTS = Path(__file__).with_name("results") / "streaming.json"
 WIDTH, RANK = 784, 20  # of the rows, and of what is in them beside noise
@@ -150,15 +151,15 @@ def rate(folder: Path, n_rows: int, repeats: int) -> dict[str, Any]:
 def bias(folder: Path, *, quick: bool) -> dict[str, Any]:
     """Return what shuffling costs in pools of less than a batch, and in those of the library's own size."""
     images = None if quick else fashion_mnist(DEBIAN)
-    plain = sources._BLOCK, stream.POOL
+    plain = sources._BLOCK, streaming.POOL
     X, y = load_digits(return_X_y=True)
     rows, held = _by_class(X, y)
     try:
-        sources._BLOCK, stream.POOL = 8 * rows[0].nbytes, rows.nbytes // 16
+        sources._BLOCK, streaming.POOL = 8 * rows[0].nbytes, rows.nbytes // 16
         seeds, epochs = (1, 2) if quick else (10, 100)
         worst = _difference(folder, rows, held, seeds, n_components=8, max_epochs=epochs)
     finally:
-        sources._BLOCK, stream.POOL = plain
+        sources._BLOCK, streaming.POOL = plain
     found = {"digits, pools of less than a batch": worst}
     if images:
         train, y = images.everything()
@@ -197,7 +198,7 @@ def _difference(folder: Path, rows: np.ndarray, held: np.ndarray, seeds: int, **
         "fields": {name: value for name, value in fields.items() if name != "random_state"},
         "rows": len(rows),
         "block_rows": int(sources._BLOCK // rows[0].nbytes),
-        "pool_rows": int(stream.POOL // rows[0].nbytes),
+        "pool_rows": int(streaming.POOL // rows[0].nbytes),
         "elbo": elbo,
         "difference": float(difference.mean()),
         "standard_error": float(difference.std(ddof=1) / np.sqrt(seeds)) if several else None,

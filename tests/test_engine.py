@@ -12,7 +12,7 @@ from torch import nn
 from isthmus._batch import Batch
 from isthmus._part import UnknownNameError
 from isthmus._random import derive, seeded
-from isthmus.data.arrays import Resident
+from isthmus.data.loaders import InMemoryLoader
 from isthmus.engine import NonFiniteError, Trainer, find_schedule
 from isthmus.engine.precision import flush_denormals, parameter_dtype
 from isthmus.engine.schedules import constant, linear, one_cycle
@@ -76,7 +76,7 @@ def fit(objective, source, n_epochs=3, first_epoch=0, more=None, **fields):
 @pytest.mark.parametrize(("n", "batch_size"), [(50, 16), (50, 50), (50, 1000), (7, 2), (9, 4), (3, 1)])
 def test_every_row_counts_exactly_once_an_epoch(n, batch_size):
     objective, data = Regression(), rows(n)
-    fit(objective, Resident(data, batch_size), n_epochs=2)
+    fit(objective, InMemoryLoader(data, batch_size), n_epochs=2)
     batches = math.ceil(n / batch_size)
     assert len(objective.seen) == 2 * batches
     assert len({len(batch.x) for batch in objective.seen}) == 1
@@ -90,7 +90,7 @@ def test_every_row_counts_exactly_once_an_epoch(n, batch_size):
 
 def test_rows_are_in_their_own_order_outside_training():
     data = rows(5)
-    source = Resident(data, 2)
+    source = InMemoryLoader(data, 2)
     batches = list(source)
     assert len(source) == len(batches) == 3
     assert torch.equal(torch.cat([b.x for b in batches])[:5], data.x)
@@ -101,18 +101,18 @@ def test_rows_are_in_their_own_order_outside_training():
 def test_the_last_short_batch_is_not_dropped():
     """The padding has no part in the loss, and the rest has all of its own."""
     data = rows(7)
-    history, _ = fit(Regression(), Resident(data, 3), n_epochs=1, learning_rate=1e-12)
+    history, _ = fit(Regression(), InMemoryLoader(data, 3), n_epochs=1, learning_rate=1e-12)
     assert history[0]["loss"] == pytest.approx(float(data.c.square().mean()), rel=1e-6)
 
 
 def test_the_loss_is_the_weighted_mean():
     weight = torch.arange(7).double()
     data = rows(7, weight)
-    history, _ = fit(Regression(ridge=2.0), Resident(data, 3), n_epochs=1, learning_rate=1e-12)
+    history, _ = fit(Regression(ridge=2.0), InMemoryLoader(data, 3), n_epochs=1, learning_rate=1e-12)
     expected = float(weight @ data.c[:, 0].square() / weight.sum())
     assert history[0]["error"] == pytest.approx(expected, rel=1e-6)
     assert history[0]["loss"] == pytest.approx(history[0]["error"] + history[0]["ridge"], rel=1e-12)
-    source = Resident(data, 3)
+    source = InMemoryLoader(data, 3)
     assert trainer(Regression()).evaluate(source) == pytest.approx(expected, rel=1e-12)
 
 
@@ -120,14 +120,14 @@ def test_weight_is_repetition_for_a_full_batch():
     count = torch.tensor([2, 0, 1, 3, 1]).long()
     data = rows(5, count.double())
     repeated = Batch(data.x.repeat_interleave(count, 0), torch.ones(7).double(), data.c.repeat_interleave(count, 0))
-    results = [fit(Regression(), Resident(d, 100), n_epochs=20)[1] for d in (data, repeated)]
+    results = [fit(Regression(), InMemoryLoader(d, 100), n_epochs=20)[1] for d in (data, repeated)]
     for one, other in zip(*results, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
 
 
 def test_it_learns_the_regression():
     data = rows()
-    _, (weight, bias) = fit(Regression(), Resident(data, N), n_epochs=600, schedule=one_cycle, learning_rate=0.1)
+    _, (weight, bias) = fit(Regression(), InMemoryLoader(data, N), n_epochs=600, schedule=one_cycle, learning_rate=0.1)
     exact = np.linalg.lstsq(np.column_stack([data.x, np.ones(N)]), data.c[:, 0].numpy(), rcond=None)[0]
     np.testing.assert_allclose([*weight, *bias], exact, atol=1e-6)
 
@@ -140,7 +140,7 @@ def same(one, other):
 
 
 def test_the_same_seed_gives_the_same_bits():
-    source = Resident(rows(), 16)
+    source = InMemoryLoader(rows(), 16)
     first, again, other = (fit(Regression(0.1), source, seed=seed) for seed in (0, 0, 1))
     assert same(first[1], again[1])
     assert not same(first[1], other[1])
@@ -156,7 +156,7 @@ def test_what_steps_gave_is_kept_in_few_tensors():
 
 
 def test_what_was_drawn_before_does_not_matter_and_nothing_global_moves():
-    source = Resident(rows(), 16)
+    source = InMemoryLoader(rows(), 16)
     first = fit(Regression(0.1), source)
     with seeded(77):
         before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002
@@ -170,7 +170,7 @@ def test_what_was_drawn_before_does_not_matter_and_nothing_global_moves():
 
 def test_epochs_in_two_calls_are_the_epochs_of_one():
     """An epoch depends on the seed and its number alone: five epochs are two and three more."""
-    source = Resident(rows(), 16)
+    source = InMemoryLoader(rows(), 16)
     whole, parts = Regression(0.1), Regression(0.1)
     fit(whole, source, n_epochs=5)
     own = trainer(parts)
@@ -181,7 +181,7 @@ def test_epochs_in_two_calls_are_the_epochs_of_one():
 
 
 def test_evaluation_draws_the_same_noise_every_time():
-    own, source = trainer(Regression(0.5)), Resident(rows(), 16)
+    own, source = trainer(Regression(0.5)), InMemoryLoader(rows(), 16)
     own.objective.weight.data += 1
     assert own.evaluate(source) == own.evaluate(source)
     assert not own.objective.training
@@ -219,7 +219,7 @@ class Breaking(Regression):
 @pytest.mark.parametrize("step", [0, 1, 5, 11])
 def test_a_loss_that_is_not_finite_stops_as_before_the_step(step, how):
     """12 steps in 3 epochs of 4: the error says which, and the parameters are those that the step was taken from."""
-    source = Resident(rows(), 13)
+    source = InMemoryLoader(rows(), 13)
     broken = Breaking(step, how)
     with pytest.raises(NonFiniteError) as caught:
         fit(broken, source)
@@ -243,7 +243,7 @@ def test_a_loss_that_is_not_finite_stops_as_before_the_step(step, how):
 
 
 def test_training_can_go_on_after_a_failure():
-    source = Resident(rows(), 13)
+    source = InMemoryLoader(rows(), 13)
     broken = Breaking(5, "nan")
     own = trainer(broken)
     with pytest.raises(NonFiniteError):
@@ -257,8 +257,8 @@ def test_training_can_go_on_after_a_failure():
 
 def test_early_stopping_restores_the_best_parameters():
     """Validation rows of another truth: the loss on them falls, and rises again."""
-    source, other = Resident(rows(), 16), rows(30, seed=5)
-    held = Resident(other._replace(c=0.5 * other.c), 16)
+    source, other = InMemoryLoader(rows(), 16), rows(30, seed=5)
+    held = InMemoryLoader(other._replace(c=0.5 * other.c), 16)
     objective, states = Regression(), []
     own = trainer(objective)
     keep = [lambda _: states.append([p.detach().clone() for p in objective.parameters()])]
@@ -272,8 +272,8 @@ def test_early_stopping_restores_the_best_parameters():
 
 
 def test_without_patience_run_out_the_best_is_kept_all_the_same():
-    objective, source = Regression(), Resident(rows(), 16)
-    held = Resident(rows()._replace(c=-rows().c), 16)  # the first epoch is the best
+    objective, source = Regression(), InMemoryLoader(rows(), 16)
+    held = InMemoryLoader(rows()._replace(c=-rows().c), 16)  # the first epoch is the best
     history = trainer(objective).fit(source, first_epoch=0, n_epochs=5, validation=held, patience=10)
     assert len(history) == 5
     assert (
@@ -284,7 +284,7 @@ def test_without_patience_run_out_the_best_is_kept_all_the_same():
 def test_callbacks_see_every_record_and_can_stop():
     seen, after = [], []
     callbacks = [lambda record: seen.append(record["epoch"]), lambda record: record["epoch"] == 4, after.append]
-    history, _ = fit(Regression(), Resident(rows(), 16), n_epochs=50, more={"callbacks": callbacks})
+    history, _ = fit(Regression(), InMemoryLoader(rows(), 16), n_epochs=50, more={"callbacks": callbacks})
     assert seen == [1, 2, 3, 4]
     assert len(history) == len(after) == 4
     assert {"epoch", "loss", "error", "ridge", "learning_rate", "seconds"} == set(history[0])
@@ -303,11 +303,11 @@ def test_denormals_are_flushed_inside_and_as_before_after(before):
         pytest.skip("this processor cannot flush denormals")
     try:
         inside = []
-        fit(Regression(), Resident(rows(), 16), more={"callbacks": [lambda _: inside.append(flushes())]})
+        fit(Regression(), InMemoryLoader(rows(), 16), more={"callbacks": [lambda _: inside.append(flushes())]})
         assert all(inside)
         assert flushes() == before
         with pytest.raises(NonFiniteError):
-            fit(Breaking(1, "nan"), Resident(rows(), 13))
+            fit(Breaking(1, "nan"), InMemoryLoader(rows(), 13))
         assert flushes() == before
         with flush_denormals():
             assert flushes()
@@ -331,7 +331,7 @@ def test_bf16_steps_float32():
             seen.append((self.weight.dtype, self.bias.dtype))
             return super().forward(batch._replace(x=batch.x.to(self.weight.dtype)), progress)
 
-    source = Resident(rows().to(torch.device("cpu"), torch.float32), 10)
+    source = InMemoryLoader(rows().to(torch.device("cpu"), torch.float32), 10)
     half, single = Watched().float(), Watched().float()
     fit(half, source, n_epochs=30, learning_rate=0.01, half=[half.weight])
     fit(single, source, n_epochs=30, learning_rate=0.01)
@@ -364,7 +364,7 @@ def test_schedules_by_name():
 
 def test_progress_runs_from_0_to_nearly_1_and_the_rate_follows():
     objective = Regression()
-    history, _ = fit(objective, Resident(rows(), 16), n_epochs=3, learning_rate=0.2, schedule=one_cycle)
+    history, _ = fit(objective, InMemoryLoader(rows(), 16), n_epochs=3, learning_rate=0.2, schedule=one_cycle)
     assert objective.progress == pytest.approx([i / 12 for i in range(12)])
     assert [r["learning_rate"] for r in history] == pytest.approx([0.2 * one_cycle(i / 12) for i in (3, 7, 11)])
 
@@ -374,5 +374,5 @@ def test_weight_decay_is_decoupled():
     objective = Regression()
     data = Batch(torch.zeros(4, D).double(), torch.ones(4).double(), torch.zeros(4, 1).double())
     objective.weight.data.fill_(1.0)
-    fit(objective, Resident(data, 4), n_epochs=3, learning_rate=0.1, weight_decay=0.5)
+    fit(objective, InMemoryLoader(data, 4), n_epochs=3, learning_rate=0.1, weight_decay=0.5)
     torch.testing.assert_close(objective.weight.detach(), torch.full((D,), 0.95**3).double())

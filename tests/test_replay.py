@@ -6,7 +6,7 @@ from sklearn.datasets import load_digits
 
 from isthmus import VAE
 from isthmus._batch import Batch
-from isthmus.data.arrays import Resident
+from isthmus.data.loaders import InMemoryLoader
 from isthmus.engine import loop
 from isthmus.engine.replay import Replay, cuda_graph
 from isthmus.estimators import _training
@@ -48,7 +48,7 @@ class StandIn:
 def test_replayed_steps_are_the_steps(n):
     record = StandIn()
     (plain, expected), (history, found) = (
-        fit(Regression(noise=0.1, ridge=0.1), Resident(rows(n), 16), schedule=lambda p: 1 - p / 2, record=how)
+        fit(Regression(noise=0.1, ridge=0.1), InMemoryLoader(rows(n), 16), schedule=lambda p: 1 - p / 2, record=how)
         for how in (None, record)
     )
     assert (record.recorded, record.replayed) == (1, 3 * 4 - 3)
@@ -59,11 +59,11 @@ def test_replayed_steps_are_the_steps(n):
 
 
 def test_what_cannot_be_recorded_is_taken_as_it_is():
-    _, expected = fit(Regression(), Resident(rows(64), 16))
+    _, expected = fit(Regression(), InMemoryLoader(rows(64), 16))
     with pytest.warns(
         UserWarning, match="cannot be recorded and are taken one by one: operation not permitted"
     ) as told:
-        _, found = fit(Regression(), Resident(rows(64), 16), record=StandIn(fails=True))
+        _, found = fit(Regression(), InMemoryLoader(rows(64), 16), record=StandIn(fails=True))
     assert len(told) == 1
     assert "second line" not in str(told[0].message)
     for a, b in zip(found, expected, strict=True):
@@ -85,13 +85,13 @@ def test_a_short_run_is_not_recorded(monkeypatch):
     monkeypatch.setattr(loop, "WORTH", 13)
     for n_epochs, recorded in ((3, 0), (4, 1)):
         record = StandIn()
-        fit(Regression(), Resident(rows(64), 16), n_epochs=n_epochs, record=record)
+        fit(Regression(), InMemoryLoader(rows(64), 16), n_epochs=n_epochs, record=record)
         assert record.recorded == recorded
 
 
 def test_several_parts_are_not_recorded():
     record = StandIn()
-    fit(Regression(), Resident(rows(64), 16, multiple=2), accumulate=2, record=record)
+    fit(Regression(), InMemoryLoader(rows(64), 16, multiple=2), accumulate=2, record=record)
     assert record.recorded == 0
 
 
@@ -103,7 +103,7 @@ def test_a_loss_that_is_not_finite_is_found_among_replayed_steps():
             return terms
 
     with pytest.raises(FloatingPointError, match=r"epoch 3, step 2: error is not finite"):
-        fit(Breaks(), Resident(rows(64), 16), n_epochs=3, record=StandIn())
+        fit(Breaks(), InMemoryLoader(rows(64), 16), n_epochs=3, record=StandIn())
 
 
 def test_an_estimator_s_steps(monkeypatch):

@@ -17,7 +17,8 @@ from sklearn.datasets import load_digits
 import isthmus
 from isthmus import VAE, Autoencoder, ConditionalVAE, load
 from isthmus.cli import main
-from isthmus.data import DatasetRows, FileRows, RowSource, opening, read, sources, stream
+from isthmus.data import DatasetRows, FileRows, RowSource, opening, read, sources
+from isthmus.data.loaders import streaming
 from isthmus.engine import Checkpoints
 from isthmus.estimators import _inference, _sources, _summary, _training
 
@@ -34,7 +35,7 @@ def small(monkeypatch):
     """Make everything so small that a few rows are many blocks, pools and chunks, and are streamed."""
     monkeypatch.setattr(opening, "STREAM_ABOVE", 1000)
     monkeypatch.setattr(sources, "_BLOCK", 10 * 64 * 4)
-    monkeypatch.setattr(stream, "POOL", 100 * 64 * 4)
+    monkeypatch.setattr(streaming, "POOL", 100 * 64 * 4)
     monkeypatch.setattr(_inference, "_CHUNK", 50 * 64)
     monkeypatch.setattr(_summary, "_READ", 70 * 64)
     monkeypatch.setattr(_summary, "_MEASURED", 30 * 64)
@@ -85,7 +86,7 @@ def test_missing_cells_too(tmp_path):
 
 def test_one_pool_and_one_batch_is_the_resident_fit(path, monkeypatch):
     """Where order has no part, nothing else differs: scaling, start, terms and steps are the same."""
-    monkeypatch.setattr(stream, "POOL", 1 << 30)
+    monkeypatch.setattr(streaming, "POOL", 1 << 30)
     X, weight = DIGITS[:400], np.arange(400) % 3.0
     fields = {**FIELDS, "batch_size": 400, "precision": "float64", "max_epochs": 5, "prior": "vamp_prior"}
     fields |= {"likelihood": isthmus.likelihoods.NegativeBinomial(), "objective": "penalized_likelihood"}
@@ -98,7 +99,7 @@ def test_one_pool_and_one_batch_is_the_resident_fit(path, monkeypatch):
 
 @pytest.mark.parametrize("fields", [{}, {"scaling": "standard"}, {"likelihood": "continuous_bernoulli"}])
 def test_a_deterministic_full_batch_is_the_resident_fit(path, monkeypatch, fields):
-    monkeypatch.setattr(stream, "POOL", 1 << 30)
+    monkeypatch.setattr(streaming, "POOL", 1 << 30)
     fields = {**FIELDS, "batch_size": 400, "precision": "float64", "max_epochs": 5, **fields}
     X = DIGITS[:400]
     a, b = (Autoencoder(**fields).fit(rows) for rows in (X, path))
@@ -189,14 +190,14 @@ def test_partial_fit_and_warm_start(path):
 
 def test_early_stopping_holds_rows_out(path, monkeypatch):
     trained = []
-    plain = stream.Stream.shuffled
+    plain = streaming.StreamingLoader.shuffled
 
     def noted(self, seed, start=0):
         for batch in plain(self, seed, start):
             trained.append(batch.x[batch.weight > 0])
             yield batch
 
-    monkeypatch.setattr(stream.Stream, "shuffled", noted)
+    monkeypatch.setattr(streaming.StreamingLoader, "shuffled", noted)
     fields = {**FIELDS, "early_stopping": True, "validation_fraction": 0.25, "scaling": "none", "max_epochs": 3}
     model = VAE(**fields).fit(path)
     assert all(np.isfinite(record["validation_loss"]) for record in model.history_)

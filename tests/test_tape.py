@@ -9,7 +9,7 @@ from isthmus import VAE, ConditionalVAE
 from isthmus._batch import Batch
 from isthmus._random import seeded
 from isthmus.corruptions import NoCorruption
-from isthmus.data.arrays import Resident
+from isthmus.data.loaders import InMemoryLoader
 from isthmus.engine import loop
 from isthmus.engine.schedules import one_cycle
 from isthmus.engine.tape import tape
@@ -53,7 +53,7 @@ def short_runs(monkeypatch):
 def trained(make, batch, record=None, **fields):
     objective = make()
     history = trainer(objective, schedule=one_cycle, learning_rate=0.01, record=record, **fields).fit(
-        Resident(batch, BATCH), first_epoch=0, n_epochs=EPOCHS
+        InMemoryLoader(batch, BATCH), first_epoch=0, n_epochs=EPOCHS
     )
     return history, objective.state_dict()
 
@@ -158,7 +158,7 @@ def test_bf16():
     for how in (None, spy):
         objective = make()
         half = list(objective.model.network.parameters())
-        trainer(objective, record=how, half=half).fit(Resident(batch, BATCH), first_epoch=0, n_epochs=EPOCHS)
+        trainer(objective, record=how, half=half).fit(InMemoryLoader(batch, BATCH), first_epoch=0, n_epochs=EPOCHS)
         found.append([p.detach().clone() for p in objective.parameters()])
     assert spy.read > 0
     assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
@@ -249,7 +249,7 @@ def test_parameters_that_a_callback_moves_are_the_ones_that_are_trained():
     for how in (None, spy):
         objective = Regression(noise=0.1)
         engine = trainer(objective, record=how)
-        engine.fit(Resident(rows(N), BATCH), first_epoch=0, n_epochs=4, callbacks=[swap(objective)])
+        engine.fit(InMemoryLoader(rows(N), BATCH), first_epoch=0, n_epochs=4, callbacks=[swap(objective)])
         found.append([p.detach().clone() for p in objective.parameters()])
     assert spy.written == 2
     assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))

@@ -13,7 +13,8 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 import isthmus
-from isthmus.data import RowSource, stream
+from isthmus.data import RowSource
+from isthmus.data.loaders import streaming
 
 
 class Counted(RowSource):
@@ -34,13 +35,16 @@ class Counted(RowSource):
 
 def counted(X, told):
     """Return rows as a source that notes when an epoch begins; pools are small."""
-    shuffled, source = stream.Stream.shuffled, Counted(X, killer(told, at=8) if "kill" in told else lambda _: None)
+    shuffled, source = (
+        streaming.StreamingLoader.shuffled,
+        Counted(X, killer(told, at=8) if "kill" in told else lambda _: None),
+    )
 
     def noted(self, seed, start=0):
         source.epoch += 1
         yield from shuffled(self, seed, start)
 
-    stream.Stream.shuffled, stream.POOL = noted, 100 * 64 * 8
+    streaming.StreamingLoader.shuffled, streaming.POOL = noted, 100 * 64 * 8
     return source
 
 

@@ -22,7 +22,7 @@ import isthmus.data
 from isthmus import _atomic
 from isthmus._atomic import atomic_write
 from isthmus.data import BUNDLED, DataError, check_writable, read, write
-from isthmus.data.idx import has_idx_magic
+from isthmus.data.formats.idx import has_idx_magic
 
 quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 IDX_CODES = {"u1": 8, "i1": 9, ">i2": 11, ">i4": 12, ">f4": 13, ">f8": 14}
@@ -621,21 +621,20 @@ def test_atomic_write_replaces_no_folder_and_no_device(tmp_path):
             pass
 
 
-# --- the room ------------------------------------------------------------------------------------------
+# --- the package ------------------------------------------------------------------------------------------
 
 
 def test_only_numpy_and_the_standard_library_are_imported_at_the_top():
     folder = Path(isthmus.data.__file__).parent
-    torch = ("arrays.py", "stream.py")  # not imported by the room's face
-    rooms = [file.name for file in folder.glob("*.py") if file.name not in torch]
-    internal = {"isthmus._atomic", "isthmus._names", *(f"isthmus.data.{room[:-3]}" for room in rooms)}
-    for file in [*(folder / room for room in rooms), Path(_atomic.__file__)]:
+    files = [file for file in folder.rglob("*.py") if file.parent.name != "loaders"]  # loaders import torch
+    modules = {".".join(("isthmus", "data", *file.relative_to(folder).with_suffix("").parts)) for file in files}
+    for file in [*files, Path(_atomic.__file__)]:
         for node in ast.parse(file.read_text(encoding="utf-8")).body:
             names = [node.module] if isinstance(node, ast.ImportFrom) else []
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             for name in names:
                 allowed = name.split(".")[0] in {*sys.stdlib_module_names, "numpy"}
-                assert allowed or name in internal, f"{file.name}: {name}"
+                assert allowed or name in {*modules, "isthmus._atomic", "isthmus._names"}, f"{file.name}: {name}"
 
 
 def test_everything_exported_is_there():

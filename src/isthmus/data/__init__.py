@@ -6,8 +6,8 @@ Rows larger than memory are a `RowSource`: a file, a folder of Parquet files, a 
 from isthmus.data.bundled import BUNDLED, load_bundled
 from isthmus.data.dataset import DataError, Dataset
 from isthmus.data.files import READABLE, WRITABLE, check_writable, read, write
+from isthmus.data.formats.parquet import ParquetRows
 from isthmus.data.opening import STREAM_ABOVE, as_source, open_rows
-from isthmus.data.parquet import ParquetRows
 from isthmus.data.sources import ArrayRows, DatasetRows, FileRows, RowSource
 from isthmus.data.writing import open_writer
 

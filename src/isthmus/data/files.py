@@ -20,10 +20,10 @@ from isthmus._atomic import atomic_write
 from isthmus._names import suggestion
 from isthmus.data.bundled import BUNDLED, load_bundled
 from isthmus.data.dataset import DataError, Dataset
-from isthmus.data.idx import INFLATE, has_idx_magic, is_idx_name, read_idx
-from isthmus.data.npy import AGAIN, NUMERIC, check_dtype, read_header
-from isthmus.data.numeric_csv import as_table, column_names, read_csv, write_csv
-from isthmus.data.parquet import ParquetRows, ParquetWriter, is_parquet, parquet_library
+from isthmus.data.formats.csv import as_table, column_names, read_csv, write_csv
+from isthmus.data.formats.idx import INFLATE, has_idx_magic, is_idx_name, read_idx
+from isthmus.data.formats.npy import AGAIN, NUMERIC, check_dtype, read_header
+from isthmus.data.formats.parquet import ParquetRows, ParquetWriter, is_parquet, parquet_library
 
 __all__ = ["READABLE", "WRITABLE", "check_writable", "read", "write"]
 

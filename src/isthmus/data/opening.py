@@ -11,8 +11,8 @@ import numpy as np
 
 from isthmus.data.dataset import Dataset
 from isthmus.data.files import read
-from isthmus.data.npy import NUMERIC
-from isthmus.data.parquet import ParquetRows, is_parquet
+from isthmus.data.formats.npy import NUMERIC
+from isthmus.data.formats.parquet import ParquetRows, is_parquet
 from isthmus.data.sources import ArrayRows, DatasetRows, FileRows, RowSource, of_memmap
 
 __all__ = ["STREAM_ABOVE", "as_source", "open_rows"]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from isthmus.data.dataset import DataError
-from isthmus.data.npy import AGAIN, check_dtype, read_header
+from isthmus.data.formats.npy import AGAIN, check_dtype, read_header
 
 __all__ = ["ArrayRows", "DatasetRows", "FileRows", "RowSource", "working_type"]
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from isthmus._atomic import atomic_write
 from isthmus.data.dataset import DataError
 from isthmus.data.files import check_writable
-from isthmus.data.npy import check_dtype
-from isthmus.data.numeric_csv import as_table, column_names, write_rows
-from isthmus.data.parquet import ParquetWriter
+from isthmus.data.formats.csv import as_table, column_names, write_rows
+from isthmus.data.formats.npy import check_dtype
+from isthmus.data.formats.parquet import ParquetWriter
 
 __all__ = ["open_writer"]
 

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from isthmus._chunks import chunks
 from isthmus._device import check_device
+from isthmus.data.loaders import prefetch
 from isthmus.data.sources import RowSource
-from isthmus.data.stream import ahead
 from isthmus.engine.memory import keep_freed
 from isthmus.estimators._validate import check_finite, check_support
 from isthmus.evaluation import posterior
@@ -183,7 +183,7 @@ def row_chunks(n_rows: int, width: int, budget: int | None = None) -> Iterator[s
 def read_chunks(X: np.ndarray | RowSource, width: int, budget: int | None = None) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield chunks of rows with where they are; those of a source are read ahead in the background."""
     parts = list(row_chunks(len(X), width, budget))
-    read = ahead(X.__getitem__, parts) if isinstance(X, RowSource) else (X[part] for part in parts)
+    read = prefetch(X.__getitem__, parts) if isinstance(X, RowSource) else (X[part] for part in parts)
     yield from zip(parts, read, strict=True)
 
 

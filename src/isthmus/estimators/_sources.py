@@ -12,9 +12,8 @@ from torch import Tensor
 from isthmus._batch import Batch
 from isthmus._chunks import chunks
 from isthmus._random import Stream, derive
-from isthmus.data.arrays import Batches, Resident
+from isthmus.data.loaders import BatchPartition, InMemoryLoader, StreamingLoader
 from isthmus.data.sources import RowSource
-from isthmus.data.stream import Stream as StreamingLoader
 from isthmus.engine.distributed import Processes
 from isthmus.estimators._inference import as_tensor, to_model_units, to_model_units_into
 from isthmus.estimators._summary import DataSummary, sample_rows
@@ -57,7 +56,7 @@ def sources(
     summary: DataSummary,
     dtype: torch.dtype,
     processes: Processes,
-) -> tuple[Resident | StreamingLoader, Resident | None, Tensor]:
+) -> tuple[InMemoryLoader | StreamingLoader, InMemoryLoader | None, Tensor]:
     """Return what is trained on, what early stopping looks at, and the rows that a corruption is built on."""
     device = model.scaling.shift.device
     if isinstance(X, RowSource):
@@ -85,16 +84,18 @@ def _resident(model: Model, X: np.ndarray, rest: Rest, summary: DataSummary, dty
     return Batch(x, weight, condition, mask)
 
 
-def _split(estimator: BaseAutoencoder, rows: Batch, processes: Processes) -> tuple[Resident, Resident | None]:
+def _split(
+    estimator: BaseAutoencoder, rows: Batch, processes: Processes
+) -> tuple[InMemoryLoader, InMemoryLoader | None]:
     """Return what is trained on, and what early stopping looks at."""
     cut = _cut(estimator, processes)
     if not estimator.early_stopping:
-        return Resident(rows, **cut), None
+        return InMemoryLoader(rows, **cut), None
     n = len(rows.x)
     held = _n_held_out(estimator, n)
     order = np.random.default_rng(derive(estimator.seed_, Stream.HELD_OUT)).permutation(n)
     index = torch.from_numpy(order).to(rows.x.device)
-    return Resident(rows.take(index[held:]), **cut), Resident(rows.take(index[:held]), **cut)
+    return InMemoryLoader(rows.take(index[held:]), **cut), InMemoryLoader(rows.take(index[:held]), **cut)
 
 
 def _cut(estimator: BaseAutoencoder, processes: Processes) -> dict[str, Any]:
@@ -130,7 +131,7 @@ def _streams(
     batch: Callable[[Tensor, Tensor], Batch],
     device: torch.device,
     processes: Processes,
-) -> tuple[StreamingLoader, Resident | None]:
+) -> tuple[StreamingLoader, InMemoryLoader | None]:
     """Return what is trained on, and what early stopping looks at: rows drawn from all, that are kept in memory."""
     cut = _cut(estimator, processes)
     if not estimator.early_stopping:
@@ -146,16 +147,16 @@ def _streams(
 
 def _held_out(
     X: RowSource, held: np.ndarray, batch: Callable[[Tensor, Tensor], Batch], device: torch.device, cut: dict[str, Any]
-) -> Resident:
+) -> InMemoryLoader:
     """Return this process' parts of the rows of these numbers, reading no other: they follow one another in X."""
-    whole = Batches(len(held), **cut)
-    places, counted = (values.to(device) for values in whole.places())
+    whole = BatchPartition(len(held), **cut)
+    places, counted = (values.to(device) for values in whole.row_indices())
     own = slice(int(places.min()), int(places.max()) + 1)
     rows = batch(as_tensor(X.take(held[own])).to(device), torch.from_numpy(held[own]).to(device)).take(
         places - own.start
     )
     rows.weight[~counted] = 0
-    return Resident(rows, len(places) // len(whole), multiple=cut["multiple"])
+    return InMemoryLoader(rows, len(places) // len(whole), multiple=cut["multiple"])
 
 
 def _batches(model: Model, rest: Rest, dtype: torch.dtype, *, masked: bool) -> Callable[[Tensor, Tensor], Batch]:

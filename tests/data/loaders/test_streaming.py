@@ -8,9 +8,8 @@ import pytest
 import torch
 
 from isthmus._batch import Batch
-from isthmus.data.arrays import Resident
+from isthmus.data.loaders import InMemoryLoader, StreamingLoader, prefetch
 from isthmus.data.sources import ArrayRows, RowSource
-from isthmus.data.stream import Stream, ahead
 
 N, D = 101, 2
 X = np.stack([np.arange(N), np.arange(N) % 7], axis=1).astype(np.float32)
@@ -39,7 +38,7 @@ def stream(batch_size=10, pool_rows=30, source=None, **more):
         assert torch.equal(x[:, 0].long(), rows), "numbers belong to their rows"
         return Batch(x, torch.ones(len(x)))
 
-    return Stream(source or Blocks(), batch_size, batch, pool_bytes=pool_rows * D * 4, **more)
+    return StreamingLoader(source or Blocks(), batch_size, batch, pool_bytes=pool_rows * D * 4, **more)
 
 
 def rows_of(batches):
@@ -50,7 +49,7 @@ def rows_of(batches):
 def waited():
     """Return whether no thread that reads ahead is left, soon."""
     end = time.monotonic() + 5
-    while any(t.name == "isthmus-read-ahead" for t in threading.enumerate()):
+    while any(t.name == "isthmus-prefetch" for t in threading.enumerate()):
         if time.monotonic() > end:
             return False
         time.sleep(0.001)
@@ -62,8 +61,8 @@ def waited():
 def test_every_row_exactly_once_in_batches_of_one_size(batch_size, pool_rows):
     source = stream(batch_size, pool_rows)
     for batches in (list(source), list(source.shuffled(3))):
-        assert len(batches) == len(source) == len(Resident(Batch(torch.zeros(N, 1), torch.ones(N)), batch_size))
-        assert {len(batch.x) for batch in batches} == {source.batch_size}
+        assert len(batches) == len(source) == len(InMemoryLoader(Batch(torch.zeros(N, 1), torch.ones(N)), batch_size))
+        assert {len(batch.x) for batch in batches} == {source.partition.batch_size}
         assert sorted(rows_of(batches)) == list(range(N))
         assert all((batch.weight == 1).all() for batch in batches[:-1]), "only the last is padded"
     assert rows_of(source) == list(range(N)), "in their own order outside training"
@@ -106,8 +105,8 @@ def test_a_pool_that_holds_everything_is_a_fair_permutation():
     counts = np.zeros(N)
     for seed in range(2000):
         counts[next(iter(source.shuffled(seed))).x[:, 0].long().numpy()] += 1
-    expected = 2000 * source.batch_size / N
-    assert ((counts - expected) ** 2 / expected).sum() / (1 - source.batch_size / N) < 149.5
+    expected = 2000 * source.partition.batch_size / N
+    assert ((counts - expected) ** 2 / expected).sum() / (1 - source.partition.batch_size / N) < 149.5
 
 
 def test_rows_that_are_kept():
@@ -142,7 +141,7 @@ def test_parts_of_processes_make_the_batches_of_one(world, multiple, pool_rows, 
     (whole,) = parts(1, world * multiple, **fields)
     split = parts(world, multiple, **fields)
     assert sorted(rows_of(whole)) == (np.arange(N) if keep is None else np.flatnonzero(keep)).tolist()
-    assert {int((batch.weight > 0).sum()) for batch in whole[:-1]} == {stream(**fields).batch_size}, (
+    assert {int((batch.weight > 0).sum()) for batch in whole[:-1]} == {stream(**fields).partition.batch_size}, (
         "no larger, and full"
     )
     for batch, *own in zip(whole, *split, strict=True):
@@ -224,22 +223,22 @@ def test_no_thread_outlives_its_iterator():
     assert waited()
 
 
-def test_ahead_is_one_ahead_and_no_more():
+def test_prefetch_is_one_ahead_and_no_more():
     made = []
 
     def make(i):
         made.append(i)
         return i
 
-    values = ahead(make, range(5))
+    values = prefetch(make, range(5))
     assert made == []
     assert next(values) == 0
     time.sleep(0.05)
     assert made == [0, 1]
     assert list(values) == [1, 2, 3, 4]
-    assert list(ahead(make, [])) == []
+    assert list(prefetch(make, [])) == []
     with pytest.raises(ZeroDivisionError):
-        list(ahead(lambda i: 1 // i, [1, 0]))
+        list(prefetch(lambda i: 1 // i, [1, 0]))
 
 
 def test_memory_is_two_pools():
@@ -250,7 +249,9 @@ def test_memory_is_two_pools():
         def read(self, start, stop):
             return np.zeros((stop - start, 100), dtype=np.float32)
 
-    source = Stream(Zeros(160_000, 100, "f4"), 100, lambda x, rows: Batch(x, torch.ones(len(rows))), pool_bytes=1 << 20)
+    source = StreamingLoader(
+        Zeros(160_000, 100, "f4"), 100, lambda x, rows: Batch(x, torch.ones(len(rows))), pool_bytes=1 << 20
+    )
     tracemalloc.start()
     for _ in source.shuffled(0):
         pass
@@ -260,7 +261,7 @@ def test_memory_is_two_pools():
 
 
 def test_array_rows_stream_as_they_are_resident():
-    source = Stream(ArrayRows(X), 10, lambda x, rows: Batch(x, torch.ones(len(rows))))
-    resident = Resident(Batch(torch.from_numpy(X), torch.ones(N)), 10)
+    source = StreamingLoader(ArrayRows(X), 10, lambda x, rows: Batch(x, torch.ones(len(rows))))
+    resident = InMemoryLoader(Batch(torch.from_numpy(X), torch.ones(N)), 10)
     for a, b in list(zip(source, resident, strict=True))[:-1]:
         assert torch.equal(a.x, b.x)

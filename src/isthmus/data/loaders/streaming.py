@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,78 +13,15 @@ from torch import Tensor
 
 from isthmus._batch import Batch
 from isthmus._random import derive
-from isthmus.data.arrays import Batches
+from isthmus.data.loaders.partition import BatchPartition
+from isthmus.data.loaders.prefetch import prefetch
 from isthmus.data.sources import RowSource
 
-__all__ = ["POOL", "Stream", "ahead"]
+__all__ = ["POOL", "StreamingLoader"]
 
 POOL = 1 << 26  # bytes of rows that are mixed with one another; two pools are in memory, the one being read included
 
-_A = TypeVar("_A")
-_B = TypeVar("_B")
 _Rows = tuple[Tensor, Tensor]  # rows (n, D), and the numbers (n,) that they have in the source
-
-
-class _Later(Generic[_B]):
-    """What a function returns, or raises, once a thread of its own has run it."""
-
-    def __init__(self, function: Callable[[_A], _B], argument: _A) -> None:
-        self._function, self._argument = function, argument
-        self._value: Any = None
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="isthmus-read-ahead", daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            self._value = self._function(self._argument)
-        except BaseException as error:
-            self._error = error
-
-    def wait(self) -> None:
-        self._thread.join()
-
-    def result(self) -> _B:
-        self.wait()
-        if self._error is not None:
-            raise self._error
-        value: _B = self._value
-        return value
-
-
-def ahead(function: Callable[[_A], _B], items: Iterable[_A]) -> Iterator[_B]:
-    """Yield ``function(item)`` for every item; the next one is made in the background while one is used.
-
-    Every value has a thread of its own, that ends with it: whatever becomes of the iterator, no thread waits for it.
-    What the function raises is raised here.
-
-    Parameters
-    ----------
-    function : callable
-        What to run in the background.
-    items : iterable
-        Its arguments, taken one ahead.
-
-    Examples
-    --------
-    >>> list(ahead(str, range(3)))
-    ['0', '1', '2']
-    """
-    later: _Later[_B] | None = None
-    try:
-        for item in items:
-            if later is None:
-                later = _Later(function, item)
-                continue
-            value = later.result()
-            later = _Later(function, item)
-            yield value
-            del value  # no value is held that its user has done with
-        if later is not None:
-            yield later.result()
-    finally:
-        if later is not None:
-            later.wait()
 
 
 class _Pool(NamedTuple):
@@ -103,13 +40,13 @@ class _Slice(NamedTuple):
     counted: int  # as many of them, the first, count; the others fill it up
 
 
-class Stream(Batches):
+class StreamingLoader:
     """Rows of a source, in batches of one size, shuffled without holding more than two pools of them.
 
     For an epoch, the order of the blocks is drawn; blocks are read into a pool until it has `pool_bytes`; the order of
     the rows in the pool is drawn, and batches are cut from it; what is left over begins the next batch. A source of
-    less than a pool is permuted as a whole. As with :class:`Resident`, batches are of equal size, at most `batch_size`,
-    and rows of weight 0 fill up what is short.
+    less than a pool is permuted as a whole. As with :class:`InMemoryLoader`, batches are of equal size, at most
+    `batch_size`, and rows of weight 0 fill up what is short.
 
     Where batches have P parts (of several processes, or of one that computes them one after the other), the blocks in
     their drawn order are cut into P shares of N / P rows; a part reads its own share, through pools of 1 / P of the
@@ -139,7 +76,7 @@ class Stream(Batches):
     --------
     >>> from isthmus.data.sources import ArrayRows
     >>> source = ArrayRows(np.arange(5.0)[:, None])
-    >>> stream = Stream(source, 2, lambda x, rows: Batch(x, torch.ones(len(x))))
+    >>> stream = StreamingLoader(source, 2, lambda x, rows: Batch(x, torch.ones(len(x))))
     >>> [batch.x.flatten().tolist() for batch in stream]
     [[0.0, 1.0], [2.0, 3.0], [4.0, 4.0]]
     """
@@ -161,9 +98,13 @@ class Stream(Batches):
         sizes = np.diff(self._edges)
         self._kept = sizes if keep is None else np.add.reduceat(keep, self._edges[:-1], dtype=np.int64)
         self._reading = threading.Lock()  # sources are promised one call at a time, and every part reads ahead
-        super().__init__(int(self._kept.sum()), batch_size, part, multiple)
+        self.n_rows = int(self._kept.sum())
+        self.partition = BatchPartition(self.n_rows, batch_size, part, multiple)
         bytes_of_row = rows.n_features * rows.dtype.itemsize
-        self._pool_rows = max(1, (pool_bytes or POOL) // self.n_parts // bytes_of_row)
+        self._pool_rows = max(1, (pool_bytes or POOL) // self.partition.n_parts // bytes_of_row)
+
+    def __len__(self) -> int:
+        return self.partition.n_batches
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield all rows in their own order: of several parts, each its share in its own order."""
@@ -179,10 +120,10 @@ class Stream(Batches):
 
     def _batches(self, blocks: NDArray[np.int64], seed: int | None, start: int) -> Iterator[Batch]:
         """Yield this process' parts of the batches of the blocks in this order, from the one numbered `start` on."""
-        if start >= self.n_batches:
+        if start >= self.partition.n_batches:
             return
         blocks = blocks[self._kept[blocks] > 0]
-        slices = [self._slices(self._share(blocks, part), part, seed, start) for part in self.parts]
+        slices = [self._slices(self._share(blocks, part), part, seed, start) for part in self.partition.parts]
         for own in zip(*slices, strict=True):
             yield self._joined(own)
 
@@ -190,7 +131,7 @@ class Stream(Batches):
 
     def _share(self, blocks: NDArray[np.int64], part: int) -> NDArray[np.int64]:
         """Return a part's share of the blocks, (m, 3): first row, last row + 1, and how many of those are kept."""
-        low, high = self.border(part), self.border(part + 1)
+        low, high = self.partition.part_start(part), self.partition.part_start(part + 1)
         if low == high:
             return np.empty((0, 3), dtype=np.int64)
         ends = np.cumsum(self._kept[blocks])
@@ -220,7 +161,7 @@ class Stream(Batches):
 
     def _slices(self, spans: NDArray[np.int64], part: int, seed: int | None, start: int) -> Iterator[_Slice]:
         """Yield a part's rows of every batch, from the batch numbered `start` on."""
-        pools, skip = self._pools(spans), self.before(part, start)
+        pools, skip = self._pools(spans), self.partition.rows_before(part, start)
         ends = np.cumsum([pool[:, 2].sum() for pool in pools])
         first = int(np.searchsorted(ends, skip, side="right"))  # the pool with the first row of that batch
         skip -= int(ends[first - 1]) if first else 0
@@ -229,9 +170,9 @@ class Stream(Batches):
             pool = self._load(pools[number], None if seed is None else derive(seed, 1 + part, number))
             return pool._replace(order=pool.order[skip:]) if number == first else pool
 
-        steps = range(start, self.n_batches)
-        sizes = (self.before(part, step + 1) - self.before(part, step) for step in steps)
-        yield from self._cut(ahead(load, range(first, len(pools))), sizes)
+        steps = range(start, self.partition.n_batches)
+        sizes = (self.partition.rows_before(part, step + 1) - self.partition.rows_before(part, step) for step in steps)
+        yield from self._cut(prefetch(load, range(first, len(pools))), sizes)
 
     def _load(self, pool: NDArray[np.int64], seed: int | None) -> _Pool:
         """Read a pool; its rows are in their own order without a seed."""
@@ -260,9 +201,11 @@ class Stream(Batches):
                 picked, order = order[:short], order[short:]
                 pieces.append((rows.index_select(0, picked), numbers.index_select(0, picked)))
                 short -= len(picked)
-            if size < self.part_size:
+            if size < self.partition.part_size:
                 x, i = pieces[0] if pieces else (rows, numbers)
-                pieces.append((x[:1].expand(self.part_size - size, -1), i[:1].expand(self.part_size - size)))
+                pieces.append(
+                    (x[:1].expand(self.partition.part_size - size, -1), i[:1].expand(self.partition.part_size - size))
+                )
             yield _Slice(*_cat(pieces), size)
 
     def _moved(self, pool: _Pool) -> list[Tensor]:
@@ -278,7 +221,7 @@ class Stream(Batches):
         """Return this process' parts as one batch; rows that fill them up get weight 0."""
         batch = self.batch(*_cat([(part.rows, part.numbers) for part in own]))
         for i, part in enumerate(own):
-            batch.weight[i * self.part_size + part.counted : (i + 1) * self.part_size] = 0
+            batch.weight[i * self.partition.part_size + part.counted : (i + 1) * self.partition.part_size] = 0
         return batch
 
 

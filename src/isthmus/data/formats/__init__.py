@@ -1,0 +1,3 @@
+"""File formats: one module each."""
+
+__all__: list[str] = []
