@@ -56,7 +56,7 @@ from isthmus.likelihoods import Gaussian
 from isthmus.model import Model
 from isthmus.networks import MLP
 from isthmus.objectives import PenalizedLikelihood
-from isthmus.penalties import Contraction, Draw
+from isthmus.penalties import Contraction, EncodedBatch
 from isthmus.posteriors import DiagonalNormal, FullNormal
 from isthmus.priors import StandardNormal
 from isthmus.scaling import NoScaling
@@ -406,11 +406,11 @@ def contractive(data: Data, seed: int) -> Numbers:
     }
 
 
-def draw_of(estimator: Any, X: np.ndarray) -> Draw:
+def draw_of(estimator: Any, X: np.ndarray) -> EncodedBatch:
     model = float64(estimator)
     x = model.scaling(torch.from_numpy(X))
     q = model.q(x)
-    return Draw(model, x, q, q.mean.unsqueeze(0), torch.ones(len(x), dtype=torch.float64))
+    return EncodedBatch(model, x, q, q.mean.unsqueeze(0), torch.ones(len(x), dtype=torch.float64))
 
 
 def omega(estimator: Any, X: np.ndarray, method: str = "auto", seed: int = 0) -> torch.Tensor:

@@ -183,7 +183,7 @@ CORRUPTIONS: list[Corruption] = [
     NoCorruption(),
     GaussianNoise(scale=0.3),
     Masking(0.4),
-    Masking(0.4, seen=True),
+    Masking(0.4, input_mask=True),
     SaltAndPepper(0.2),
 ]
 SCALINGS: list[Scaling] = [
@@ -198,10 +198,10 @@ SCALINGS: list[Scaling] = [
 
 # ---- networks: the part and what it is built for -----------------------------------------------------------------
 
-ROW = Sizes(n_features=5, n_latent=3, n_encoder_outputs=6, n_decoder_outputs=5)
-PLANE = Sizes(n_features=5, n_latent=2, n_encoder_outputs=4, n_decoder_outputs=10, n_conditions=3)
-IMAGE = Sizes(n_features=28, n_latent=2, n_encoder_outputs=5, n_decoder_outputs=56, n_conditions=1)
-COLOURS = Sizes(n_features=2 * 9, n_latent=2, n_encoder_outputs=2, n_decoder_outputs=2 * 9)
+ROW = Sizes(n_features=5, n_components=3, n_encoder_outputs=6, n_decoder_outputs=5)
+PLANE = Sizes(n_features=5, n_components=2, n_encoder_outputs=4, n_decoder_outputs=10, n_conditions=3)
+IMAGE = Sizes(n_features=28, n_components=2, n_encoder_outputs=5, n_decoder_outputs=56, n_conditions=1)
+COLOURS = Sizes(n_features=2 * 9, n_components=2, n_encoder_outputs=2, n_decoder_outputs=2 * 9)
 
 NETWORKS: list[tuple[Network, Sizes]] = [
     (MLP(()), ROW),
@@ -293,6 +293,6 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: Conv(image_shape=(4, 7)).build(IMAGE._replace(n_decoder_outputs=57)), "whole number"),
     (lambda: GaussianNoise(scale=-0.1).build(None), "must not be negative"),
     (lambda: Masking(1.5).build(None), r"\[0, 1\]"),
-    (lambda: Masking(-0.5, seen=True).build(None), r"probability=-0.5, seen=True.*\[0, 1\]"),
+    (lambda: Masking(-0.5, input_mask=True).build(None), r"probability=-0.5, input_mask=True.*\[0, 1\]"),
     (lambda: SaltAndPepper(-0.1).build(None), r"\[0, 1\]"),
 ]

@@ -21,7 +21,7 @@ def normal(*shape, seed=0):
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def build(n_features=4, n_latent=3, *, seed=0, n_conditions=0, **parts):
+def build(n_features=4, n_components=3, *, seed=0, n_conditions=0, **parts):
     """Return a built float64 model; parts that are not named make the linear Gaussian VAE."""
     parts = {
         "network": MLP(()),
@@ -32,13 +32,13 @@ def build(n_features=4, n_latent=3, *, seed=0, n_conditions=0, **parts):
     } | parts
     model = Model(**{name: part.clone() for name, part in parts.items()})
     with seeded(seed):
-        model.build(n_features, n_latent, n_conditions)
+        model.build(n_features, n_components, n_conditions)
     return model.double()
 
 
-def sigma_points(n_latent):
+def sigma_points(n_components):
     """Return noise (2K, K) of mean 0 and covariance I: averages of a quadratic over it are exact expectations."""
-    points = math.sqrt(n_latent) * torch.eye(n_latent, dtype=torch.float64)
+    points = math.sqrt(n_components) * torch.eye(n_components, dtype=torch.float64)
     return torch.cat([points, -points])
 
 

@@ -24,7 +24,7 @@ from isthmus.likelihoods import Bernoulli, Categorical, ContinuousBernoulli, Gau
 from isthmus.networks import MLP, Conv, Network, Sizes
 from isthmus.penalties import Warmup
 from isthmus.posteriors import DiagonalNormal, Point, TopK
-from isthmus.scaling import MinMax, Moments, Standard
+from isthmus.scaling import ColumnMoments, MinMax, Standard
 from models import build, normal
 
 
@@ -156,14 +156,12 @@ class Leaky(GaussianNoise):
         return x.add_(self.scale * torch.randn_like(x))
 
 
-class Secretive(Masking):
-    @property
-    def masks(self):
-        return True
+class Secretive(GaussianNoise):
+    input_mask = True
 
 
-class Shapeless(Masking):
-    masks = True
+class Shapeless(GaussianNoise):
+    input_mask = True
 
     def corrupt(self, x):
         return self(x), torch.ones(1, dtype=x.dtype)
@@ -185,7 +183,7 @@ class Forgetful(GaussianNoise):
         (lambda: testing.check_likelihood(Gaussian(scale=1.0), log_prob=lambda _p, _h, x: 0 * x), "the reference's"),
         (lambda: testing.check_posterior(Tight()), "rsample|density of transported noise|variance"),
         (lambda: testing.check_corruption(Leaky()), "in place"),
-        (lambda: testing.check_corruption(Secretive()), "a mask where masks is true"),
+        (lambda: testing.check_corruption(Secretive()), "a mask if input_mask"),
         (lambda: testing.check_corruption(Shapeless()), "the rows' shape"),
         (lambda: testing.check_part(Forgetful()), "clone"),
     ],
@@ -259,7 +257,7 @@ def test_the_encoder_sees_probabilities_less_their_mean():
 
 def test_categorical_infers_its_levels():
     p = Categorical()
-    p.infer(torch.tensor([[0.0, 2.0, 0.0], [1.0, 0.0, 0.0]]))
+    p.set_from_data(torch.tensor([[0.0, 2.0, 0.0], [1.0, 0.0, 0.0]]))
     assert p.n_levels == (2, 3, 2)
 
 
@@ -302,10 +300,10 @@ def test_a_part_corrupts_all_or_nothing_at_the_ends():
 
 def test_a_mask_that_is_seen_says_which_cells_were_kept():
     x = 1 + normal(400, 50).abs()  # no cell is 0 by itself
-    for part in (Masking(0.3), Masking(0.3, seen=True)):
+    for part in (Masking(0.3), Masking(0.3, input_mask=True)):
         with seeded(0):
             row, kept = part.corrupt(x)
-        assert part.masks == part.seen == (kept is not None)
+        assert part.input_mask == (kept is not None)
     assert torch.equal(kept, (row != 0).to(x.dtype))
     assert torch.equal(row, x * kept)
     with seeded(0):
@@ -324,7 +322,7 @@ def test_standard_scaling_by_unit():
     ]:
         scaling = Standard(per)
         scaling.build(3)
-        scaling.measure(x, weight)
+        scaling.set_from_data(x, weight)
         scaled = scaling(x)
         torch.testing.assert_close(scaled.mean(0), torch.zeros(3).double())
         variance = scaled.var(0, correction=0)
@@ -339,7 +337,7 @@ def test_a_constant_column_is_not_divided_by_0(value):
     x = torch.stack([torch.full((97,), value, dtype=torch.float64), normal(97)], 1)
     scaling = Standard("feature")
     scaling.build(2)
-    scaling.measure(x, torch.ones(97).double())
+    scaling.set_from_data(x, torch.ones(97).double())
     assert scaling.scale[0] == 1
     assert scaling(x)[:, 0].abs().max() < 1e-6
 
@@ -353,12 +351,12 @@ def test_min_max_bounds():
     ]:
         x = torch.tensor(x, dtype=torch.float64)
         part.build(1)
-        part.measure(x, weight)
+        part.set_from_data(x, weight)
         assert part(x)[:, 0].tolist() == pytest.approx(expected)
     with pytest.raises(ValueError, match="must be greater"):
-        MinMax(high=-5.0).measure(x, weight)
+        MinMax(high=-5.0).set_from_data(x, weight)
     with pytest.raises(ValueError, match="per must be"):
-        Standard("column").measure(x, weight)
+        Standard("column").set_from_data(x, weight)
 
 
 def test_moments_of_chunks_are_those_of_the_whole():
@@ -368,9 +366,9 @@ def test_moments_of_chunks_are_those_of_the_whole():
     x[:10, 0] = torch.nan
     weight = torch.arange(40).double() % 4
     weight[10:20] = 0.0
-    whole = Moments.of(x, weight)
+    whole = ColumnMoments.of(x, weight)
     for size in (1, 7, 10, 39):
-        first, *rest = (Moments.of(a, w) for a, w in zip(x.split(size), weight.split(size), strict=True))
+        first, *rest = (ColumnMoments.of(a, w) for a, w in zip(x.split(size), weight.split(size), strict=True))
         for part in rest:
             first = first.merge(part)
         for merged, expected in zip(first, whole, strict=True):
@@ -386,7 +384,7 @@ def test_scaling_keeps_the_digits_of_a_large_offset():
     x = 1e8 + normal(50, 1)
     scaling = Standard("feature")
     scaling.build(1)
-    scaling.measure(x, torch.ones(50).double())
+    scaling.set_from_data(x, torch.ones(50).double())
     assert scaling.float()(x).std() == pytest.approx(1.0, rel=0.02)
 
 
@@ -408,6 +406,6 @@ def test_conv_restores_any_shape():
 def test_tied_weights_are_the_encoders_transposed():
     """Of the encoder's last layer it is the means' rows that are transposed, not those of the scales."""
     net = MLP((7,), activation="identity", tied=True)
-    net.build(Sizes(n_features=5, n_latent=3, n_encoder_outputs=6, n_decoder_outputs=5))
+    net.build(Sizes(n_features=5, n_components=3, n_encoder_outputs=6, n_decoder_outputs=5))
     z = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(net.decode(z), z @ net.encoder[1].weight[:3] @ net.encoder[0].weight)

@@ -111,12 +111,12 @@ def test_prior(part, n_conditions):
 
 @pytest.mark.parametrize("part", CORRUPTIONS, ids=repr)
 def test_corruption(part):
-    batch = batch_of(normal(N, 4), mask=not part.masks)
+    batch = batch_of(normal(N, 4), mask=not part.input_mask)
     make = formula(batch, corruption=part)
 
     def masked():
         made = make()
-        if part.masks:
+        if part.input_mask:
             made.model.network = MLP((6,))
             with seeded(1):
                 made.model.build(4, 3, masked=True)

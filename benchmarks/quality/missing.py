@@ -24,7 +24,7 @@ from isthmus.corruptions import Masking
 RANDOM, RIGHT = "half of the pixels at random", "the right half"
 FULL_GAUSSIAN = "Gaussian, full covariance"
 MASKED = "DenoisingAutoencoder, Masking(.5)"
-SEEN = "DenoisingAutoencoder, Masking(.5, seen=True), local convolutions"
+SEEN = "DenoisingAutoencoder, Masking(.5, input_mask=True), local convolutions"
 HOLES = "VAE, trained on rows with holes"
 COMPLETE = "VAE, trained on complete rows"
 DENSE: dict[str, Any] = {
@@ -35,7 +35,7 @@ DENSE: dict[str, Any] = {
 }
 WIDE: dict[str, Any] = {"hidden_layer_sizes": (1024, 512), "activation": "silu", "n_draws": 50}
 CONVOLUTIONS = {"batch_size": 32, "learning_rate": 8e-3}  # the rest of the fields depends on the images' shape
-UNSEEN, TOLD = {"corruption": Masking(0.5)}, {"corruption": Masking(0.5, seen=True)}
+UNSEEN, TOLD = {"corruption": Masking(0.5)}, {"corruption": Masking(0.5, input_mask=True)}
 
 
 # ---- holes ------------------------------------------------------------------------------------------------------

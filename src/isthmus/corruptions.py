@@ -19,24 +19,30 @@ def _check_probability(part: Part, value: float) -> None:
 
 
 class Corruption(Part):
-    """Base of the corruptions: ``forward`` draws x~ for rows x of the scaled data. Only training uses it."""
+    """Base of the corruptions: ``forward`` draws x~ given samples x of the scaled data. Only training uses it.
+
+    Attributes
+    ----------
+    input_mask : bool
+        Whether the encoder gets a mask beside x~, with 0 where a cell was replaced.
+    simulates_missing : bool
+        Whether a replaced cell looks as a missing one does, so that the model is trained for imputation.
+    """
+
+    input_mask: bool = False
+    simulates_missing: bool = False
 
     def build(self, x: Tensor) -> None:
-        """Check the hyperparameters and read from training rows `x` (N, D) what depends on them."""
-
-    @property
-    def masks(self) -> bool:
-        """Whether the encoder is told which cells were kept: it then takes a mask beside the row."""
-        return False
+        """Check the hyperparameters, and compute what depends on the training samples `x` (N, D)."""
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
         """Draw x~ ~ c(.|x), (N, D)."""
 
     def corrupt(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Draw x~ as ``forward`` does, with 1 where the encoder is told that a cell was kept and 0 where masked.
+        """Return x~, drawn as ``forward`` draws it, and the encoder's mask.
 
-        The second is (N, D), in x's type, where ``masks`` says so; otherwise it is None.
+        With ``input_mask`` the mask is (N, D), in the dtype of `x`, 1 where a cell was kept; otherwise it is None.
         """
         return self(x), None
 
@@ -80,21 +86,21 @@ class GaussianNoise(Corruption):
 
 @dataclass(eq=False, repr=False)
 class Masking(Corruption):
-    r"""Every cell is set to 0 (after scaling: the mean, by default) with a given probability.
+    r"""Set every cell to 0 with a given probability (after standard scaling, 0 is the feature's mean).
 
-    With m ~ Bernoulli(1 - probability) for each cell, x~ = m x. By x~ alone an encoder cannot tell a masked cell from
-    one that is 0. With ``seen`` it gets (m x, m), and a cell that is missing in the data is one that has m = 0: the
-    model is trained for the very task of :meth:`impute`, which is then one pass. The loss counts the masked cells,
-    which are known, and never the missing ones.
+    With m ~ Bernoulli(1 - probability) for each cell, x~ = m x. The encoder cannot tell a masked cell of x~ from one
+    that is 0. With ``input_mask`` it gets (m x, m). Missing cells have m = 0 as well, so the model is trained for
+    :meth:`impute`, which then takes a single pass. The loss counts masked cells, whose values are known, but never
+    missing ones.
 
     Parameters
     ----------
     probability : float, default=0.3
         Share of the cells that are masked.
-    seen : bool, default=False
-        Whether the encoder is told which cells were masked, as it is told which are missing; imputation then is one
-        pass. It is decided by the first ``fit``: ``warm_start`` cannot add an input to a network. A complete row has
-        m = 1 everywhere, which training with a large probability hardly ever shows.
+    input_mask : bool, default=False
+        Whether the encoder gets the mask m beside x~. The first ``fit`` decides it: ``warm_start`` cannot add inputs
+        to a network. A complete sample has m = 1 everywhere, which rarely occurs in training if `probability` is
+        large.
 
     References
     ----------
@@ -106,31 +112,28 @@ class Masking(Corruption):
     >>> import torch
     >>> from isthmus._random import seeded
     >>> with seeded(0):
-    ...     row, kept = Masking(0.5, seen=True).corrupt(torch.tensor([[3.0, 0.0, 5.0, 7.0]]))
+    ...     row, kept = Masking(0.5, input_mask=True).corrupt(torch.tensor([[3.0, 0.0, 5.0, 7.0]]))
     >>> bool((row == torch.tensor([[3.0, 0.0, 5.0, 7.0]]) * kept).all())
     True
     """
 
     probability: float = 0.3
-    seen: bool = False
+    input_mask: bool = False
+
+    simulates_missing = True
 
     def build(self, x: Tensor) -> None:  # noqa: ARG002 - the signature is the base's
         """Check the probability."""
         _check_probability(self, self.probability)
-
-    @property
-    def masks(self) -> bool:
-        """Whether the encoder is told which cells were kept."""
-        return self.seen
 
     def forward(self, x: Tensor) -> Tensor:
         """Mask the cells."""
         return self.corrupt(x)[0]
 
     def corrupt(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Mask the cells, and say which were kept if they are to be seen."""
+        """Mask the cells, and return the mask if the encoder gets it."""
         kept = torch.rand_like(x) >= self.probability
-        return x * kept, kept.to(x.dtype) if self.seen else None
+        return x * kept, kept.to(x.dtype) if self.input_mask else None
 
 
 @dataclass(eq=False, repr=False)

@@ -57,8 +57,8 @@ class Model(nn.Module):
         """Return the parts by the name of the hole that each fills."""
         return {name: part for name, part in self.named_children() if isinstance(part, Part)}
 
-    def build(self, n_features: int, n_latent: int, n_conditions: int = 0, *, masked: bool = False) -> None:
-        """Make all tensors for D = `n_features`, K = `n_latent` and C = `n_conditions`.
+    def build(self, n_features: int, n_components: int, n_conditions: int = 0, *, masked: bool = False) -> None:
+        """Make all tensors for D = `n_features`, K = `n_components` and C = `n_conditions`.
 
         With `masked`, the encoder sees beside each cell whether it was observed.
 
@@ -66,12 +66,14 @@ class Model(nn.Module):
         """
         if "shift" not in self.scaling._buffers:
             self.scaling.build(n_features)
-        self.posterior.build(n_latent)
+        self.posterior.build(n_components)
         self.likelihood.build(n_features)
-        self.prior.build(n_latent, n_features, n_conditions)
+        self.prior.build(n_components, n_features, n_conditions)
         centred = bool(self.likelihood.centred_columns().any())
         self.register_buffer("centre", torch.zeros(n_features) if centred else None)
-        sizes = Sizes(n_features, n_latent, self.posterior.n_outputs, self.likelihood.n_outputs, n_conditions, masked)
+        sizes = Sizes(
+            n_features, n_components, self.posterior.n_outputs, self.likelihood.n_outputs, n_conditions, masked
+        )
         self.network.build(sizes)
 
     def start_from(self, mean: Tensor) -> None:

@@ -17,7 +17,7 @@ from isthmus._distributions import Latent
 from isthmus._part import Part
 from isthmus.corruptions import Corruption
 from isthmus.model import Model
-from isthmus.penalties import Draw, Penalty
+from isthmus.penalties import EncodedBatch, Penalty
 
 __all__ = ["Formula", "ImportanceWeighted", "Objective", "PenalizedLikelihood", "Terms"]
 
@@ -52,7 +52,7 @@ class Objective(Part):
     n_draws: int
 
     @abstractmethod
-    def forward(self, model: Model, draw: Draw, x: Tensor) -> dict[str, Tensor]:
+    def forward(self, model: Model, draw: EncodedBatch, x: Tensor) -> dict[str, Tensor]:
         """Return the terms that belong to the objective itself, each (N,), for clean rows `x`."""
 
 
@@ -72,7 +72,7 @@ class PenalizedLikelihood(Objective):
 
     n_draws: int = 1
 
-    def forward(self, model: Model, draw: Draw, x: Tensor) -> dict[str, Tensor]:
+    def forward(self, model: Model, draw: EncodedBatch, x: Tensor) -> dict[str, Tensor]:
         """Return the reconstruction term."""
         z = draw.z.squeeze(0)  # a single draw has no dimension: small networks pay for it in every operation
         log_px = model.log_likelihood(z, x, draw.c, draw.mask)  # (S, N), or (N,)
@@ -95,7 +95,7 @@ class ImportanceWeighted(Objective):
 
     n_draws: int = 5
 
-    def forward(self, model: Model, draw: Draw, x: Tensor) -> dict[str, Tensor]:
+    def forward(self, model: Model, draw: EncodedBatch, x: Tensor) -> dict[str, Tensor]:
         """Return the negative bound."""
         log_w = model.log_joint_ratio(draw.q, draw.z, x, draw.c, draw.mask)
         return {"importance_weighted": math.log(self.n_draws) - torch.logsumexp(log_w, 0)}
@@ -135,7 +135,7 @@ class Formula(nn.Module):
         progress : float or Tensor of shape (), default=1.0
             Share of the training that is done, for weights that warm up.
         """
-        x = self.model.likelihood.observe(batch.x)
+        x = self.model.likelihood.sample_targets(batch.x)
         seen, told = self.corruption.corrupt(x) if self.training else (x, None)
         if batch.mask is not None:
             seen = seen * batch.mask
@@ -143,7 +143,7 @@ class Formula(nn.Module):
         q: Latent = self.model.q(seen, batch.c, told)
         n_draws = self.objective.n_draws
         z = q.rsample((n_draws,)) if n_draws > 1 else q.rsample().unsqueeze(0)  # (S, N, K)
-        draw = Draw(self.model, seen, q, z, batch.weight, batch.c, batch.mask)
+        draw = EncodedBatch(self.model, seen, q, z, batch.weight, batch.c, batch.mask)
         values = self.objective(self.model, draw, x)  # every observed cell counts, the masked ones as well
         draw = draw._replace(mask=told)  # penalties look at the encoder
         weights: dict[str, float | Tensor] = dict.fromkeys(values, 1.0)

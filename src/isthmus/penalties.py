@@ -19,20 +19,20 @@ from isthmus.kl import kl_divergence, kl_per_unit
 from isthmus.model import Model
 from isthmus.networks import Layer
 
-__all__ = ["KL", "L1", "Contraction", "Draw", "KLSparsity", "Penalty", "Warmup"]
+__all__ = ["KL", "L1", "Contraction", "EncodedBatch", "KLSparsity", "Penalty", "Warmup"]
 
 
-class Draw(NamedTuple):
-    """What a penalty may look at, for one batch.
+class EncodedBatch(NamedTuple):
+    """A batch with its codes: what penalties and objectives are computed from.
 
     Attributes
     ----------
     model : Model
         The model.
-    seen : Tensor of shape (N, D)
-        The corrupted rows that the encoder saw.
+    corrupted : Tensor of shape (N, D)
+        Encoder inputs x~, in the model's units.
     q : Latent
-        q(z|seen).
+        q(z|x~).
     z : Tensor of shape (S, N, K)
         Codes drawn from q.
     weight : Tensor of shape (N,)
@@ -40,11 +40,11 @@ class Draw(NamedTuple):
     c : Tensor of shape (N, C) or None
         Conditions.
     mask : Tensor of shape (N, D) or None
-        Cells that the encoder was told were observed, and not masked by a corruption.
+        1 where a cell is observed and was not masked by the corruption: the mask that the encoder gets.
     """
 
     model: Model
-    seen: Tensor
+    corrupted: Tensor
     q: Latent
     z: Tensor
     weight: Tensor
@@ -102,7 +102,7 @@ class Penalty(Part):
         return self.weight.at(progress) if isinstance(self.weight, Warmup) else self.weight
 
     @abstractmethod
-    def forward(self, draw: Draw) -> Tensor:
+    def forward(self, batch: EncodedBatch) -> Tensor:
         """Return the penalty of every row, (N,)."""
 
 
@@ -127,17 +127,17 @@ class KL(Penalty):
     weight: float | Warmup = 1.0
     free_bits: float = 0.0
 
-    def forward(self, draw: Draw) -> Tensor:
+    def forward(self, batch: EncodedBatch) -> Tensor:
         """Return KL(q || p), (N,)."""
-        prior: Distribution = draw.model.p_z(draw.c)
+        prior: Distribution = batch.model.p_z(batch.c)
         if not self.free_bits:
-            return kl_divergence(draw.q, prior, draw.z)
-        if not (isinstance(draw.q, DiagonalGaussian) and isinstance(prior, DiagonalGaussian)):
+            return kl_divergence(batch.q, prior, batch.z)
+        if not (isinstance(batch.q, DiagonalGaussian) and isinstance(prior, DiagonalGaussian)):
             raise ValueError(
                 "free_bits needs independent latent units: posterior='diagonal_normal', prior='standard_normal'."
             )
-        units = kl_per_unit(draw.q, prior)  # (N, K)
-        mean = _mean_over_samples(units, draw.weight)
+        units = kl_per_unit(batch.q, prior)  # (N, K)
+        mean = _mean_over_samples(units, batch.weight)
         return torch.where(mean > self.free_bits, units, self.free_bits).sum(-1)
 
 
@@ -161,10 +161,10 @@ class L1(Penalty):
 
     weight: float | Warmup = 1.0
 
-    def forward(self, draw: Draw) -> Tensor:
+    def forward(self, batch: EncodedBatch) -> Tensor:
         """Return the weighted L1 norm of the codes, (N,)."""
-        size = draw.z.abs()
-        norms = draw.model.network.code_norms()
+        size = batch.z.abs()
+        norms = batch.model.network.code_norms()
         return (size if norms is None else size * norms).sum(-1).mean(0)
 
 
@@ -195,14 +195,14 @@ class KLSparsity(Penalty):
     rho: float = 0.05
     alias = "kl_sparsity"
 
-    def forward(self, draw: Draw) -> Tensor:
+    def forward(self, batch: EncodedBatch) -> Tensor:
         """Return the divergence of the batch, (N,), the same for every row."""
-        if draw.model.posterior.mean_activation != "sigmoid":
+        if batch.model.posterior.mean_activation != "sigmoid":
             raise ValueError("kl_sparsity needs codes in (0, 1): set code_activation='sigmoid'.")
-        mean = _mean_over_samples(draw.z.mean(0), draw.weight).clamp(1e-6, 1 - 1e-6)
+        mean = _mean_over_samples(batch.z.mean(0), batch.weight).clamp(1e-6, 1 - 1e-6)
         on = self.rho * (math.log(self.rho) - mean.log())
         off = (1 - self.rho) * (math.log(1 - self.rho) - (1 - mean).log())
-        return (on + off).sum().expand(draw.z.shape[1])
+        return (on + off).sum().expand(batch.z.shape[1])
 
 
 @dataclass(eq=False, repr=False)
@@ -231,36 +231,36 @@ class Contraction(Penalty):
     method: str = "auto"
     n_projections: int = 1
 
-    def forward(self, draw: Draw) -> Tensor:
+    def forward(self, batch: EncodedBatch) -> Tensor:
         """Return ||df/dx||^2, (N,)."""
         if self.method not in ("auto", "exact", "projection"):
             raise ValueError(f"{self!r}: method must be 'auto', 'exact' or 'projection'.")
-        if self.method != "projection" and (found := _one_layer(draw)) is not None:
+        if self.method != "projection" and (found := _one_layer(batch)) is not None:
             return found
-        chain = _code_chain(draw)
+        chain = _code_chain(batch)
         if self.method != "projection" and chain is not None and len(chain) == 1:
             return _frobenius(_slope(chain[0]), chain[0].weight)
         if self.method != "exact":
-            return torch.stack([_projected(draw, chain) for _ in range(self.n_projections)]).mean(0)
-        return _product(chain) if chain is not None else _autodiff(draw)
+            return torch.stack([_projected(batch, chain) for _ in range(self.n_projections)]).mean(0)
+        return _product(chain) if chain is not None else _autodiff(batch)
 
 
 def _mean_over_samples(values: Tensor, weight: Tensor) -> Tensor:
     return weight @ values / weight.sum()
 
 
-def _sees_rows(draw: Draw) -> bool:
+def _sees_rows(batch: EncodedBatch) -> bool:
     """Tell whether the encoder's Jacobian is the network's: it sees whole rows, moved at most."""
-    return draw.mask is None and draw.model.likelihood.encoder_input(draw.seen) is draw.seen
+    return batch.mask is None and batch.model.likelihood.encoder_input(batch.corrupted) is batch.corrupted
 
 
-def _code_chain(draw: Draw) -> list[Layer] | None:
+def _code_chain(batch: EncodedBatch) -> list[Layer] | None:
     """Return the encoder's layers up to the code, or None where it is no chain of them on the rows themselves."""
-    if not _sees_rows(draw):
+    if not _sees_rows(batch):
         return None
-    network, seen = draw.model.network, draw.model.encoder_input(draw.seen)
-    chain = network.chain(seen.to(network.dtype), None if draw.c is None else draw.c.to(network.dtype))
-    last = draw.model.posterior.mean_activation
+    network, seen = batch.model.network, batch.model.encoder_input(batch.corrupted)
+    chain = network.chain(seen.to(network.dtype), None if batch.c is None else batch.c.to(network.dtype))
+    last = batch.model.posterior.mean_activation
     if chain is None or last is None:
         return None
     return [*chain[:-1], chain[-1]._replace(activation=last)]
@@ -275,13 +275,13 @@ def _frobenius(slope: Tensor, weight: Tensor) -> Tensor:
     return slope.square() @ weight.square().sum(1).to(slope)
 
 
-def _one_layer(draw: Draw) -> Tensor | None:
+def _one_layer(batch: EncodedBatch) -> Tensor | None:
     """Return the norm by the closed form where the encoder is one layer whose slope the code tells, else None."""
-    weight, last = draw.model.network.only_weight(), draw.model.posterior.mean_activation
+    weight, last = batch.model.network.only_weight(), batch.model.posterior.mean_activation
     slope = None if last is None else derivative_at_output(last)
-    if weight is None or slope is None or not _sees_rows(draw):
+    if weight is None or slope is None or not _sees_rows(batch):
         return None
-    return _frobenius(slope(draw.q.mean), weight)
+    return _frobenius(slope(batch.q.mean), weight)
 
 
 def _product(chain: list[Layer]) -> Tensor:
@@ -295,24 +295,24 @@ def _signs(like: Tensor) -> Tensor:
     return torch.empty_like(like).bernoulli_().mul_(2).sub_(1)
 
 
-def _projected(draw: Draw, chain: list[Layer] | None) -> Tensor:
+def _projected(batch: EncodedBatch, chain: list[Layer] | None) -> Tensor:
     if chain is None:
-        code, pull = torch.func.vjp(_code(draw), draw.seen)[:2]
+        code, pull = torch.func.vjp(_code(batch), batch.corrupted)[:2]
         return pull(_signs(code))[0].square().sum(-1)
-    v = _signs(draw.seen).to(chain[0].weight.dtype)  # (N, D)
+    v = _signs(batch.corrupted).to(chain[0].weight.dtype)  # (N, D)
     for layer in chain:
         v = _slope(layer) * (v @ layer.weight.T)
     return v.square().sum(-1)
 
 
-def _code(draw: Draw) -> Callable[[Tensor], Tensor]:
-    return lambda x: draw.model.q(x, draw.c, draw.mask).mean
+def _code(batch: EncodedBatch) -> Callable[[Tensor], Tensor]:
+    return lambda x: batch.model.q(x, batch.c, batch.mask).mean
 
 
-def _autodiff(draw: Draw) -> Tensor:
+def _autodiff(batch: EncodedBatch) -> Tensor:
     def one(x: Tensor, *given: Tensor | None) -> Tensor:
-        return draw.model.q(x.unsqueeze(0), *(None if g is None else g.unsqueeze(0) for g in given)).mean.squeeze(0)
+        return batch.model.q(x.unsqueeze(0), *(None if g is None else g.unsqueeze(0) for g in given)).mean.squeeze(0)
 
-    over = (0, None if draw.c is None else 0, None if draw.mask is None else 0)
-    jacobian = torch.func.vmap(torch.func.jacrev(one), in_dims=over)(draw.seen, draw.c, draw.mask)
+    over = (0, None if batch.c is None else 0, None if batch.mask is None else 0)
+    jacobian = torch.func.vmap(torch.func.jacrev(one), in_dims=over)(batch.corrupted, batch.c, batch.mask)
     return jacobian.square().sum((-2, -1))

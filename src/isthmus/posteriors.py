@@ -30,21 +30,21 @@ class Posterior(Part):
     The first K outputs are what the mean is made of: ``mean_activation`` of them is the code.
     """
 
-    n_latent: int
+    n_components: int
 
     @property
     def mean_activation(self) -> str | None:
         """The activation between the first K outputs and the mean, or None where the mean is no such function."""
         return "identity"
 
-    def build(self, n_latent: int) -> None:
-        """Make the tensors for K = `n_latent` latent units."""
-        self.n_latent = n_latent
+    def build(self, n_components: int) -> None:
+        """Make the tensors for K = `n_components` latent units."""
+        self.n_components = n_components
 
     @property
     def n_outputs(self) -> int:
         """How many numbers a row of the encoder gives."""
-        return self.n_latent
+        return self.n_components
 
     @abstractmethod
     def forward(self, h: Tensor) -> Latent:
@@ -108,7 +108,7 @@ class TopK(Posterior):
         """None: which units stay depends on all of them."""
         return
 
-    def build(self, n_latent: int) -> None:
+    def build(self, n_components: int) -> None:
         """Check k against the number of units.
 
         Raises
@@ -116,9 +116,9 @@ class TopK(Posterior):
         ValueError
             If k is not between 1 and K.
         """
-        super().build(n_latent)
-        if not 1 <= self.k <= n_latent:
-            raise ValueError(f"TopK(k={self.k}) needs 1 <= k <= n_components, and n_components={n_latent}.")
+        super().build(n_components)
+        if not 1 <= self.k <= n_components:
+            raise ValueError(f"TopK(k={self.k}) needs 1 <= k <= n_components, and n_components={n_components}.")
 
     def forward(self, h: Tensor) -> PointMass:
         """Return the point mass at the k largest units of h."""
@@ -147,11 +147,11 @@ class DiagonalNormal(Posterior):
     @property
     def n_outputs(self) -> int:
         """2K: means, then logarithms of standard deviations."""
-        return 2 * self.n_latent
+        return 2 * self.n_components
 
     def forward(self, h: Tensor) -> DiagonalGaussian:
         """Return N(mu, diag(sigma^2))."""
-        mean, raw = h.split(self.n_latent, dim=-1)
+        mean, raw = h.split(self.n_components, dim=-1)
         return DiagonalGaussian(mean, _bounded(raw))
 
 
@@ -173,19 +173,20 @@ class FullNormal(Posterior):
     (9, torch.Size([5, 3, 3]))
     """
 
-    def build(self, n_latent: int) -> None:
+    def build(self, n_components: int) -> None:
         """Store where the numbers below the diagonal go."""
-        super().build(n_latent)
-        self.register_buffer("below", torch.tril_indices(n_latent, n_latent, -1), persistent=False)
+        super().build(n_components)
+        self.register_buffer("below", torch.tril_indices(n_components, n_components, -1), persistent=False)
 
     @property
     def n_outputs(self) -> int:
         """K + K (K + 1) / 2."""
-        return self.n_latent + self.n_latent * (self.n_latent + 1) // 2
+        return self.n_components + self.n_components * (self.n_components + 1) // 2
 
     def forward(self, h: Tensor) -> FullGaussian:
         """Return N(mu, L L')."""
-        mean, raw, below = h.split([self.n_latent, self.n_latent, self.n_outputs - 2 * self.n_latent], dim=-1)
+        k = self.n_components
+        mean, raw, below = h.split([k, k, self.n_outputs - 2 * k], dim=-1)
         rows, columns = self.get_buffer("below")
         tril = torch.diag_embed(_bounded(raw).exp())
         tril[..., rows, columns] = below
@@ -223,19 +224,19 @@ class FlowNormal(Posterior):
         """None: the code is no elementwise function of the first K outputs."""
         return
 
-    def build(self, n_latent: int) -> None:
+    def build(self, n_components: int) -> None:
         """Make the flow."""
-        super().build(n_latent)
-        self.flow = coupling_flow(n_latent, self.n_context, self.n_layers, self.hidden_layer_sizes)
+        super().build(n_components)
+        self.flow = coupling_flow(n_components, self.n_context, self.n_layers, self.hidden_layer_sizes)
 
     @property
     def n_outputs(self) -> int:
         """2K + n_context."""
-        return 2 * self.n_latent + self.n_context
+        return 2 * self.n_components + self.n_context
 
     def forward(self, h: Tensor) -> Transported:
         """Return the bent normal."""
-        mean, raw, context = h.split([self.n_latent, self.n_latent, self.n_context], dim=-1)
+        mean, raw, context = h.split([self.n_components, self.n_components, self.n_context], dim=-1)
         affine = AffineTransform(mean, _bounded(raw).exp(), event_dim=1)
         bend = self.flow(context).transform.inv
         return Transported(ComposeTransform([bend, affine]), torch.zeros_like(mean))

@@ -24,11 +24,11 @@ _Encode = Callable[[Tensor], Latent]
 class Prior(Part):
     """Base of the priors: ``forward`` returns p(z), or p(z|c), as a distribution on R^K."""
 
-    n_latent: int
+    n_components: int
 
-    def build(self, n_latent: int, n_features: int = 0, n_conditions: int = 0) -> None:  # noqa: ARG002 - some need them
-        """Make the tensors for K = `n_latent` units, D = `n_features` columns and conditions of width C."""
-        self.n_latent = n_latent
+    def build(self, n_components: int, n_features: int = 0, n_conditions: int = 0) -> None:  # noqa: ARG002 - some need them
+        """Make the tensors for K = `n_components` units, D = `n_features` columns and conditions of width C."""
+        self.n_components = n_components
 
     def start(self, x: Tensor) -> None:
         """Read from training rows `x` (N, D), in the model's units, what training starts from."""
@@ -50,10 +50,10 @@ class StandardNormal(Prior):
     tensor(-1.8379)
     """
 
-    def build(self, n_latent: int, n_features: int = 0, n_conditions: int = 0) -> None:
+    def build(self, n_components: int, n_features: int = 0, n_conditions: int = 0) -> None:
         """Make the zeros that are both mean and log scale."""
-        super().build(n_latent, n_features, n_conditions)
-        self.register_buffer("zeros", torch.zeros(n_latent), persistent=False)
+        super().build(n_components, n_features, n_conditions)
+        self.register_buffer("zeros", torch.zeros(n_components), persistent=False)
 
     def forward(self, c: Tensor | None = None, encode: _Encode | None = None) -> DiagonalGaussian:  # noqa: ARG002
         """Return N(0, I)."""
@@ -84,13 +84,13 @@ class MixtureOfNormals(Prior):
 
     n_mixture: int = 10
 
-    def build(self, n_latent: int, n_features: int = 0, n_conditions: int = 0) -> None:
+    def build(self, n_components: int, n_features: int = 0, n_conditions: int = 0) -> None:
         """Make weights, means and scales."""
-        super().build(n_latent, n_features, n_conditions)
+        super().build(n_components, n_features, n_conditions)
         _check_count(self, self.n_mixture)
         self.logits = nn.Parameter(torch.zeros(self.n_mixture))
-        self.means = nn.Parameter(torch.randn(self.n_mixture, n_latent))
-        self.log_scales = nn.Parameter(torch.full((self.n_mixture, n_latent), -0.7))
+        self.means = nn.Parameter(torch.randn(self.n_mixture, n_components))
+        self.log_scales = nn.Parameter(torch.full((self.n_mixture, n_components), -0.7))
 
     def forward(self, c: Tensor | None = None, encode: _Encode | None = None) -> Mixture:  # noqa: ARG002
         """Return the mixture."""
@@ -115,7 +115,7 @@ class VampPrior(Prior):
 
     n_pseudo_inputs: int = 100
 
-    def build(self, n_latent: int, n_features: int = 0, n_conditions: int = 0) -> None:
+    def build(self, n_components: int, n_features: int = 0, n_conditions: int = 0) -> None:
         """Make the pseudo-inputs.
 
         Raises
@@ -123,7 +123,7 @@ class VampPrior(Prior):
         ValueError
             With conditions: the encoder would need one for every pseudo-input.
         """
-        super().build(n_latent, n_features, n_conditions)
+        super().build(n_components, n_features, n_conditions)
         _check_count(self, self.n_pseudo_inputs)
         if n_conditions:
             raise ValueError(f"{self!r} knows no conditions; use 'standard_normal' or 'conditional_normal'.")
@@ -170,11 +170,11 @@ class Flow(Prior):
     n_layers: int = 3
     hidden_layer_sizes: tuple[int, ...] = (64, 64)
 
-    def build(self, n_latent: int, n_features: int = 0, n_conditions: int = 0) -> None:
+    def build(self, n_components: int, n_features: int = 0, n_conditions: int = 0) -> None:
         """Make the flow."""
-        super().build(n_latent, n_features, n_conditions)
-        self.flow = coupling_flow(n_latent, 0, self.n_layers, self.hidden_layer_sizes)
-        self.register_buffer("zeros", torch.zeros(n_latent), persistent=False)
+        super().build(n_components, n_features, n_conditions)
+        self.flow = coupling_flow(n_components, 0, self.n_layers, self.hidden_layer_sizes)
+        self.register_buffer("zeros", torch.zeros(n_components), persistent=False)
 
     def forward(self, c: Tensor | None = None, encode: _Encode | None = None) -> Transported:  # noqa: ARG002
         """Return the transported normal."""
@@ -201,7 +201,7 @@ class ConditionalNormal(Prior):
     hidden_layer_sizes: tuple[int, ...] = (64,)
     activation: str = "elu"
 
-    def build(self, n_latent: int, n_features: int = 0, n_conditions: int = 0) -> None:
+    def build(self, n_components: int, n_features: int = 0, n_conditions: int = 0) -> None:
         """Make the network; it starts as N(0, I) for every condition.
 
         Raises
@@ -209,10 +209,10 @@ class ConditionalNormal(Prior):
         ValueError
             Without conditions.
         """
-        super().build(n_latent, n_features, n_conditions)
+        super().build(n_components, n_features, n_conditions)
         if not n_conditions:
             raise ValueError(f"{self!r} needs conditions: it is for ConditionalVAE.")
-        widths = [n_conditions, *self.hidden_layer_sizes, 2 * n_latent]
+        widths = [n_conditions, *self.hidden_layer_sizes, 2 * n_components]
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
         for parameter in self.layers[-1].parameters():
             nn.init.zeros_(parameter)
@@ -230,7 +230,7 @@ class ConditionalNormal(Prior):
         h = c
         for layer in self.layers[:-1]:
             h = activation(self.activation)(layer(h))
-        mean, log_scale = self.layers[-1](h).split(self.n_latent, dim=-1)
+        mean, log_scale = self.layers[-1](h).split(self.n_components, dim=-1)
         return DiagonalGaussian(mean, log_scale.clamp(-8, 8))
 
 

@@ -15,14 +15,14 @@ from torch import Tensor
 
 from isthmus._part import Part, resolve
 
-__all__ = ["MinMax", "Moments", "NoScaling", "PerColumn", "Scaling", "Standard"]
+__all__ = ["ColumnMoments", "MinMax", "NoScaling", "PerColumn", "Scaling", "Standard"]
 
 # Columns count as measured in one unit when the median range is at least this share of the largest one.
 # Over scikit-learn's bundled sets: digits 1, linnerud .9, diabetes .8, iris .5; wine .003, breast_cancer .0001.
 _ONE_UNIT = 0.1
 
 
-class Moments(NamedTuple):
+class ColumnMoments(NamedTuple):
     r"""What scalings know of the training rows: numbers of each column, over its observed cells, (D,) and float64.
 
     Moments of chunks are merged, so rows need not be in memory at once (Chan, Golub & LeVeque, 1983, equation 1.5):
@@ -42,7 +42,7 @@ class Moments(NamedTuple):
     Examples
     --------
     >>> x = torch.tensor([[1.0], [2.0], [6.0]]).double()
-    >>> first, second = Moments.of(x[:2], torch.ones(2)), Moments.of(x[2:], torch.ones(1))
+    >>> first, second = ColumnMoments.of(x[:2], torch.ones(2)), ColumnMoments.of(x[2:], torch.ones(1))
     >>> first.merge(second).mean, first.merge(second).high
     (tensor([3.], dtype=torch.float64), tensor([6.], dtype=torch.float64))
     """
@@ -54,7 +54,7 @@ class Moments(NamedTuple):
     high: Tensor
 
     @classmethod
-    def of(cls, x: Tensor, weight: Tensor) -> Moments:
+    def of(cls, x: Tensor, weight: Tensor) -> ColumnMoments:
         """Return the moments of rows `x` (N, D), float64, NaN where missing, with sample weights (N,)."""
         weight = weight.to(x)
         holes = bool(x.sum().isnan())  # most data have none, and then no mask need be made
@@ -73,18 +73,18 @@ class Moments(NamedTuple):
         low, high = (rows.nan_to_num(fill) if holes else rows for fill in (torch.inf, -torch.inf))
         return cls(total, mean, variance, low.amin(0), high.amax(0))
 
-    def merge(self, other: Moments) -> Moments:
+    def merge(self, other: ColumnMoments) -> ColumnMoments:
         """Return the moments of the rows of both."""
         total = self.weight + other.weight
         t = other.weight / torch.where(total > 0, total, 1.0)
         delta = other.mean - self.mean
         mean = self.mean + t * delta
         variance = (1 - t) * self.variance + t * other.variance + t * (1 - t) * delta.square()
-        return Moments(total, mean, variance, self.low.minimum(other.low), self.high.maximum(other.high))
+        return ColumnMoments(total, mean, variance, self.low.minimum(other.low), self.high.maximum(other.high))
 
-    def columns(self, columns: list[int]) -> Moments:
+    def columns(self, columns: list[int]) -> ColumnMoments:
         """Return the moments of some columns."""
-        return Moments(*(value[columns] for value in self))
+        return ColumnMoments(*(value[columns] for value in self))
 
 
 class Scaling(Part):
@@ -98,12 +98,12 @@ class Scaling(Part):
         self.register_buffer("shift", torch.zeros(n_features, dtype=torch.float64))
         self.register_buffer("scale", torch.ones(n_features, dtype=torch.float64))
 
-    def measure(self, x: Tensor, weight: Tensor) -> None:
+    def set_from_data(self, x: Tensor, weight: Tensor) -> None:
         """Set shift and scale from training rows `x` (N, D), float64, NaN where missing, with sample weights (N,)."""
-        self.adopt(Moments.of(x, weight))
+        self.set_from_moments(ColumnMoments.of(x, weight))
 
     @abstractmethod
-    def adopt(self, moments: Moments) -> None:
+    def set_from_moments(self, moments: ColumnMoments) -> None:
         """Set shift and scale from the training rows' moments; every column has an observed cell."""
 
     @property
@@ -139,7 +139,7 @@ class NoScaling(Scaling):
 
     alias = "none"
 
-    def adopt(self, moments: Moments) -> None:
+    def set_from_moments(self, moments: ColumnMoments) -> None:
         """Adopt nothing."""
 
 
@@ -162,7 +162,7 @@ class Standard(Scaling):
 
     per: str = "auto"
 
-    def adopt(self, moments: Moments) -> None:
+    def set_from_moments(self, moments: ColumnMoments) -> None:
         """Set shift to the means, and scale to the standard deviations or the root of their mean square."""
         if self.per not in ("auto", "feature", "all"):
             raise ValueError(f"{self!r}: per must be 'auto', 'feature' or 'all'.")
@@ -189,7 +189,7 @@ class MinMax(Scaling):
     low: float | None = None
     high: float | None = None
 
-    def adopt(self, moments: Moments) -> None:
+    def set_from_moments(self, moments: ColumnMoments) -> None:
         """Set shift and scale by the smallest and the largest value of all columns."""
         low, high = float(moments.low.min()), float(moments.high.max())
         if low >= 0 and high <= 1:
@@ -216,7 +216,7 @@ class PerColumn(Scaling):
     Examples
     --------
     >>> scaling = PerColumn(("standard", "none"), columns=((0, 2), (1,))); scaling.build(3)
-    >>> scaling.measure(torch.tensor([[0.0, 5.0, 1.0], [2.0, 7.0, 3.0]]).double(), torch.ones(2))
+    >>> scaling.set_from_data(torch.tensor([[0.0, 5.0, 1.0], [2.0, 7.0, 3.0]]).double(), torch.ones(2))
     >>> scaling.shift, scaling.scale
     (tensor([1., 0., 2.], dtype=torch.float64), tensor([1., 1., 1.], dtype=torch.float64))
     """
@@ -240,17 +240,17 @@ class PerColumn(Scaling):
                 f"columns (0 to {n_features - 1}) once."
             )
 
-    def adopt(self, moments: Moments) -> None:
+    def set_from_moments(self, moments: ColumnMoments) -> None:
         """Let each group's scaling adopt its columns' moments."""
         for described, group in zip(self.scalings, self.columns, strict=True):
             columns = list(group)
             scaling = resolve("scaling", described, Scaling)
             scaling.build(len(columns))
-            scaling.adopt(moments.columns(columns))
+            scaling.set_from_moments(moments.columns(columns))
             self.shift[columns], self.scale[columns] = scaling.shift, scaling.scale
 
 
-def _one_unit(moments: Moments) -> bool:
+def _one_unit(moments: ColumnMoments) -> bool:
     ranges = moments.high - moments.low
     ranges = ranges[ranges > 0]
     return len(ranges) == 0 or bool(ranges.median() >= _ONE_UNIT * ranges.max())

@@ -144,7 +144,7 @@ def test_binarised_anew_at_every_step():
     part.build(64)
     x = torch.from_numpy(X)
     with seeded(0):
-        first, second = part.observe(x), part.observe(x)
+        first, second = part.sample_targets(x), part.sample_targets(x)
     assert set(first.unique().tolist()) == {0.0, 1.0}
     assert not torch.equal(first, second)
     assert (first[x == 0] == 0).all()

@@ -52,7 +52,7 @@ def test_what_is_hidden_is_not_seen():
 @torch.no_grad()
 def test_the_density_is_that_of_the_draws(n_draws):
     """It integrates to one, and the share of draws near 0 is what it says, for any number of draws."""
-    model, x = build(n_latent=1), normal(2, 4)
+    model, x = build(n_components=1), normal(2, 4)
     mask = torch.ones_like(x)
     mask[:, 1:] = 0
     p = drawn_from(model, x, mask, n_draws)
@@ -92,7 +92,7 @@ def test_guesses_are_a_better_start_than_zeros(complete, share):
         q = model.model_.q(x)  # the missing cells at 0
         z = q.transport(model._noise()(type("Rows", (), {"raw": torch.from_numpy(rows), "x": x})))
         log_w = model.model_.log_joint_ratio(q, z, x, None, mask)
-        mean = scaling.inverse(model.model_.likelihood.average(net.decode(z), torch.softmax(log_w, 0)))
+        mean = scaling.inverse(model.model_.likelihood.mixture_mean(net.decode(z), torch.softmax(log_w, 0)))
     zeros = (torch.logsumexp(log_w, 0) - np.log(100)).mean() - (mask.double() @ scaling.scale.log()).mean()
     missing = np.isnan(rows)
     assert value > float(zeros) + 2

@@ -9,7 +9,7 @@ import torch
 from isthmus import _activations
 from isthmus._random import seeded
 from isthmus.networks import MLP, Conv
-from isthmus.penalties import Contraction, Draw
+from isthmus.penalties import Contraction, EncodedBatch
 from isthmus.posteriors import DiagonalNormal, FullNormal, Point, TopK
 from models import build, normal
 
@@ -18,7 +18,7 @@ D, K, N = 5, 3, 4
 
 def draw_of(model, x, c=None):
     q = model.q(x, c)
-    return Draw(model, x, q, q.mean[None], torch.ones(len(x)).double(), c)
+    return EncodedBatch(model, x, q, q.mean[None], torch.ones(len(x)).double(), c)
 
 
 def jacobian_norm(model, x, c=None):
@@ -158,8 +158,8 @@ def counted(count, function, *args):
 def test_deep_cost_does_not_grow_with_the_units(network, monkeypatch):
     """One projection is one pass through the encoder's layers, for 2 units as for 50: no backward pass per unit."""
     calls = []
-    for n_latent in (2, 50):
-        model = build(8, n_latent, network=network, posterior=Point("sigmoid"))
+    for n_components in (2, 50):
+        model = build(8, n_components, network=network, posterior=Point("sigmoid"))
         draw = draw_of(model, normal(N, 8))
         count = []
         monkeypatch.setattr(torch.nn.functional, "linear", partial(counted, count, torch.nn.functional.linear))

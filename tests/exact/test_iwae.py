@@ -11,7 +11,7 @@ from isthmus import VAE
 from isthmus.evaluation import log_marginal
 from isthmus.likelihoods import Gaussian
 from isthmus.objectives import ImportanceWeighted
-from isthmus.penalties import Draw
+from isthmus.penalties import EncodedBatch
 from models import build, normal, put_linear
 
 D, K, N, SIGMA = 4, 2, 20, 0.7
@@ -44,7 +44,7 @@ def bounds(model, x, n_repeats=512):
         # ImportanceWeighted takes (k, rows): each of the n_draws / k groups of a row is a row of its own
         groups = z.reshape(-1, k, N, K).transpose(0, 1).reshape(k, -1, K)
         rows = x.repeat(n_draws // k, 1)
-        draw = Draw(model, rows, model.q(rows), groups, torch.ones(len(rows)))
+        draw = EncodedBatch(model, rows, model.q(rows), groups, torch.ones(len(rows)))
         value = -ImportanceWeighted(k)(model, draw, rows)["importance_weighted"]
         result.append(value.reshape(-1, N).mean(0).detach().numpy())
     return np.stack(result)
@@ -80,7 +80,7 @@ def test_one_draw_is_the_elbo(spoiled):
     )
     error = 5 * (log_w - with_kl).std(0) / math.sqrt(50_000)
     assert ((log_w - with_kl).mean(0).abs() < error).all()
-    single = ImportanceWeighted(1)(model, Draw(model, x, q, z[:1], torch.ones(N)), x)["importance_weighted"]
+    single = ImportanceWeighted(1)(model, EncodedBatch(model, x, q, z[:1], torch.ones(N)), x)["importance_weighted"]
     torch.testing.assert_close(single, -log_w[0])
 
 
@@ -89,7 +89,7 @@ def test_the_reported_loss_is_the_bound_and_its_gradient_the_bounds():
 
     def loss(*_):
         q = model.q(x)
-        draw = Draw(model, x, q, q.transport(normal(6, 5, 3, seed=4)), torch.ones(5))
+        draw = EncodedBatch(model, x, q, q.transport(normal(6, 5, 3, seed=4)), torch.ones(5))
         return ImportanceWeighted(6)(model, draw, x)["importance_weighted"]
 
     q = model.q(x)

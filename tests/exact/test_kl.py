@@ -9,7 +9,7 @@ from torch.distributions import kl_divergence as torch_kl
 
 from isthmus._distributions import DiagonalGaussian, FullGaussian, PointMass
 from isthmus.kl import kl_divergence, kl_per_unit
-from isthmus.penalties import KL, Draw
+from isthmus.penalties import KL, EncodedBatch
 from isthmus.posteriors import FullNormal, Point
 from models import build, normal
 
@@ -109,7 +109,7 @@ def test_a_point_is_infinitely_far():
     model, x = build(posterior=Point()), normal(6, 4)
     q = model.q(x)
     with pytest.raises(ValueError, match="infinite for a point posterior"):
-        KL()(Draw(model, x, q, q.transport(normal(1, 6, 3)), torch.ones(6)))
+        KL()(EncodedBatch(model, x, q, q.transport(normal(1, 6, 3)), torch.ones(6)))
 
 
 def test_free_bits():
@@ -120,7 +120,7 @@ def test_free_bits():
         layer.weight[1], layer.weight[4] = 0.0, 0.0  # unit 1: q = N(0.1, 1)
         layer.bias[1], layer.bias[4] = 0.1, 0.0
     q = model.q(x)
-    draw = Draw(model, x, q, q.mean[None], torch.ones(6).double())
+    draw = EncodedBatch(model, x, q, q.mean[None], torch.ones(6).double())
     units = kl_per_unit(q, model.prior())
     limit = 0.9 * float(units.mean(0)[[0, 2]].min().detach())
     assert units.mean(0)[1] < limit
@@ -134,4 +134,4 @@ def test_free_bits():
     model, x = build(posterior=FullNormal()), normal(6, 4)
     q = model.q(x)
     with pytest.raises(ValueError, match="independent latent units"):
-        KL(free_bits=1.0)(Draw(model, x, q, q.mean[None], torch.ones(6)))
+        KL(free_bits=1.0)(EncodedBatch(model, x, q, q.mean[None], torch.ones(6)))

@@ -24,7 +24,7 @@ from isthmus.likelihoods import (
     ZeroInflatedNegativeBinomial,
     ZeroInflatedPoisson,
 )
-from isthmus.penalties import Contraction, Draw
+from isthmus.penalties import Contraction, EncodedBatch
 from isthmus.posteriors import Point
 from isthmus.scaling import NoScaling, PerColumn, Standard
 from models import build, normal
@@ -203,14 +203,14 @@ def test_dynamic_binarisation():
     x = torch.tensor([0.0, 0.3, 1.0]).repeat(20_000, 1)
     part = made(Bernoulli(binarize=True), 3)
     with seeded(0):
-        first, second = part.observe(x), part.observe(x)
+        first, second = part.sample_targets(x), part.sample_targets(x)
     assert set(first.unique().tolist()) == {0.0, 1.0}
     np.testing.assert_allclose(first.mean(0), x[0], atol=0.01)  # standard error .0032
     assert 0.3 < (first[:, 1] != second[:, 1]).float().mean() < 0.54  # 2 * .3 * .7 = .42
-    assert Bernoulli().observe(x) is x
+    assert Bernoulli().sample_targets(x) is x
     mixed = made(Mixed((Bernoulli(binarize=True), "gaussian"), columns=((1,), (0, 2))), 3)
     with seeded(0):
-        seen = mixed.observe(x)
+        seen = mixed.sample_targets(x)
     assert (seen[:, [0, 2]] == x[:, [0, 2]]).all()
     assert set(seen[:, 1].unique().tolist()) == {0.0, 1.0}
 
@@ -235,8 +235,8 @@ def test_counts_are_standardised_by_what_was_observed():
     x = torch.from_numpy(holes(np.random.default_rng(0).poisson([[1.0, 50.0, 4e5]], (40, 3)).astype(float)))
     weight = (torch.arange(40) % 3).double()
     weighted, repeated = Poisson(), Poisson()
-    weighted.infer(x, weight)
-    repeated.infer(x.repeat_interleave(weight.long(), 0))
+    weighted.set_from_data(x, weight)
+    repeated.set_from_data(x.repeat_interleave(weight.long(), 0))
     seen, mask = (made_again(p, 3).encoder_input(x) for p in (weighted, repeated)), ~x.isnan()
     first, second = seen
     torch.testing.assert_close(first, second, equal_nan=True)
@@ -245,7 +245,7 @@ def test_counts_are_standardised_by_what_was_observed():
     torch.testing.assert_close((share * first.nan_to_num()).sum(0), torch.zeros(3).double())
     assert (share * first.nan_to_num().square()).sum(0).mean() == pytest.approx(1)
     constant = Poisson()
-    constant.infer(torch.full((4, 3), 7.0))
+    constant.set_from_data(torch.full((4, 3), 7.0))
     assert (made_again(constant, 3).encoder_input(torch.full((4, 3), 7.0)) == 0).all()
 
 
@@ -255,7 +255,7 @@ def test_contraction_is_of_the_rows_and_not_of_their_logarithms():
     weight, code = model.network.encoder[0].weight, model.q(x).mean
     slopes = (code * (1 - code)).unsqueeze(-1) * weight / (1 + x).unsqueeze(1)  # (N, K, D)
     expected = slopes.square().sum((1, 2))
-    draw = Draw(model, x, model.q(x), code.unsqueeze(0), torch.ones(len(x)).double())
+    draw = EncodedBatch(model, x, model.q(x), code.unsqueeze(0), torch.ones(len(x)).double())
     torch.testing.assert_close(Contraction(method="exact")(draw), expected)
     estimates = Contraction(method="projection")(draw).reshape(5000, 2).mean(0)
     torch.testing.assert_close(estimates, expected[:2], rtol=0.05, atol=0)
@@ -289,7 +289,7 @@ def table(n=200, unit=1.0, seed=0):
 def test_mixed_is_the_sum_of_its_parts():
     p = KINDS.clone()
     x = torch.from_numpy(table())
-    p.infer(x)
+    p.set_from_data(x)
     assert p.parts == (Gaussian("feature"), Bernoulli(), Categorical((3, 2)), Poisson())
     p = made(p, 6)
     h = normal(200, p.n_outputs)
@@ -302,12 +302,12 @@ def test_mixed_is_the_sum_of_its_parts():
         torch.testing.assert_close(value[:, index], part.log_prob(mine, x[:, index]))
         torch.testing.assert_close(p.mean(h)[:, index], part.mean(mine))
         weight = torch.full((5, 40), 0.2).double()
-        average = p.average(h.reshape(5, 40, -1), weight)[:, index]
-        torch.testing.assert_close(average, part.average(mine.reshape(5, 40, -1), weight))
+        average = p.mixture_mean(h.reshape(5, 40, -1), weight)[:, index]
+        torch.testing.assert_close(average, part.mixture_mean(mine.reshape(5, 40, -1), weight))
     assert p.supports(p.sample(h)).all()
     assert p.density_columns().tolist() == [True, False, False, False, True, False]
     assert not p.density
-    assert p.at(5) is p.members[2]
+    assert p.for_column(5) is p.members[2]
     start = p.initial_output(x.mean(0))
     torch.testing.assert_close(p.mean(start)[[0, 1, 3, 4]], x.mean(0)[[0, 1, 3, 4]], rtol=1e-5, atol=1e-5)
 
@@ -328,15 +328,15 @@ def test_mixed_scales_each_column_as_its_likelihood_does():
     assert scaling == PerColumn(("standard", "min_max", "none", "none"), KINDS.columns)
     x = torch.from_numpy(table())
     scaling.build(6)
-    scaling.measure(x, torch.ones(200))
+    scaling.set_from_data(x, torch.ones(200))
     own = Standard()
     own.build(2)
-    own.measure(x[:, [4, 0]], torch.ones(200))
+    own.set_from_data(x[:, [4, 0]], torch.ones(200))
     torch.testing.assert_close(scaling(x)[:, [4, 0]], own(x[:, [4, 0]]))
     torch.testing.assert_close(scaling(x)[:, [1, 2, 3, 5]], x[:, [1, 2, 3, 5]])
     likelihood = Mixed(("poisson", "gaussian"), ((0,), (1, 2)))
     model = build(3, likelihood=likelihood, scaling=PerColumn((Standard(), NoScaling()), ((0, 1), (2,))))
-    model.scaling.measure(5 * normal(20, 3), torch.ones(20))
+    model.scaling.set_from_data(5 * normal(20, 3), torch.ones(20))
     log_det = model.scaling.log_det()
     assert (log_det != 0).tolist() == [True, True, False]
     torch.testing.assert_close(model.log_det(), torch.tensor([0.0, float(log_det[1]), 0.0]).double())

@@ -12,7 +12,7 @@ from isthmus import VAE, Autoencoder
 from isthmus.kl import kl_per_unit
 from isthmus.likelihoods import Gaussian
 from isthmus.objectives import PenalizedLikelihood
-from isthmus.penalties import KL, Draw
+from isthmus.penalties import KL, EncodedBatch
 from isthmus.posteriors import DiagonalNormal, FullNormal
 from isthmus.scaling import Standard
 from models import build, minimise, rotation, rows_with_covariance, sigma_points
@@ -108,12 +108,12 @@ LAM = np.array([9.0, 4.0, 0.9, 0.25])
 
 def exact_loss(model, x, beta):
     """Return the formula's loss with its expectation exact, and a function that gives KL per unit."""
-    noise = sigma_points(model.prior.n_latent).unsqueeze(1).expand(-1, len(x), -1)
+    noise = sigma_points(model.prior.n_components).unsqueeze(1).expand(-1, len(x), -1)
     weight = torch.ones(len(x)).double()
 
     def loss():
         q = model.q(x)
-        draw = Draw(model, x, q, q.transport(noise), weight)
+        draw = EncodedBatch(model, x, q, q.transport(noise), weight)
         reconstruction = PenalizedLikelihood(len(noise))(model, draw, x)["reconstruction"]
         return (reconstruction + beta * KL()(draw)).mean()
 

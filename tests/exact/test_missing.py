@@ -176,9 +176,9 @@ def test_the_encoder_is_told_what_is_masked_and_the_loss_counts_it(has_holes):
     x = 1 + normal(6, 4).abs()
     observed = (normal(6, 4, seed=1) > -0.5).double()
     batch = Batch(x, torch.ones(6).double(), mask=observed if has_holes else None)
-    terms, seen, mask, model = told(batch, Masking(0.5, seen=True))
+    terms, seen, mask, model = told(batch, Masking(0.5, input_mask=True))
     with seeded(0):
-        _, kept = Masking(0.5, seen=True).corrupt(x)
+        _, kept = Masking(0.5, input_mask=True).corrupt(x)
     observed = observed if has_holes else torch.ones_like(x)
     assert 0 < kept.sum() < kept.numel()
     assert torch.equal(mask, observed * kept)
@@ -196,7 +196,7 @@ def test_an_unseen_mask_is_not_told():
 
 def test_penalties_look_at_the_encoder_as_it_was_told():
     batch = Batch(1 + normal(6, 4).abs(), torch.ones(6).double())
-    terms, _, mask, model = told(batch, Masking(0.5, seen=True), Contraction(method="exact"))
+    terms, _, mask, model = told(batch, Masking(0.5, input_mask=True), Contraction(method="exact"))
     weight = model.network.encoder[0].weight[:, :4]
     slopes = weight.square().sum(0)  # of a linear encoder; a masked cell has none
     torch.testing.assert_close(terms["contraction"], mask @ slopes)
@@ -216,7 +216,7 @@ def filled_digits(corruption, train=DIGITS[:1500]):
 
 @pytest.fixture(scope="module")
 def sighted():
-    return filled_digits(Masking(0.5, seen=True))
+    return filled_digits(Masking(0.5, input_mask=True))
 
 
 def test_a_mask_that_is_seen_fills_better(sighted):
@@ -239,7 +239,7 @@ def test_a_seen_mask_is_saved_and_trained_on(sighted, tmp_path):
     gaps = holes(DIGITS[1500:], 0.5, seed=3)
     model.save(tmp_path / "model.safetensors")
     again = isthmus.load(tmp_path / "model.safetensors")
-    assert again.corruption == Masking(0.5, seen=True)
+    assert again.corruption == Masking(0.5, input_mask=True)
     assert again.model_.network.sizes.masked
     np.testing.assert_array_equal(again.impute(gaps), model.impute(gaps))
     np.testing.assert_array_equal(again.transform(DIGITS[:9]), model.transform(DIGITS[:9]))
@@ -252,14 +252,14 @@ def test_a_seen_mask_is_saved_and_trained_on(sighted, tmp_path):
 
 def test_a_seen_mask_beside_holes_in_the_data(sighted):
     _, error = sighted
-    _, with_holes = filled_digits(Masking(0.5, seen=True), holes(DIGITS[:1500], 0.2))
+    _, with_holes = filled_digits(Masking(0.5, input_mask=True), holes(DIGITS[:1500], 0.2))
     assert error < with_holes < 1.3 * error
 
 
 def test_a_network_without_a_mask_cannot_be_told_later():
     model = DenoisingAutoencoder(2, corruption=Masking(0.5), max_epochs=1, random_state=0, warm_start=True).fit(X)
-    model.set_params(corruption=Masking(0.5, seen=True))
-    with pytest.raises(ValueError, match=r"seen=True\): the network was built without a mask.*warm_start=False"):
+    model.set_params(corruption=Masking(0.5, input_mask=True))
+    with pytest.raises(ValueError, match=r"input_mask=True\): the network was built without a mask.*warm_start=False"):
         model.fit(X)
     model.set_params(warm_start=False).fit(X)
     assert model.model_.network.sizes.masked
@@ -268,6 +268,7 @@ def test_a_network_without_a_mask_cannot_be_told_later():
 @pytest.mark.parametrize("objective", ["penalized_likelihood", "importance_weighted"])
 def test_a_vae_can_be_told_what_is_masked(objective):
     data = holes(X, 0.2)
-    model = VAE(2, corruption=Masking(0.3, seen=True), objective=objective, max_epochs=5, random_state=0).fit(data)
+    corruption = Masking(0.3, input_mask=True)
+    model = VAE(2, corruption=corruption, objective=objective, max_epochs=5, random_state=0).fit(data)
     assert np.isfinite(model.impute(data)).all()
     assert np.isfinite(model.score_samples(data)).all()

@@ -7,7 +7,7 @@ from scipy.special import rel_entr
 
 from isthmus import SparseAutoencoder
 from isthmus.networks import MLP, Conv
-from isthmus.penalties import L1, Draw, KLSparsity
+from isthmus.penalties import L1, EncodedBatch, KLSparsity
 from isthmus.posteriors import DiagonalNormal, Point, TopK
 from models import build, normal
 
@@ -17,7 +17,7 @@ N, D, K = 6, 4, 3
 def sigmoid_draw(weight=None, posterior=None):
     model, x = build(D, K, posterior=posterior or Point("sigmoid")), 2 * normal(N, D)
     q = model.q(x)
-    return Draw(model, x, q, q.transport(normal(2, N, K)), torch.ones(N).double() if weight is None else weight)
+    return EncodedBatch(model, x, q, q.transport(normal(2, N, K)), torch.ones(N).double() if weight is None else weight)
 
 
 @pytest.mark.parametrize("rho", [0.05, 0.3])
@@ -33,7 +33,7 @@ def test_kl_sparsity_averages_samples_and_not_units():
     """Each row has one unit on: over samples each is on a third of the time, and rho = 1/3 is paid."""
     model = build(3, 3, posterior=Point("sigmoid"))
     codes = torch.eye(3).double().repeat(2, 1)[None]
-    draw = Draw(model, codes[0], None, codes, torch.ones(6).double())
+    draw = EncodedBatch(model, codes[0], None, codes, torch.ones(6).double())
     assert KLSparsity(rho=1 / 3)(draw).abs().max() < 1e-12
     dead = torch.tensor([1.0, 0.0, 0.0]).double().expand(1, 6, 3)  # over units the same mean, over samples 1, 0, 0
     assert KLSparsity(rho=1 / 3)(draw._replace(z=dead)).min() > 1
@@ -52,7 +52,7 @@ def test_kl_sparsity_gradient():
     model = draw.model
 
     def value(*_):
-        return KLSparsity()(draw._replace(z=model.q(draw.seen).mean[None]))
+        return KLSparsity()(draw._replace(z=model.q(draw.corrupted).mean[None]))
 
     assert torch.autograd.gradcheck(value, tuple(model.network.encoder.parameters()))
 
@@ -73,7 +73,7 @@ def test_l1_cannot_be_lowered_by_shrinking_codes(network):
 
     def terms():
         q = model.q(x)
-        draw = Draw(model, x, q, q.mean[None], torch.ones(N).double())
+        draw = EncodedBatch(model, x, q, q.mean[None], torch.ones(N).double())
         return L1()(draw), model.decode(q.mean), q.mean.abs().sum(-1)
 
     penalty, decoded, naive = terms()
@@ -106,12 +106,12 @@ def test_l1_cannot_be_lowered_by_a_deep_decoder(network):
     """A factor moved from the code to any later layer: the same function, and the same penalty."""
     model, x = build(D, K, posterior=Point("relu"), network=network), normal(N, D)
     q = model.q(x)
-    penalty = L1()(Draw(model, x, q, q.mean[None], torch.ones(N).double()))
+    penalty = L1()(EncodedBatch(model, x, q, q.mean[None], torch.ones(N).double()))
     for weight in model.network.later_weights():
         with torch.no_grad():
             weight *= 4.0
             model.network.output_weight()[:] /= 4.0
-        torch.testing.assert_close(L1()(Draw(model, x, q, q.mean[None], torch.ones(N).double())), penalty)
+        torch.testing.assert_close(L1()(EncodedBatch(model, x, q, q.mean[None], torch.ones(N).double())), penalty)
 
 
 @pytest.mark.parametrize(("n_components", "active"), [(1, 1), (2, 1), (8, 4), (16, 8), (64, 16), (256, 32)])

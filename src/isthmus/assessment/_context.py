@@ -101,5 +101,5 @@ def scaled_by(X: Array) -> Array:
     """Return each column's divisor, (D,): its standard deviation, or one for all where they are alike in range."""
     scaling = Standard()
     scaling.build(X.shape[1])
-    scaling.measure(torch.from_numpy(X.astype(np.float64)), torch.ones(len(X), dtype=torch.float64))
+    scaling.set_from_data(torch.from_numpy(X.astype(np.float64)), torch.ones(len(X), dtype=torch.float64))
     return scaling.scale.numpy()

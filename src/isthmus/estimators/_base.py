@@ -13,7 +13,7 @@ from torch import Tensor
 
 from isthmus._device import check_device, check_precision
 from isthmus._part import Part, resolve
-from isthmus.corruptions import Corruption, Masking
+from isthmus.corruptions import Corruption
 from isthmus.engine import find_schedule
 from isthmus.engine.distributed import find_processes
 from isthmus.estimators._callbacks import CallbackSupportMixin, Epochs, with_callbacks
@@ -114,7 +114,7 @@ class BaseAutoencoder(Fields, CallbackSupportMixin, ClassNamePrefixFeaturesOutMi
     def _formula(self, model: Model, x: Tensor) -> Formula:
         penalties = [resolve("penalties", p, Penalty) for p in (*self._own_penalties(), *self.penalties)]
         corruption = self._corruption()
-        if corruption.masks and not model.network.sizes.masked:
+        if corruption.input_mask and not model.network.sizes.masked:
             raise ValueError(
                 f"corruption={corruption!r}: the network was built without a mask beside its rows, and cannot be told "
                 "which cells were masked. Fit it anew: a new estimator, or warm_start=False."
@@ -306,7 +306,7 @@ class BaseAutoencoder(Fields, CallbackSupportMixin, ClassNamePrefixFeaturesOutMi
 
     def _impute(self, X: np.ndarray) -> np.ndarray:
         """Return a guess of every cell of valid rows, (N, D)."""
-        return map_rows(self, bound(iterate_imputation, once=isinstance(self._corruption(), Masking)), X)
+        return map_rows(self, bound(iterate_imputation, once=self._corruption().simulates_missing), X)
 
     def _like(self, X: Any, values: np.ndarray) -> Any:
         """Return `values` in the container that X came in: a DataFrame gives one with the fitted columns."""

@@ -166,7 +166,7 @@ def check_cells(
 
     `x` (N, D) are the chunk's `values` in the model's units.
     """
-    if mask is None and model.likelihood.convex:
+    if mask is None and model.likelihood.interval_support:
         extremes = torch.stack(x.aminmax()).unsqueeze(-1).expand(-1, x.shape[1])  # of all columns: ten times as fast
         if model.likelihood.supports(extremes).all():
             return

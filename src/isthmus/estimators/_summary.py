@@ -17,7 +17,7 @@ from isthmus.data.sources import RowSource
 from isthmus.engine.distributed import Processes, find_processes
 from isthmus.estimators._inference import as_tensor, read_chunks
 from isthmus.estimators._validate import all_finite, check_finite, check_observed
-from isthmus.scaling import Moments
+from isthmus.scaling import ColumnMoments
 
 __all__ = ["DataSummary", "sample_rows", "summarize"]
 
@@ -35,7 +35,7 @@ class DataSummary(NamedTuple):
 
     Attributes
     ----------
-    moments : Moments
+    moments : ColumnMoments
         For the scaling.
     low, high : Tensor of shape (D,)
         Smallest and largest value of each column, over all rows, whatever their weight.
@@ -45,7 +45,7 @@ class DataSummary(NamedTuple):
         Hash of all rows, if it was asked for.
     """
 
-    moments: Moments
+    moments: ColumnMoments
     low: Tensor
     high: Tensor
     missing: bool
@@ -132,7 +132,7 @@ def _look_together(
 
 def _unpacked(packed: Tensor) -> DataSummary:
     columns = packed[:-1].unflatten(0, (7, -1)).unbind()
-    return DataSummary(Moments(*columns[:5]), columns[5], columns[6], bool(packed[-1]), None)
+    return DataSummary(ColumnMoments(*columns[:5]), columns[5], columns[6], bool(packed[-1]), None)
 
 
 def _merge(a: DataSummary, b: DataSummary) -> DataSummary:
@@ -175,9 +175,9 @@ def _check_same(processes: Processes, digest: int) -> None:
     processes.in_all(check)
 
 
-def _moments(X: np.ndarray, weight: np.ndarray) -> Moments:
+def _moments(X: np.ndarray, weight: np.ndarray) -> ColumnMoments:
     parts = [
-        Moments.of(as_tensor(X[part]).double(), torch.from_numpy(weight[part]))
+        ColumnMoments.of(as_tensor(X[part]).double(), torch.from_numpy(weight[part]))
         for part in chunks(len(X), X.shape[1], _MEASURED)
     ]
     moments = parts[0]

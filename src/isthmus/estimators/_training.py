@@ -50,15 +50,15 @@ def build(
     The likelihood and the prior look at all rows, or at a sample of them with the columns' extremes.
     """
     model.scaling.build(X.shape[1])
-    model.scaling.adopt(summary.moments)
+    model.scaling.set_from_moments(summary.moments)
     rows, where = sample_rows(X, estimator.seed_)
     x, mask = to_model_units(model, as_tensor(rows), torch.float64)
     seen, weights = x if mask is None else x.masked_fill(mask == 0, torch.nan), torch.from_numpy(rest.weight[where])
     if len(rows) < len(X):  # two rows that do not count, but say how far the columns go
         seen, weights = torch.cat([seen, extremes(model, summary)]), torch.cat([weights, weights.new_zeros(2)])
-    model.likelihood.infer(seen, weights)
+    model.likelihood.set_from_data(seen, weights)
     with seeded(estimator.seed_):
-        masked = summary.missing or estimator._corruption().masks
+        masked = summary.missing or estimator._corruption().input_mask
         model.build(X.shape[1], estimator.n_components, rest.width, masked=masked)
         model.prior.start(x)
     model.start_from(model.scaling(summary.moments.mean))
@@ -71,7 +71,7 @@ def _check_all_supported(
     estimator: BaseAutoencoder, model: Model, X: np.ndarray | RowSource, summary: DataSummary
 ) -> None:
     """Raise a ValueError that names the first cell outside the likelihood's support."""
-    if model.likelihood.convex and bool(model.likelihood.supports(extremes(model, summary)).all()):
+    if model.likelihood.interval_support and bool(model.likelihood.supports(extremes(model, summary)).all()):
         return
     processes = find_processes()
     if isinstance(X, RowSource) and 1 < processes.world <= len(X):

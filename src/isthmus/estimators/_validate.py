@@ -164,7 +164,7 @@ def check_support(
     if inside.all():
         return
     row, column = (int(i) for i in np.argwhere(~inside)[0])
-    likelihood = likelihood.at(column)
+    likelihood = likelihood.for_column(column)
     raise ValueError(
         f"X has {X[row, column]:g} in row {first_row + row}, {column_name(names, column)}, and likelihood "
         f"{likelihood!r} takes only values {likelihood.support_text} (after scaling): use another likelihood "

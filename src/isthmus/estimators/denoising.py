@@ -29,7 +29,7 @@ class DenoisingAutoencoder(DeterministicAutoencoder):
         K, number of units of the code. It may exceed D: the noise keeps the network from copying.
     corruption : str or Corruption, default="gaussian_noise"
         c(x~|x): "gaussian_noise", "masking", "salt_and_pepper", or an object such as ``Masking(0.5)``; to fill missing
-        cells, ``Masking(0.5, seen=True)``, which tells the encoder where they are.
+        cells, ``Masking(0.5, input_mask=True)``, which tells the encoder where they are.
 
     See Also
     --------

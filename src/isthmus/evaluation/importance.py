@@ -148,11 +148,11 @@ def _width(model: Model, x: Tensor, c: Tensor | None, mask: Tensor | None) -> in
     return growth(one_draw).largest if len(x) else 1
 
 
-def _noise(key: Tensor, n_latent: int, n_draws: int, block: int, seed: int) -> Iterator[Tensor]:
+def _noise(key: Tensor, n_components: int, n_draws: int, block: int, seed: int) -> Iterator[Tensor]:
     """Yield noise for `n_draws` draws, (block, N, K) at a time, on the CPU in float64."""
     for i, start in enumerate(range(0, n_draws, _BLOCK)):
         # the first block is what `RowNoise(S, K, seed)` gives, so that few draws are those of `log_marginal`
-        noise = RowNoise(min(_BLOCK, n_draws - start), n_latent, derive(seed, i) if i else seed)(key.cpu().double())
+        noise = RowNoise(min(_BLOCK, n_draws - start), n_components, derive(seed, i) if i else seed)(key.cpu().double())
         yield from noise.split(block)
 
 

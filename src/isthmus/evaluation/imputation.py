@@ -35,7 +35,7 @@ def conditional_mean(model: Model, x: Tensor, mask: Tensor, noise: Tensor, c: Te
     Mattei & Frellsen (2019), MIWAE: Deep Generative Modelling and Imputation of Incomplete Data Sets, equation 12.
     """
     h, log_w = _weighted(model, x, mask, noise, c)
-    return model.likelihood.average(h, torch.softmax(log_w, 0))
+    return model.likelihood.mixture_mean(h, torch.softmax(log_w, 0))
 
 
 @torch.no_grad()

@@ -19,7 +19,7 @@ class RowNoise:
 
     Parameters
     ----------
-    n_draws, n_latent : int
+    n_draws, n_components : int
         S and K.
     seed : int
         Seed of the table.
@@ -32,10 +32,10 @@ class RowNoise:
     True
     """
 
-    def __init__(self, n_draws: int, n_latent: int, seed: int) -> None:
+    def __init__(self, n_draws: int, n_components: int, seed: int) -> None:
         self.n_draws, self.seed, self._size = n_draws, seed, max(4096, 4 * n_draws)
         generator = torch.Generator().manual_seed(seed)
-        self._table = torch.randn(self._size + n_draws, n_latent, generator=generator, dtype=torch.float64)
+        self._table = torch.randn(self._size + n_draws, n_components, generator=generator, dtype=torch.float64)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the noise of rows `x` (N, D), of which only the bits matter, in their type."""

@@ -1,7 +1,7 @@
 """Likelihoods p(x|z): maps from the decoder's output to a distribution over rows."""
 
 from isthmus.likelihoods._base import Likelihood
-from isthmus.likelihoods._cells import Cells
+from isthmus.likelihoods._factorized import FactorizedDistribution
 from isthmus.likelihoods.bernoulli import Bernoulli, ContinuousBernoulli
 from isthmus.likelihoods.categorical import Categorical
 from isthmus.likelihoods.discretized_logistic import DiscretizedLogistic
@@ -16,9 +16,9 @@ from isthmus.likelihoods.zero_inflated import ZeroInflatedNegativeBinomial, Zero
 __all__ = [
     "Bernoulli",
     "Categorical",
-    "Cells",
     "ContinuousBernoulli",
     "DiscretizedLogistic",
+    "FactorizedDistribution",
     "Gaussian",
     "Laplace",
     "Likelihood",

@@ -18,7 +18,7 @@ class Likelihood(Part):
 
     ``forward`` maps decoder outputs (..., n_outputs) to a torch distribution of batch shape (..., D);
     ``log_prob``, ``mean`` and ``sample`` follow from it, and a closed form may override each of them (all three, and
-    ``forward`` returns :class:`Cells`, where torch has no such distribution).
+    ``forward`` returns :class:`FactorizedDistribution`, where torch has no such distribution).
 
     Attributes
     ----------
@@ -26,7 +26,7 @@ class Likelihood(Part):
         The scaling that ``scaling="auto"`` takes for it.
     density : bool
         Whether it is a density on the real line, so that scaling adds its log-determinant.
-    convex : bool
+    interval_support : bool
         Whether what it takes is an interval: a column is inside where its extremes are.
     centred : bool
         Whether the encoder sees columns less their mean in the training rows: what standard scaling does to those of a
@@ -38,11 +38,11 @@ class Likelihood(Part):
     n_features: int
     default_scaling: str | Part = "standard"
     density: bool = True
-    convex: bool = False
+    interval_support: bool = False
     centred: bool = False
     support_text: str = "that are finite numbers"
 
-    def infer(self, x: Tensor, weight: Tensor | None = None) -> None:
+    def set_from_data(self, x: Tensor, weight: Tensor | None = None) -> None:
         """Fill hyperparameters left open (None), and measure what else it has to know, before ``build``.
 
         Parameters
@@ -78,7 +78,7 @@ class Likelihood(Part):
         """Return ``centred`` for each column, bool of shape (D,)."""
         return torch.full((self.n_features,), self.centred)
 
-    def at(self, column: int) -> Likelihood:  # noqa: ARG002 - a default
+    def for_column(self, column: int) -> Likelihood:  # noqa: ARG002 - a default
         """Return the likelihood of one column, for messages: itself, where all columns have the same."""
         return self
 
@@ -90,7 +90,7 @@ class Likelihood(Part):
         """
         return x
 
-    def observe(self, x: Tensor) -> Tensor:
+    def sample_targets(self, x: Tensor) -> Tensor:
         """Return what a step of training takes rows `x` (..., D) for: themselves, or draws that they are means of.
 
         From torch's default generator; encoder and likelihood both see it.
@@ -114,7 +114,7 @@ class Likelihood(Part):
         """Return E[x|z], (..., D)."""
         return self(h).mean
 
-    def average(self, h: Tensor, weight: Tensor) -> Tensor:
+    def mixture_mean(self, h: Tensor, weight: Tensor) -> Tensor:
         """Return E[x], (N, D), under a mixture of decoder outputs `h` (S, N, n_outputs) with weights (S, N)."""
         return (weight.unsqueeze(-1) * self.mean(h)).sum(0)
 

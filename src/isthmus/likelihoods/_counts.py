@@ -20,7 +20,7 @@ from torch import Tensor
 from isthmus.likelihoods._base import Likelihood
 from isthmus.likelihoods._logistic import log1p_exp
 
-__all__ = ["Counts", "draw_counts", "log_mean", "negative_binomial", "poisson", "start"]
+__all__ = ["Counts", "draw_counts", "log_mean", "negative_binomial", "output_for_mean", "poisson"]
 
 _LOG_2PI = math.log(2 * math.pi)
 # Above exp(30) = 1e13 the mean grows linearly with the decoder's output: finite, and its gradient never 0.
@@ -47,7 +47,7 @@ class Counts(Likelihood):
         """Return where x is a whole number of at least 0."""
         return (x >= 0) & (x == x.round()) & torch.isfinite(x)
 
-    def infer(self, x: Tensor, weight: Tensor | None = None) -> None:
+    def set_from_data(self, x: Tensor, weight: Tensor | None = None) -> None:
         """Measure the logarithms of the observed cells."""
         share = (~x.isnan()).to(x) if weight is None else (~x.isnan()) * weight.to(x).unsqueeze(-1)
         share = share / share.sum(0)
@@ -81,7 +81,7 @@ def log_mean(h: Tensor) -> Tensor:
     return torch.where(h > _BEND, _BEND + torch.log1p((h - _BEND).clamp(min=0)), h)
 
 
-def start(mean: Tensor) -> Tensor:
+def output_for_mean(mean: Tensor) -> Tensor:
     """Return the outputs that :func:`log_mean` takes to columns of mean `mean`."""
     return mean.clamp(min=_LEAST_MEAN).log()
 

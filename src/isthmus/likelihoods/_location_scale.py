@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from isthmus.likelihoods._base import Likelihood
-from isthmus.likelihoods._positive import above, check_positive, learned, log_learned
+from isthmus.likelihoods._positive import check_positive, learned, log_learned, soft_floor
 
 __all__ = ["LocationScale"]
 
@@ -30,7 +30,7 @@ class LocationScale(Likelihood):
     scale: float | str = "shared"
     min_scale: float = 1e-3
 
-    convex = True
+    interval_support = True
 
     def build(self, n_features: int) -> None:
         """Make log s, a parameter of one or D numbers, where it is learned.
@@ -62,7 +62,7 @@ class LocationScale(Likelihood):
         """Return centres (D,) followed by the zeros that are the logarithms of s = 1, where the decoder gives them."""
         return F.pad(centre, (0, self.n_outputs - self.n_features))
 
-    def _moments(self, h: Tensor) -> tuple[Tensor, Tensor]:
+    def _centre_and_log_scale(self, h: Tensor) -> tuple[Tensor, Tensor]:
         """Return the centre (..., D) and log s, which broadcasts against it."""
         if isinstance(self.scale, (int, float)):
             return h, h.new_tensor(math.log(self.scale))
@@ -70,4 +70,4 @@ class LocationScale(Likelihood):
             centre, log_scale = h.split(self.n_features, dim=-1)
         else:
             centre, log_scale = h, log_learned(self.raw_log_scale)
-        return centre, above(self.min_scale, log_scale)
+        return centre, soft_floor(self.min_scale, log_scale)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
-__all__ = ["above", "check_positive", "learned", "log_learned"]
+__all__ = ["check_positive", "learned", "log_learned", "soft_floor"]
 
 # Adam moves every parameter by about the learning rate a step, and log sigma has far to go: from 0 to -3, say.
 # It is therefore stored divided by this gain.
@@ -36,7 +36,7 @@ def log_learned(parameter: Tensor) -> Tensor:
     return _GAIN * parameter
 
 
-def above(floor: float, log_value: Tensor) -> Tensor:
+def soft_floor(floor: float, log_value: Tensor) -> Tensor:
     """Return the logarithm bent softly to stay above log `floor`."""
     low = math.log(floor)
     return low + F.softplus(log_value - low)

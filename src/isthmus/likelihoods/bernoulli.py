@@ -59,11 +59,11 @@ class Bernoulli(Likelihood):
 
     default_scaling = "min_max"
     density = False
-    convex = True
+    interval_support = True
     centred = True
     support_text = "in [0, 1]"
 
-    def observe(self, x: Tensor) -> Tensor:
+    def sample_targets(self, x: Tensor) -> Tensor:
         """Draw zeros and ones of probability x, if ``binarize``."""
         return bernoulli(x) if self.binarize else x
 
@@ -116,7 +116,7 @@ class ContinuousBernoulli(Likelihood):
     """
 
     default_scaling = "min_max"
-    convex = True
+    interval_support = True
     centred = True
     support_text = "in [0, 1]"
 

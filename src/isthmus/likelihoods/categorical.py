@@ -40,7 +40,7 @@ class Categorical(Likelihood):
     density = False
     support_text = "that are whole numbers from 0 to the column's number of levels - 1"
 
-    def infer(self, x: Tensor, weight: Tensor | None = None) -> None:  # noqa: ARG002 - levels have no weight
+    def set_from_data(self, x: Tensor, weight: Tensor | None = None) -> None:  # noqa: ARG002 - levels have no weight
         """Read the numbers of levels off the rows, at least 2 for every column."""
         if self.n_levels is None:
             self.n_levels = tuple(max(2, int(top) + 1) for top in x.nan_to_num(0.0).amax(0).clamp(min=0).tolist())
@@ -88,7 +88,7 @@ class Categorical(Likelihood):
         """Return the most probable level, (..., D)."""
         return self(h).logits.argmax(-1).to(h)
 
-    def average(self, h: Tensor, weight: Tensor) -> Tensor:
+    def mixture_mean(self, h: Tensor, weight: Tensor) -> Tensor:
         """Return the level that is most probable under the mixture, (N, D)."""
         probabilities = weight[..., None, None] * self(h).probs  # (S, N, D, L)
         return probabilities.sum(0).argmax(-1).to(h)

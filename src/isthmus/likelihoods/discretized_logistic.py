@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
-from isthmus.likelihoods._cells import Cells
+from isthmus.likelihoods._factorized import FactorizedDistribution
 from isthmus.likelihoods._location_scale import LocationScale
 
 __all__ = ["DiscretizedLogistic"]
@@ -62,10 +62,10 @@ class DiscretizedLogistic(LocationScale):
 
     default_scaling = "none"
     density = False
-    convex = False
+    interval_support = False
     support_text = "that are whole numbers from 0 to n_levels - 1"
 
-    def infer(self, x: Tensor, weight: Tensor | None = None) -> None:  # noqa: ARG002 - levels have no weight
+    def set_from_data(self, x: Tensor, weight: Tensor | None = None) -> None:  # noqa: ARG002 - levels have no weight
         """Read the number of levels off the rows, at least 2."""
         if self.n_levels is None:
             self.n_levels = max(2, int(x.nan_to_num(0.0).max()) + 1)
@@ -103,13 +103,13 @@ class DiscretizedLogistic(LocationScale):
         """Start from the columns' means and s(z) = 1."""
         return self._with_scales(self.encoder_input(mean))
 
-    def forward(self, h: Tensor) -> Cells:
+    def forward(self, h: Tensor) -> FactorizedDistribution:
         """Return the distribution over levels."""
-        return Cells(self, h)
+        return FactorizedDistribution(self, h)
 
     def log_prob(self, h: Tensor, x: Tensor) -> Tensor:
         """Return log p(x_d|z), (..., D)."""
-        centre, log_scale = self._moments(h)
+        centre, log_scale = self._centre_and_log_scale(h)
         rate = (-log_scale).exp()
         # sigma(a) - sigma(b) = sigma(a) sigma(-b) (1 - exp(b - a)): nothing cancels, and a - b needs no x
         below = F.logsigmoid(((2 * x + 1) / self._top - 1 - centre) * rate)
@@ -119,7 +119,7 @@ class DiscretizedLogistic(LocationScale):
 
     def mean(self, h: Tensor) -> Tensor:
         """Return E[x|z] = sum_k P(x >= k), (..., D), level by level: no tensor is L times as large as the rows."""
-        centre, log_scale = self._moments(h)
+        centre, log_scale = self._centre_and_log_scale(h)
         rate = (-log_scale).exp()
         total = torch.zeros_like(centre)
         for level in range(1, self._top + 1):
@@ -128,7 +128,7 @@ class DiscretizedLogistic(LocationScale):
 
     def sample(self, h: Tensor) -> Tensor:
         """Draw levels, (..., D)."""
-        centre, log_scale = self._moments(h)
+        centre, log_scale = self._centre_and_log_scale(h)
         value = centre + log_scale.exp() * torch.logit(torch.rand_like(centre))
         return (0.5 * (value + 1) * self._top).round().clamp(0, self._top)
 

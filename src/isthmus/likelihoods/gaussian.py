@@ -45,18 +45,18 @@ class Gaussian(LocationScale):
 
     def forward(self, h: Tensor) -> Normal:
         """Return N(f(z), sigma^2)."""
-        mean, log_scale = self._moments(h)
+        mean, log_scale = self._centre_and_log_scale(h)
         return Normal(mean, log_scale.exp().expand_as(mean), validate_args=False)
 
     def log_prob(self, h: Tensor, x: Tensor) -> Tensor:
         """Return log p(x_d|z), (..., D)."""
-        mean, log_scale = self._moments(h)
+        mean, log_scale = self._centre_and_log_scale(h)
         return -0.5 * (x - mean).square() * (-2 * log_scale).exp() - (log_scale + _HALF_LOG_2PI)
 
     def row_log_prob(self, h: Tensor, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return log p(x|z), (...)."""
         if mask is not None or self.scale in ("feature", "decoder"):
             return super().row_log_prob(h, x, mask)
-        mean, log_scale = self._moments(h)  # one sigma for all columns
+        mean, log_scale = self._centre_and_log_scale(h)  # one sigma for all columns
         halves = squared_distance(mean, x) * (-2 * log_scale).exp()
         return -0.5 * halves - self.n_features * (log_scale + _HALF_LOG_2PI)

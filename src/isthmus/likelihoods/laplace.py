@@ -48,10 +48,10 @@ class Laplace(LocationScale):
 
     def forward(self, h: Tensor) -> TorchLaplace:
         """Return Laplace(f(z), b)."""
-        centre, log_scale = self._moments(h)
+        centre, log_scale = self._centre_and_log_scale(h)
         return TorchLaplace(centre, log_scale.exp().expand_as(centre), validate_args=False)
 
     def log_prob(self, h: Tensor, x: Tensor) -> Tensor:
         """Return log p(x_d|z), (..., D)."""
-        centre, log_scale = self._moments(h)
+        centre, log_scale = self._centre_and_log_scale(h)
         return -(x - centre).abs() * (-log_scale).exp() - (log_scale + _LOG_2)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from isthmus._part import Part, resolve
 from isthmus.likelihoods._base import Likelihood
-from isthmus.likelihoods._cells import Cells
+from isthmus.likelihoods._factorized import FactorizedDistribution
 
 __all__ = ["Mixed"]
 
@@ -95,11 +95,11 @@ class Mixed(Likelihood):
         """Whether every column has a density."""
         return all(part.density for part in self._described())
 
-    def infer(self, x: Tensor, weight: Tensor | None = None) -> None:
+    def set_from_data(self, x: Tensor, weight: Tensor | None = None) -> None:
         """Let each part see its columns, and keep what it read off them."""
         self.members = nn.ModuleList(self._described(x.shape[-1]))
         for part, columns in zip(self._members, self.columns, strict=True):
-            part.infer(x[..., list(columns)], weight)
+            part.set_from_data(x[..., list(columns)], weight)
         self.parts = tuple(part.clone() for part in self._members)
 
     def build(self, n_features: int) -> None:
@@ -157,7 +157,7 @@ class Mixed(Likelihood):
         place = self.get_buffer("place")
         return torch.cat([group.to(place.device) for group in groups])[place]
 
-    def at(self, column: int) -> Likelihood:
+    def for_column(self, column: int) -> Likelihood:
         """Return the part of a column."""
         return next(part for part, group in zip(self._members, self.columns, strict=True) if column in group)
 
@@ -173,9 +173,9 @@ class Mixed(Likelihood):
         """Return what each column's part shows the encoder."""
         return self._each(x, lambda part, columns: part.encoder_input(columns))
 
-    def observe(self, x: Tensor) -> Tensor:
+    def sample_targets(self, x: Tensor) -> Tensor:
         """Return what each column's part takes x for."""
-        return self._each(x, lambda part, columns: part.observe(columns))
+        return self._each(x, lambda part, columns: part.sample_targets(columns))
 
     def _each(self, x: Tensor, function: Callable[[Likelihood, Tensor], Tensor]) -> Tensor:
         """Return what `function` makes of each part's columns; `x` itself, where it changes none."""
@@ -183,9 +183,9 @@ class Mixed(Likelihood):
         made = [function(part, columns) for part, columns in zip(self._members, groups, strict=True)]
         return x if all(a is b for a, b in zip(made, groups, strict=True)) else self._joined(made)
 
-    def forward(self, h: Tensor) -> Cells:
+    def forward(self, h: Tensor) -> FactorizedDistribution:
         """Return the distribution of all columns, of batch shape (..., D)."""
-        return Cells(self, h)
+        return FactorizedDistribution(self, h)
 
     def log_prob(self, h: Tensor, x: Tensor) -> Tensor:
         """Return log p(x_d|z), (..., D), a density or a probability by the column."""
@@ -195,9 +195,9 @@ class Mixed(Likelihood):
         """Return each part's mean, (..., D)."""
         return self._joined([part.mean(g) for part, g in self._outputs(h)])
 
-    def average(self, h: Tensor, weight: Tensor) -> Tensor:
+    def mixture_mean(self, h: Tensor, weight: Tensor) -> Tensor:
         """Return each part's average under the mixture, (N, D)."""
-        return self._joined([part.average(g, weight) for part, g in self._outputs(h)])
+        return self._joined([part.mixture_mean(g, weight) for part, g in self._outputs(h)])
 
     def sample(self, h: Tensor) -> Tensor:
         """Draw from each part, (..., D)."""

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.distributions import NegativeBinomial as TorchNegativeBinomial
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
-from isthmus.likelihoods._counts import Counts, draw_counts, log_mean, negative_binomial, start
-from isthmus.likelihoods._positive import above, check_positive, learned, log_learned
+from isthmus.likelihoods._counts import Counts, draw_counts, log_mean, negative_binomial, output_for_mean
+from isthmus.likelihoods._positive import check_positive, learned, log_learned, soft_floor
 
 __all__ = ["NegativeBinomial"]
 
@@ -81,7 +81,7 @@ class NegativeBinomial(Counts):
 
     def initial_output(self, mean: Tensor) -> Tensor:
         """Start from the columns' means and alpha(z) = 1."""
-        return F.pad(start(mean), (0, self.n_outputs - self.n_features))
+        return F.pad(output_for_mean(mean), (0, self.n_outputs - self.n_features))
 
     def _log_moments(self, h: Tensor) -> tuple[Tensor, Tensor]:
         """Return log mu (..., D) and log r = -log alpha, which broadcasts against it."""
@@ -91,7 +91,7 @@ class NegativeBinomial(Counts):
             h, log_dispersion = h.split(self.n_features, dim=-1)
         else:
             log_dispersion = log_learned(self.raw_log_dispersion)
-        return log_mean(h), -above(self.min_dispersion, log_dispersion)
+        return log_mean(h), -soft_floor(self.min_dispersion, log_dispersion)
 
     def forward(self, h: Tensor) -> TorchNegativeBinomial:
         """Return NB(mu(z), alpha)."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.distributions import Poisson as TorchPoisson
 
-from isthmus.likelihoods._counts import Counts, draw_counts, log_mean, poisson, start
+from isthmus.likelihoods._counts import Counts, draw_counts, log_mean, output_for_mean, poisson
 
 __all__ = ["Poisson"]
 
@@ -44,7 +44,7 @@ class Poisson(Counts):
 
     def initial_output(self, mean: Tensor) -> Tensor:
         """Start from the columns' means."""
-        return start(mean)
+        return output_for_mean(mean)
 
     def forward(self, h: Tensor) -> TorchPoisson:
         """Return Poisson(lambda(z))."""

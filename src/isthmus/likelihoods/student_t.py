@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.distributions import StudentT as TorchStudentT
 
 from isthmus.likelihoods._location_scale import LocationScale
-from isthmus.likelihoods._positive import above, check_positive, learned, log_learned
+from isthmus.likelihoods._positive import check_positive, learned, log_learned, soft_floor
 
 __all__ = ["StudentT"]
 
@@ -78,17 +78,17 @@ class StudentT(LocationScale):
         """Return nu, () or (1,) or (D,)."""
         if isinstance(self.df, (int, float)):
             return h.new_tensor(self.df)
-        return above(self.min_df, _LOG_START + log_learned(self.raw_log_df)).exp()
+        return soft_floor(self.min_df, _LOG_START + log_learned(self.raw_log_df)).exp()
 
     def forward(self, h: Tensor) -> TorchStudentT:
         """Return t(f(z), s, nu)."""
-        centre, log_scale = self._moments(h)
+        centre, log_scale = self._centre_and_log_scale(h)
         scale, df = (v.expand_as(centre) for v in (log_scale.exp(), self._df(h)))
         return TorchStudentT(df, centre, scale, validate_args=False)
 
     def log_prob(self, h: Tensor, x: Tensor) -> Tensor:
         """Return log p(x_d|z), (..., D)."""
-        centre, log_scale = self._moments(h)
+        centre, log_scale = self._centre_and_log_scale(h)
         df = self._df(h)
         far = (x - centre) * (-log_scale - 0.5 * df.log()).exp()
         constant = _log_gamma_step(0.5 * df) - 0.5 * df.log() - _HALF_LOG_PI

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from isthmus.likelihoods._base import Likelihood
-from isthmus.likelihoods._cells import Cells
 from isthmus.likelihoods._counts import Counts
+from isthmus.likelihoods._factorized import FactorizedDistribution
 from isthmus.likelihoods._logistic import log1p_exp
 from isthmus.likelihoods._sampling import sample_bernoulli
 from isthmus.likelihoods.negative_binomial import NegativeBinomial
@@ -49,9 +49,9 @@ class ZeroInflated(Counts):
         """Return the counts' outputs and the logits of pi (..., D)."""
         return h[..., : -self.n_features], h[..., -self.n_features :]
 
-    def forward(self, h: Tensor) -> Cells:
+    def forward(self, h: Tensor) -> FactorizedDistribution:
         """Return the mixture of 0 and the counts."""
-        return Cells(self, h)
+        return FactorizedDistribution(self, h)
 
     def log_prob(self, h: Tensor, x: Tensor) -> Tensor:
         """Return log p(x_d|z), (..., D)."""

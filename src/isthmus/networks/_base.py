@@ -21,7 +21,7 @@ class Sizes(NamedTuple):
     ----------
     n_features : int
         D, width of a row.
-    n_latent : int
+    n_components : int
         K, width of a code.
     n_encoder_outputs : int
         What the posterior takes (K means first).
@@ -34,7 +34,7 @@ class Sizes(NamedTuple):
     """
 
     n_features: int
-    n_latent: int
+    n_components: int
     n_encoder_outputs: int
     n_decoder_outputs: int
     n_conditions: int = 0
@@ -136,4 +136,4 @@ class Network(Part):
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """Encode to the first K outputs and decode them."""
-        return self.decode(self.encode(x, c)[..., : self.sizes.n_latent], c)
+        return self.decode(self.encode(x, c)[..., : self.sizes.n_components], c)

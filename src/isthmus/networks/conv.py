@@ -43,7 +43,7 @@ class Conv(Network):
     --------
     >>> import torch
     >>> net = Conv(image_shape=(8, 8))
-    >>> net.build(Sizes(n_features=64, n_latent=2, n_encoder_outputs=2, n_decoder_outputs=64))
+    >>> net.build(Sizes(n_features=64, n_components=2, n_encoder_outputs=2, n_decoder_outputs=64))
     >>> net(torch.zeros(3, 64)).shape
     torch.Size([3, 64])
     """

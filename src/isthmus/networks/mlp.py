@@ -55,7 +55,7 @@ class MLP(Network):
     Examples
     --------
     >>> import torch
-    >>> net = MLP((8,)); net.build(Sizes(n_features=4, n_latent=2, n_encoder_outputs=2, n_decoder_outputs=4))
+    >>> net = MLP((8,)); net.build(Sizes(n_features=4, n_components=2, n_encoder_outputs=2, n_decoder_outputs=4))
     >>> net(torch.zeros(3, 4)).shape
     torch.Size([3, 4])
     """
@@ -79,7 +79,7 @@ class MLP(Network):
         activation(self.activation)  # an unknown name is an error here, not in the first step
         n_inputs = sizes.n_features * (2 if sizes.masked else 1) + sizes.n_conditions
         self.encoder = dense([n_inputs, *hidden, sizes.n_encoder_outputs])
-        widths = [sizes.n_latent + sizes.n_conditions, *reversed(hidden), sizes.n_decoder_outputs]
+        widths = [sizes.n_components + sizes.n_conditions, *reversed(hidden), sizes.n_decoder_outputs]
         if not self.tied:
             self.decoder = dense(widths)
             return
@@ -91,7 +91,7 @@ class MLP(Network):
         if not self.tied:
             return _affine(self.decoder)
         weights = [weight.T for weight, _ in reversed(_affine(self.encoder))]
-        weights[0] = weights[0][:, : self.sizes.n_latent]
+        weights[0] = weights[0][:, : self.sizes.n_components]
         weights[-1] = weights[-1][: self.sizes.n_features]  # the encoder may see a mask beside the row
         return list(zip(weights, self.decoder_biases, strict=True))
 
@@ -126,7 +126,7 @@ class MLP(Network):
 
     def output_weight(self) -> Tensor:
         """Return the decoder's first weight, without the condition's columns."""
-        return self._decoder()[0][0][:, : self.sizes.n_latent]
+        return self._decoder()[0][0][:, : self.sizes.n_components]
 
     def later_weights(self) -> list[Tensor]:
         """Return the decoder's other weights."""
@@ -141,7 +141,7 @@ class MLP(Network):
         if self.hidden_layer_sizes:
             return None
         weight = _affine(self.encoder)[0][0]
-        code, row = self.sizes.n_latent, self.sizes.n_features
+        code, row = self.sizes.n_components, self.sizes.n_features
         return weight if weight.shape == (code, row) else weight[:code, :row]  # a view's gradient is filled up with 0
 
     def chain(self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> list[Layer]:
@@ -153,6 +153,6 @@ class MLP(Network):
             a = F.linear(h, w, b)
             layers.append(Layer(w, a, self.activation))
             h = activation(self.activation)(a)
-        code = slice(self.sizes.n_latent)
+        code = slice(self.sizes.n_components)
         layers.append(Layer(weight[code], F.linear(h, weight[code], bias[code]), "identity"))
         return [layers[0]._replace(weight=layers[0].weight[:, : self.sizes.n_features]), *layers[1:]]

@@ -42,7 +42,8 @@ def check_corruption(corruption: Corruption, x: Tensor | None = None) -> None:
     require(torch.equal(*draws), f"{built!r}: the same seed must give the same draws.")
     require(torch.equal(again, draws[0]), f"{built!r}: corrupt must draw the rows that forward draws.")
     require(
-        (kept is not None) == built.masks, f"{built!r}: corrupt must return a mask where masks is true, only there."
+        (kept is not None) == built.input_mask,
+        f"{built!r}: corrupt must return a mask if input_mask, else None.",
     )
     if kept is not None:
         require(
@@ -74,7 +75,7 @@ def check_scaling(scaling: Scaling, x: Tensor | None = None) -> None:
         (cast, x, count),
     ):
         part.build(x.shape[1])
-        part.measure(rows, weight)
+        part.set_from_data(rows, weight)
     close(weighted(x), repeated(x), f"{scaling!r}: a weight of 2 must count as the row twice, 0 as none.")
     close(weighted.inverse(weighted(x)), x, f"{scaling!r}: inverse must undo forward.")
     jacobian: Any = torch.autograd.functional.jacobian(weighted, x[0])

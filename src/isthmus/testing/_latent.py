@@ -17,19 +17,19 @@ from isthmus._random import seeded
 from isthmus.posteriors import Posterior
 from isthmus.priors import Prior
 from isthmus.testing._parts import check_part
-from isthmus.testing._tools import LEADS, agreement, close, grid, normal, require, stir
+from isthmus.testing._tools import BATCH_SHAPES, agreement, close, grid, normal, perturb, require
 
 __all__ = ["check_posterior", "check_prior"]
 
 
-def check_posterior(posterior: Posterior, n_latent: int = 3) -> None:
+def check_posterior(posterior: Posterior, n_components: int = 3) -> None:
     """Check a posterior: shapes, transport of noise against its own log_prob, moments and gradients.
 
     Parameters
     ----------
     posterior : Posterior
         Unbuilt.
-    n_latent : int, default=3
+    n_components : int, default=3
         K to build it for.
 
     Examples
@@ -39,27 +39,28 @@ def check_posterior(posterior: Posterior, n_latent: int = 3) -> None:
     """
     check_part(posterior)
     built = posterior.clone()
-    built.build(n_latent)
-    stir(built)
-    require(built.n_outputs >= n_latent, f"{built!r}: needs at least K outputs, of which K are the mean's.")
-    for lead in LEADS:
+    built.build(n_components)
+    perturb(built)
+    require(built.n_outputs >= n_components, f"{built!r}: needs at least K outputs, of which K are the mean's.")
+    for lead in BATCH_SHAPES:
         q = built(normal(*lead, built.n_outputs))
-        noise = normal(5, *lead, n_latent, seed=1)
+        noise = normal(5, *lead, n_components, seed=1)
         with seeded(0):
             drawn = q.rsample((5,))
         with seeded(0):
             same = q.transport(torch.randn(noise.shape, dtype=noise.dtype))
         require(
-            q.mean.shape == (*lead, n_latent) and q.event_shape == (n_latent,), f"{built!r}: mean must be (..., K)."
+            q.mean.shape == (*lead, n_components) and q.event_shape == (n_components,),
+            f"{built!r}: mean must be (..., K).",
         )
         require(q.transport(noise).shape == drawn.shape == noise.shape, f"{built!r}: draws must be (S, ..., K).")
         close(drawn, same, f"{built!r}: rsample must transport standard normal noise.")
         close(q.transport(noise[0]), q.transport(noise)[0], f"{built!r}: noise of one draw may come as (..., K).")
     h = normal(2, built.n_outputs, seed=2).requires_grad_()
-    noise = normal(4, 2, n_latent, seed=3)
+    noise = normal(4, 2, n_components, seed=3)
     require(gradcheck(lambda h: built(h).transport(noise), (h,)), f"{built!r}: gradient of the draws")
     if built.mean_activation is not None:
-        code = activation(built.mean_activation)(h[..., :n_latent])
+        code = activation(built.mean_activation)(h[..., :n_components])
         close(built(h).mean, code, f"{built!r}: mean must be mean_activation of the first K outputs.")
     _latent_density(built, built(h.detach()), noise)
 
@@ -100,34 +101,34 @@ def check_prior(prior: Prior, *, n_conditions: int = 0) -> None:
     >>> check_prior(StandardNormal())
     """
     check_part(prior)
-    for n_latent in (1, 2):
+    for n_components in (1, 2):
         built = prior.clone()
         with seeded(0):
-            built.build(n_latent, 4, n_conditions)
-        stir(built)
+            built.build(n_components, 4, n_conditions)
+        perturb(built)
         _prior_density(built, normal(n_conditions) if n_conditions else None)
         c = normal(3, n_conditions, seed=1) if n_conditions else None
-        z = normal(5, 3, n_latent, seed=2).requires_grad_()
-        log_p = built(c, _encoder(n_latent)).log_prob(z)
+        z = normal(5, 3, n_components, seed=2).requires_grad_()
+        log_p = built(c, _encoder(n_components)).log_prob(z)
         require(log_p.shape == (5, 3), f"{built!r}: log_prob must be (S, N) for codes (S, N, K), conditions (N, C).")
         log_p.square().sum().backward()
         idle = [name for name, p in built.named_parameters() if p.grad is None or not p.grad.any()]
-        require(not idle or n_latent == 1, f"{built!r}: no gradient reaches {idle}.")
+        require(not idle or n_components == 1, f"{built!r}: no gradient reaches {idle}.")
         value = partial(_log_prior, built, c)
         require(gradcheck(value, (z[:1].detach().requires_grad_(),)), f"{built!r}: gradient of log_prob")
 
 
-def _encoder(n_latent: int) -> Callable[[Tensor], Latent]:
+def _encoder(n_components: int) -> Callable[[Tensor], Latent]:
     """Return an encoder of rows with four columns, for priors that are made of posteriors."""
-    return lambda x: DiagonalGaussian(x[..., :n_latent], 0.3 * x[..., -n_latent:])
+    return lambda x: DiagonalGaussian(x[..., :n_components], 0.3 * x[..., -n_components:])
 
 
 def _log_prior(prior: Prior, c: Tensor | None, z: Tensor) -> Tensor:
-    return prior(c, _encoder(prior.n_latent)).log_prob(z)
+    return prior(c, _encoder(prior.n_components)).log_prob(z)
 
 
 def _prior_density(prior: Prior, c: Tensor | None) -> None:
-    k = prior.n_latent
+    k = prior.n_components
     p = prior(c, _encoder(k))
     require(p.batch_shape == () and p.event_shape == (k,), f"{prior!r}: p(z) must be one density on R^K.")
     points, weights = grid((-np.inf, np.inf), True)

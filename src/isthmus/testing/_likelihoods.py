@@ -13,7 +13,7 @@ from torch.autograd import gradcheck
 from isthmus._random import seeded
 from isthmus.likelihoods import Likelihood
 from isthmus.testing._parts import check_part
-from isthmus.testing._tools import LEADS, agreement, close, grid, normal, require, stir
+from isthmus.testing._tools import BATCH_SHAPES, agreement, close, grid, normal, perturb, require
 
 __all__ = ["check_likelihood"]
 
@@ -33,7 +33,7 @@ def check_likelihood(
     Parameters
     ----------
     likelihood : Likelihood
-        Unbuilt; hyperparameters that ``infer`` would fill have to be given.
+        Unbuilt; hyperparameters that ``set_from_data`` would fill have to be given.
     n_features : int, default=3
         D to build it for.
     support : tuple of float, default=(-inf, inf)
@@ -55,7 +55,7 @@ def check_likelihood(
     check_part(likelihood)
     built = likelihood.clone()
     built.build(n_features)
-    stir(built)
+    perturb(built)
     h = 1.5 * normal(4, built.n_outputs)
     _likelihood_shapes(built, h)
     with seeded(0), torch.no_grad():
@@ -63,9 +63,9 @@ def check_likelihood(
         rows = built.sample(h)
     require(built.supports(x).all(), f"{built!r}: samples must lie in the support.")
     require(not built.supports(torch.full_like(x, torch.nan)).any(), f"{built!r}: NaN must not lie in the support.")
-    if built.convex:
+    if built.interval_support:
         between = built.supports((x + x.flip(0)) / 2).all()
-        require(between, f"{built!r}: convex=True, so what lies between two values of the support must lie in it.")
+        require(between, f"{built!r}: interval_support=True, so numbers between two samples must be supported.")
     _likelihood_mass(built, h[0], x, support, mean_is_mode)
     if log_prob is not None:
         expected = torch.from_numpy(np.asarray(log_prob(built, h.numpy(), rows.numpy())))
@@ -81,7 +81,7 @@ def check_likelihood(
 def _likelihood_shapes(p: Likelihood, h: Tensor) -> None:
     start = p.initial_output(torch.full((p.n_features,), 0.0, dtype=h.dtype))
     require(start.shape == (p.n_outputs,) and start.isfinite().all(), f"{p!r}: initial_output must be (n_outputs,).")
-    for lead in LEADS:
+    for lead in BATCH_SHAPES:
         outputs = h[0].expand(*lead, -1) if len(lead) != 1 else h
         with seeded(0):
             x = p.sample(outputs)

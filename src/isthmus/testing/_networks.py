@@ -11,7 +11,7 @@ from isthmus._activations import activation
 from isthmus._random import seeded
 from isthmus.networks import Network, Sizes
 from isthmus.testing._parts import check_part
-from isthmus.testing._tools import LEADS, close, normal, require, stir
+from isthmus.testing._tools import BATCH_SHAPES, close, normal, perturb, require
 
 __all__ = ["check_network"]
 
@@ -30,16 +30,16 @@ def check_network(network: Network, sizes: Sizes) -> None:
     built = network.clone()
     with seeded(0):
         built.build(sizes)
-    stir(built)
-    for lead in LEADS:
+    perturb(built)
+    for lead in BATCH_SHAPES:
         c = normal(*lead, sizes.n_conditions, seed=1) if sizes.n_conditions else None
         h = built.encode(normal(*lead, sizes.n_features), c)
         require(h.shape == (*lead, sizes.n_encoder_outputs), f"{built!r}: encode must be (..., n_encoder_outputs).")
-        out = built.decode(h[..., : sizes.n_latent], c)
+        out = built.decode(h[..., : sizes.n_components], c)
         require(out.shape == (*lead, sizes.n_decoder_outputs), f"{built!r}: decode must be (..., n_decoder_outputs).")
     x, c = normal(4, sizes.n_features, seed=2), normal(4, sizes.n_conditions, seed=3) if sizes.n_conditions else None
     h = built.encode(x, c)
-    out = built.decode(h[:, : sizes.n_latent], c)
+    out = built.decode(h[:, : sizes.n_components], c)
     (h.square().sum() + out.square().sum()).backward()
     idle = [name for name, p in built.named_parameters() if p.grad is None or not p.grad.any()]
     require(not idle, f"{built!r}: no gradient reaches {idle}.")
@@ -48,7 +48,7 @@ def check_network(network: Network, sizes: Sizes) -> None:
     _network_mask(built, x, c, h)
     _network_ends(built, x, c, out)
     built.zero_grad()
-    built.decode(h[:, : sizes.n_latent].detach(), c).square().sum().backward()
+    built.decode(h[:, : sizes.n_components].detach(), c).square().sum().backward()
     shared = [p for p in built.encoder_parameters() if p.grad is not None]
     require(not shared, f"{built!r}: encoder_parameters must be those that decode does not use.")
 
@@ -61,7 +61,7 @@ def _network_mask(net: Network, x: Tensor, c: Tensor | None, h: Tensor) -> None:
 
 
 def _network_ends(net: Network, x: Tensor, c: Tensor | None, out: Tensor) -> None:
-    k = net.sizes.n_latent
+    k = net.sizes.n_components
     chain = net.chain(x, c)
     if chain is not None:
         product = torch.eye(x.shape[1], dtype=x.dtype).expand(len(x), -1, -1)

@@ -13,20 +13,20 @@ from isthmus._part import Part
 from isthmus._random import seeded
 from isthmus.model import Model
 from isthmus.objectives import Objective
-from isthmus.penalties import Draw, Penalty
+from isthmus.penalties import EncodedBatch, Penalty
 from isthmus.testing._parts import check_part
 from isthmus.testing._tools import close, normal, require
 
 __all__ = ["check_objective", "check_penalty"]
 
 
-def _draw(model: Model, x: Tensor, weight: Tensor, n_draws: int) -> Draw:
+def _draw(model: Model, x: Tensor, weight: Tensor, n_draws: int) -> EncodedBatch:
     q = model.q(x)
     noise = normal(n_draws, len(weight), q.mean.shape[-1], seed=5)[:, : len(x)]
-    return Draw(model, x, q, q.transport(noise), weight)
+    return EncodedBatch(model, x, q, q.transport(noise), weight)
 
 
-def _check_terms(part: Part, model: Model, terms: Callable[[Draw], Tensor], n_draws: int) -> None:
+def _check_terms(part: Part, model: Model, terms: Callable[[EncodedBatch], Tensor], n_draws: int) -> None:
     """Check one term of the loss: (N,), finite, differentiable, and deaf to rows of weight 0."""
     x = normal(6, model.likelihood.n_features)
     with seeded(0):
@@ -79,6 +79,6 @@ def check_objective(objective: Objective, model: Model) -> None:
         _check_terms(own, model, partial(_term, own, name), own.n_draws)
 
 
-def _term(objective: Objective, name: str, draw: Draw) -> Tensor:
-    value: Tensor = objective(draw.model, draw, draw.seen)[name]
+def _term(objective: Objective, name: str, draw: EncodedBatch) -> Tensor:
+    value: Tensor = objective(draw.model, draw, draw.corrupted)[name]
     return value

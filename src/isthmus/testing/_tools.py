@@ -8,9 +8,9 @@ from numpy.testing import assert_allclose
 from scipy import stats
 from torch import Tensor, nn
 
-__all__ = ["LEADS", "agreement", "close", "grid", "normal", "require", "stir"]
+__all__ = ["BATCH_SHAPES", "agreement", "close", "grid", "normal", "perturb", "require"]
 
-LEADS: tuple[tuple[int, ...], ...] = ((), (4,), (3, 4))  # a row, N rows, S draws for each of N rows
+BATCH_SHAPES: tuple[tuple[int, ...], ...] = ((), (4,), (3, 4))  # a row, N rows, S draws for each of N rows
 
 
 def require(condition: object, promise: str) -> None:
@@ -26,7 +26,7 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def stir(module: nn.Module) -> None:
+def perturb(module: nn.Module) -> None:
     """Put float64 parameters where nothing is 0 by chance."""
     module.double()
     with torch.no_grad():

@@ -11,10 +11,10 @@ from torch.distributions import Distribution
 if TYPE_CHECKING:
     from isthmus.likelihoods._base import Likelihood
 
-__all__ = ["Cells"]
+__all__ = ["FactorizedDistribution"]
 
 
-class Cells(Distribution):
+class FactorizedDistribution(Distribution):
     """p(x|z) as its likelihood computes it, of batch shape (..., D).
 
     Parameters
