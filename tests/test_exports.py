@@ -131,7 +131,7 @@ def test_star_import():
 
 def test_training_imports_neither_a_compiler_nor_a_computer_algebra():
     """They take longer to import than a small model to train."""
-    train = "VAE(2, max_epochs=60, batch_size=75, random_state=0).fit(load_iris().data)"
+    train = "VAE(2, max_epochs=60, batch_size=75, random_state=0, compile=True).fit(load_iris().data)"
     heavy = "[m for m in ('sympy', 'torch._dynamo', 'torch._inductor') if m in sys.modules]"
     imports = "import sys; from sklearn.datasets import load_iris; from isthmus import VAE"
     assert run(f"{imports}; {train}; print({heavy})") == "[]"

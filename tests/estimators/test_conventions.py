@@ -2,7 +2,6 @@
 
 import pickle
 import random
-import shutil
 import subprocess
 import sys
 
@@ -209,14 +208,12 @@ def test_precisions_agree(any_processor):
     assert abs(scores["bf16"] - scores["float64"]) < 0.5
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # torch's own use of torch.jit
-@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler on the CPU")
 def test_compiled_is_the_same(tmp_path):
-    """A model that draws nothing, to rounding; and one that is compiled is saved and loaded like any other."""
+    """To the bit, and a compiled model is saved and loaded like any other."""
     fields = {"max_epochs": 3, "random_state": 0, "precision": "float64", "hidden_layer_sizes": (8,)}
     plain, compiled = (Autoencoder(2, compile=c, **fields).fit(X) for c in (False, True))
     for a, b in zip(plain.history_, compiled.history_, strict=True):
-        assert a["loss"] == pytest.approx(b["loss"], rel=1e-9)
+        assert a["loss"] == b["loss"]
     compiled.save(tmp_path / "m.safetensors")
     assert (load(tmp_path / "m.safetensors").transform(X) == compiled.transform(X)).all()
 
@@ -280,13 +277,3 @@ def test_rows_are_drawn_in_the_type_of_those_seen(given, drawn, tmp_path):
     model.save(path)
     for fitted in (model, load(path)):
         assert fitted.sample(3, random_state=0).dtype == drawn
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch.compile calls what torch itself deprecates
-def test_compiled_steps_give_the_same_quality():
-    """torch.compile needs a C++ compiler, and most of a minute."""
-    X = load_digits().data[:500]
-    fields = {"hidden_layer_sizes": (32,), "max_epochs": 20, "random_state": 0}
-    plain, compiled = (VAE(2, **fields, compile=how).fit(X) for how in (False, True))
-    assert compiled.score(X) == pytest.approx(plain.score(X), abs=1.0)

@@ -234,11 +234,11 @@ def _joined(path: str, blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
     from isthmus.engine.distributed import find_processes
 
     processes = find_processes(torch.device("cpu"))
-    aside = [Path(path).with_name(f".{Path(path).name}.{i}.part") for i in range(processes.world)]
+    aside = [Path(path).with_name(f".{Path(path).name}.{i}.part") for i in range(processes.world_size)]
     with atomic_write(aside[processes.rank]) as temporary, temporary.open("wb") as file:
         for block in blocks:
             np.lib.format.write_array(file, block, allow_pickle=False)
-    processes.total(torch.zeros(()))  # all have written
+    processes.all_reduce(torch.zeros(()))  # all have written
 
     def read() -> Iterator[np.ndarray]:
         try:

@@ -1,10 +1,10 @@
 """The engine: trains anything that maps a batch to named terms. It knows no model."""
 
 from isthmus.engine.checkpoint import Checkpoints, InterruptedTrainingError
-from isthmus.engine.history import Record
 from isthmus.engine.loggers import CSVLogger, TensorBoardLogger
 from isthmus.engine.loop import NonFiniteError, Trainer
 from isthmus.engine.schedules import find_schedule
+from isthmus.engine.state import Record
 
 __all__ = [
     "CSVLogger",

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from isthmus._device import number
 
-__all__ = ["Adam", "Moments"]
+__all__ = ["Adam", "AdamState"]
 
-Moments = list[dict[str, Tensor]]
+AdamState = list[dict[str, Tensor]]
 
 _EPS = 1e-8
 
@@ -36,7 +36,7 @@ class Adam:
         lambda.
     betas : tuple of float, default=(0.9, 0.999)
         beta_1 and beta_2.
-    factors : sequence of float, optional
+    lr_multipliers : sequence of float, optional
         What each parameter's eta is multiplied by; 1 by default.
 
     Attributes
@@ -54,7 +54,7 @@ class Adam:
         parameters: Sequence[nn.Parameter],
         weight_decay: float,
         betas: tuple[float, float] = (0.9, 0.999),
-        factors: Sequence[float] | None = None,
+        lr_multipliers: Sequence[float] | None = None,
     ) -> None:
         self.parameters, self.weight_decay = list(parameters), weight_decay
         self.learning_rate: float | Tensor = 0.0
@@ -64,10 +64,10 @@ class Adam:
         # Parameters that have been stepped equally often share a counter: one addition for all.
         self._steps = [torch.zeros((), device=device if device.type == "cuda" else "cpu")] * len(self.parameters)
         self._step = _kernel(device, betas)
-        own = list(factors or [1.0] * len(self.parameters))
+        own = list(lr_multipliers or [1.0] * len(self.parameters))
         self._groups = {factor: [i for i, f in enumerate(own) if f == factor] for factor in dict.fromkeys(own)}
 
-    def set_rate(self, rate: float) -> None:
+    def set_learning_rate(self, rate: float) -> None:
         """Set the learning rate on the parameters' device, in the same memory every time, for replayed steps."""
         if not isinstance(self.learning_rate, Tensor):
             self.learning_rate = number(self.parameters[0].device)
@@ -93,14 +93,14 @@ class Adam:
                 rate = self.learning_rate if factor == 1 else factor * self.learning_rate
                 self._step(*([values[i] for i in moved] for values in lists), rate, self.weight_decay)
 
-    def moments(self) -> Moments:
+    def state(self) -> AdamState:
         """Return a copy of the state of every parameter."""
         states = zip(self._steps, self._first, self._second, strict=True)
         return [{"step": s.clone(), "exp_avg": m.clone(), "exp_avg_sq": v.clone()} for s, m, v in states]
 
     @torch.no_grad()
-    def set_moments(self, moments: Moments) -> None:
-        """Go on with the state that :meth:`moments` returned."""
+    def load_state(self, moments: AdamState) -> None:
+        """Go on with the state that :meth:`state` returned."""
         for own, name in ((self._first, "exp_avg"), (self._second, "exp_avg_sq")):
             for value, state in zip(own, moments, strict=True):
                 value.copy_(state[name])

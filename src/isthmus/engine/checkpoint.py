@@ -180,7 +180,7 @@ class Checkpoints:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def stop_if_asked(self, asked: bool) -> None:
+    def raise_if_stopped(self, asked: bool) -> None:
         """Raise :class:`InterruptedTrainingError` if a signal came, to this process or to another."""
         if asked:
             raise InterruptedTrainingError(self.received or signal.SIGTERM, self.folder)

@@ -17,7 +17,7 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Alone", "Processes", "Together", "find_processes", "launched", "rank"]
+__all__ = ["ProcessGroup", "Processes", "SingleProcess", "find_processes", "launched", "rank"]
 
 _T = TypeVar("_T")
 
@@ -37,15 +37,15 @@ class Processes(ABC):
 
     Attributes
     ----------
-    rank, world : int
+    rank, world_size : int
         This process' number, from 0, and how many there are.
     """
 
     rank: int
-    world: int
+    world_size: int
 
     @property
-    def main(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this is the process that writes and speaks."""
         return self.rank == 0
 
@@ -62,26 +62,26 @@ class Processes(ABC):
         """Go back from a loss of which every process has a summand."""
 
     @abstractmethod
-    def total(self, values: Tensor) -> Tensor:
+    def all_reduce(self, values: Tensor) -> Tensor:
         """Return the sum of a tensor over the processes."""
 
     @abstractmethod
-    def same(self, number: int) -> int:
+    def broadcast(self, number: int) -> int:
         """Return the number that process 0 gave."""
 
     @abstractmethod
     def gather(self, values: Tensor) -> list[Tensor]:
         """Return what every process gave, by rank: tensors (n,) of one type, each of its own length."""
 
-    def any(self, flag: bool) -> bool:
+    def any_rank(self, flag: bool) -> bool:
         """Tell whether a flag is set in any process."""
-        return flag if self.world == 1 else bool(self.total(torch.tensor(float(flag))))
+        return flag if self.world_size == 1 else bool(self.all_reduce(torch.tensor(float(flag))))
 
-    def share(self, n: int) -> slice:
+    def rank_slice(self, n: int) -> slice:
         """Return which of n things are this process': consecutive ones, each process as many within one."""
-        return slice(self.rank * n // self.world, (self.rank + 1) * n // self.world)
+        return slice(self.rank * n // self.world_size, (self.rank + 1) * n // self.world_size)
 
-    def in_all(self, function: Callable[[], _T]) -> _T:
+    def on_all_ranks(self, function: Callable[[], _T]) -> _T:
         """Return what a function returns, once it has returned in every process.
 
         What it raises in one is raised in all, as a ValueError in the others: none waits for one that has gone.
@@ -101,10 +101,10 @@ class Processes(ABC):
         return value
 
 
-class Alone(Processes):
+class SingleProcess(Processes):
     """One process: nothing to do."""
 
-    rank, world = 0, 1
+    rank, world_size = 0, 1
 
     def setup(self, module: nn.Module) -> nn.Module:
         """Return the module."""
@@ -118,11 +118,11 @@ class Alone(Processes):
         """Go back."""
         loss.backward()
 
-    def total(self, values: Tensor) -> Tensor:
+    def all_reduce(self, values: Tensor) -> Tensor:
         """Return the tensor."""
         return values
 
-    def same(self, number: int) -> int:
+    def broadcast(self, number: int) -> int:
         """Return the number."""
         return number
 
@@ -131,7 +131,7 @@ class Alone(Processes):
         return [values]
 
 
-class Together(Processes):
+class ProcessGroup(Processes):
     """The processes that torchrun started, by Lightning Fabric.
 
     Parameters
@@ -164,7 +164,7 @@ class Together(Processes):
             ),
         )
         self.fabric.launch()
-        self.rank, self.world = self.fabric.global_rank, self.fabric.world_size
+        self.rank, self.world_size = self.fabric.global_rank, self.fabric.world_size
         atexit.register(_leave)
 
     def setup(self, module: nn.Module) -> nn.Module:
@@ -178,15 +178,15 @@ class Together(Processes):
 
     def backward(self, loss: Tensor) -> None:
         """Go back; gradients are averaged, so that a sum over processes has to be multiplied by their number."""
-        self.fabric.backward(loss * self.world)
+        self.fabric.backward(loss * self.world_size)
 
-    def total(self, values: Tensor) -> Tensor:
+    def all_reduce(self, values: Tensor) -> Tensor:
         """Return the sum, on the device that the values came on."""
         moved = values.detach().clone().to(self.fabric.device)
         torch.distributed.all_reduce(moved)
         return moved.to(values.device)
 
-    def same(self, number: int) -> int:
+    def broadcast(self, number: int) -> int:
         """Send process 0's number to all."""
         sent = torch.tensor([number], dtype=torch.int64, device=self.fabric.device)
         torch.distributed.broadcast(sent, src=0)
@@ -194,25 +194,25 @@ class Together(Processes):
 
     def gather(self, values: Tensor) -> list[Tensor]:
         """Return what every process gave, on the device that this one's came on."""
-        sizes = torch.zeros(self.world, dtype=torch.int64)
+        sizes = torch.zeros(self.world_size, dtype=torch.int64)
         sizes[self.rank] = len(values)
-        sizes = self.total(sizes)
+        sizes = self.all_reduce(sizes)
         sent = torch.zeros(int(sizes.max()), dtype=values.dtype, device=self.fabric.device)
         sent[: len(values)] = values
-        found = [torch.empty_like(sent) for _ in range(self.world)]
+        found = [torch.empty_like(sent) for _ in range(self.world_size)]
         torch.distributed.all_gather(found, sent)
         return [other[:size].to(values.device) for other, size in zip(found, sizes.tolist(), strict=True)]
 
 
-_FOUND: list[Together] = []  # a process belongs to one group, for as long as it lives
+_FOUND: list[ProcessGroup] = []  # a process belongs to one group, for as long as it lives
 
 
 def find_processes(device: torch.device | None = None) -> Processes:
     """Return the processes that this one trains with; the first call says on which device, the CPU by default."""
     if launched() == 1:
-        return Alone()
+        return SingleProcess()
     if not _FOUND:
-        _FOUND.append(Together(device or torch.device("cpu")))
+        _FOUND.append(ProcessGroup(device or torch.device("cpu")))
     return _FOUND[0]
 
 

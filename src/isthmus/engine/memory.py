@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 
-__all__ = ["keep_freed"]
+__all__ = ["raise_malloc_threshold"]
 
 _LARGEST = 31 << 20  # glibc's limit is 32 MiB, with its own header
 
 
-def keep_freed() -> None:
+def raise_malloc_threshold() -> None:
     """Have the C library keep freed memory for the next step, up to 62 MiB, instead of giving it back to the system.
 
     glibc gives large blocks back, and asking for them anew costs a page fault for every 4 KiB: for the gradient of a

@@ -10,7 +10,7 @@ from torch import nn
 
 from isthmus._names import nearest
 
-__all__ = ["Twins", "flush_denormals", "parameter_dtype"]
+__all__ = ["MasterWeights", "flush_denormals", "parameter_dtype"]
 
 _PARAMETERS = {"float32": torch.float32, "float64": torch.float64, "bf16": torch.float32}
 
@@ -28,7 +28,7 @@ def parameter_dtype(precision: str) -> torch.dtype:
     return _PARAMETERS[precision]
 
 
-class Twins:
+class MasterWeights:
     """Parameters that compute in bf16, each with a float32 one that the optimizer steps.
 
     They are cast once a step, where autocast casts them in every product and its gradient.
@@ -36,7 +36,7 @@ class Twins:
     Parameters
     ----------
     computing : sequence of Parameter
-        float32 parameters; between :meth:`narrow` and :meth:`widen` they hold bf16.
+        float32 parameters; between :meth:`to_bf16` and :meth:`to_float32` they hold bf16.
 
     References
     ----------
@@ -53,24 +53,24 @@ class Twins:
         of = {id(p): full for p, full in zip(self.computing, self.full, strict=True)}
         return [of.get(id(p), p) for p in parameters]
 
-    def narrow(self) -> None:
+    def to_bf16(self) -> None:
         """Let the parameters compute in bf16."""
         for p, full in zip(self.computing, self.full, strict=True):
             p.data = full.detach().to(torch.bfloat16)
 
-    def widen(self) -> None:
+    def to_float32(self) -> None:
         """Give the parameters back in float32, as the optimizer left them."""
         for p, full in zip(self.computing, self.full, strict=True):
             p.grad, p.data = None, full.detach()
 
-    def take_gradients(self) -> None:
+    def sync_grads(self) -> None:
         """Hand the gradients over to the parameters that are stepped."""
         for p, full in zip(self.computing, self.full, strict=True):
             full.grad = None if p.grad is None else p.grad.to(full.dtype)
             p.grad = None
 
     @torch.no_grad()
-    def follow(self) -> None:
+    def sync_to_model(self) -> None:
         """Set the computing parameters to what the optimizer made of the others."""
         if self.computing:
             torch._foreach_copy_([*self.computing], [*self.full])

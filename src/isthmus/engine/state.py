@@ -9,18 +9,20 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from isthmus.engine.adam import Adam, Moments
+from isthmus.engine.adam import Adam, AdamState
 from isthmus.engine.checkpoint import Checkpoints
-from isthmus.engine.history import Record
-from isthmus.engine.precision import Twins
+from isthmus.engine.precision import MasterWeights
 
-__all__ = ["Copy", "Run", "State", "resume", "write"]
+__all__ = ["Record", "RunProgress", "Snapshot", "TrainState", "resume", "write"]
+
+# {"epoch": 3, "loss": ..., "reconstruction": ..., "kl": ..., "learning_rate": ..., "seconds": ...}
+Record = dict[str, float]
 
 _APART = 64  # steps whose rows are kept as tensors of their own
 
 
 @dataclass
-class Run:
+class RunProgress:
     """Where a run is: everything that training depends on beside the parameters and the optimizer."""
 
     index: int = 0  # epochs done
@@ -33,7 +35,7 @@ class Run:
     best_parameters: list[Tensor] | None = None
     generators: list[Tensor] | None = None  # states after the last step, where training starts inside an epoch
 
-    def note(self, row: Tensor) -> None:
+    def append(self, row: Tensor) -> None:
         """Keep what a step gave: batch weight, loss, terms.
 
         Thousands of small tensors, each between the large ones that its step frees, would leave holes that the next
@@ -44,14 +46,14 @@ class Run:
             self.rows = [torch.cat(self.rows)]
 
 
-class Copy(NamedTuple):
+class Snapshot(NamedTuple):
     """Parameters and the optimizer's state of each, as they were."""
 
     parameters: list[Tensor]
-    moments: Moments
+    moments: AdamState
 
 
-class State:
+class TrainState:
     """Parameters and optimizer of a run.
 
     Parameters
@@ -60,12 +62,12 @@ class State:
         What is trained.
     optimizer : Adam
         What trains them.
-    twins : Twins
+    master_weights : MasterWeights
         Those that are computed with in another number format.
     """
 
-    def __init__(self, parameters: list[nn.Parameter], optimizer: Adam, twins: Twins) -> None:
-        self.parameters, self.optimizer, self.twins = parameters, optimizer, twins
+    def __init__(self, parameters: list[nn.Parameter], optimizer: Adam, master_weights: MasterWeights) -> None:
+        self.parameters, self.optimizer, self.master_weights = parameters, optimizer, master_weights
 
     def parameters_copy(self) -> list[Tensor]:
         """Return a copy of the parameters."""
@@ -76,23 +78,23 @@ class State:
         """Set the parameters."""
         for parameter, value in zip(self.parameters, values, strict=True):
             parameter.copy_(value)
-        self.twins.follow()
+        self.master_weights.sync_to_model()
 
     def finite(self) -> bool:
         """Return whether every parameter is finite."""
         return bool(torch.stack([p.detach().sum() for p in self.parameters]).isfinite().all())
 
-    def copy(self) -> Copy:
+    def copy(self) -> Snapshot:
         """Return a copy of all of it."""
-        return Copy(self.parameters_copy(), self.optimizer.moments())
+        return Snapshot(self.parameters_copy(), self.optimizer.state())
 
-    def put(self, copy: Copy) -> None:
+    def load(self, copy: Snapshot) -> None:
         """Go back to a copy."""
         self.restore(copy.parameters)
-        self.optimizer.set_moments(copy.moments)
+        self.optimizer.load_state(copy.moments)
 
 
-def write(checkpoints: Checkpoints, run: Run, state: State, generators: list[Tensor]) -> None:
+def write(checkpoints: Checkpoints, run: RunProgress, state: TrainState, generators: list[Tensor]) -> None:
     """Write a checkpoint of everything that training depends on."""
     parameters, moments = state.copy()
     lists: dict[str, Sequence[Tensor]] = {
@@ -110,7 +112,7 @@ def write(checkpoints: Checkpoints, run: Run, state: State, generators: list[Ten
     checkpoints.write(description | {"best": best, "best_index": run.best_index}, tensors)
 
 
-def resume(checkpoints: Checkpoints, state: State) -> Run | None:
+def resume(checkpoints: Checkpoints, state: TrainState) -> RunProgress | None:
     """Return the run of the newest checkpoint, with parameters and optimizer as they were; None if there is none."""
     latest = checkpoints.latest()
     if latest is None:
@@ -121,13 +123,13 @@ def resume(checkpoints: Checkpoints, state: State) -> Run | None:
     for name, values in lists.items():
         while f"{name}.{len(values)}" in tensors:
             values.append(tensors[f"{name}.{len(values)}"])
-    moments: Moments = [{} for _ in state.parameters]
+    moments: AdamState = [{} for _ in state.parameters]
     for name, tensor in tensors.items():
         if name.startswith("optimizer."):
             _, i, key = name.split(".")
             moments[int(i)][key] = tensor
-    state.put(Copy(lists["parameter"], moments))
-    return Run(
+    state.load(Snapshot(lists["parameter"], moments))
+    return RunProgress(
         index=saved["index"],
         step=saved["step"],
         names=saved["names"],

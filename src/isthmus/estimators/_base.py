@@ -171,12 +171,12 @@ class BaseAutoencoder(Fields, CallbackSupportMixin, ClassNamePrefixFeaturesOutMi
         condition = self._fit_condition(y, X_, reset=not go_on)
         rest = Rest(_check_sample_weight(sample_weight, X_, dtype=np.float64, ensure_non_negative=True), condition)
         kept, processes = bool(self.checkpoint_dir) and not partial, find_processes(check_device(self.device))
-        summary = summarize(self, X_, rest.weight, reset=not go_on, digest=kept or processes.world > 1)
+        summary = summarize(self, X_, rest.weight, reset=not go_on, digest=kept or processes.world_size > 1)
         check_same_rows(processes, summary)
         checkpoints = checkpoints_of(self, X_, rest, summary) if kept else None
         if described is not None:
             stored = checkpoints.stored_seed() if checkpoints else None
-            self.seed_ = processes.same(as_seed(self.random_state) if stored is None else stored)
+            self.seed_ = processes.broadcast(as_seed(self.random_state) if stored is None else stored)
             build(self, described, X_, rest, summary)
             self.model_, self._n_features_out = described, self.n_components
             self.n_iter_, self.history_, self._moments = 0, [], None

@@ -76,11 +76,9 @@ class Fields:
         Number format while training. "bf16" casts the network's weights once a step and steps float32 copies; it needs
         a processor or GPU with bf16 arithmetic.
     compile : bool, default=False
-        Whether to compile the training step with ``torch.compile``. On a GPU whole steps are recorded instead, as a
-        CUDA graph, and replayed; one that cannot be recorded is taken as it is, and a warning says so. On a processor
-        and without ``compile``, steps of isthmus' own parts are written down after three of them, and only torch's
-        operators run from then on: the same numbers, sooner; on the processors measured, ``compile`` did not pay
-        (docs/speed.md, F). A part of your own is called in every step.
+        Whether to capture whole training steps and replay them: an operator graph on a CPU, a CUDA graph on a GPU.
+        Results are the same, and small networks train faster (docs/speed.md, F). Steps that cannot be captured run
+        as without it, with a warning.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the last fit's parameters.
     verbose : int, default=0

@@ -14,7 +14,7 @@ from isthmus._chunks import chunks
 from isthmus._device import check_device
 from isthmus.data.loaders import prefetch
 from isthmus.data.sources import RowSource
-from isthmus.engine.memory import keep_freed
+from isthmus.engine.memory import raise_malloc_threshold
 from isthmus.estimators._validate import check_finite, check_support
 from isthmus.evaluation import posterior
 from isthmus.model import Model
@@ -150,7 +150,7 @@ def empty_result(shape: tuple[int, ...], dtype: Any) -> Tensor:
     torch's memory: numpy asks for huge pages, and in a virtual machine that gives its free ones back to the host 157 MB
     of them took 15 ms to write to or 310, by chance; small pages always took 75.
     """
-    keep_freed()
+    raise_malloc_threshold()
     return torch.from_numpy(np.empty(0, dtype)).new_empty(shape)
 
 

@@ -102,7 +102,7 @@ def _cut(estimator: BaseAutoencoder, processes: Processes) -> dict[str, Any]:
     """Return how rows are cut into this process' parts of batches."""
     return {
         "batch_size": estimator.batch_size,
-        "part": (processes.rank, processes.world),
+        "part": (processes.rank, processes.world_size),
         "multiple": estimator.gradient_accumulation,
     }
 

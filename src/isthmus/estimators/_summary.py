@@ -76,7 +76,7 @@ def summarize(
         If a source has an infinite cell, or a column that was never observed.
     """
     processes = find_processes(check_device(estimator.device))
-    if processes.world == 1 or not isinstance(X, RowSource):
+    if processes.world_size == 1 or not isinstance(X, RowSource):
         summary = _look(estimator, X, weight, digest=digest)
     else:
         _check_same_source(processes, X)
@@ -119,10 +119,10 @@ def _look_together(
 
     Moments differ from those that one process finds by rounding alone, and the digest is one of digests.
     """
-    if len(X) < processes.world:  # no share for some of them
-        return processes.in_all(lambda: _look(estimator, X, weight, digest=digest))
-    own = processes.share(len(X))
-    summary = processes.in_all(lambda: _look(estimator, X.part(own.start, own.stop), weight[own], digest=digest))
+    if len(X) < processes.world_size:  # no share for some of them
+        return processes.on_all_ranks(lambda: _look(estimator, X, weight, digest=digest))
+    own = processes.rank_slice(len(X))
+    summary = processes.on_all_ranks(lambda: _look(estimator, X.part(own.start, own.stop), weight[own], digest=digest))
     packed = torch.cat([*summary.moments, summary.low, summary.high, torch.tensor([float(summary.missing)])])
     text = torch.tensor(list((summary.digest or "").encode()), dtype=torch.uint8)
     merged = functools.reduce(_merge, map(_unpacked, processes.gather(packed)))
@@ -145,7 +145,7 @@ def check_same_rows(processes: Processes, summary: DataSummary) -> None:
     Each computes its parts of the same batches, so each needs all rows. Of a source, all have the same digest: those
     of the rows that each read. It was compared before, by :func:`summarize`.
     """
-    if processes.world > 1:
+    if processes.world_size > 1:
         _check_same(processes, int(str(summary.digest), 16))
 
 
@@ -155,7 +155,7 @@ def _check_same_source(processes: Processes, X: RowSource) -> None:
     All rows would have to be read in every process.
     """
     rows = np.unique(np.linspace(0, len(X) - 1, _COMPARED).round().astype(np.int64))
-    seen = processes.in_all(lambda: X.take(rows))
+    seen = processes.on_all_ranks(lambda: X.take(rows))
     said = f"{X.shape} {X.dtype} {X.columns}".encode()
     _check_same(processes, int.from_bytes(hashlib.blake2b(said + seen.tobytes(), digest_size=8).digest()))
 
@@ -163,16 +163,16 @@ def _check_same_source(processes: Processes, X: RowSource) -> None:
 def _check_same(processes: Processes, digest: int) -> None:
     """Compare a number of 64 bits with process 0's."""
     own = digest >> 1
-    first = processes.same(own)
+    first = processes.broadcast(own)
 
     def check() -> None:
         if first != own:
             raise ValueError(
-                f"process {processes.rank} of {processes.world} was given other rows than process 0: give all of them "
-                "X, and each takes its part of every batch."
+                f"process {processes.rank} of {processes.world_size} was given other rows than process 0: give all of "
+                "them X, and each takes its part of every batch."
             )
 
-    processes.in_all(check)
+    processes.on_all_ranks(check)
 
 
 def _moments(X: np.ndarray, weight: np.ndarray) -> ColumnMoments:
@@ -201,8 +201,8 @@ def sample_rows(X: np.ndarray | RowSource, seed: int) -> tuple[np.ndarray, slice
 def _read_together(X: RowSource, index: np.ndarray | None) -> np.ndarray:
     """Return the rows of these numbers, or all rows, in every process; each reads its share of them."""
     processes = find_processes()
-    own = processes.share(len(X) if index is None else len(index))
-    rows = processes.in_all(lambda: X[own] if index is None else X.take(index[own]))
-    if processes.world == 1:
+    own = processes.rank_slice(len(X) if index is None else len(index))
+    rows = processes.on_all_ranks(lambda: X[own] if index is None else X.take(index[own]))
+    if processes.world_size == 1:
         return rows
     return torch.cat(processes.gather(as_tensor(rows).flatten())).reshape(-1, X.shape[1]).numpy()

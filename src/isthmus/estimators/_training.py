@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,11 +16,10 @@ from isthmus._device import check_device
 from isthmus._random import Stream, derive, seeded
 from isthmus.data.sources import RowSource
 from isthmus.engine import Checkpoints, NonFiniteError, Record, Trainer
+from isthmus.engine.capture import Capture, choose_capture
 from isthmus.engine.distributed import Processes, find_processes, launched
 from isthmus.engine.precision import parameter_dtype
-from isthmus.engine.progress import Progress
-from isthmus.engine.replay import Recorder, cuda_graph
-from isthmus.engine.tape import tape
+from isthmus.engine.progress_bar import ProgressBar
 from isthmus.estimators._callbacks import Epochs, logged
 from isthmus.estimators._inference import Chunk, as_tensor, check_cells, feature_errors, read_chunks, to_model_units
 from isthmus.estimators._sources import Rest, extremes, sources
@@ -74,8 +73,8 @@ def _check_all_supported(
     if model.likelihood.interval_support and bool(model.likelihood.supports(extremes(model, summary)).all()):
         return
     processes = find_processes()
-    if isinstance(X, RowSource) and 1 < processes.world <= len(X):
-        own = processes.share(len(X))
+    if isinstance(X, RowSource) and 1 < processes.world_size <= len(X):
+        own = processes.rank_slice(len(X))
         X = X.part(own.start, own.stop)
 
     def check() -> None:
@@ -84,7 +83,7 @@ def _check_all_supported(
             names = getattr(estimator, "feature_names_in_", None)
             check_cells(model, values, x, mask, names, getattr(X, "first_row", 0) + part.start)
 
-    processes.in_all(check)
+    processes.on_all_ranks(check)
 
 
 def train(
@@ -114,18 +113,17 @@ def train(
     source, validation, seen = sources(estimator, model, X, rest, summary, dtype, processes)
     with seeded(derive(estimator.seed_, Stream.LOSS), device):
         formula = estimator._formula(model, seen)
-    record = _recorder(estimator, formula, device) if processes.world == estimator.gradient_accumulation == 1 else None
-    computed = cast("Formula", torch.compile(formula)) if estimator.compile and record is None else formula
-    factors = _factors(estimator, formula)
-    progress = Progress(
-        type(estimator).__name__, n_epochs, source.n_rows, shown=estimator.verbose > 0 and processes.main
+    capture = choose_capture(formula, device) if estimator.compile else None
+    lr_multipliers = _lr_multipliers(estimator, formula)
+    progress = ProgressBar(
+        type(estimator).__name__, n_epochs, source.n_rows, shown=estimator.verbose > 0 and processes.is_main
     )
-    writer = checkpoints if checkpoints and processes.main else None
+    writer = checkpoints if checkpoints and processes.is_main else None
     with writer or nullcontext(), progress:
         try:
-            trainer = _trainer(estimator, computed, factors, record, schedule, processes)
+            trainer = _trainer(estimator, formula, lr_multipliers, capture, schedule, processes)
             if partial and estimator._moments is not None:
-                trainer.optimizer.set_moments(estimator._moments)
+                trainer.optimizer.load_state(estimator._moments)
             history = trainer.fit(
                 source,
                 first_epoch=estimator.n_iter_,
@@ -134,7 +132,7 @@ def train(
                 patience=estimator.n_iter_no_change,
                 callbacks=[progress, *map(logged, estimator.loggers), *estimator.callbacks, epochs],
                 checkpoints=checkpoints,
-                tick=progress.tick,
+                on_step=progress.update,
             )
         except NonFiniteError as error:
             raise FloatingPointError(f"{error} {_suspects(estimator, error.batch)}") from error
@@ -143,64 +141,36 @@ def train(
             model.to("cpu")
         if writer:
             writer.clear()
-    estimator._moments = trainer.optimizer.moments() if partial else None
+    estimator._moments = trainer.optimizer.state() if partial else None
     return history
 
 
 def _trainer(
     estimator: BaseAutoencoder,
-    objective: nn.Module,
-    factors: list[float] | None,
-    record: Recorder | None,
+    loss: nn.Module,
+    lr_multipliers: list[float] | None,
+    capture: Capture | None,
     schedule: Callable[[float], float],
     processes: Processes,
 ) -> Trainer:
     """Return the engine as the estimator's fields set it."""
     bf16 = estimator.precision == "bf16"
     return Trainer(
-        objective,
+        loss,
         learning_rate=estimator.learning_rate,
         schedule=schedule,
         weight_decay=estimator.weight_decay,
         betas=estimator.adam_betas,
-        factors=factors,
+        lr_multipliers=lr_multipliers,
         seed=estimator.seed_,
-        half=list(estimator.model_.network.parameters()) if bf16 else [],
-        accumulate=estimator.gradient_accumulation,
-        record=record,
+        bf16_parameters=list(estimator.model_.network.parameters()) if bf16 else [],
+        gradient_accumulation=estimator.gradient_accumulation,
+        capture=capture,
         processes=processes,
     )
 
 
-def _recorder(estimator: BaseAutoencoder, formula: Formula, device: torch.device) -> Recorder | None:
-    """Return how whole steps are recorded: on a GPU if they are to be compiled, on a processor if not.
-
-    A processor's tape leaves out all that Python does beside calling torch. So it is for formulas of our own parts and
-    torch's, of which that is known to be the same in every step, and where nobody listens to their calls.
-    """
-    if device.type == "cuda":
-        return cuda_graph if estimator.compile else None
-    if device.type != "cpu" or estimator.compile or torch.is_anomaly_enabled():
-        return None
-    known = all(type(part).__module__.partition(".")[0] in ("isthmus", "torch") for part in formula.modules())
-    return tape if known and not _heard(formula) else None
-
-
-def _heard(formula: Formula) -> bool:
-    """Tell whether somebody has hung hooks on a part or on a parameter."""
-    parts, parameters = list(formula.modules()), list(formula.parameters())
-    return any(
-        getattr(it, hooks)
-        for them, names in (
-            (parts, ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")),
-            (parameters, ("_backward_hooks", "_post_accumulate_grad_hooks")),
-        )
-        for it in them
-        for hooks in names
-    )
-
-
-def _factors(estimator: BaseAutoencoder, formula: Formula) -> list[float] | None:
+def _lr_multipliers(estimator: BaseAutoencoder, formula: Formula) -> list[float] | None:
     """Return what each trained parameter's learning rate is multiplied by."""
     if estimator.encoder_learning_rate is None:
         return None

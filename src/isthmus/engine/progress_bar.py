@@ -8,15 +8,15 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
-from isthmus.engine.history import Record
+from isthmus.engine.state import Record
 
-__all__ = ["Progress"]
+__all__ = ["ProgressBar"]
 
 _SHOWN_EVERY = 0.1  # seconds between two looks at the bar
 _NOT_TERMS = ("epoch", "learning_rate", "seconds")
 
 
-class Progress:
+class ProgressBar:
     """Shows training: a bar with rate, time left and terms on a terminal, else a line an epoch.
 
     Parameters
@@ -52,7 +52,7 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
 
-    def tick(self, epochs: float) -> None:
+    def update(self, epochs: float) -> None:
         """Move the bar to `epochs` epochs done, a fraction; at most ten times a second."""
         if self._first < 0:
             self._first = epochs

@@ -8,10 +8,11 @@ from isthmus import VAE
 from isthmus._batch import Batch
 from isthmus.data.loaders import InMemoryLoader
 from isthmus.engine import loop
-from isthmus.engine.replay import Replay, cuda_graph
+from isthmus.engine.capture.captured_step import CapturedStep
+from isthmus.engine.capture.cuda_graph import capture_cuda_graph
 from isthmus.estimators import _training
 from isthmus.penalties import Warmup
-from test_engine import Regression, fit, rows
+from regression import Regression, fit, rows
 
 X = load_digits().data[:300]
 
@@ -19,7 +20,7 @@ X = load_digits().data[:300]
 @pytest.fixture(autouse=True)
 def short_runs(monkeypatch):
     """Let short runs be recorded."""
-    monkeypatch.setattr(loop, "WORTH", 0)
+    monkeypatch.setattr(loop, "MIN_STEPS", 0)
 
 
 class StandIn:
@@ -48,7 +49,7 @@ class StandIn:
 def test_replayed_steps_are_the_steps(n):
     record = StandIn()
     (plain, expected), (history, found) = (
-        fit(Regression(noise=0.1, ridge=0.1), InMemoryLoader(rows(n), 16), schedule=lambda p: 1 - p / 2, record=how)
+        fit(Regression(noise=0.1, ridge=0.1), InMemoryLoader(rows(n), 16), schedule=lambda p: 1 - p / 2, capture=how)
         for how in (None, record)
     )
     assert (record.recorded, record.replayed) == (1, 3 * 4 - 3)
@@ -63,7 +64,7 @@ def test_what_cannot_be_recorded_is_taken_as_it_is():
     with pytest.warns(
         UserWarning, match="cannot be recorded and are taken one by one: operation not permitted"
     ) as told:
-        _, found = fit(Regression(), InMemoryLoader(rows(64), 16), record=StandIn(fails=True))
+        _, found = fit(Regression(), InMemoryLoader(rows(64), 16), capture=StandIn(fails=True))
     assert len(told) == 1
     assert "second line" not in str(told[0].message)
     for a, b in zip(found, expected, strict=True):
@@ -72,7 +73,7 @@ def test_what_cannot_be_recorded_is_taken_as_it_is():
 
 def test_batches_of_other_shapes_are_not_replayed():
     record = StandIn()
-    replay = Replay(lambda batch, progress: batch.x.sum() + progress, record, torch.device("cpu"))
+    replay = CapturedStep(lambda batch, progress: batch.x.sum() + progress, record, torch.device("cpu"))
     for n in (2, 2, 2, 2, 3, 2):
         batch = Batch(torch.full((n, 2), float(n)), torch.ones(n))
         assert replay(batch, 0.5) == 2 * n * n + 0.5
@@ -82,16 +83,16 @@ def test_batches_of_other_shapes_are_not_replayed():
 
 
 def test_a_short_run_is_not_recorded(monkeypatch):
-    monkeypatch.setattr(loop, "WORTH", 13)
+    monkeypatch.setattr(loop, "MIN_STEPS", 13)
     for n_epochs, recorded in ((3, 0), (4, 1)):
         record = StandIn()
-        fit(Regression(), InMemoryLoader(rows(64), 16), n_epochs=n_epochs, record=record)
+        fit(Regression(), InMemoryLoader(rows(64), 16), n_epochs=n_epochs, capture=record)
         assert record.recorded == recorded
 
 
 def test_several_parts_are_not_recorded():
     record = StandIn()
-    fit(Regression(), InMemoryLoader(rows(64), 16, multiple=2), accumulate=2, record=record)
+    fit(Regression(), InMemoryLoader(rows(64), 16, multiple=2), gradient_accumulation=2, capture=record)
     assert record.recorded == 0
 
 
@@ -103,7 +104,7 @@ def test_a_loss_that_is_not_finite_is_found_among_replayed_steps():
             return terms
 
     with pytest.raises(FloatingPointError, match=r"epoch 3, step 2: error is not finite"):
-        fit(Breaks(), InMemoryLoader(rows(64), 16), n_epochs=3, record=StandIn())
+        fit(Breaks(), InMemoryLoader(rows(64), 16), n_epochs=3, capture=StandIn())
 
 
 def test_an_estimator_s_steps(monkeypatch):
@@ -111,8 +112,8 @@ def test_an_estimator_s_steps(monkeypatch):
     fields = {"hidden_layer_sizes": (8,), "max_epochs": 2, "random_state": 0, "beta": Warmup(1.0, over=0.5)}
     plain = VAE(2, **fields).fit(X)
     record = StandIn()
-    monkeypatch.setattr(_training, "_recorder", lambda *_: record)
-    replayed = VAE(2, **fields).fit(X)
+    monkeypatch.setattr(_training, "choose_capture", lambda *_: record)
+    replayed = VAE(2, compile=True, **fields).fit(X)
     assert record.replayed == 2 * 3 - 3
     for a, b in zip(plain.history_, replayed.history_, strict=True):
         assert a["loss"] == pytest.approx(b["loss"], rel=1e-5)
@@ -127,7 +128,7 @@ def test_a_cuda_graph():
         weight.add_(progress * torch.randn(3, device=device))
         return batch.x @ weight
 
-    replay = Replay(step, cuda_graph, device)
+    replay = CapturedStep(step, capture_cuda_graph, device)
     torch.cuda.manual_seed(0)
     batches = [Batch(torch.full((2, 3), float(i), device=device), torch.ones(2, device=device)) for i in range(6)]
     found = torch.stack([replay(batch, 0.5) for batch in batches])

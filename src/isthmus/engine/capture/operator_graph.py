@@ -17,9 +17,9 @@ from torch.fx.node import map_aggregate
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from isthmus._batch import Batch
-from isthmus.engine.replay import Step
+from isthmus.engine.capture.captured_step import Step
 
-__all__ = ["tape"]
+__all__ = ["capture_operator_graph"]
 
 _FRESH = {"aten::empty_like", "aten::empty_strided", "aten::new_empty_strided"}  # memory without numbers in it
 _ARITHMETIC = {f"aten::{name}{end}" for name in ("add", "sub", "mul", "div") for end in ("", "_")}
@@ -35,7 +35,7 @@ class _Call(NamedTuple):
     result: Any
 
 
-class _Listener(TorchDispatchMode):
+class _OpRecorder(TorchDispatchMode):
     """Notes every operator that runs inside the block."""
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class _Listener(TorchDispatchMode):
         return result
 
 
-def tape(step: Step, batch: Batch, progress: Tensor) -> tuple[Tensor, Step | None]:
+def capture_operator_graph(step: Step, batch: Batch, progress: Tensor) -> tuple[Tensor, Step | None]:
     """Take a step; return its result, and what takes such a step with other batches.
 
     That is None where the step cannot be written down: what it does hangs on numbers that it computes.
@@ -82,30 +82,30 @@ def tape(step: Step, batch: Batch, progress: Tensor) -> tuple[Tensor, Step | Non
     progress : Tensor of shape ()
         The share of training done, in memory of its own.
     """
-    with _Listener() as heard:
+    with _OpRecorder() as recorder:
         result = step(batch, progress)
-    if any(_varies(call) for call in heard.calls):
+    if any(_is_data_dependent(call) for call in recorder.calls):
         return result, None
     try:
-        return result, _Tape(batch).written(heard.calls, result)
+        return result, _GraphBuilder(batch).to_graph(recorder.calls, result)
     except NotImplementedError:  # an argument that a graph has no form for
         return result, None
 
 
-def _varies(call: _Call) -> bool:
+def _is_data_dependent(call: _Call) -> bool:
     """Tell whether a call, or what comes after it, may be another one with other numbers."""
     if call.operator is torch.ops.aten.index.Tensor:
         return any(index is not None and index.dtype in (torch.bool, torch.uint8) for index in call.args[1])
     return torch.Tag.inplace_view in call.operator.tags or not _VARIES.isdisjoint(call.operator.tags)
 
 
-def _memory(tensor: Tensor) -> int:
+def _storage(tensor: Tensor) -> int:
     return tensor.untyped_storage()._cdata
 
 
-def _place(tensor: Tensor) -> tuple[Any, ...]:
+def _tensor_key(tensor: Tensor) -> tuple[Any, ...]:
     """Return which numbers a tensor is of: autograd wraps the same ones in several tensors."""
-    return _memory(tensor), tensor.storage_offset(), tensor.shape, tensor.stride(), tensor.dtype
+    return _storage(tensor), tensor.storage_offset(), tensor.shape, tensor.stride(), tensor.dtype
 
 
 def _tensors(value: Any) -> list[Tensor]:
@@ -114,7 +114,7 @@ def _tensors(value: Any) -> list[Tensor]:
     return found
 
 
-class _Tape:
+class _GraphBuilder:
     """The graph of a step: its inputs are the batch's fields and what was there before it."""
 
     def __init__(self, batch: Batch) -> None:
@@ -125,48 +125,48 @@ class _Tape:
         self.made: set[int] = set()  # memory of what the step has computed so far
         for name, field in zip(batch._fields, batch, strict=True):
             if field is not None:
-                self.nodes[_place(field)] = self.graph.placeholder(name)
-                self.given.add(_memory(field))
+                self.nodes[_tensor_key(field)] = self.graph.placeholder(name)
+                self.given.add(_storage(field))
         self.head = self.graph.call_function(operator.pos, (0,))  # inputs that are found later go before it
 
-    def written(self, calls: list[_Call], result: Tensor) -> Step:
+    def to_graph(self, calls: list[_Call], result: Tensor) -> Step:
         """Write the calls down; return what runs them."""
-        last = {_memory(tensor): i for i, call in enumerate(calls) for tensor in _tensors((call.args, call.kwargs))}
+        last = {_storage(tensor): i for i, call in enumerate(calls) for tensor in _tensors((call.args, call.kwargs))}
         empty: set[tuple[Any, ...]] = set()
         for i, call in enumerate(calls):
             if call.operator._schema.name in _FRESH:
-                empty.add(_place(call.result))
-            elif self._moves(call, empty) and last[_memory(call.args[1])] == i:
+                empty.add(_tensor_key(call.result))
+            elif self._moves(call, empty) and last[_storage(call.args[1])] == i:
                 # Autograd copies a gradient that somebody else holds, as the listener did: there is no need to.
-                self.nodes[_place(call.args[0])] = self.node(call.args[1])
-                self.made.add(_memory(call.args[0]))
+                self.nodes[_tensor_key(call.args[0])] = self.node(call.args[1])
+                self.made.add(_storage(call.args[0]))
             else:
                 self._write(call)
         self.graph.output(self.node(result))
-        self.graph.eliminate_dead_code(_matters)
+        self.graph.eliminate_dead_code(_is_impure)
         run = fx.GraphModule(nn.Module(), self.graph).forward
         constants = self.constants
 
-        def again(batch: Batch, progress: Tensor) -> Tensor:  # noqa: ARG001 - it is among the constants
+        def replay(batch: Batch, progress: Tensor) -> Tensor:  # noqa: ARG001 - it is among the constants
             with torch.inference_mode():
                 row = run(*(field for field in batch if field is not None), *constants)
             return row.clone()  # a tensor like others
 
-        return again
+        return replay
 
     def _moves(self, call: _Call, empty: set[tuple[Any, ...]]) -> bool:
         """Tell whether a call copies numbers that the step made into fresh memory of the same form."""
         if call.operator is not torch.ops.aten.copy_.default:
             return False
-        to, source = _place(call.args[0]), _place(call.args[1])
+        to, source = _tensor_key(call.args[0]), _tensor_key(call.args[1])
         return to in empty and to[2:] == source[2:] and source[0] in self.made
 
     def _write(self, call: _Call) -> None:
         results = _tensors(call.result)
         if call.operator.is_view:
-            if all(_place(tensor) in self.nodes for tensor in results):
+            if all(_tensor_key(tensor) in self.nodes for tensor in results):
                 return
-            if self.made.isdisjoint(map(_memory, results)) and self.given.isdisjoint(map(_memory, results)):
+            if self.made.isdisjoint(map(_storage, results)) and self.given.isdisjoint(map(_storage, results)):
                 return  # what stays where it is has views that stay: each is an input when it is used
         args, kwargs = map_aggregate(
             (call.args, call.kwargs), lambda leaf: self.node(leaf) if isinstance(leaf, Tensor) else leaf
@@ -200,13 +200,13 @@ class _Tape:
         return self.graph.call_function(target, args, kwargs)
 
     def _made(self, tensor: Tensor, node: fx.Node) -> None:
-        if _place(tensor) not in self.nodes:  # it is there already where it was written in its own memory
-            self.nodes[_place(tensor)] = node
-            self.made.add(_memory(tensor))
+        if _tensor_key(tensor) not in self.nodes:  # it is there already where it was written in its own memory
+            self.nodes[_tensor_key(tensor)] = node
+            self.made.add(_storage(tensor))
 
     def node(self, tensor: Tensor) -> fx.Node:
         """Return the node of a tensor; one that nothing in the step has made is a new input."""
-        place = _place(tensor)
+        place = _tensor_key(tensor)
         if place not in self.nodes:
             with self.graph.inserting_before(self.head):
                 self.nodes[place] = self.graph.placeholder(f"constant_{len(self.constants)}")
@@ -214,6 +214,6 @@ class _Tape:
         return self.nodes[place]
 
 
-def _matters(node: fx.Node) -> bool:
+def _is_impure(node: fx.Node) -> bool:
     """Tell whether a node does more than to give its result: it writes, or draws."""
     return node.op in ("placeholder", "output") or bool(node.meta.get("acts"))

@@ -88,7 +88,7 @@ def test_two_processes_stream_as_one_and_read_half_each(tmp_path, estimator, mor
         assert sorted([*mine, *other]) == sorted(whole), "no row is read twice, by one process or by two"
         assert abs(len(mine) - len(whole) / 2) <= 10, "half, to within a block"
     before = [sum(stop - start for epoch, start, stop in read if epoch == 0) for read in reads]
-    # Moments, and the sample that is all rows here: half each. Some rows are compared, and some are held out.
+    # AdamState, and the sample that is all rows here: half each. Some rows are compared, and some are held out.
     assert max(before[:2]) < 0.5 * before[2] + 8 * 10 + 10
 
 

@@ -1,6 +1,6 @@
 """One process of several, started by torchrun: fits what it is told, and writes what came of it.
 
-python tests/worker.py OUT JSON      # {"estimator": "VAE", "fields": {...}, "rows": 200, ...}
+python tests/engine/worker.py OUT JSON      # {"estimator": "VAE", "fields": {...}, "rows": 200, ...}
 """
 
 import json

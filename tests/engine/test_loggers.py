@@ -87,7 +87,7 @@ def test_command_logs(tmp_path, capsys):
 callback = pytest.importorskip("sklearn.callback", reason="scikit-learn has callbacks from 1.9 on")
 
 
-class Recorder:
+class Capture:
     """Notes what it is told, and asks to stop after `last` epochs."""
 
     def __init__(self, last=99):
@@ -112,7 +112,7 @@ class Recorder:
 
 def test_scikit_learns_callbacks():
     """A task a fit, a subtask an epoch; at its end there is an estimator as if it had been fitted up to there."""
-    recorder = Recorder()
+    recorder = Capture()
     model = VAE(2, n_draws=5, **QUICK).set_callbacks(recorder).fit(X)
     epochs = [f"{what} epoch {i}" for i in range(3) for what in ("begin", "end")]
     assert recorder.told == ["setup", "begin fit 0", *epochs, "end fit 0", "teardown"]
@@ -123,9 +123,9 @@ def test_scikit_learns_callbacks():
 
 
 def test_scikit_learns_callbacks_stop_and_are_torn_down(any_processor):
-    recorder = Recorder(last=2)
+    recorder = Capture(last=2)
     assert VAE(2, n_draws=5, precision="bf16", **QUICK).set_callbacks(recorder).fit(X).n_iter_ == 2
-    broken = Recorder()
+    broken = Capture()
     with pytest.raises(ValueError, match="infinity"):
         VAE(2, **QUICK).set_callbacks(broken).fit(np.full((5, 2), np.inf))
     assert broken.told == []  # it failed before there was anything to set up

@@ -10,16 +10,15 @@ from isthmus._batch import Batch
 from isthmus._random import seeded
 from isthmus.corruptions import NoCorruption
 from isthmus.data.loaders import InMemoryLoader
-from isthmus.engine import loop
+from isthmus.engine import capture, loop
+from isthmus.engine.capture.operator_graph import capture_operator_graph
 from isthmus.engine.schedules import one_cycle
-from isthmus.engine.tape import tape
-from isthmus.estimators import _training
 from isthmus.likelihoods import Gaussian
 from isthmus.networks import MLP
 from isthmus.objectives import Formula, PenalizedLikelihood
 from isthmus.penalties import KL, Warmup
 from models import build, normal
-from test_engine import Regression, rows, trainer
+from regression import Regression, rows, trainer
 
 N, BATCH, EPOCHS = 22, 4, 2  # the last batch is padded
 
@@ -31,7 +30,7 @@ class Spy:
         self.written, self.refused, self.read = 0, 0, 0
 
     def __call__(self, step, batch, progress):
-        result, again = tape(step, batch, progress)
+        result, again = capture_operator_graph(step, batch, progress)
         if again is None:
             self.refused += 1
             return result, None
@@ -47,12 +46,12 @@ class Spy:
 @pytest.fixture(autouse=True)
 def short_runs(monkeypatch):
     """Let short runs be recorded."""
-    monkeypatch.setattr(loop, "WORTH", 0)
+    monkeypatch.setattr(loop, "MIN_STEPS", 0)
 
 
 def trained(make, batch, record=None, **fields):
     objective = make()
-    history = trainer(objective, schedule=one_cycle, learning_rate=0.01, record=record, **fields).fit(
+    history = trainer(objective, schedule=one_cycle, learning_rate=0.01, capture=record, **fields).fit(
         InMemoryLoader(batch, BATCH), first_epoch=0, n_epochs=EPOCHS
     )
     return history, objective.state_dict()
@@ -148,7 +147,7 @@ def test_rates_of_their_own():
     batch = batch_of(normal(N, 4))
     make = formula(batch)
     n = len([p for p in make().parameters() if p.requires_grad])
-    assert_the_same(make, batch, factors=[0.25, *[1.0] * (n - 1)], weight_decay=0.1)
+    assert_the_same(make, batch, lr_multipliers=[0.25, *[1.0] * (n - 1)], weight_decay=0.1)
 
 
 def test_bf16():
@@ -158,7 +157,9 @@ def test_bf16():
     for how in (None, spy):
         objective = make()
         half = list(objective.model.network.parameters())
-        trainer(objective, record=how, half=half).fit(InMemoryLoader(batch, BATCH), first_epoch=0, n_epochs=EPOCHS)
+        trainer(objective, capture=how, bf16_parameters=half).fit(
+            InMemoryLoader(batch, BATCH), first_epoch=0, n_epochs=EPOCHS
+        )
         found.append([p.detach().clone() for p in objective.parameters()])
     assert spy.read > 0
     assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
@@ -248,7 +249,7 @@ def test_parameters_that_a_callback_moves_are_the_ones_that_are_trained():
     spy, found = Spy(), []
     for how in (None, spy):
         objective = Regression(noise=0.1)
-        engine = trainer(objective, record=how)
+        engine = trainer(objective, capture=how)
         engine.fit(InMemoryLoader(rows(N), BATCH), first_epoch=0, n_epochs=4, callbacks=[swap(objective)])
         found.append([p.detach().clone() for p in objective.parameters()])
     assert spy.written == 2
@@ -260,7 +261,7 @@ def test_parameters_that_a_callback_moves_are_the_ones_that_are_trained():
 
 def written_by(monkeypatch, fit):
     spy = Spy()
-    monkeypatch.setattr(_training, "tape", spy)
+    monkeypatch.setattr(capture, "capture_operator_graph", spy)
     return fit(), spy
 
 
@@ -268,13 +269,12 @@ X = normal(60, 4).numpy()
 
 
 def test_an_estimator_s_steps(monkeypatch):
-    fields = {"hidden_layer_sizes": (8,), "max_epochs": 3, "batch_size": 16, "random_state": 0}
-    taped, spy = written_by(monkeypatch, lambda: VAE(2, **fields).fit(X))
+    fields = {"hidden_layer_sizes": (8,), "max_epochs": 3, "batch_size": 16, "random_state": 0, "compile": True}
+    captured, spy = written_by(monkeypatch, lambda: VAE(2, **fields).fit(X))
     assert (spy.written, spy.read) == (1, 3 * 4 - 4)
-    monkeypatch.setattr(loop, "WORTH", 10**9)
-    plain, spy = written_by(monkeypatch, lambda: VAE(2, **fields).fit(X))
+    plain, spy = written_by(monkeypatch, lambda: VAE(2, **fields | {"compile": False}).fit(X))
     assert spy.written == 0
-    assert (taped.transform(X) == plain.transform(X)).all()
+    assert (captured.transform(X) == plain.transform(X)).all()
 
 
 def test_parts_of_others_are_run_as_they_are(monkeypatch):
@@ -283,7 +283,7 @@ def test_parts_of_others_are_run_as_they_are(monkeypatch):
             super().__init__((8,), activation="tanh")
 
     Tanh.__module__ = "mine"
-    fields = {"max_epochs": 3, "batch_size": 16, "random_state": 0}
+    fields = {"max_epochs": 3, "batch_size": 16, "random_state": 0, "compile": True}
     _, spy = written_by(monkeypatch, lambda: VAE(2, network=Tanh(), **fields).fit(X))
     assert spy.written == spy.refused == 0
 
@@ -298,7 +298,7 @@ def test_parts_of_others_are_run_as_they_are(monkeypatch):
     ],
 )
 def test_hooks_are_called(monkeypatch, listen):
-    model = VAE(2, hidden_layer_sizes=(8,), max_epochs=1, batch_size=16, random_state=0)
+    model = VAE(2, hidden_layer_sizes=(8,), max_epochs=1, batch_size=16, random_state=0, compile=True)
     _, spy = written_by(monkeypatch, lambda: model.partial_fit(X))
     assert spy.written == 1
     getattr(model.model_.likelihood, listen)(lambda *_: None)
@@ -308,7 +308,7 @@ def test_hooks_are_called(monkeypatch, listen):
 
 @pytest.mark.parametrize("listen", ["register_hook", "register_post_accumulate_grad_hook"])
 def test_hooks_of_parameters_are_called(monkeypatch, listen):
-    model = VAE(2, hidden_layer_sizes=(8,), max_epochs=1, batch_size=16, random_state=0).fit(X)
+    model = VAE(2, hidden_layer_sizes=(8,), max_epochs=1, batch_size=16, random_state=0, compile=True).fit(X)
     called = []
     getattr(model.model_.network.output_bias, listen)(lambda *_: called.append(1) and None)
     _, spy = written_by(monkeypatch, lambda: model.partial_fit(X))
@@ -317,5 +317,7 @@ def test_hooks_of_parameters_are_called(monkeypatch, listen):
 
 def test_a_conditional_model_s_steps(monkeypatch):
     y = (X[:, 0] > 0).astype(int)
-    _, spy = written_by(monkeypatch, lambda: ConditionalVAE(2, max_epochs=3, batch_size=16, random_state=0).fit(X, y))
+    _, spy = written_by(
+        monkeypatch, lambda: ConditionalVAE(2, max_epochs=3, batch_size=16, random_state=0, compile=True).fit(X, y)
+    )
     assert spy.written == 1

@@ -2,73 +2,20 @@
 
 import math
 import random
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from isthmus._batch import Batch
 from isthmus._part import UnknownNameError
 from isthmus._random import derive, seeded
 from isthmus.data.loaders import InMemoryLoader
-from isthmus.engine import NonFiniteError, Trainer, find_schedule
+from isthmus.engine import NonFiniteError, find_schedule
 from isthmus.engine.precision import flush_denormals, parameter_dtype
 from isthmus.engine.schedules import constant, linear, one_cycle
-from isthmus.engine.state import Run
-from models import normal
-
-N, D = 50, 3
-TRUTH = torch.tensor([1.0, -2.0, 0.5]).double()
-
-
-class Named(NamedTuple):
-    values: dict
-
-    def total(self):
-        return sum(self.values.values())
-
-
-class Regression(nn.Module):
-    """Squared error of a linear map plus a ridge, with noise on the inputs, and a record of what it was given."""
-
-    def __init__(self, noise=0.0, ridge=0.0):
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(D, dtype=torch.float64))
-        self.bias = nn.Parameter(torch.zeros(1, dtype=torch.float64))
-        self.noise, self.ridge = noise, ridge
-        self.seen, self.progress = [], []
-
-    def forward(self, batch, progress=1.0):
-        self.seen.append(batch)
-        self.progress.append(progress)
-        x = batch.x + self.noise * torch.randn_like(batch.x)
-        error = (batch.c[:, 0] - x @ self.weight - self.bias).square()
-        return Named({"error": error, "ridge": self.ridge * self.weight.square().sum().expand(len(x))})
-
-
-def rows(n=N, weight=None, seed=0):
-    """Return rows (N, D) whose first column says which row it is, and targets."""
-    x = normal(n, D, seed=seed)
-    y = x @ TRUTH + 3.0 + 0.1 * normal(n, seed=seed + 1)
-    return Batch(x, torch.ones(n).double() if weight is None else weight, y[:, None])
-
-
-def trainer(objective, **fields):
-    fields = {
-        "learning_rate": 0.05,
-        "schedule": constant,
-        "weight_decay": 0.0,
-        "seed": 0,
-    } | fields
-    return Trainer(objective, **fields)
-
-
-def fit(objective, source, n_epochs=3, first_epoch=0, more=None, **fields):
-    history = trainer(objective, **fields).fit(source, first_epoch=first_epoch, n_epochs=n_epochs, **(more or {}))
-    return history, [p.detach().clone() for p in objective.parameters()]
-
+from isthmus.engine.state import RunProgress
+from regression import D, N, Named, Regression, fit, rows, trainer
 
 # ---- rows -------------------------------------------------------------------------------------------------------
 
@@ -148,9 +95,9 @@ def test_the_same_seed_gives_the_same_bits():
 
 
 def test_what_steps_gave_is_kept_in_few_tensors():
-    run, rows = Run(), torch.arange(600.0).reshape(200, 3)
+    run, rows = RunProgress(), torch.arange(600.0).reshape(200, 3)
     for row in rows:
-        run.note(row.clone())
+        run.append(row.clone())
         assert len(run.rows) <= 65
     assert torch.equal(torch.cat(run.rows), rows)
 
@@ -182,9 +129,9 @@ def test_epochs_in_two_calls_are_the_epochs_of_one():
 
 def test_evaluation_draws_the_same_noise_every_time():
     own, source = trainer(Regression(0.5)), InMemoryLoader(rows(), 16)
-    own.objective.weight.data += 1
+    own.loss.weight.data += 1
     assert own.evaluate(source) == own.evaluate(source)
-    assert not own.objective.training
+    assert not own.loss.training
 
 
 def test_seeds_of_streams_differ():
@@ -333,7 +280,7 @@ def test_bf16_steps_float32():
 
     source = InMemoryLoader(rows().to(torch.device("cpu"), torch.float32), 10)
     half, single = Watched().float(), Watched().float()
-    fit(half, source, n_epochs=30, learning_rate=0.01, half=[half.weight])
+    fit(half, source, n_epochs=30, learning_rate=0.01, bf16_parameters=[half.weight])
     fit(single, source, n_epochs=30, learning_rate=0.01)
     assert seen[0] == (torch.bfloat16, torch.float32)
     assert half.weight.dtype == torch.float32  # as it was, once training is over

@@ -15,43 +15,16 @@ from torch import Tensor
 from isthmus._batch import Batch
 from isthmus._device import number
 
-__all__ = ["WORTH", "Recorder", "Replay", "Step", "cuda_graph"]
+__all__ = ["MIN_STEPS", "Capture", "CapturedStep", "Step"]
 
 Step = Callable[[Batch, Tensor], Tensor]  # takes a batch and the share of training done
-Recorder = Callable[[Step, Batch, Tensor], tuple[Tensor, Step | None]]
+Capture = Callable[[Step, Batch, Tensor], tuple[Tensor, Step | None]]
 
-WORTH = 50  # steps in which it pays to record one
-_WARM = 3  # steps before one is recorded: libraries choose their kernels and workspaces in them
-
-
-def cuda_graph(step: Step, batch: Batch, progress: Tensor) -> tuple[Tensor, Step]:
-    """Record what a step launches, take it, and return its result with what takes such a step with other batches.
-
-    torch's default generator of the device goes on from call to call as it would outside. Batches are copied into the
-    memory that the step was recorded with.
-
-    Raises
-    ------
-    RuntimeError
-        If a part of it cannot be recorded: it waits for the device, or its shapes hang on numbers there. Nothing has
-        been done then.
-    """
-    own = Batch(*(None if field is None else field.clone() for field in batch))  # type: ignore[arg-type]
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        result = step(own, progress)
-
-    def again(batch: Batch, progress: Tensor) -> Tensor:  # noqa: ARG001 - the graph reads it where it is
-        for mine, field in zip(own, batch, strict=True):
-            if mine is not None and field is not None:
-                mine.copy_(field)
-        graph.replay()
-        return result.clone()
-
-    return again(batch, progress), again
+MIN_STEPS = 50  # steps in which it pays to record one
+_WARMUP_STEPS = 3  # steps before one is recorded: libraries choose their kernels and workspaces in them
 
 
-class Replay:
+class CapturedStep:
     """A step that is recorded at its fourth call and replayed from then on.
 
     Where it cannot be recorded it is taken as it is, call by call; if trying raised an error, a UserWarning says so,
@@ -61,15 +34,15 @@ class Replay:
     ----------
     step : callable
         Takes a batch and the share of training done, a tensor of shape (); returns a tensor.
-    record : callable
+    capture : callable
         Takes such a step, a batch and the share of training done; takes the step, and returns its result with what
-        takes further ones, or with None: :func:`cuda_graph`, say.
+        takes further ones, or with None: :func:`~isthmus.engine.capture.cuda_graph.capture_cuda_graph`, say.
     device : torch.device
         Of the batches.
     """
 
-    def __init__(self, step: Step, record: Recorder, device: torch.device) -> None:
-        self._step, self._record, self._calls = step, record, 0
+    def __init__(self, step: Step, capture: Capture, device: torch.device) -> None:
+        self._step, self._capture, self._calls = step, capture, 0
         self._progress = number(device)
         self._forms: list[tuple[object, ...] | None] = []
         self._places: list[int] = []
@@ -79,13 +52,13 @@ class Replay:
         """Take the step."""
         self._progress.fill_(progress)
         self._calls += 1
-        if self._calls == _WARM + 1:
+        if self._calls == _WARMUP_STEPS + 1:
             return self._first(batch)
         if self._again is None or _forms(batch) != self._forms:
             return self._step(batch, self._progress)
         return self._again(batch, self._progress)
 
-    def watch(self, tensors: Iterable[Tensor]) -> None:
+    def invalidate_if_moved(self, tensors: Iterable[Tensor]) -> None:
         """Record anew if what a step reads and writes lies elsewhere than at the last call: a callback may move it."""
         places = [tensor.data_ptr() for tensor in tensors]
         if places != self._places:
@@ -94,7 +67,7 @@ class Replay:
     def _first(self, batch: Batch) -> Tensor:
         self._forms = _forms(batch)
         try:
-            result, self._again = self._record(self._step, batch, self._progress)
+            result, self._again = self._capture(self._step, batch, self._progress)
         except RuntimeError as error:
             why = str(error).strip().partition("\n")[0]
             warnings.warn(f"training steps cannot be recorded and are taken one by one: {why}", stacklevel=2)

@@ -33,7 +33,7 @@ def test_is_torchs(dtype, decay, betas):
             give_gradients(side, t, but=(1,) if t in (3, 4) else ())
         if t == 6:
             before, adam = adam, Adam(ours, decay, betas)
-            adam.set_moments(before.moments())
+            adam.load_state(before.state())
         adam.learning_rate = reference.param_groups[0]["lr"] = 0.1 / t
         adam.step()
         reference.step()
@@ -45,7 +45,7 @@ def test_is_torchs(dtype, decay, betas):
 
 def test_factors_are_torchs_groups():
     ours, theirs = parameters(torch.float32), parameters(torch.float32)
-    adam = Adam(ours, 0.1, factors=[0.25, 1.0, 0.25])
+    adam = Adam(ours, 0.1, lr_multipliers=[0.25, 1.0, 0.25])
     groups = [{"params": [theirs[0], theirs[2]], "lr": 0.025}, {"params": [theirs[1]], "lr": 0.1}]
     reference = torch.optim.AdamW(groups, weight_decay=0.1, fused=True)
     adam.learning_rate = 0.1
@@ -60,14 +60,14 @@ def test_factors_are_torchs_groups():
 
 def test_a_rate_that_is_a_tensor():
     plain, kept = parameters(torch.float32), parameters(torch.float32)
-    sides = [Adam(plain, 0.1, factors=[0.5, 1.0, 1.0]), Adam(kept, 0.1, factors=[0.5, 1.0, 1.0])]
+    sides = [Adam(plain, 0.1, lr_multipliers=[0.5, 1.0, 1.0]), Adam(kept, 0.1, lr_multipliers=[0.5, 1.0, 1.0])]
     memory = set()
     for t in range(1, 5):
         for side, ps in zip(sides, (plain, kept), strict=True):
             give_gradients(ps, t)
             side.learning_rate = 0.125 / t if side is sides[0] else side.learning_rate
             if side is sides[1]:
-                side.set_rate(0.125 / t)
+                side.set_learning_rate(0.125 / t)
             side.step()
         memory.add(sides[1].learning_rate.data_ptr())
     assert len(memory) == 1
@@ -94,7 +94,7 @@ def test_moments_are_copies():
     give_gradients(ps, 1)
     adam.learning_rate = 0.1
     adam.step()
-    kept = adam.moments()
+    kept = adam.state()
     adam.step()
     assert float(kept[0]["step"]) == 1
-    assert not torch.equal(kept[0]["exp_avg"], adam.moments()[0]["exp_avg"])
+    assert not torch.equal(kept[0]["exp_avg"], adam.state()[0]["exp_avg"])
