@@ -1,7 +1,11 @@
-"""Data that several tests look at."""
+"""Fixtures and settings that several tests share."""
 
 import pytest
+from hypothesis import settings
 from sklearn.datasets import load_digits
+
+settings.register_profile("isthmus", derandomize=True, database=None, deadline=None, max_examples=50)
+settings.load_profile("isthmus")
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,9 @@ from typing import Any
 
 __all__ = ["merge", "parse_assignment", "parse_value", "read_config"]
 
+# What the two parsers raise: on syntax, on {[1]: 2}, on numbers of 5,000 digits, and on deep nesting.
+_NOT_A_VALUE = (ValueError, SyntaxError, TypeError, MemoryError, RecursionError)
+
 
 def parse_value(text: str) -> Any:
     """Return what a value stands for: TOML, or a Python literal, or else the text itself.
@@ -23,14 +26,13 @@ def parse_value(text: str) -> Any:
     import tomllib
 
     text = text.strip()
-    with contextlib.suppress(tomllib.TOMLDecodeError):
+    with contextlib.suppress(*_NOT_A_VALUE):
         table = tomllib.loads(f"value = {text}")
         if set(table) == {"value"}:  # the text may hold a line break, and more
             return table["value"]
-    try:
+    with contextlib.suppress(*_NOT_A_VALUE):
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return text
+    return text
 
 
 def parse_assignment(text: str) -> tuple[str, Any]:
@@ -68,7 +70,7 @@ def read_config(path: str | os.PathLike[str] | None) -> dict[str, Any]:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror}); check the name and the folder.") from error
-    except ValueError as error:  # a TOMLDecodeError, or a UnicodeDecodeError
+    except (ValueError, RecursionError) as error:  # of the TOML, or of its encoding
         raise ValueError(f"{path}: is not TOML: {error}.") from error
 
 
