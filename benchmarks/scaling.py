@@ -1,15 +1,15 @@
-"""Two processes against one, and what the model of it says of more: docs/scaling.md's last section.
+"""Compare two processes with one, and project to more: the last section of docs/scaling.md.
 
-    python benchmarks/scaling.py            # measures, writes results/scaling.json and the page's section
-    python benchmarks/scaling.py --quick    # few steps; prints, writes nothing
-    python benchmarks/scaling.py --render   # the section again, from the numbers there are
+    python benchmarks/scaling.py            # measure, write results/scaling.json and the section
+    python benchmarks/scaling.py --quick    # few steps; print, write nothing
+    python benchmarks/scaling.py --render   # write the section from the results
 
-The model: a step of W processes takes
+In the model, a step of W processes takes
 
     t(W) = c(B / W) + a(P, W),        a(P, W) = 2 (W - 1) l + 2 (W - 1) / W * 4 P / b
 
-with c(n) the time of a step of n rows in one process, and a the ring all-reduce of P float32 gradients: 2 (W - 1)
-messages of latency l, and 2 (W - 1) / W times the gradients' bytes through a link of bandwidth b.
+where c(n) is the time of a step with n rows in one process, and a is the time of a ring all-reduce of P float32
+gradients: 2 (W - 1) messages of latency l, and 2 (W - 1) / W times the gradients' bytes over a link of bandwidth b.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "scaling.json"
 PAGE = ROOT / "docs" / "scaling.md"
-MARK = "## What was measured, and what more would give"
+MARK = "## Measurements and projections"
 D, HIDDEN, K = 784, (512,), 20
-LINKS = {  # latency in seconds and bandwidth in bytes a second, from data sheets: not measured here
+LINKS = {  # latency in seconds and bandwidth in bytes per second, from data sheets, not measured
     "8 GPUs, NVLink 4": (8, 1e-5, 4.5e11),
-    "64 GPUs, 8 a machine, 400 Gbit/s": (64, 2e-5, 5e10),
-    "256 GPUs, 8 a machine, 400 Gbit/s": (256, 2e-5, 5e10),
-    "1,000 GPUs, 8 a machine, 400 Gbit/s": (1000, 2e-5, 5e10),
+    "64 GPUs, 8 per machine, 400 Gbit/s": (64, 2e-5, 5e10),
+    "256 GPUs, 8 per machine, 400 Gbit/s": (256, 2e-5, 5e10),
+    "1,000 GPUs, 8 per machine, 400 Gbit/s": (1000, 2e-5, 5e10),
 }
 
 
 def work(rows: int, batch: int, epochs: int) -> None:
-    """Fit in this process, or in all that torchrun started, and print milliseconds a step and of an all-reduce."""
+    """Fit in all processes that torchrun started, and print the seconds per step and per all-reduce."""
     import numpy as np
     import torch
 
@@ -111,12 +111,13 @@ def render(found: dict) -> str:
     lines = [
         MARK,
         "",
-        f"A VAE of {D}-{HIDDEN[0]}-{K} ({parameters:,} parameters: {4 * parameters / 2**20:.1f} MiB of gradients a "
-        f"step), one thread a process, gloo, on {found['machine']['cores']} cores of {found['machine']['processor']}; "
-        f"torch {found['versions']['torch']}, {found['date']}, medians of {found['repeats']} runs (least to largest), "
-        "by `python benchmarks/scaling.py`. Milliseconds a step:",
+        f"VAE with {D}-{HIDDEN[0]}-{K} units ({parameters:,} parameters, {4 * parameters / 2**20:.1f} MiB of gradients "
+        f"per step), one thread per process, gloo, {found['machine']['cores']} cores of "
+        f"{found['machine']['processor']}, torch {found['versions']['torch']}, {found['date']}, by `python "
+        f"benchmarks/scaling.py`. Milliseconds per step, medians of {found['repeats']} runs (smallest to largest), "
+        "with training steps captured and replayed:",
         "",
-        "| batch | one process | two processes | gain | the model says |",
+        "| batch | one process | two processes | speed-up | model |",
         "|---|---|---|---|---|",
     ]
     for key in two:
@@ -128,17 +129,17 @@ def render(found: dict) -> str:
         )
     lines += [
         "",
-        "The model is t(W) = c(B / W) + a(P, W): a step of the process' own rows, measured in one process, and the "
-        f"all-reduce of the gradients, alone: {1e3 * reduce:.2f} ms between two processes ({1e3 * small:.2f} ms "
-        "for one number). Each process sends and receives 2 (W - 1) / W times the bytes of the gradients a step. "
-        "DistributedDataParallel sends the last layers' gradients while the first ones' are computed, which the model "
-        "leaves out.",
+        "The model is t(W) = c(B / W) + a(P, W): the step of a process's own rows, measured in one process, plus an "
+        f"all-reduce of the gradients, which takes {1e3 * reduce:.2f} ms between two processes when measured alone "
+        f"({1e3 * small:.2f} ms for a single number). Each process sends and receives 2 (W - 1) / W times the bytes "
+        "of the gradients per step. The model neglects that DistributedDataParallel sends the gradients of the last "
+        "layers while those of the first layers are computed.",
         "",
-        "On paper, for the same net and 8,192 rows a process, with a ring all-reduce, "
-        "a = 2 (W - 1) l + 2 (W - 1) / W * 4 P / b, and a step of 8,192 rows of 1 ms on a GPU (an assumption, "
-        "as are latency l and bandwidth b, from data sheets: **nothing of this table was measured**):",
+        "The next table is computed, **not measured**: the same network with 8,192 rows per process, a ring "
+        "all-reduce of a = 2 (W - 1) l + 2 (W - 1) / W * 4 P / b, latency l and bandwidth b from data sheets, and an "
+        "assumed 1 ms for a step of 8,192 rows on a GPU.",
         "",
-        "| | bytes a step and process | all-reduce | share of the time that computes |",
+        "| | bytes per step and process | all-reduce | share of time spent computing |",
         "|---|---|---|---|",
     ]
     for name, (world, latency, bandwidth) in LINKS.items():
@@ -147,9 +148,9 @@ def render(found: dict) -> str:
         lines.append(f"| {name} | {sent / 2**20:.1f} MiB | {1e3 * a:.2f} ms | {1e-3 / (1e-3 + a):.0%} |")
     lines += [
         "",
-        "Latency, not bytes, is what ends it: a net this small gains nothing from more machines than a handful, and "
-        "a tree instead of a ring (NCCL chooses by itself) moves that end. A net a hundred times as wide takes longer "
-        "and sends more, in the same proportion.",
+        "Latency is the limit, not bytes: a network this small gains nothing beyond a few machines. A tree all-reduce "
+        "instead of a ring (NCCL chooses by itself) moves the limit. A network a hundred times as wide computes "
+        "longer and sends more, in the same proportion.",
         "",
     ]
     return "\n".join(lines)
