@@ -1,16 +1,16 @@
-"""Rows larger than memory: peak memory, rate beside rows in memory, and what the shuffling costs.
+"""Measure training on data larger than memory: peak memory, throughput, and what block-wise shuffling costs.
 
-    python benchmarks/streaming.py            # a 10 GB memory map: results/streaming.json
-    python benchmarks/streaming.py --size 2   # one of 2 GB
-    python benchmarks/streaming.py --only bias  # one part, into the same file
-    python benchmarks/streaming.py --quick    # some MB, one seed: prints the numbers, writes nothing
+    python benchmarks/streaming.py              # with a memory map of 10 GB; writes results/streaming.json
+    python benchmarks/streaming.py --size 2     # with one of 2 GB
+    python benchmarks/streaming.py --only bias  # one part, merged into the same file
+    python benchmarks/streaming.py --quick      # a few MB, one seed; prints the numbers and writes nothing
 
-Memory is measured in a process of its own: what /proc/self/status says at its peak, less what it said when isthmus was
-imported and had fitted a few rows. VmHWM counts pages of mapped files as well; RssAnon is what the process has for
-itself, read every 20 ms. The rate is that of whole epochs over the same rows, streamed and in memory, in turn, medians.
-The bias is the final ELBO of test rows, of models that saw the training rows sorted by class, in memory and streamed:
-digits through pools of 1/16 of them, less than a batch, and Fashion-MNIST (the Debian package dataset-fashion-mnist)
-through pools of the library's own size.
+Memory is measured in a process of its own: the peak in /proc/self/status minus the value after isthmus was imported and
+had fitted a few rows. VmHWM also counts pages of mapped files; RssAnon, read every 20 ms, is the memory of the process
+itself. The throughput is that of whole epochs over the same rows, alternately streamed and in memory (medians).
+The bias is the difference in the final ELBO of test rows between models that were trained on rows sorted by class,
+streamed and in memory: on digits with pools of 1/16 of the rows, less than one batch, and on Fashion-MNIST (package
+dataset-fashion-mnist of Debian) with pools of the default size.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ from isthmus.data import FileRows, sources
 from isthmus.data.loaders import streaming
 
 RESULTS = Path(__file__).with_name("results") / "streaming.json"
-WIDTH, RANK = 784, 20  # of the rows, and of what is in them beside noise
-PARTS = ("bias", "memory", "rate")  # the first one wants a package: better to hear of it at once
+WIDTH, RANK = 784, 20  # of the rows: columns, and rank without the noise
+PARTS = ("bias", "memory", "rate")  # the first one needs a package: fail early if it is missing
 FIELDS = {"n_components": 20, "hidden_layer_sizes": (512,), "random_state": 0, "schedule": "constant"}
 
 
 def make_rows(path: Path, n_rows: int, seed: int = 0) -> None:
-    """Write rows of low rank with noise, float32, block by block."""
+    """Write rows of low rank plus noise, as float32, block by block."""
     rng = np.random.default_rng(seed)
     loadings = rng.normal(size=(RANK, WIDTH)).astype(np.float32)
     rows = np.lib.format.open_memmap(path, "w+", np.float32, (n_rows, WIDTH))
@@ -68,7 +68,7 @@ def status(name: str) -> int:
 
 
 class Watch:
-    """Notes the largest RssAnon of this process, every 20 ms."""
+    """Record the largest RssAnon of this process, read every 20 ms."""
 
     def __enter__(self) -> Watch:
         self.peak, self._done = 0, threading.Event()
@@ -86,7 +86,7 @@ class Watch:
 
 
 def child(path: str, output: str) -> None:
-    """Fit one epoch of the file and transform it, and print the peaks beyond the library."""
+    """Fit the file for one epoch, transform it, and print the peaks beyond the memory of the library."""
     from isthmus.cli import main
 
     VAE(**FIELDS, max_epochs=1).fit(np.random.default_rng(0).normal(size=(500, WIDTH)).astype(np.float32))
@@ -114,7 +114,7 @@ def child(path: str, output: str) -> None:
 
 
 def memory(folder: Path, n_rows: int) -> dict[str, Any]:
-    """Return the peaks, in bytes beyond the library, of fitting and transforming a file of `n_rows` rows."""
+    """Return the peaks of fitting and transforming a file of `n_rows` rows, in bytes beyond the library."""
     path = folder / "rows.npy"
     make_rows(path, n_rows)
     command = [sys.executable, __file__, "--child", str(path), str(folder / "codes.npy")]
@@ -132,12 +132,12 @@ def memory(folder: Path, n_rows: int) -> dict[str, Any]:
 
 
 def rate(folder: Path, n_rows: int, repeats: int) -> dict[str, Any]:
-    """Return rows a second of an epoch, streamed and in memory, in turn."""
+    """Return the rows per second of an epoch, alternately streamed and in memory."""
     path = folder / "part.npy"
     make_rows(path, n_rows)
     X, source = np.load(path), FileRows.npy(path)
     seconds: dict[str, list[float]] = {"memory": [], "stream": []}
-    VAE(**FIELDS, max_epochs=1).fit(X)  # the first fit of a process pays for what torch sets up
+    VAE(**FIELDS, max_epochs=1).fit(X)  # the first fit of a process includes torch's initialisation
     for _ in range(repeats):
         for name, rows in (("memory", X), ("stream", source)):
             seconds[name].append(VAE(**FIELDS, max_epochs=1).fit(rows).history_[0]["seconds"])
@@ -149,7 +149,7 @@ def rate(folder: Path, n_rows: int, repeats: int) -> dict[str, Any]:
 
 
 def bias(folder: Path, *, quick: bool) -> dict[str, Any]:
-    """Return what shuffling costs in pools of less than a batch, and in those of the library's own size."""
+    """Return what shuffling costs with pools smaller than a batch, and with pools of the default size."""
     images = None if quick else fashion_mnist(DEBIAN)
     plain = sources._BLOCK, streaming.POOL
     X, y = load_digits(return_X_y=True)
@@ -175,7 +175,7 @@ def bias(folder: Path, *, quick: bool) -> dict[str, Any]:
 
 
 def _by_class(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return training and test rows sorted by class, every fourth for testing."""
+    """Return training and test rows sorted by class; every fourth row is a test row."""
     order = np.argsort(y, kind="stable")
     test = np.zeros(len(X), dtype=bool)
     test[::4] = True
@@ -183,7 +183,7 @@ def _by_class(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _difference(folder: Path, rows: np.ndarray, held: np.ndarray, seeds: int, **fields: Any) -> dict[str, Any]:
-    """Return the ELBO of rows held out, of models that saw the others in memory and streamed, seed by seed."""
+    """Return the test ELBO per seed, of models trained on the same rows in memory and streamed."""
     path = folder / "sorted.npy"
     np.save(path, rows)
     elbo: dict[str, list[float]] = {"memory": [], "stream": []}
@@ -206,11 +206,11 @@ def _difference(folder: Path, rows: np.ndarray, held: np.ndarray, seeds: int, **
     }
 
 
-# ---- all of it -----------------------------------------------------------------------------------------------------
+# ---- all parts ----------------------------------------------------------------------------------------------------
 
 
 def measure(size: float, *, quick: bool, folder: str | None, parts: Sequence[str] = PARTS) -> dict[str, Any]:
-    """Return the parts asked for, with where and when they were measured."""
+    """Return the requested parts, with the machine, the versions and the date."""
     n_rows = int(size * 1e9) // (4 * WIDTH)
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
         where = Path(temporary)
@@ -233,9 +233,9 @@ def measure(size: float, *, quick: bool, folder: str | None, parts: Sequence[str
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=float, default=10.0, help="size of the memory map in GB")
-    parser.add_argument("--only", choices=PARTS, action="append", help="measure that part alone")
-    parser.add_argument("--quick", action="store_true", help="some MB and one seed; writes nothing")
-    parser.add_argument("--folder", help="where the memory map is written, and removed again")
+    parser.add_argument("--only", choices=PARTS, action="append", help="measure only this part")
+    parser.add_argument("--quick", action="store_true", help="a few MB and one seed; write nothing")
+    parser.add_argument("--folder", help="folder for the temporary memory map")
     parser.add_argument("--child", nargs=2, metavar=("ROWS", "CODES"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
