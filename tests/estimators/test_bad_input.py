@@ -73,7 +73,12 @@ def test_constant_column_is_learned_not_refused():
         ({"weight_decay": -1.0}, "weight_decay=-1.0"),
         ({"adam_betas": (0.9, 1.0)}, r"adam_betas=\(0.9, 1.0\) must be two numbers from 0 to below 1"),
         ({"adam_betas": (0.9,)}, "adam_betas"),
-        ({"hidden_layer_sizes": (8, 0)}, "widths must be positive"),
+        ({"hidden_layer_sizes": (8, 0)}, r"hidden_layer_sizes=\(8, 0\) must be a positive whole number or a sequence"),
+        ({"hidden_layer_sizes": -8}, "hidden_layer_sizes=-8 must be"),
+        ({"hidden_layer_sizes": 8.5}, "hidden_layer_sizes=8.5 must be"),
+        ({"hidden_layer_sizes": "8"}, "hidden_layer_sizes='8' must be"),
+        ({"hidden_layer_sizes": True}, "hidden_layer_sizes=True must be"),
+        ({"hidden_layer_sizes": None}, "hidden_layer_sizes=None must be"),
         ({"penalties": "l1"}, r"must be a list: penalties=\['l1'\]"),
         ({"device": "cuda:99"}, "device='cuda:99' is not on this machine.*cpu"),
         ({"device": "gpu"}, "device='gpu' is not on this machine"),
@@ -128,6 +133,14 @@ def test_unknown_parameter():
         VAE(n_component=3)
     with pytest.raises(UnknownNameError, match="unknown parameter of Gaussian 'scal'. Did you mean 'scale'"):
         VAE(likelihood=Gaussian()).set_params(likelihood__scal=1.0)
+    with pytest.raises(UnknownNameError, match="unknown parameter of Gaussian 'scal'. Did you mean 'scale'"):
+        VAE().set_params(likelihood__scal=1.0)
+    with pytest.raises(ValueError, match="Invalid parameter 'likelihod'"):
+        VAE().set_params(likelihod__scale=1.0)
+    with pytest.raises(ValueError, match=r"scaling__low: scaling='auto' has no parameters; set scaling \(min_max, "):
+        VAE().set_params(scaling__low=0.0)
+    with pytest.raises(ValueError, match="beta__over: beta=1.0 has no parameters; set beta as well"):
+        VAE().set_params(beta__over=0.5)
     with pytest.raises(UnknownNameError, match="Did you mean 'l1'"):
         SparseAutoencoder(method="L1", **QUICK).fit(X)
 

@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 import isthmus
 from isthmus import VAE, Autoencoder, ConditionalVAE, load
 from isthmus.corruptions import Masking
-from isthmus.likelihoods import Gaussian
+from isthmus.likelihoods import Gaussian, StudentT
 from isthmus.penalties import KL, L1, Contraction, Warmup
 
 X, Y = load_iris(return_X_y=True)
@@ -66,6 +66,37 @@ def test_clone_and_nested_parts(cls):
     fitted = copy.set_params(**QUICK).fit(X, Y)
     assert not hasattr(copy.likelihood, "n_features"), "fit builds a clone of the part, never the part itself"
     assert fitted.model_.likelihood.scale == 0.5
+
+
+@by_class
+def test_parameters_of_parts_that_are_named_by_a_string(cls):
+    model = cls(3)
+    assert model.get_params()["likelihood__scale"] == Gaussian().scale
+    assert model.get_params(deep=False)["likelihood"] == "gaussian"
+    assert repr(model.set_params(**model.get_params())) == repr(cls(3)), "what get_params lists, set_params takes"
+    changed = clone(model).set_params(likelihood__scale=0.5, network__activation="tanh", **QUICK)
+    assert changed.likelihood == Gaussian(scale=0.5)
+    assert changed.network.hidden_layer_sizes == (8,), "plain fields are set first, in any order"
+    assert clone(changed).get_params() == changed.get_params()
+    assert changed.fit(X, Y).model_.likelihood.scale == 0.5
+    named = cls(likelihood="student_t").set_params(likelihood__df=3.0)
+    assert named.likelihood == StudentT(df=3.0)
+
+
+def test_grid_search_over_parameters_of_parts():
+    grid = {"likelihood__scale": [0.1, 0.5, "feature"], "prior__n_mixture": [2, 3]}
+    search = GridSearchCV(VAE(prior="mixture_of_normals", **QUICK), grid, cv=2).fit(X)
+    assert search.best_estimator_.model_.likelihood.scale == search.best_params_["likelihood__scale"]
+    assert search.best_estimator_.prior.n_mixture == search.best_params_["prior__n_mixture"]
+    assert len({round(score, 6) for score in search.cv_results_["mean_test_score"]}) == 6
+
+
+def test_one_hidden_layer_as_a_number():
+    fields = {"max_epochs": 2, "random_state": 0}
+    one, same = (VAE(hidden_layer_sizes=sizes, **fields).fit(X) for sizes in (8, (8,)))
+    assert (one.transform(X) == same.transform(X)).all()
+    assert (one.sample(3, random_state=0) == same.sample(3, random_state=0)).all()
+    assert clone(one).hidden_layer_sizes == 8
 
 
 @by_class

@@ -48,8 +48,10 @@ def _write_mapped(method: str, path: str, data: str, labels: str | None, output:
 
 def scoring_width(model: Any) -> int:
     """Return the numbers that an importance-weighted estimate needs for a row."""
+    from isthmus.estimators._fields import layer_sizes
+
     draws = getattr(model, "n_draws", 1)
-    return int(draws * max(model.n_features_in_, model.n_components, *model.hidden_layer_sizes, 1))
+    return int(draws * max(model.n_features_in_, model.n_components, *layer_sizes(model.hidden_layer_sizes), 1))
 
 
 @click.command(short_help="Write the codes of rows.")

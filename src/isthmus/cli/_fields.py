@@ -39,7 +39,7 @@ def field_types(cls: type) -> dict[str, FieldType]:
     --------
     >>> from isthmus import VAE
     >>> field_types(VAE)["hidden_layer_sizes"].words
-    'tuple of int'
+    'int or tuple of int'
     """
     hints = typing.get_type_hints(cls)
     docs = {name: text.splitlines()[0] for name, text in field_docs(cls).items() if name not in _CODE}

@@ -89,13 +89,6 @@ class BaseAutoencoder(Fields, CallbackSupportMixin, ClassNamePrefixFeaturesOutMi
     def _own_objective(self) -> str | Part:
         return "penalized_likelihood"
 
-    def _network_fields(self) -> dict[str, Any]:
-        return {
-            "hidden_layer_sizes": tuple(self.hidden_layer_sizes),
-            "activation": self.activation,
-            "image_shape": self.image_shape,
-        }
-
     def _describe(self) -> Model:
         """Return the model, unbuilt; every unknown name is an error here."""
         likelihood = resolve("likelihoods", self.likelihood, Likelihood)

@@ -6,26 +6,39 @@ import dataclasses
 import functools
 import inspect
 import re
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, dataclass_transform
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Self, TypeVar, dataclass_transform
+
+from sklearn.base import BaseEstimator
 
 from isthmus._names import nearest
-from isthmus._part import Part
+from isthmus._part import Part, find
 
-__all__ = ["Fields", "estimator", "field_docs"]
+__all__ = ["PART_MODULES", "Fields", "estimator", "field_docs", "layer_sizes"]
+
+# The module of isthmus in which the part that a field names is looked up.
+PART_MODULES = {
+    "network": "networks",
+    "likelihood": "likelihoods",
+    "posterior": "posteriors",
+    "prior": "priors",
+    "scaling": "scaling",
+    "corruption": "corruptions",
+    "objective": "objectives",
+}
 
 _T = TypeVar("_T")
 
 
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
-class Fields:
+class Fields(BaseEstimator):
     """Fields of every estimator.
 
     Parameters
     ----------
     n_components : int, default=2
         K, number of latent units.
-    hidden_layer_sizes : tuple of int, default=(256, 128)
+    hidden_layer_sizes : int or tuple of int, default=(256, 128)
         Widths of the encoder's dense hidden layers; the decoder has them in reverse. () makes both linear.
     activation : str, default="elu"
         Of the hidden layers: "identity", "relu", "elu", "silu", "gelu", "tanh", "sigmoid" or "softplus".
@@ -97,7 +110,7 @@ class Fields:
     """
 
     n_components: int = dataclasses.field(default=2, kw_only=False)
-    hidden_layer_sizes: tuple[int, ...] = (256, 128)
+    hidden_layer_sizes: int | tuple[int, ...] = (256, 128)
     activation: str = "elu"
     network: str | Part = "mlp"
     image_shape: tuple[int, ...] | None = None
@@ -126,6 +139,90 @@ class Fields:
     loggers: Sequence[Any] = ()
     checkpoint_dir: str | None = None
     checkpoint_seconds: float = 30.0
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the fields by name.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to include the hyperparameters of parts, as ``likelihood__scale``, also of parts that are named by
+            a string.
+
+        Returns
+        -------
+        dict
+            Everything that :meth:`set_params` takes.
+        """
+        params: dict[str, Any] = super().get_params(deep=False)
+        if deep:
+            for field, value in list(params.items()):
+                part: Any = self._named_part(field) if isinstance(value, str) else value
+                if hasattr(part, "get_params") and not isinstance(part, type):
+                    params |= {f"{field}__{name}": inner for name, inner in part.get_params().items()}
+        return params
+
+    def set_params(self, **params: Any) -> Self:
+        """Set fields, and hyperparameters of parts as ``likelihood__scale=0.5``.
+
+        A part that is named by a string is replaced by an object: ``likelihood="gaussian"`` becomes
+        ``Gaussian(scale=0.5)``.
+
+        Parameters
+        ----------
+        **params
+            Values by name.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If there is no such field or hyperparameter, or a field holds nothing that has hyperparameters.
+
+        Examples
+        --------
+        >>> from isthmus import VAE
+        >>> VAE().set_params(likelihood__scale=0.5).likelihood
+        Gaussian(scale=0.5)
+        """
+        fields = self._get_param_names()
+        nested = {key: value for key, value in params.items() if "__" in key and key.partition("__")[0] in fields}
+        super().set_params(**{key: value for key, value in params.items() if key not in nested})
+        for key, value in nested.items():
+            field, _, name = key.partition("__")
+            current = getattr(self, field)
+            part: Any = self._named_part(field) if isinstance(current, str) else current
+            if not hasattr(part, "set_params"):
+                named = f" ({', '.join(find(PART_MODULES[field]))})" if field in PART_MODULES else ""
+                raise ValueError(f"{key}: {field}={current!r} has no parameters; set {field}{named} as well.")
+            part.set_params(**{name: value})
+            if not isinstance(current, str) or part != self._named_part(field):
+                setattr(self, field, part)
+        return self
+
+    def _named_part(self, field: str) -> Part | None:
+        """Return the part that a field names, or None if it names none."""
+        cls = find(PART_MODULES[field]).get(getattr(self, field)) if field in PART_MODULES else None
+        if cls is None:
+            return None
+        sizes = self._network_fields() if field == "network" else {}
+        return cls(**{name: value for name, value in sizes.items() if name in cls.parameter_names()})
+
+    def _network_fields(self) -> dict[str, Any]:
+        """Return the fields that a network takes if it is named by a string."""
+        return {
+            "hidden_layer_sizes": layer_sizes(self.hidden_layer_sizes),
+            "activation": self.activation,
+            "image_shape": self.image_shape,
+        }
+
+
+def layer_sizes(hidden_layer_sizes: Any) -> tuple[Any, ...]:
+    """Return the widths of hidden layers, unchecked, as a tuple; one number is one layer."""
+    return tuple(hidden_layer_sizes) if isinstance(hidden_layer_sizes, Iterable) else (hidden_layer_sizes,)
 
 
 @dataclass_transform(kw_only_default=True, eq_default=False)

@@ -15,6 +15,7 @@ from isthmus._device import check_device
 from isthmus.data.loaders import prefetch
 from isthmus.data.sources import RowSource
 from isthmus.engine.memory import raise_malloc_threshold
+from isthmus.estimators._fields import layer_sizes
 from isthmus.estimators._validate import check_finite, check_support
 from isthmus.evaluation import posterior
 from isthmus.model import Model
@@ -244,7 +245,7 @@ def map_codes(estimator: Any, Z: np.ndarray, c: np.ndarray | None = None) -> np.
 
 def _width(estimator: Any) -> int:
     """Return the numbers that the widest layer has for a row."""
-    return max(estimator.n_features_in_, estimator.n_components, *estimator.hidden_layer_sizes, 1)
+    return max(estimator.n_features_in_, estimator.n_components, *layer_sizes(estimator.hidden_layer_sizes), 1)
 
 
 def max_draws_per_pass(estimator: Any) -> int:

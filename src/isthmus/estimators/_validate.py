@@ -14,6 +14,7 @@ from sklearn.utils.validation import validate_data
 
 from isthmus._names import nearest
 from isthmus.data import ArrayRows, RowSource, as_source
+from isthmus.estimators._fields import layer_sizes
 
 __all__ = [
     "as_seed",
@@ -21,6 +22,7 @@ __all__ = [
     "check_fields",
     "check_finite",
     "check_observed",
+    "check_positive_integer",
     "check_rows",
     "check_support",
     "column_name",
@@ -186,6 +188,16 @@ _CHOICES = {
 }
 
 
+def _is_positive_integer(value: object) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and int(value) >= 1
+
+
+def check_positive_integer(name: str, value: object) -> None:
+    """Raise a ValueError that names a value which is no positive whole number."""
+    if not _is_positive_integer(value):
+        raise ValueError(f"{name}={value!r} must be a whole number of at least 1.")
+
+
 def check_fields(estimator: Any) -> None:
     """Check the fields whose wrong values would show only after work was done.
 
@@ -196,9 +208,12 @@ def check_fields(estimator: Any) -> None:
     """
     values = estimator.get_params(deep=False)
     for name in _POSITIVE_INTEGERS:
-        value = values.get(name, 1)
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-            raise ValueError(f"{name}={value!r} must be a whole number of at least 1.")
+        check_positive_integer(name, values.get(name, 1))
+    if not all(map(_is_positive_integer, layer_sizes(values["hidden_layer_sizes"]))):
+        raise ValueError(
+            f"hidden_layer_sizes={values['hidden_layer_sizes']!r} must be a positive whole number or a sequence of "
+            "them, such as (256, 128)."
+        )
     for name, (low, high) in {
         "learning_rate": (0.0, math.inf),
         "encoder_learning_rate": (0.0, math.inf),

@@ -16,7 +16,9 @@ from isthmus._device import check_device
 from isthmus._part import Part
 from isthmus._random import Stream, derive, seeded
 from isthmus.estimators._base import BaseAutoencoder
+from isthmus.estimators._fields import layer_sizes
 from isthmus.estimators._inference import Chunk, empty_result, map_rows, max_draws_per_pass, row_chunks, to_data_units
+from isthmus.estimators._validate import check_positive_integer
 from isthmus.evaluation import (
     Estimate,
     conditional_draws,
@@ -216,7 +218,7 @@ class Variational(BaseAutoencoder):
 
     def _sample_imputations(self, X: np.ndarray, n_samples: int, seed: int, c: np.ndarray | None) -> np.ndarray:
         """Return completed copies of the rows, (n_samples, N, D)."""
-        _check_n_samples(n_samples)
+        check_positive_integer("n_samples", n_samples)
         noise = self._noise()
 
         def draws(model: Model, rows: Chunk) -> Tensor:
@@ -232,13 +234,13 @@ class Variational(BaseAutoencoder):
 
     def _sample_rows(self, n_samples: int, seed: int, c: np.ndarray | None) -> np.ndarray:
         """Return draws (n_samples, D) from p(x|c), in the data's units."""
-        _check_n_samples(n_samples)
+        check_positive_integer("n_samples", n_samples)
         model = self.model_
         dtype = model.network.dtype
 
         drawn = empty_result((n_samples, self.n_features_in_), self._dtype)
         with torch.no_grad(), seeded(seed):
-            for part in row_chunks(n_samples, max(self.n_features_in_, *self.hidden_layer_sizes, 1)):
+            for part in row_chunks(n_samples, max(self.n_features_in_, *layer_sizes(self.hidden_layer_sizes), 1)):
                 condition = None if c is None else torch.from_numpy(c[part]).to(dtype)
                 rows = drawn[part]
                 if model.scaling.identity:
@@ -249,7 +251,7 @@ class Variational(BaseAutoencoder):
 
     def _sample_codes(self, X: np.ndarray, n_samples: int, seed: int, c: np.ndarray | None) -> np.ndarray:
         """Return draws from q(z|x, c) for each row, (n_samples, N, K)."""
-        _check_n_samples(n_samples)
+        check_positive_integer("n_samples", n_samples)
         noise = np.random.default_rng(seed).standard_normal((n_samples, len(X), self.n_components))
         start = 0
 
@@ -274,8 +276,3 @@ def _log_det(model: Model, rows: Chunk) -> Tensor:
     """Return the scaling's log-determinant over the observed columns, () or (N,)."""
     log_det = model.log_det().to(rows.x)
     return log_det.sum() if rows.mask is None else rows.mask @ log_det
-
-
-def _check_n_samples(n_samples: int) -> None:
-    if isinstance(n_samples, bool) or not isinstance(n_samples, (int, np.integer)) or n_samples < 1:
-        raise ValueError(f"n_samples={n_samples!r} must be a whole number of at least 1.")
