@@ -406,7 +406,7 @@ def contractive(data: Data, seed: int) -> Numbers:
     }
 
 
-def draw_of(estimator: Any, X: np.ndarray) -> EncodedBatch:
+def encoded_batch(estimator: Any, X: np.ndarray) -> EncodedBatch:
     model = float64(estimator)
     x = model.scaling(torch.from_numpy(X))
     q = model.q(x)
@@ -416,12 +416,12 @@ def draw_of(estimator: Any, X: np.ndarray) -> EncodedBatch:
 def omega(estimator: Any, X: np.ndarray, method: str = "auto", seed: int = 0) -> torch.Tensor:
     """Omega(h, x) = sum_i ||grad_x h_i||^2 of every row, in scaled units, in float64."""
     with seeded(seed), torch.no_grad():
-        return Contraction(method=method)(draw_of(estimator, X))
+        return Contraction(method=method)(encoded_batch(estimator, X))
 
 
 def jacobian_norms(estimator: Any, X: np.ndarray) -> torch.Tensor:
     """The same by automatic differentiation, a row at a time."""
-    model, x = draw_of(estimator, X)[:2]
+    model, x = encoded_batch(estimator, X)[:2]
     rows = [torch.autograd.functional.jacobian(lambda v: model.q(v).mean, row) for row in x]
     return torch.stack([J.square().sum() for J in rows])
 
@@ -617,9 +617,9 @@ def one_sample_exact(data: Data) -> Numbers:
     X, k, n = data.test[:20], 8, 20_000
     model, x = vae_of(ppca(data.train, k), DiagonalNormal()), torch.from_numpy(X)
     with torch.no_grad():
-        exact = model.log_likelihood(model.q(x).transport(sigma_points(k).expand(-1, 20, -1)), x).mean(0)
+        exact = model.log_likelihood(model.q(x).from_noise(sigma_points(k).expand(-1, 20, -1)), x).mean(0)
         # show
-        z = model.q(x).transport(normal(20_000, 20, 8))  # 20 000 times one draw, for each of 20 digits
+        z = model.q(x).from_noise(normal(20_000, 20, 8))  # 20 000 times one draw, for each of 20 digits
         one = model.log_likelihood(z, x)
         # end
     error = one.mean(0) - exact
@@ -642,7 +642,7 @@ def one_sample(data: Data, seed: int) -> Numbers:
     model = float64(vae)
     x = model.scaling(torch.from_numpy(test))
     with torch.no_grad():
-        draws = model.log_likelihood(model.q(x).transport(normal(100, len(x), 8)), x)
+        draws = model.log_likelihood(model.q(x).from_noise(normal(100, len(x), 8)), x)
     return {
         "elbo_1": float(vae.elbo(test).elbo.mean()),
         "elbo_10": float(ten.elbo(test).elbo.mean()),
@@ -661,7 +661,7 @@ def closed_form(data: Data, seed: int) -> Numbers:
         # show
         q, p = model.q(x), model.prior()
         closed = kl_divergence(q, p)
-        z = q.transport(normal(10_000, 50, 8))
+        z = q.from_noise(normal(10_000, 50, 8))
         by_draws = (q.log_prob(z) - p.log_prob(z)).mean(0)
         # end
         by_hand = 0.5 * (q.variance + q.mean.square() - 1 - q.variance.log()).sum(-1)

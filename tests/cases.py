@@ -52,29 +52,29 @@ def sigma(p, offset=0.0):
     return np.exp(floor + np.logaddexp(0, 10 * p.raw_log_scale.detach().numpy() + offset - floor))
 
 
-def above(floor, log_value):
+def soft_floor(floor, log_value):
     """Return the exponential of a softplus above the logarithm of the floor."""
     return np.exp(math.log(floor) + np.logaddexp(0, log_value - math.log(floor)))
 
 
 def decoder_normal(p, h, x):
     mean, log_scale = np.split(h, 2, axis=1)
-    return stats.norm.logpdf(x, mean, above(p.min_scale, log_scale))
+    return stats.norm.logpdf(x, mean, soft_floor(p.min_scale, log_scale))
 
 
 def student_t(p, h, x):
-    df = p.df if isinstance(p.df, float) else above(p.min_df, math.log(10) + 10 * p.raw_log_df.detach().numpy())
+    df = p.df if isinstance(p.df, float) else soft_floor(p.min_df, math.log(10) + 10 * p.raw_log_df.detach().numpy())
     return stats.t.logpdf(x, df, h, p.scale if isinstance(p.scale, float) else sigma(p))
 
 
 def negative_binomial(p, h, x):
     if p.dispersion == "decoder":
         h, log_dispersion = np.split(h, 2, axis=1)
-        dispersion = above(p.min_dispersion, log_dispersion)
+        dispersion = soft_floor(p.min_dispersion, log_dispersion)
     elif isinstance(p.dispersion, float):
         dispersion = p.dispersion
     else:
-        dispersion = above(p.min_dispersion, 10 * p.raw_log_dispersion.detach().numpy())
+        dispersion = soft_floor(p.min_dispersion, 10 * p.raw_log_dispersion.detach().numpy())
     return stats.nbinom.logpmf(x, 1 / dispersion, 1 / (1 + dispersion * np.exp(h)))
 
 
@@ -95,7 +95,7 @@ def poisson(_, h, x):
 def discretized_logistic(p, h, x):
     if p.scale == "decoder":
         centre, log_scale = np.split(h, 2, axis=1)
-        scale = above(p.min_scale, log_scale)
+        scale = soft_floor(p.min_scale, log_scale)
     else:
         centre, scale = h, sigma(p)
     step = 2 / (p.n_levels - 1)

@@ -49,10 +49,10 @@ EXPORTS = {
     "isthmus.scaling": ["MinMax", "ColumnMoments", "NoScaling", "PerColumn", "Scaling", "Standard"],
     "isthmus.networks": ["MLP", "Conv", "Layer", "Network", "Sizes"],
     "isthmus.penalties": ["KL", "L1", "Contraction", "EncodedBatch", "KLSparsity", "Penalty", "Warmup"],
-    "isthmus.objectives": ["Formula", "ImportanceWeighted", "Objective", "PenalizedLikelihood", "Terms"],
+    "isthmus.objectives": ["TrainingLoss", "ImportanceWeighted", "Objective", "PenalizedLikelihood", "Terms"],
     "isthmus.kl": ["kl_divergence", "kl_per_unit", "register"],
     "isthmus.model": ["Model"],
-    "isthmus.files": ["FORMAT", "FileError", "decode", "encode", "read", "write"],
+    "isthmus.serialization": ["FORMAT", "FileError", "decode", "encode", "read", "write"],
     "isthmus.data": [
         "BUNDLED",
         "READABLE",

@@ -147,7 +147,7 @@ class Averaged(ContinuousBernoulli):
 class Tight(DiagonalNormal):
     def forward(self, h):
         q = super().forward(h)
-        q.transport = lambda noise: q.mean + 0.9 * q.log_scale.exp() * noise
+        q.from_noise = lambda noise: q.mean + 0.9 * q.log_scale.exp() * noise
         return q
 
 
@@ -237,7 +237,7 @@ def test_continuous_bernoulli_is_smooth_where_its_formula_is_0_by_0(eta):
 )
 def test_training_starts_from_the_mean(likelihood, mean):
     model = build(3, likelihood=likelihood)
-    model.start_from(torch.tensor(mean, dtype=torch.float64))
+    model.init_from_mean(torch.tensor(mean, dtype=torch.float64))
     start = model.likelihood.mean(model.decode(torch.zeros(1, 3).double()))[0]
     torch.testing.assert_close(start, torch.tensor(mean, dtype=torch.float64))
 
@@ -245,7 +245,7 @@ def test_training_starts_from_the_mean(likelihood, mean):
 def test_the_encoder_sees_probabilities_less_their_mean():
     mean, x = torch.tensor([0.1, 0.4, 0.9]).double(), torch.rand(5, 3, dtype=torch.float64)
     model = build(3, likelihood=Bernoulli())
-    model.start_from(mean)
+    model.init_from_mean(mean)
     torch.testing.assert_close(model.encoder_input(x), x - mean)
     moved = build(3, likelihood=Bernoulli())
     moved.load_state_dict(model.state_dict() | {"centre": torch.zeros(3).double()})

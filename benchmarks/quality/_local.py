@@ -110,10 +110,10 @@ class Local(Network):
 
 
 def local_fields(
-    shape: tuple[int, int], channels: int = 32, depth: int = 2, block: int = 2, *, seen: bool = True
+    shape: tuple[int, int], channels: int = 32, depth: int = 2, block: int = 2, *, input_mask: bool = True
 ) -> dict[str, object]:
-    """Return the fields of an estimator with this network; `seen` says whether it is told what is missing."""
-    width = (channels // block**2 + (2 if seen else 0)) * shape[0] * shape[1]
+    """Return the fields of an estimator with this network; `input_mask` says whether it is told what is missing."""
+    width = (channels // block**2 + (2 if input_mask else 0)) * shape[0] * shape[1]
     return {
         "n_components": width,
         "network": Local(image_shape=shape, channels=channels, depth=depth, block=block),

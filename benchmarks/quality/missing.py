@@ -190,7 +190,7 @@ def candidates(shape: tuple[int, int]) -> dict[str, dict[str, Any]]:
         "784-512-256, seen": DENSE | TOLD,
         "784-1024": wide | UNSEEN,
         "784-1024, seen": wide | TOLD,
-        "local, 32 channels, 2 + 2 layers": local(shape) | local_fields(shape, seen=False) | UNSEEN,
+        "local, 32 channels, 2 + 2 layers": local(shape) | local_fields(shape, input_mask=False) | UNSEEN,
         "local, 32 channels, 2 + 2 layers, seen": local(shape),
         "local, 24 channels, 3 + 3 layers, seen": local(shape, channels=24, depth=3),
         "local, 48 channels, 1 + 1 layers, seen": local(shape, channels=48, depth=1),

@@ -24,7 +24,7 @@ from isthmus.evaluation import (
     elbo,
     log_marginal_estimate,
     sandwich,
-    untrusted,
+    unreliable,
 )
 
 TASK = "held-out digits"
@@ -39,7 +39,7 @@ def values(estimate: Estimate, reference: Estimate) -> dict[str, float]:
         "below": float(np.mean(reference.value.numpy() - log_p)),
         "se^2 / 2": float(0.5 * estimate.standard_error.square().mean()),
         "effective": float(estimate.effective_sample_size.mean()),
-        "distrusted": len(untrusted(estimate)) / len(log_p),
+        "distrusted": len(unreliable(estimate)) / len(log_p),
     }
 
 
@@ -68,11 +68,11 @@ def measure(options: Options) -> Iterator[Entry]:
 def by_importance(
     model: torch.nn.Module, x: torch.Tensor, reference: Estimate, task: str, options: Options
 ) -> Iterator[Entry]:
-    for widen in (1.0, 1.3):
+    for proposal_scale in (1.0, 1.3):
         for draws in options.pick(quick=(30, 100), short=(100, 1000, 5000), full=(100, 1000, 5000, 50_000)):
             with stopwatch() as seconds:
-                estimate = log_marginal_estimate(model, x, n_draws=draws, widen=widen)
-            name = f"{draws} draws" + (f", widened {widen}" if widen != 1 else "")
+                estimate = log_marginal_estimate(model, x, n_draws=draws, proposal_scale=proposal_scale)
+            name = f"{draws} draws" + (f", widened {proposal_scale}" if proposal_scale != 1 else "")
             yield Entry.of(task, name, "ours", [Run(values(estimate, reference), seconds[0], 0)])
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         DenoisingAutoencoder,
         SparseAutoencoder,
     )
-    from isthmus.estimators._saving import load
+    from isthmus.estimators._loading import load
 
 __version__ = "0.1.0.dev0"
 
@@ -30,7 +30,7 @@ _HOMES = {
     "DenoisingAutoencoder": "isthmus.estimators",
     "SparseAutoencoder": "isthmus.estimators",
     "choose_n_components": "isthmus.assessment",
-    "load": "isthmus.estimators._saving",
+    "load": "isthmus.estimators._loading",
 }
 
 __all__ = [

@@ -1,6 +1,6 @@
 """Distributions over the latent space: torch's, with the noise as an argument.
 
-``rsample`` of :mod:`torch.distributions` draws from the global generator; ``transport(noise)`` maps standard
+``rsample`` of :mod:`torch.distributions` draws from the global generator; ``from_noise(noise)`` maps standard
 normal noise to a draw, so that the same noise gives the same numbers wherever it came from.
 """
 
@@ -14,12 +14,20 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
-__all__ = ["Defended", "DiagonalGaussian", "FullGaussian", "Latent", "Mixture", "PointMass", "Transported"]
+__all__ = [
+    "DefensiveMixture",
+    "DiagonalGaussian",
+    "FlowDistribution",
+    "FullGaussian",
+    "LatentDistribution",
+    "Mixture",
+    "PointMass",
+]
 
 _LOG_2PI = math.log(2 * math.pi)
 
 
-class Latent(Distribution):
+class LatentDistribution(Distribution):
     """A distribution on R^K that standard normal noise is transported to.
 
     Parameters
@@ -42,28 +50,28 @@ class Latent(Distribution):
         return self._mean
 
     @abstractmethod
-    def transport(self, noise: Tensor) -> Tensor:
+    def from_noise(self, noise: Tensor) -> Tensor:
         """Map standard normal `noise` of shape (S, ..., K), or (..., K) for one draw, to draws of the same shape."""
 
-    def widened(self, factor: Tensor) -> Latent:  # noqa: ARG002 - a default
+    def scaled(self, factor: Tensor) -> LatentDistribution:  # noqa: ARG002 - a default
         """Return it with its noise multiplied by a factor (...) for each row, where that has a density; else itself."""
         return self
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         """Draw with gradients, from torch's default generator."""
         shape = torch.Size(sample_shape) + self._mean.shape
-        return self.transport(torch.randn(shape, dtype=self._mean.dtype, device=self._mean.device))
+        return self.from_noise(torch.randn(shape, dtype=self._mean.dtype, device=self._mean.device))
 
 
-class PointMass(Latent):
+class PointMass(LatentDistribution):
     """All mass on one point: the posterior of a plain autoencoder. It has no density."""
 
-    def transport(self, noise: Tensor) -> Tensor:
+    def from_noise(self, noise: Tensor) -> Tensor:
         """Return the point, once for every draw."""
         return self._mean.expand(noise.shape)
 
 
-class DiagonalGaussian(Latent):
+class DiagonalGaussian(LatentDistribution):
     r"""N(mean, diag(exp(2 log_scale))).
 
     Parameters
@@ -83,11 +91,11 @@ class DiagonalGaussian(Latent):
         """The variances, (..., K)."""
         return (2 * self.log_scale).exp()
 
-    def widened(self, factor: Tensor) -> DiagonalGaussian:
+    def scaled(self, factor: Tensor) -> DiagonalGaussian:
         """Return N(mean, (factor scale)^2)."""
         return DiagonalGaussian(self._mean, self.log_scale + factor.log().unsqueeze(-1))
 
-    def transport(self, noise: Tensor) -> Tensor:
+    def from_noise(self, noise: Tensor) -> Tensor:
         """Return mean + scale * noise."""
         return self._mean + self.log_scale.exp() * noise
 
@@ -97,7 +105,7 @@ class DiagonalGaussian(Latent):
         return -0.5 * standard.square().sum(-1) - self.log_scale.sum(-1) - 0.5 * self._mean.shape[-1] * _LOG_2PI
 
 
-class FullGaussian(Latent):
+class FullGaussian(LatentDistribution):
     r"""N(mean, L L') with a lower-triangular L of positive diagonal.
 
     Parameters
@@ -117,11 +125,11 @@ class FullGaussian(Latent):
         """The diagonal of the covariance, (..., K)."""
         return self.scale_tril.square().sum(-1)
 
-    def widened(self, factor: Tensor) -> FullGaussian:
+    def scaled(self, factor: Tensor) -> FullGaussian:
         """Return N(mean, factor^2 L L')."""
         return FullGaussian(self._mean, factor[..., None, None] * self.scale_tril)
 
-    def transport(self, noise: Tensor) -> Tensor:
+    def from_noise(self, noise: Tensor) -> Tensor:
         """Return mean + L noise."""
         return self._mean + (self.scale_tril @ noise.unsqueeze(-1)).squeeze(-1)
 
@@ -133,7 +141,7 @@ class FullGaussian(Latent):
         return -0.5 * standard.square().sum(-1) - log_det - 0.5 * self._mean.shape[-1] * _LOG_2PI
 
 
-class Transported(Latent):
+class FlowDistribution(LatentDistribution):
     """The distribution of T(noise) for an invertible T: what a normalising flow makes of N(0, I).
 
     Its mean has no closed form: ``mean`` is T(0), the image of the noise's mean (and median), which is what serves as
@@ -154,11 +162,11 @@ class Transported(Latent):
         self.transform, self.zeros = transform, zeros
         self.factor = zeros.new_ones(zeros.shape[:-1]) if factor is None else factor
 
-    def widened(self, factor: Tensor) -> Transported:
+    def scaled(self, factor: Tensor) -> FlowDistribution:
         """Return the distribution of T(factor * noise)."""
-        return Transported(self.transform, self.zeros, self.factor * factor)
+        return FlowDistribution(self.transform, self.zeros, self.factor * factor)
 
-    def transport(self, noise: Tensor) -> Tensor:
+    def from_noise(self, noise: Tensor) -> Tensor:
         """Return T(factor * noise)."""
         return self.transform(self.factor.unsqueeze(-1) * noise)
 
@@ -169,7 +177,7 @@ class Transported(Latent):
         return log_noise - noise.shape[-1] * self.factor.log() - self.transform.log_abs_det_jacobian(noise, value)
 
 
-class Defended(Latent):
+class DefensiveMixture(LatentDistribution):
     """A latent distribution of which a quarter of the draws come from N(0, I) instead, for the rows that ask for it.
 
     Which draws is fixed, the last of every block of noise, and the density is that of the mixture: importance weights
@@ -177,7 +185,7 @@ class Defended(Latent):
 
     Parameters
     ----------
-    q : Latent
+    q : LatentDistribution
         The distribution.
     rows : Tensor of shape (N,)
         Where the rows ask for it: bool.
@@ -189,14 +197,14 @@ class Defended(Latent):
     Hesterberg (1995), Weighted Average Importance Sampling and Defensive Mixture Distributions.
     """
 
-    def __init__(self, q: Latent, rows: Tensor, n_draws: int) -> None:
+    def __init__(self, q: LatentDistribution, rows: Tensor, n_draws: int) -> None:
         super().__init__(q.mean)
         self.q, self.rows, self.n_plain = q, rows, n_draws - n_draws // 4
         self.share = 1 - self.n_plain / n_draws
 
-    def transport(self, noise: Tensor) -> Tensor:
+    def from_noise(self, noise: Tensor) -> Tensor:
         """Map the first three quarters of the noise (S, N, K), and leave the rest as it is."""
-        drawn = self.q.transport(noise)
+        drawn = self.q.from_noise(noise)
         last = torch.where(self.rows.unsqueeze(-1), noise[self.n_plain :], drawn[self.n_plain :])
         return torch.cat([drawn[: self.n_plain], last])
 
@@ -217,14 +225,14 @@ class Mixture(Distribution):
     ----------
     log_weight : Tensor of shape (M,)
         Logarithms of the weights, normalised.
-    components : Latent
+    components : LatentDistribution
         Of batch shape (M,).
     """
 
     support = constraints.real_vector
     arg_constraints: dict[str, Any] = {}
 
-    def __init__(self, log_weight: Tensor, components: Latent) -> None:
+    def __init__(self, log_weight: Tensor, components: LatentDistribution) -> None:
         super().__init__(torch.Size(), components.event_shape, validate_args=False)
         self.log_weight, self.components = log_weight, components
 

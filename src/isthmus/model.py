@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from isthmus._distributions import Latent
+from isthmus._distributions import LatentDistribution
 from isthmus._part import Part
 from isthmus.likelihoods import Likelihood
 from isthmus.networks import Network, Sizes
@@ -17,6 +17,8 @@ from isthmus.priors import Prior
 from isthmus.scaling import Scaling
 
 __all__ = ["Model"]
+
+_N_FILLS = 5  # times that missing cells are filled before encoding; more hardly change the result
 
 
 class Model(nn.Module):
@@ -76,7 +78,7 @@ class Model(nn.Module):
         )
         self.network.build(sizes)
 
-    def start_from(self, mean: Tensor) -> None:
+    def init_from_mean(self, mean: Tensor) -> None:
         """Set what training starts from, for columns of mean `mean` (D,) in model units.
 
         The decoder's last bias gives that mean, and the encoder sees columns less it where the likelihood says so.
@@ -93,7 +95,7 @@ class Model(nn.Module):
         seen = self.likelihood.encoder_input(x)
         return seen if self.centre is None else seen - self.centre
 
-    def q(self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> Latent:
+    def q(self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> LatentDistribution:
         """Return q(z|x, c) for rows (..., D), of which the encoder sees the cells where `mask` is 1."""
         seen = self.encoder_input(x)
         seen = seen if mask is None else seen * mask
@@ -113,6 +115,25 @@ class Model(nn.Module):
         """Return tensors in the network's number format."""
         dtype = self.network.dtype
         return [tensor if tensor is None else tensor.to(dtype) for tensor in (x, *more)]
+
+    def encode(self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> LatentDistribution:
+        """Return q(z|x, c) for samples (N, D), of which the cells where `mask` is 0 are missing.
+
+        An encoder that was trained with missing cells sees the mask. Any other encoder needs complete samples: it is
+        applied to the sample with the decoder's guesses filled in (:meth:`filled`).
+
+        Parameters
+        ----------
+        x : Tensor of shape (N, D)
+            Samples in the model's units, finite also where a cell is missing.
+        c : Tensor of shape (N, C), optional
+            Conditions.
+        mask : Tensor of shape (N, D), optional
+            1 where a cell was observed, 0 where it is missing.
+        """
+        if mask is None or self.network.sizes.masked:
+            return self.q(x, c, mask)
+        return self.q(self.filled(x * mask, c, mask, _N_FILLS), c)
 
     def filled(self, x: Tensor, c: Tensor | None, mask: Tensor, steps: int) -> Tensor:
         """Return rows (N, D) with the decoder's guess of every missing cell, after so many steps of guessing.
@@ -136,7 +157,7 @@ class Model(nn.Module):
 
     def log_joint_ratio(
         self,
-        q: Latent,
+        q: LatentDistribution,
         z: Tensor,
         x: Tensor,
         c: Tensor | None = None,

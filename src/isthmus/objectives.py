@@ -13,13 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from isthmus._batch import Batch
-from isthmus._distributions import Latent
+from isthmus._distributions import LatentDistribution
 from isthmus._part import Part
 from isthmus.corruptions import Corruption
 from isthmus.model import Model
 from isthmus.penalties import EncodedBatch, Penalty
 
-__all__ = ["Formula", "ImportanceWeighted", "Objective", "PenalizedLikelihood", "Terms"]
+__all__ = ["ImportanceWeighted", "Objective", "PenalizedLikelihood", "Terms", "TrainingLoss"]
 
 
 class Terms(NamedTuple):
@@ -52,7 +52,7 @@ class Objective(Part):
     n_draws: int
 
     @abstractmethod
-    def forward(self, model: Model, draw: EncodedBatch, x: Tensor) -> dict[str, Tensor]:
+    def forward(self, model: Model, batch: EncodedBatch, x: Tensor) -> dict[str, Tensor]:
         """Return the terms that belong to the objective itself, each (N,), for clean rows `x`."""
 
 
@@ -72,11 +72,11 @@ class PenalizedLikelihood(Objective):
 
     n_draws: int = 1
 
-    def forward(self, model: Model, draw: EncodedBatch, x: Tensor) -> dict[str, Tensor]:
+    def forward(self, model: Model, batch: EncodedBatch, x: Tensor) -> dict[str, Tensor]:
         """Return the reconstruction term."""
-        z = draw.z.squeeze(0)  # a single draw has no dimension: small networks pay for it in every operation
-        log_px = model.log_likelihood(z, x, draw.c, draw.mask)  # (S, N), or (N,)
-        return {"reconstruction": -(log_px if len(draw.z) == 1 else log_px.mean(0))}
+        z = batch.z.squeeze(0)  # a single draw has no dimension: small networks pay for it in every operation
+        log_px = model.log_likelihood(z, x, batch.c, batch.mask)  # (S, N), or (N,)
+        return {"reconstruction": -(log_px if len(batch.z) == 1 else log_px.mean(0))}
 
 
 @dataclass(eq=False, repr=False)
@@ -95,13 +95,13 @@ class ImportanceWeighted(Objective):
 
     n_draws: int = 5
 
-    def forward(self, model: Model, draw: EncodedBatch, x: Tensor) -> dict[str, Tensor]:
+    def forward(self, model: Model, batch: EncodedBatch, x: Tensor) -> dict[str, Tensor]:
         """Return the negative bound."""
-        log_w = model.log_joint_ratio(draw.q, draw.z, x, draw.c, draw.mask)
+        log_w = model.log_joint_ratio(batch.q, batch.z, x, batch.c, batch.mask)
         return {"importance_weighted": math.log(self.n_draws) - torch.logsumexp(log_w, 0)}
 
 
-class Formula(nn.Module):
+class TrainingLoss(nn.Module):
     """A model with the four holes filled: maps a batch to the terms of its loss.
 
     Parameters
@@ -136,21 +136,20 @@ class Formula(nn.Module):
             Share of the training that is done, for weights that warm up.
         """
         x = self.model.likelihood.sample_targets(batch.x)
-        seen, told = self.corruption.corrupt(x) if self.training else (x, None)
+        corrupted, input_mask = self.corruption.corrupt(x) if self.training else (x, None)
         if batch.mask is not None:
-            seen = seen * batch.mask
-            told = batch.mask if told is None else batch.mask * told
-        q: Latent = self.model.q(seen, batch.c, told)
+            corrupted = corrupted * batch.mask
+            input_mask = batch.mask if input_mask is None else batch.mask * input_mask
+        q: LatentDistribution = self.model.q(corrupted, batch.c, input_mask)
         n_draws = self.objective.n_draws
         z = q.rsample((n_draws,)) if n_draws > 1 else q.rsample().unsqueeze(0)  # (S, N, K)
-        draw = EncodedBatch(self.model, seen, q, z, batch.weight, batch.c, batch.mask)
-        values = self.objective(self.model, draw, x)  # every observed cell counts, the masked ones as well
-        draw = draw._replace(mask=told)  # penalties look at the encoder
+        encoded = EncodedBatch(self.model, corrupted, q, z, batch.weight, batch.c, batch.mask, input_mask)
+        values = self.objective(self.model, encoded, x)  # every observed cell counts, the masked ones as well
         weights: dict[str, float | Tensor] = dict.fromkeys(values, 1.0)
         for penalty in self.penalties:
             assert isinstance(penalty, Penalty)  # a ModuleList forgets what it holds
             name = _free_name(penalty.name, values)
-            values[name] = penalty(draw)
+            values[name] = penalty(encoded)
             weights[name] = penalty.weight_at(progress)
         return Terms(values, weights)
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from isthmus._activations import derivative, derivative_at_output
-from isthmus._distributions import DiagonalGaussian, Latent
+from isthmus._distributions import DiagonalGaussian, LatentDistribution
 from isthmus._part import Part
 from isthmus.kl import kl_divergence, kl_per_unit
 from isthmus.model import Model
@@ -31,7 +31,7 @@ class EncodedBatch(NamedTuple):
         The model.
     corrupted : Tensor of shape (N, D)
         Encoder inputs x~, in the model's units.
-    q : Latent
+    q : LatentDistribution
         q(z|x~).
     z : Tensor of shape (S, N, K)
         Codes drawn from q.
@@ -40,16 +40,19 @@ class EncodedBatch(NamedTuple):
     c : Tensor of shape (N, C) or None
         Conditions.
     mask : Tensor of shape (N, D) or None
-        1 where a cell is observed and was not masked by the corruption: the mask that the encoder gets.
+        1 where a cell was observed in the data: the loss counts these cells.
+    input_mask : Tensor of shape (N, D) or None
+        1 where a cell was observed and not masked by the corruption: the mask that the encoder sees.
     """
 
     model: Model
     corrupted: Tensor
-    q: Latent
+    q: LatentDistribution
     z: Tensor
     weight: Tensor
     c: Tensor | None = None
     mask: Tensor | None = None
+    input_mask: Tensor | None = None
 
 
 @dataclass(eq=False, repr=False)
@@ -251,7 +254,7 @@ def _mean_over_samples(values: Tensor, weight: Tensor) -> Tensor:
 
 def _sees_rows(batch: EncodedBatch) -> bool:
     """Tell whether the encoder's Jacobian is the network's: it sees whole rows, moved at most."""
-    return batch.mask is None and batch.model.likelihood.encoder_input(batch.corrupted) is batch.corrupted
+    return batch.input_mask is None and batch.model.likelihood.encoder_input(batch.corrupted) is batch.corrupted
 
 
 def _code_chain(batch: EncodedBatch) -> list[Layer] | None:
@@ -306,13 +309,13 @@ def _projected(batch: EncodedBatch, chain: list[Layer] | None) -> Tensor:
 
 
 def _code(batch: EncodedBatch) -> Callable[[Tensor], Tensor]:
-    return lambda x: batch.model.q(x, batch.c, batch.mask).mean
+    return lambda x: batch.model.q(x, batch.c, batch.input_mask).mean
 
 
 def _autodiff(batch: EncodedBatch) -> Tensor:
     def one(x: Tensor, *given: Tensor | None) -> Tensor:
         return batch.model.q(x.unsqueeze(0), *(None if g is None else g.unsqueeze(0) for g in given)).mean.squeeze(0)
 
-    over = (0, None if batch.c is None else 0, None if batch.mask is None else 0)
-    jacobian = torch.func.vmap(torch.func.jacrev(one), in_dims=over)(batch.corrupted, batch.c, batch.mask)
+    over = (0, None if batch.c is None else 0, None if batch.input_mask is None else 0)
+    jacobian = torch.func.vmap(torch.func.jacrev(one), in_dims=over)(batch.corrupted, batch.c, batch.input_mask)
     return jacobian.square().sum((-2, -1))

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.distributions.transforms import AffineTransform, ComposeTransform
 
 from isthmus._activations import activation
-from isthmus._distributions import DiagonalGaussian, FullGaussian, Latent, PointMass, Transported
+from isthmus._distributions import DiagonalGaussian, FlowDistribution, FullGaussian, LatentDistribution, PointMass
 from isthmus._part import Part
 from isthmus._zuko import coupling_flow
 
@@ -47,7 +47,7 @@ class Posterior(Part):
         return self.n_components
 
     @abstractmethod
-    def forward(self, h: Tensor) -> Latent:
+    def forward(self, h: Tensor) -> LatentDistribution:
         """Return q(z|x) for encoder outputs `h` of shape (..., n_outputs)."""
 
 
@@ -234,9 +234,9 @@ class FlowNormal(Posterior):
         """2K + n_context."""
         return 2 * self.n_components + self.n_context
 
-    def forward(self, h: Tensor) -> Transported:
+    def forward(self, h: Tensor) -> FlowDistribution:
         """Return the bent normal."""
         mean, raw, context = h.split([self.n_components, self.n_components, self.n_context], dim=-1)
         affine = AffineTransform(mean, _bounded(raw).exp(), event_dim=1)
         bend = self.flow(context).transform.inv
-        return Transported(ComposeTransform([bend, affine]), torch.zeros_like(mean))
+        return FlowDistribution(ComposeTransform([bend, affine]), torch.zeros_like(mean))

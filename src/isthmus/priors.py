@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from isthmus._activations import activation
-from isthmus._distributions import DiagonalGaussian, Latent, Mixture, Transported
+from isthmus._distributions import DiagonalGaussian, FlowDistribution, LatentDistribution, Mixture
 from isthmus._part import Part
 from isthmus._zuko import coupling_flow
 
 __all__ = ["ConditionalNormal", "Flow", "MixtureOfNormals", "Prior", "StandardNormal", "VampPrior"]
 
-_Encode = Callable[[Tensor], Latent]
+_Encode = Callable[[Tensor], LatentDistribution]
 
 
 class Prior(Part):
@@ -30,7 +30,7 @@ class Prior(Part):
         """Make the tensors for K = `n_components` units, D = `n_features` columns and conditions of width C."""
         self.n_components = n_components
 
-    def start(self, x: Tensor) -> None:
+    def init_from_data(self, x: Tensor) -> None:
         """Read from training rows `x` (N, D), in the model's units, what training starts from."""
 
     @abstractmethod
@@ -130,7 +130,7 @@ class VampPrior(Prior):
         self.logits = nn.Parameter(torch.zeros(self.n_pseudo_inputs))
         self.pseudo_inputs = nn.Parameter(torch.randn(self.n_pseudo_inputs, n_features))
 
-    def start(self, x: Tensor) -> None:
+    def init_from_data(self, x: Tensor) -> None:
         """Set the pseudo-inputs to training rows drawn without replacement, or with it where there are too few."""
         order = torch.randperm(len(x)).repeat(-(-self.n_pseudo_inputs // len(x)))
         with torch.no_grad():
@@ -176,9 +176,9 @@ class Flow(Prior):
         self.flow = coupling_flow(n_components, 0, self.n_layers, self.hidden_layer_sizes)
         self.register_buffer("zeros", torch.zeros(n_components), persistent=False)
 
-    def forward(self, c: Tensor | None = None, encode: _Encode | None = None) -> Transported:  # noqa: ARG002
+    def forward(self, c: Tensor | None = None, encode: _Encode | None = None) -> FlowDistribution:  # noqa: ARG002
         """Return the transported normal."""
-        return Transported(self.flow().transform.inv, self.get_buffer("zeros"))
+        return FlowDistribution(self.flow().transform.inv, self.get_buffer("zeros"))
 
 
 @dataclass(eq=False, repr=False)

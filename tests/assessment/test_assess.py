@@ -53,7 +53,7 @@ def test_likelihood(vae, found):
     assert part.log_px == pytest.approx((estimate.value.mean(), estimate.value.std(ddof=1) / math.sqrt(75)))
     assert (part.distortion, part.rate) == pytest.approx((bound.reconstruction.mean(), bound.kl.mean()))
     assert part.elbo.mean == pytest.approx(-part.distortion - part.rate)
-    assert part.untrusted == estimate.unreliable().tolist()
+    assert part.unreliable == estimate.unreliable().tolist()
     assert part.quantity == "log p(x)"
 
 
@@ -95,7 +95,7 @@ def test_a_model_that_is_right_is_found_to_be(ppca):
     assert found.latent.mutual_information < rate.sum() + 0.1 < found.latent.mutual_information_upper + 0.2
     assert abs(found.latent.aggregate_mmd) < 0.003
     assert found.likelihood.log_px.mean == pytest.approx(found.likelihood.elbo.mean, abs=0.03)
-    assert len(found.likelihood.untrusted) < 5
+    assert len(found.likelihood.unreliable) < 5
     samples = found.samples
     assert 0.2 < samples.frechet / samples.frechet_floor < 4
     assert abs(samples.mmd) < 0.003

@@ -76,7 +76,7 @@ def test_the_smallest_within_one_standard_error():
     assert table[3].below_best_error == 0
 
 
-@pytest.mark.filterwarnings("ignore:log p.x. cannot be trusted")
+@pytest.mark.filterwarnings("ignore:log p.x. is unreliable")
 @pytest.mark.parametrize("y", [LABELS, IRIS[:, 3] + 0.01])
 def test_conditions(y):
     choice = choose_n_components(

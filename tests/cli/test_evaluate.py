@@ -76,7 +76,7 @@ def test_json_has_the_numbers_of_the_model(there, run):
         warnings.simplefilter("ignore")
         estimate = model.score_samples_estimate(X, n_draws=50)
         assert found["likelihood"]["log_px"]["mean"] == pytest.approx(estimate.value.mean())
-        assert found["likelihood"]["untrusted"] == estimate.unreliable().tolist()
+        assert found["likelihood"]["unreliable"] == estimate.unreliable().tolist()
         assert found["restored"]["mse"] == pytest.approx(np.mean((model.reconstruct(X) - X) ** 2))
     assert found["annealed"] is None
     assert found["restored"]["worst"][0]["name"] in read("iris").columns

@@ -79,7 +79,7 @@ def test_killed_at_dozens_of_random_instants(tmp_path):
         import numpy as np
         from sklearn.datasets import load_iris
         from isthmus import VAE, load
-        import isthmus.estimators._saving
+        import isthmus.estimators._loading
         folder, kills = sys.argv[1], 30
         X = load_iris().data
         fields = dict(n_components=2, max_epochs=40, batch_size=32, hidden_layer_sizes=(8,), random_state=0)

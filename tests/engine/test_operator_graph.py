@@ -15,7 +15,7 @@ from isthmus.engine.capture.operator_graph import capture_operator_graph
 from isthmus.engine.schedules import one_cycle
 from isthmus.likelihoods import Gaussian
 from isthmus.networks import MLP
-from isthmus.objectives import Formula, PenalizedLikelihood
+from isthmus.objectives import PenalizedLikelihood, TrainingLoss
 from isthmus.penalties import KL, Warmup
 from models import build, normal
 from regression import Regression, rows, trainer
@@ -73,7 +73,7 @@ def formula(batch, n_conditions=0, objective=None, corruption=None, penalties=()
         model = build(batch.x.shape[1], 3, n_conditions=n_conditions, **parts).to(dtype)
         own = corruption.clone() if corruption else NoCorruption()
         own.build(batch.x)
-        return Formula(model, (objective or PenalizedLikelihood()).clone(), own, [p.clone() for p in penalties])
+        return TrainingLoss(model, (objective or PenalizedLikelihood()).clone(), own, [p.clone() for p in penalties])
 
     return make
 

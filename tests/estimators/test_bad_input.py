@@ -10,9 +10,9 @@ import isthmus
 from isthmus import VAE, Autoencoder, ConditionalVAE, SparseAutoencoder, load
 from isthmus._device import check_precision
 from isthmus._part import UnknownNameError
-from isthmus.files import FileError
 from isthmus.likelihoods import Gaussian
 from isthmus.penalties import KL, Warmup
+from isthmus.serialization import FileError
 
 X, Y = load_iris(return_X_y=True)
 QUICK = {"max_epochs": 1, "random_state": 0}

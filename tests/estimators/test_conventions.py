@@ -150,7 +150,7 @@ def test_someone_elses_part_is_loaded_only_when_passed(tmp_path):
         """A part that isthmus does not know."""
 
     VAE(**QUICK, penalties=[Mine(0.1)]).fit(X).save(tmp_path / "m.safetensors")
-    with pytest.raises(isthmus.files.FileError, match=r"part 'Mine'.*load\(..., parts=\[Mine\]\)"):
+    with pytest.raises(isthmus.serialization.FileError, match=r"part 'Mine'.*load\(..., parts=\[Mine\]\)"):
         load(tmp_path / "m.safetensors")
     assert load(tmp_path / "m.safetensors", parts=[Mine]).penalties == (Mine(0.1),)
 

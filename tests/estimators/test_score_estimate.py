@@ -20,7 +20,7 @@ MU = np.random.default_rng(1).normal(size=6)
 SIGMA = 0.6
 ROWS = np.random.default_rng(0).multivariate_normal(MU, W @ W.T + SIGMA**2 * np.eye(6), size=40)
 
-untold = pytest.mark.filterwarnings("ignore:log p.x. cannot be trusted")  # not what the test is about
+unreliable_is_fine = pytest.mark.filterwarnings("ignore:log p.x. is unreliable")  # not what the test is about
 LOG_P = multivariate_normal.logpdf(ROWS, MU, W @ W.T + SIGMA**2 * np.eye(6))
 
 
@@ -53,7 +53,7 @@ def labelled():
 
 @pytest.mark.parametrize("n_draws", [12, 300])
 def test_exact_in_the_units_of_the_data(exact, n_draws):
-    estimate = exact.score_samples_estimate(ROWS, n_draws=n_draws, widen=1.0)
+    estimate = exact.score_samples_estimate(ROWS, n_draws=n_draws, proposal_scale=1.0)
     np.testing.assert_allclose(estimate.value, LOG_P, rtol=0, atol=1e-10)
     np.testing.assert_allclose(estimate.standard_error, 0, atol=1e-10)
     np.testing.assert_allclose(estimate.effective_sample_size, n_draws, rtol=1e-10)
@@ -67,20 +67,20 @@ def test_wider_draws_have_an_error_that_is_right(exact):
     assert (estimate.standard_error < 0.05).all()
 
 
-@untold
+@unreliable_is_fine
 def test_missing_cells_are_integrated_out(exact):
     holes = ROWS.copy()
     holes[:, 4:] = np.nan
     seen = multivariate_normal.logpdf(ROWS[:, :4], MU[:4], (W @ W.T + SIGMA**2 * np.eye(6))[:4, :4])
-    estimate = exact.score_samples_estimate(holes, n_draws=4000, widen=2.0)
+    estimate = exact.score_samples_estimate(holes, n_draws=4000, proposal_scale=2.0)
     assert (np.abs(estimate.value - seen) < 5 * estimate.standard_error + 0.02).all()
 
 
-@untold
+@unreliable_is_fine
 def test_it_is_score_samples_with_its_draws(iris):
-    estimate = iris.score_samples_estimate(X[:20], n_draws=iris.n_draws, widen=1.0)
+    estimate = iris.score_samples_estimate(X[:20], n_draws=iris.n_draws, proposal_scale=1.0)
     np.testing.assert_allclose(estimate.value, iris.score_samples(X[:20]), rtol=0, atol=1e-12)
-    again = iris.score_samples_estimate(X[5:9], n_draws=iris.n_draws, widen=1.0)
+    again = iris.score_samples_estimate(X[5:9], n_draws=iris.n_draws, proposal_scale=1.0)
     for part, whole in zip(again, estimate, strict=True):
         np.testing.assert_allclose(part, whole[5:9], rtol=1e-10)
 
@@ -89,10 +89,10 @@ def test_float32_stays_float32(iris):
     assert {column.dtype for column in iris.score_samples_estimate(X[:3].astype("f4"))} == {np.dtype("f4")}
 
 
-@untold
+@unreliable_is_fine
 @pytest.mark.parametrize("y", [None, Y])
 def test_conditional(labelled, y):
-    estimate = labelled.score_samples_estimate(X, y, n_draws=100, widen=1.0)
+    estimate = labelled.score_samples_estimate(X, y, n_draws=100, proposal_scale=1.0)
     np.testing.assert_allclose(estimate.value, labelled.score_samples(X, y), rtol=0, atol=1e-12)
     assert (estimate.standard_error > 0).all()
     assert ((estimate.effective_sample_size > 1) & (estimate.effective_sample_size <= 100)).all()
@@ -138,22 +138,23 @@ def test_numbers_that_were_conditions_must_be_given():
 def test_a_warning_names_rows_that_cannot_be_trusted(exact):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        estimate = exact.score_samples_estimate(ROWS, n_draws=100, widen=0.15)
+        estimate = exact.score_samples_estimate(ROWS, n_draws=100, proposal_scale=0.15)
     bad = estimate.unreliable()
     assert len(bad) > 10
     assert [w.category for w in caught] == [UserWarning]
     text = str(caught[0].message)
     assert f"in {len(bad)} of 40 rows" in text
     assert f"rows {', '.join(map(str, bad[:10]))} and {len(bad) - 10} more" in text
-    assert "widen" in text
+    assert "proposal_scale" in text
     assert "n_draws" in text
     assert caught[0].filename == __file__
-    few = exact.score_samples_estimate(ROWS, n_draws=100, widen=1.0)  # no warning: an error in this suite
+    few = exact.score_samples_estimate(ROWS, n_draws=100, proposal_scale=1.0)  # no warning: an error in this suite
     assert len(few.unreliable()) == 0
 
 
 @pytest.mark.parametrize(
-    ("options", "words"), [({"n_draws": 0}, "n_draws=0 must be at least 1"), ({"widen": 0.0}, "widen=0.0 must be")]
+    ("options", "words"),
+    [({"n_draws": 0}, "n_draws=0 must be at least 1"), ({"proposal_scale": 0.0}, "proposal_scale=0.0 must be")],
 )
 def test_bad_arguments(iris, options, words):
     with pytest.raises(ValueError, match=words):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.stats import genpareto, multivariate_normal
 
-from isthmus.evaluation import Estimate, log_marginal, log_marginal_estimate, untrusted
+from isthmus.evaluation import Estimate, log_marginal, log_marginal_estimate, unreliable
 from isthmus.evaluation._weights import WeightSums, pareto_k, tail_length
 from isthmus.evaluation._width import growth
 from isthmus.evaluation.row_noise import RowNoise
@@ -31,7 +31,7 @@ def test_with_the_exact_posterior_nothing_is_uncertain(ppca, oblique, full, n_dr
         return
     assert (estimate.standard_error < 1e-10).all()
     assert (estimate.pareto_k == -math.inf).all() or n_draws == 7
-    assert len(untrusted(estimate)) == (20 if n_draws < 10 else 0)  # fewer than ten draws are not ten effective ones
+    assert len(unreliable(estimate)) == (20 if n_draws < 10 else 0)  # fewer than ten draws are not ten effective ones
 
 
 @pytest.mark.parametrize("wider", [1.4, 0.85])
@@ -54,7 +54,7 @@ def test_the_value_is_log_marginals(ppca):
     estimate = log_marginal_estimate(model, x, n_draws=200, seed=4)
     torch.testing.assert_close(estimate.value, log_marginal(model, x, noise), rtol=1e-13, atol=0)
     q = model.q(x)
-    w = model.log_joint_ratio(q, q.transport(noise), x).exp().detach()
+    w = model.log_joint_ratio(q, q.from_noise(noise), x).exp().detach()
     torch.testing.assert_close(estimate.standard_error, w.std(0) / w.mean(0) / math.sqrt(200))
     torch.testing.assert_close(estimate.effective_sample_size, w.sum(0).square() / w.square().sum(0))
 
@@ -105,7 +105,7 @@ def test_of_many_draws_only_sums_and_a_tail_are_kept(ppca):
     model, x = ppca.model(wider=1.3), ppca.rows(2)
     sums, q = WeightSums(2, tail_length(1_000_000) + 1), model.q(x)
     for seed in range(50):
-        sums.add(model.log_joint_ratio(q, q.transport(normal(20_000, 2, 3, seed=seed)), x))
+        sums.add(model.log_joint_ratio(q, q.from_noise(normal(20_000, 2, 3, seed=seed)), x))
     assert sums.largest.shape == (3001, 2)
     error = (sums.log_mean() - torch.from_numpy(ppca.log_p(x))).abs()
     assert (error < 4 * sums.standard_error()).all()
@@ -127,7 +127,7 @@ def test_what_a_row_costs_is_measured():
 def test_widening_undoes_a_narrow_posterior(ppca):
     x = ppca.rows(20)
     narrow = ppca.model(wider=math.exp(-0.5))
-    estimate = log_marginal_estimate(narrow, x, n_draws=300, widen=math.exp(0.5))
+    estimate = log_marginal_estimate(narrow, x, n_draws=300, proposal_scale=math.exp(0.5))
     np.testing.assert_allclose(estimate.value.numpy(), ppca.log_p(x), atol=1e-10)
     assert (estimate.standard_error < 1e-10).all()
 
@@ -137,8 +137,8 @@ def test_a_narrow_posterior_is_not_trusted(ppca):
     estimate = log_marginal_estimate(ppca.model(wider=math.exp(-1)), x, n_draws=2000)
     below = ppca.log_p(x) - estimate.value.numpy()
     assert below.mean() > 0.1  # and not by chance: the mean over rows lies as far below as one row's own error
-    assert len(untrusted(estimate)) > 30
-    assert len(untrusted(log_marginal_estimate(ppca.model(wider=1.2), x, n_draws=2000))) == 0
+    assert len(unreliable(estimate)) > 30
+    assert len(unreliable(log_marginal_estimate(ppca.model(wider=1.2), x, n_draws=2000))) == 0
 
 
 def test_untrusted_names_rows():
@@ -149,8 +149,8 @@ def test_untrusted_names_rows():
         torch.tensor([100.0, 100.0, 0.0, 9.0, 100.0, 100.0]),
         torch.tensor([-inf, 0.1, nan, 0.1, 0.8, nan]),
     )
-    assert untrusted(estimate).tolist() == [1, 2, 3, 4]
-    assert untrusted(estimate, min_effective=5, max_pareto_k=0.9).tolist() == [1, 2]
+    assert unreliable(estimate).tolist() == [1, 2, 3, 4]
+    assert unreliable(estimate, min_effective=5, max_pareto_k=0.9).tolist() == [1, 2]
 
 
 @pytest.mark.parametrize("k", [-0.3, 0.2, 0.5, 0.9, 1.5])
@@ -188,7 +188,7 @@ def test_weights_of_any_size():
     estimate = Estimate.of(nothing)
     assert estimate.value == -math.inf
     assert estimate.effective_sample_size == 0
-    assert untrusted(estimate).tolist() == [0]
+    assert unreliable(estimate).tolist() == [0]
 
 
 def test_missing_cells_are_integrated_out(ppca):
@@ -196,9 +196,9 @@ def test_missing_cells_are_integrated_out(ppca):
     mask = (torch.rand(30, 6, generator=torch.Generator().manual_seed(0)) < 0.6).double()
     mask[0], mask[1] = 0, 1
     # the encoder was made for whole rows: its answer for part of one is a poor proposal, and only that
-    estimate = log_marginal_estimate(model, x * mask, None, mask, n_draws=50_000, widen=1.5)
+    estimate = log_marginal_estimate(model, x * mask, None, mask, n_draws=50_000, proposal_scale=1.5)
     assert [float(field[0]) for field in estimate] == [0, 0, 50_000, -math.inf]
-    good = set(range(1, 30)) - set(untrusted(estimate).tolist())
+    good = set(range(1, 30)) - set(unreliable(estimate).tolist())
     assert len(good) > 15
     for i in good:
         o = mask[i].bool().numpy()
@@ -249,8 +249,8 @@ def test_float32_and_no_rows(ppca):
 def test_no_draws_and_no_width_are_errors(ppca):
     with pytest.raises(ValueError, match="n_draws=0 must be at least 1"):
         log_marginal_estimate(ppca.model(), ppca.rows(2), n_draws=0)
-    with pytest.raises(ValueError, match="widen=0.0 must be positive"):
-        log_marginal_estimate(ppca.model(), ppca.rows(2), widen=0.0)
+    with pytest.raises(ValueError, match="proposal_scale=0.0 must be positive"):
+        log_marginal_estimate(ppca.model(), ppca.rows(2), proposal_scale=0.0)
 
 
 def test_global_generators_stay(ppca):

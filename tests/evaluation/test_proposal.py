@@ -7,7 +7,7 @@ from sklearn.datasets import load_digits
 
 from isthmus import VAE
 from isthmus._distributions import DiagonalGaussian, FullGaussian
-from isthmus.evaluation import posterior, proposal
+from isthmus.evaluation import proposal
 from models import build, normal
 
 
@@ -23,7 +23,7 @@ def complete():
 
 
 def drawn_from(model, x, mask, n_draws):
-    return proposal(model, posterior(model, x, None, mask), mask, n_draws)
+    return proposal(model, model.encode(x, None, mask), mask, n_draws)
 
 
 def test_complete_rows_are_drawn_from_the_posterior():
@@ -34,17 +34,17 @@ def test_complete_rows_are_drawn_from_the_posterior():
     q, p = model.q(x), drawn_from(model, x, mask, 8)
     noise = normal(8, 5, 3, seed=1)
     others = [0, 1, 2, 4]
-    assert torch.equal(q.transport(noise)[:, others], p.transport(noise)[:, others])
-    z = q.transport(noise)
+    assert torch.equal(q.from_noise(noise)[:, others], p.from_noise(noise)[:, others])
+    z = q.from_noise(noise)
     assert torch.equal(q.log_prob(z)[:, others], p.log_prob(z)[:, others])
-    assert not torch.equal(q.transport(noise)[:6, 3], p.transport(noise)[:6, 3])
-    assert torch.equal(p.transport(noise)[6:, 3], noise[6:, 3])
+    assert not torch.equal(q.from_noise(noise)[:6, 3], p.from_noise(noise)[:6, 3])
+    assert torch.equal(p.from_noise(noise)[6:, 3], noise[6:, 3])
 
 
 def test_what_is_hidden_is_not_seen():
     model, x = build(), normal(5, 4)
     mask = (normal(5, 4, seed=3) > 0).double()
-    a, b = (posterior(model, torch.where(mask == 1, x, filler), None, mask) for filler in (0.0, 99.0))
+    a, b = (model.encode(torch.where(mask == 1, x, filler), None, mask) for filler in (0.0, 99.0))
     assert torch.equal(a.mean, b.mean)
 
 
@@ -59,7 +59,7 @@ def test_the_density_is_that_of_the_draws(n_draws):
     grid = torch.linspace(-40, 40, 80_001).double()
     density = p.log_prob(grid[:, None, None].expand(-1, 2, 1)).exp()
     torch.testing.assert_close(torch.trapezoid(density, grid, dim=0), torch.ones(2).double())
-    drawn = torch.stack([p.transport(normal(n_draws, 2, 1, seed=i))[..., 0] for i in range(4000)])
+    drawn = torch.stack([p.from_noise(normal(n_draws, 2, 1, seed=i))[..., 0] for i in range(4000)])
     for bound in (0.5, 1.0):
         near = density[grid.abs() < bound].sum(0) * 0.001
         np.testing.assert_allclose((drawn.abs() < bound).double().mean((0, 1)), near, atol=0.03)
@@ -70,11 +70,11 @@ def test_widened_is_the_density_of_its_draws(shape):
     mean, factor = normal(5, 3), torch.tensor([1.0, 1.5, 2.0, 3.0, 0.5]).double()
     tril = torch.tril(normal(5, 3, 3, seed=1), -1) + torch.eye(3).double()
     q = DiagonalGaussian(mean, 0.3 * normal(5, 3, seed=2)) if shape == "diagonal" else FullGaussian(mean, tril)
-    wide, noise = q.widened(factor), normal(4, 5, 3, seed=4)
-    torch.testing.assert_close(wide.transport(noise), q.transport(factor[:, None] * noise))
+    wide, noise = q.scaled(factor), normal(4, 5, 3, seed=4)
+    torch.testing.assert_close(wide.from_noise(noise), q.from_noise(factor[:, None] * noise))
     # N(f e) = N(e) with its density divided by f^K: q's own at the same noise says so.
-    expected = q.log_prob(q.transport(noise)) - 3 * factor.log()
-    torch.testing.assert_close(wide.log_prob(wide.transport(noise)), expected)
+    expected = q.log_prob(q.from_noise(noise)) - 3 * factor.log()
+    torch.testing.assert_close(wide.log_prob(wide.from_noise(noise)), expected)
 
 
 @pytest.mark.parametrize("share", [0.3, 0.7])
@@ -90,7 +90,7 @@ def test_guesses_are_a_better_start_than_zeros(complete, share):
     x = x.nan_to_num().float()
     with torch.no_grad():
         q = model.model_.q(x)  # the missing cells at 0
-        z = q.transport(model._noise()(type("Rows", (), {"raw": torch.from_numpy(rows), "x": x})))
+        z = q.from_noise(model._noise()(type("Rows", (), {"raw": torch.from_numpy(rows), "x": x})))
         log_w = model.model_.log_joint_ratio(q, z, x, None, mask)
         mean = scaling.inverse(model.model_.likelihood.mixture_mean(net.decode(z), torch.softmax(log_w, 0)))
     zeros = (torch.logsumexp(log_w, 0) - np.log(100)).mean() - (mask.double() @ scaling.scale.log()).mean()

@@ -11,7 +11,7 @@ from isthmus import DenoisingAutoencoder
 from isthmus._batch import Batch
 from isthmus.corruptions import Corruption, GaussianNoise
 from isthmus.likelihoods import Gaussian
-from isthmus.objectives import Formula, PenalizedLikelihood
+from isthmus.objectives import PenalizedLikelihood, TrainingLoss
 from isthmus.posteriors import Point
 from models import build, minimise, normal, rotation, rows_with_covariance, sigma_points
 
@@ -43,7 +43,7 @@ def test_the_formulas_minimum_is_the_ridge_solution():
     rows = torch.from_numpy(rows_with_covariance(covariance(), 16, mean=MEAN))
     batch = Batch(rows.repeat_interleave(2 * D, 0), torch.ones(16 * 2 * D).double())
     model = build(D, D, posterior=Point(), likelihood=Gaussian(scale=1.0))
-    formula = Formula(model, PenalizedLikelihood(), SigmaPoints()).train()
+    formula = TrainingLoss(model, PenalizedLikelihood(), SigmaPoints()).train()
     minimise(lambda: formula(batch).total().mean(), list(model.parameters()), tolerance=1e-13)
     y = 3 * normal(50, D)
     restored = model.likelihood.mean(model.decode(model.q(y).mean)).detach().numpy()
@@ -77,7 +77,7 @@ def test_the_trained_linear_denoiser():
 def test_only_training_corrupts():
     rows = Batch(normal(5, D), torch.ones(5).double())
     model = build(D, D, posterior=Point())
-    formula = Formula(model, PenalizedLikelihood(), GaussianNoise(1.0))
+    formula = TrainingLoss(model, PenalizedLikelihood(), GaussianNoise(1.0))
     assert torch.equal(formula.eval()(rows).total(), formula(rows).total())
     assert not torch.equal(formula.train()(rows).total(), formula(rows).total())
 

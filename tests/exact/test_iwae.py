@@ -38,7 +38,7 @@ def bounds(model, x, n_repeats=512):
     """Return L_k for every k of SIZES, from the same draws in nested groups: (len(SIZES), N)."""
     n_draws = SIZES[-1] * n_repeats
     q = model.q(x)
-    z = q.transport(normal(n_draws, N, K, seed=1))
+    z = q.from_noise(normal(n_draws, N, K, seed=1))
     result = []
     for k in SIZES:
         # ImportanceWeighted takes (k, rows): each of the n_draws / k groups of a row is a row of its own
@@ -72,7 +72,7 @@ def test_one_draw_is_the_elbo(spoiled):
     """log p(x|z) + log p(z) - log q(z|x), whose mean over draws is the ELBO with the divergence in closed form."""
     model, x, _ = spoiled
     q = model.q(x)
-    z = q.transport(normal(50_000, N, K, seed=3))
+    z = q.from_noise(normal(50_000, N, K, seed=3))
     log_w = model.log_joint_ratio(q, z, x)
     with_kl = model.log_likelihood(z, x) - torch.distributions.kl_divergence(
         torch.distributions.Independent(torch.distributions.Normal(q.mean, q.log_scale.exp()), 1),
@@ -89,11 +89,11 @@ def test_the_reported_loss_is_the_bound_and_its_gradient_the_bounds():
 
     def loss(*_):
         q = model.q(x)
-        draw = EncodedBatch(model, x, q, q.transport(normal(6, 5, 3, seed=4)), torch.ones(5))
+        draw = EncodedBatch(model, x, q, q.from_noise(normal(6, 5, 3, seed=4)), torch.ones(5))
         return ImportanceWeighted(6)(model, draw, x)["importance_weighted"]
 
     q = model.q(x)
-    log_w = model.log_joint_ratio(q, q.transport(normal(6, 5, 3, seed=4)), x).detach().numpy()
+    log_w = model.log_joint_ratio(q, q.from_noise(normal(6, 5, 3, seed=4)), x).detach().numpy()
     np.testing.assert_allclose(loss().detach().numpy(), -np.log(np.exp(log_w).mean(0)), rtol=1e-12)
     assert torch.autograd.gradcheck(loss, tuple(model.parameters()))
 

@@ -47,7 +47,7 @@ def test_against_torch(make_q, make_p):
 @pytest.mark.parametrize(("make_q", "make_p"), PAIRS)
 def test_against_monte_carlo(make_q, make_p):
     q, p = make_q(10), make_p(20)
-    z = q.transport(normal(50_000, N, K, seed=30))
+    z = q.from_noise(normal(50_000, N, K, seed=30))
     log_ratio = q.log_prob(z) - p.log_prob(z)
     error = 5 * log_ratio.std(0) / math.sqrt(len(z))
     assert ((log_ratio.mean(0) - kl_divergence(q, p)).abs() < error).all()
@@ -97,7 +97,7 @@ def test_gradient(make_q, make_p):
 def test_a_pair_without_closed_form_is_averaged_over_draws():
     q = diagonal(10)
     p = Independent(Laplace(torch.zeros(K).double(), 1.0), 1)
-    z = q.transport(normal(1000, N, K, seed=30))
+    z = q.from_noise(normal(1000, N, K, seed=30))
     torch.testing.assert_close(kl_divergence(q, p, z), (q.log_prob(z) - p.log_prob(z)).mean(0))
     with pytest.raises(ValueError, match="no closed form here and needs draws"):
         kl_divergence(q, p)
@@ -109,7 +109,7 @@ def test_a_point_is_infinitely_far():
     model, x = build(posterior=Point()), normal(6, 4)
     q = model.q(x)
     with pytest.raises(ValueError, match="infinite for a point posterior"):
-        KL()(EncodedBatch(model, x, q, q.transport(normal(1, 6, 3)), torch.ones(6)))
+        KL()(EncodedBatch(model, x, q, q.from_noise(normal(1, 6, 3)), torch.ones(6)))
 
 
 def test_free_bits():

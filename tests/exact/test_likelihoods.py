@@ -9,7 +9,7 @@ from scipy import stats
 from sklearn.datasets import load_iris
 
 import isthmus
-from isthmus import VAE, Autoencoder, ContractiveAutoencoder, DenoisingAutoencoder, files
+from isthmus import VAE, Autoencoder, ContractiveAutoencoder, DenoisingAutoencoder, serialization
 from isthmus._random import seeded
 from isthmus.likelihoods import (
     Bernoulli,
@@ -316,7 +316,7 @@ def test_mixed_by_column():
     shared, own = Gaussian(), Gaussian()
     p = Mixed.by_column(["poisson", shared, own, "poisson", shared])
     assert p == Mixed(("poisson", shared, own), ((0, 3), (1, 4), (2,)))
-    twin = files.decode(json.loads(json.dumps(files.encode(p))))
+    twin = serialization.decode(json.loads(json.dumps(serialization.encode(p))))
     assert twin == p == p.clone()
     assert twin != Mixed(("poisson", Laplace(), own), p.columns)
     assert eval(repr(p)) == p

@@ -113,7 +113,7 @@ def exact_loss(model, x, beta):
 
     def loss():
         q = model.q(x)
-        draw = EncodedBatch(model, x, q, q.transport(noise), weight)
+        draw = EncodedBatch(model, x, q, q.from_noise(noise), weight)
         reconstruction = PenalizedLikelihood(len(noise))(model, draw, x)["reconstruction"]
         return (reconstruction + beta * KL()(draw)).mean()
 

@@ -13,7 +13,7 @@ from isthmus._random import seeded
 from isthmus.corruptions import Masking
 from isthmus.likelihoods import Gaussian
 from isthmus.networks import MLP
-from isthmus.objectives import Formula, PenalizedLikelihood
+from isthmus.objectives import PenalizedLikelihood, TrainingLoss
 from isthmus.penalties import Contraction
 from isthmus.posteriors import Point
 from models import build, normal
@@ -165,7 +165,7 @@ def told(batch, corruption, *penalties):
     model = build(4, 3, network=Watched(()), posterior=Point())
     model.network.build(model.network.sizes._replace(masked=True))
     model.double()
-    formula = Formula(model, PenalizedLikelihood(), corruption, penalties)
+    formula = TrainingLoss(model, PenalizedLikelihood(), corruption, penalties)
     with seeded(0):
         terms = formula.train()(batch)
     return terms.values, *model.network.given, model

@@ -18,13 +18,13 @@ from isthmus import (
     SparseAutoencoder,
 )
 from isthmus._batch import Batch
-from isthmus._distributions import Latent
+from isthmus._distributions import LatentDistribution
 from isthmus._random import seeded
 from isthmus.corruptions import GaussianNoise, NoCorruption
 from isthmus.evaluation.row_noise import RowNoise
 from isthmus.likelihoods import Bernoulli, Categorical, ContinuousBernoulli, Gaussian
 from isthmus.networks import MLP
-from isthmus.objectives import Formula, ImportanceWeighted, PenalizedLikelihood
+from isthmus.objectives import ImportanceWeighted, PenalizedLikelihood, TrainingLoss
 from isthmus.penalties import KL, L1, Contraction, KLSparsity
 from isthmus.posteriors import DiagonalNormal, Point
 from isthmus.scaling import MinMax
@@ -88,7 +88,9 @@ def test_the_loss_sums_over_features_and_kl_is_no_part_of_that():
     terms = []
     for m, rows in ((model, x), (doubled(model), torch.cat([x, x], 1))):
         with seeded(0):
-            terms.append(Formula(m, PenalizedLikelihood(), NoCorruption(), [KL()])(Batch(rows, torch.ones(6).double())))
+            terms.append(
+                TrainingLoss(m, PenalizedLikelihood(), NoCorruption(), [KL()])(Batch(rows, torch.ones(6).double()))
+            )
     one, two = terms
     torch.testing.assert_close(two.values["reconstruction"], 2 * one.values["reconstruction"])
     torch.testing.assert_close(two.values["kl"], one.values["kl"])
@@ -104,7 +106,7 @@ def test_kl_is_on_by_default_with_weight_1(estimator, fitted):
 
 def test_terms_are_reported_unweighted():
     model, x = build(), normal(6, 4)
-    formula = Formula(model, PenalizedLikelihood(), NoCorruption(), [KL(4.0), L1(0.5), L1(2.0)])
+    formula = TrainingLoss(model, PenalizedLikelihood(), NoCorruption(), [KL(4.0), L1(0.5), L1(2.0)])
     terms = formula(Batch(x, torch.ones(6).double()))
     assert list(terms.values) == ["reconstruction", "kl", "l1", "l1_2"]
     assert terms.weights == {"reconstruction": 1.0, "kl": 4.0, "l1": 0.5, "l1_2": 2.0}
@@ -335,11 +337,13 @@ def test_weight_is_repetition(parts, network, monkeypatch):
     x = normal(4, 4)
     weighted = Batch(x, count.double())
     repeated = Batch(x.repeat_interleave(count, 0), torch.ones(6).double())
-    formula = Formula(model, objective, NoCorruption(), penalties)
+    formula = TrainingLoss(model, objective, NoCorruption(), penalties)
     noise = normal(objective.n_draws, 4, 3, seed=1)
     results = []
     for batch, own in ((weighted, noise), (repeated, noise.repeat_interleave(count, 1))):
-        monkeypatch.setattr(Latent, "rsample", lambda q, shape=(), own=own: q.transport(own if shape else own[0]))
+        monkeypatch.setattr(
+            LatentDistribution, "rsample", lambda q, shape=(), own=own: q.from_noise(own if shape else own[0])
+        )
         loss = (batch.weight / batch.weight.sum()) @ formula(batch).total()
         results.append([loss, *torch.autograd.grad(loss, list(model.network.parameters()))])
     for one, other in zip(*results, strict=True):

@@ -13,7 +13,7 @@ from isthmus._random import seeded
 from isthmus.corruptions import NoCorruption
 from isthmus.evaluation import elbo, log_marginal
 from isthmus.likelihoods import Gaussian
-from isthmus.objectives import Formula, ImportanceWeighted, PenalizedLikelihood
+from isthmus.objectives import ImportanceWeighted, PenalizedLikelihood, TrainingLoss
 from isthmus.penalties import KL
 from isthmus.posteriors import DiagonalNormal, FullNormal
 from isthmus.scaling import MinMax, NoScaling, Standard
@@ -78,14 +78,14 @@ def ppca(request):
 def test_every_single_draw_is_log_p(ppca):
     model, x, log_p = ppca
     q = model.q(x)
-    log_w = model.log_joint_ratio(q, q.transport(normal(50, 40, K, seed=4)), x)
+    log_w = model.log_joint_ratio(q, q.from_noise(normal(50, 40, K, seed=4)), x)
     np.testing.assert_allclose(log_w.detach().numpy(), np.broadcast_to(log_p, (50, 40)), rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("n_draws", [1, 7])
 def test_the_importance_weighted_objective_is_log_p(ppca, n_draws):
     model, x, log_p = ppca
-    formula = Formula(model, ImportanceWeighted(n_draws), NoCorruption())
+    formula = TrainingLoss(model, ImportanceWeighted(n_draws), NoCorruption())
     with seeded(0):
         terms = formula(Batch(x, torch.ones(40)))
     np.testing.assert_allclose(-terms.total().detach().numpy(), log_p, rtol=0, atol=1e-10)
@@ -103,10 +103,10 @@ def test_the_elbo_is_log_p(ppca):
 def test_the_formula_is_log_p_on_average(ppca):
     """The same by draws, through the objective that is trained: a mean within five standard errors."""
     model, x, log_p = ppca
-    formula = Formula(model, PenalizedLikelihood(n_draws=4000), NoCorruption(), [KL()])
+    formula = TrainingLoss(model, PenalizedLikelihood(n_draws=4000), NoCorruption(), [KL()])
     with seeded(0):
         loss = float(formula(Batch(x, torch.ones(40))).total().mean().detach())
-    draws = model.log_likelihood(model.q(x).transport(normal(200, 40, K)), x).detach()
+    draws = model.log_likelihood(model.q(x).from_noise(normal(200, 40, K)), x).detach()
     one_draw = float(draws.var(0).mean().sqrt())
     assert loss == pytest.approx(-log_p.mean(), abs=5 * one_draw / math.sqrt(4000 * 40))
 

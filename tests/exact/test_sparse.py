@@ -17,7 +17,9 @@ N, D, K = 6, 4, 3
 def sigmoid_draw(weight=None, posterior=None):
     model, x = build(D, K, posterior=posterior or Point("sigmoid")), 2 * normal(N, D)
     q = model.q(x)
-    return EncodedBatch(model, x, q, q.transport(normal(2, N, K)), torch.ones(N).double() if weight is None else weight)
+    return EncodedBatch(
+        model, x, q, q.from_noise(normal(2, N, K)), torch.ones(N).double() if weight is None else weight
+    )
 
 
 @pytest.mark.parametrize("rho", [0.05, 0.3])

@@ -23,7 +23,7 @@ _CELLS = 1 << 25  # at most, of all imputations together
 _COPIES = 49  # imputations of a row: enough for the ends of a 90 % interval
 _FEWEST = 12  # rows that neighbours and samples are compared in
 _WORST = 5  # columns that are named
-_WIDEN = 1.3  # how much wider than q(z|x) the draws are
+_PROPOSAL_SCALE = 1.3  # how much wider than q(z|x) the draws are
 
 Array = np.ndarray
 
@@ -33,8 +33,8 @@ Array = np.ndarray
 
 def likelihood(ctx: Context, n_draws: int) -> Likelihood:
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=r"log p\(x\) cannot be trusted")  # the rows are in the result
-        estimate = ctx.call("score_samples_estimate", n_draws=n_draws, widen=_WIDEN)
+        warnings.filterwarnings("ignore", message=r"log p\(x\) is unreliable")  # the rows are in the result
+        estimate = ctx.call("score_samples_estimate", n_draws=n_draws, proposal_scale=_PROPOSAL_SCALE)
     bound = ctx.call("elbo")
     return Likelihood(
         "log p(x)" if ctx.y is None else "log p(x|y)",
@@ -53,7 +53,14 @@ def annealed(ctx: Context, n: int, n_draws: int) -> Annealed:
     model, rows = ctx.tensors(index)
     in_units = log_det(model, rows)
     plain = evaluation.log_marginal_estimate(
-        model, rows.x, rows.c, rows.mask, n_draws=n_draws, widen=_WIDEN, seed=derive(ctx.seed, 1), key=rows.raw
+        model,
+        rows.x,
+        rows.c,
+        rows.mask,
+        n_draws=n_draws,
+        proposal_scale=_PROPOSAL_SCALE,
+        seed=derive(ctx.seed, 1),
+        key=rows.raw,
     )
     annealed = evaluation.annealed_estimate(model, rows.x, rows.c, rows.mask, seed=derive(ctx.seed, 2))
     both = evaluation.sandwich(model, len(index), rows.c, seed=derive(ctx.seed, 3))

@@ -38,13 +38,13 @@ class Mean(NamedTuple):
 
 
 class Likelihood(NamedTuple):
-    """log p(x) and its bound, in nats per row of the data's units; ``untrusted`` are indices of rows."""
+    """log p(x) and its bound, in nats per row of the data's units; ``unreliable`` are indices of rows."""
 
     quantity: str
     log_px: Mean
     n_draws: int
     median_effective_draws: float
-    untrusted: list[int]
+    unreliable: list[int]
     elbo: Mean
     distortion: float
     rate: float

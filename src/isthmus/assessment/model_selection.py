@@ -107,7 +107,7 @@ def choose_n_components(
     test_size: float = 0.2,
     random_state: Any = None,
     n_draws: int = 1000,
-    widen: float = 1.3,
+    proposal_scale: float = 1.3,
 ) -> Choice:
     """Fit an estimator with several latent sizes and choose one by held-out log p(x), beside scikit-learn's densities.
 
@@ -130,7 +130,7 @@ def choose_n_components(
         Of the split and the mixtures; that of the fits is the estimator's own.
     n_draws : int, default=1000
         Draws for each held-out row.
-    widen : float, default=1.3
+    proposal_scale : float, default=1.3
         How much wider than q(z|x) they are.
 
     Returns
@@ -183,7 +183,7 @@ def choose_n_components(
         start = time.perf_counter()
         fits.append(clone(estimator).set_params(n_components=k).fit(*train))
         seconds = time.perf_counter() - start
-        estimate = _estimate(fits[-1], test, n_draws, widen)
+        estimate = _estimate(fits[-1], test, n_draws, proposal_scale)
         log_px.append(estimate.value.astype(np.float64))
         notes.append((len(estimate.unreliable()), seconds))
     best, table = _table(sizes, np.stack(log_px), notes)
@@ -207,12 +207,14 @@ def _checked(estimator: Any, sizes: Sequence[int]) -> list[int]:
     return sorted({int(k) for k in sizes})
 
 
-def _estimate(model: Any, test: Sequence[Any], n_draws: int, widen: float) -> LogLikelihoodEstimate:
+def _estimate(model: Any, test: Sequence[Any], n_draws: int, proposal_scale: float) -> LogLikelihoodEstimate:
     """Return log p(x) of the test rows; labels are summed over, other conditions given."""
     given = test[:1] if hasattr(model, "classes_") else test
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=r"log p\(x\) cannot be trusted")  # their number is in the table
-        found: LogLikelihoodEstimate = model.score_samples_estimate(*given, n_draws=n_draws, widen=widen)
+        warnings.filterwarnings("ignore", message=r"log p\(x\) is unreliable")  # their number is in the table
+        found: LogLikelihoodEstimate = model.score_samples_estimate(
+            *given, n_draws=n_draws, proposal_scale=proposal_scale
+        )
     return found
 
 

@@ -94,8 +94,8 @@ def _likelihood(part: Any) -> Iterator[str]:
     draws = f"{part.median_effective_draws:.0f} of {part.n_draws}"
     yield _line(part.quantity, _spread(part.log_px), "higher is better; as scikit-learn's score_samples")
     yield _line("effective draws", draws, "median over rows; below 10 tells little")
-    if part.untrusted:
-        yield _line("rows not trusted", str(len(part.untrusted)), f"too low as a rule; {_some(part.untrusted, 6)}")
+    if part.unreliable:
+        yield _line("rows not trusted", str(len(part.unreliable)), f"too low as a rule; {_some(part.unreliable, 6)}")
     else:
         yield _line("rows not trusted", "0")
     yield _line("ELBO", _spread(part.elbo), "= -(distortion + rate), a lower bound of it")
@@ -164,7 +164,7 @@ def _choice(found: Any) -> Iterator[str]:
     rivals = {(row.name, row.n_components): row for row in found.baselines}
     yield f"log p(x) of {found.n_test} rows held out, nats a row, after learning from {found.n_train}"
     yield ""
-    head = f"{'K':>4}{'log p(x)':>20}{'below the best':>20}{'untrusted':>11}{'fit':>10}"
+    head = f"{'K':>4}{'log p(x)':>20}{'below the best':>20}{'unreliable':>11}{'fit':>10}"
     yield head + (f"{'PCA':>12}{'FactorAnalysis':>17}" if rivals else "")
     for row in found.table:
         mean, below = (

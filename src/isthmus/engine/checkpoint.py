@@ -14,7 +14,7 @@ from typing import IO, Any, Self
 
 from torch import Tensor
 
-from isthmus._tensorfile import FileError, read, write
+from isthmus.serialization import FileError, read, write
 
 __all__ = ["Checkpoints", "InterruptedTrainingError"]
 

@@ -21,10 +21,10 @@ from isthmus.engine.memory import raise_malloc_threshold
 from isthmus.engine.precision import MasterWeights, flush_denormals
 from isthmus.engine.state import Record, RunProgress, Snapshot, TrainState, resume, write
 
-__all__ = ["NonFiniteError", "Source", "Terms", "Trainer"]
+__all__ = ["LossTerms", "NonFiniteError", "Source", "Trainer"]
 
 
-class Terms(Protocol):
+class LossTerms(Protocol):
     """What a batch is mapped to."""
 
     @property
@@ -73,7 +73,7 @@ class Trainer:
     Parameters
     ----------
     loss : Module
-        Maps a batch and the share of training done to :class:`Terms`.
+        Maps a batch and the share of training done to :class:`LossTerms`.
     learning_rate : float
         Peak learning rate.
     schedule : callable
@@ -296,7 +296,7 @@ class Trainer:
 
     def _part(self, part: Batch, progress: float | Tensor, weight: Tensor) -> list[Tensor]:
         """Go forward and back through a part of a batch of `weight`; return its shares of loss, terms..."""
-        terms: Terms = self.loss(part, progress)
+        terms: LossTerms = self.loss(part, progress)
         share = part.weight / weight
         loss = share @ terms.total().to(share)
         self.processes.backward(loss)

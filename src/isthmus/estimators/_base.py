@@ -28,6 +28,7 @@ from isthmus.estimators._inference import (
     reconstruct,
     reconstruction_errors,
 )
+from isthmus.estimators._saving import save
 from isthmus.estimators._sources import Rest
 from isthmus.estimators._summary import check_same_rows, summarize
 from isthmus.estimators._training import build, checkpoints_of, train
@@ -40,7 +41,7 @@ from isthmus.estimators._validate import (
 from isthmus.likelihoods import Likelihood
 from isthmus.model import Model
 from isthmus.networks import Network
-from isthmus.objectives import Formula, Objective
+from isthmus.objectives import Objective, TrainingLoss
 from isthmus.penalties import Penalty
 from isthmus.posteriors import Posterior
 from isthmus.priors import Prior
@@ -104,7 +105,7 @@ class BaseAutoencoder(Fields, CallbackSupportMixin, ClassNamePrefixFeaturesOutMi
     def _corruption(self) -> Corruption:
         return resolve("corruptions", self.corruption, Corruption)
 
-    def _formula(self, model: Model, x: Tensor) -> Formula:
+    def _formula(self, model: Model, x: Tensor) -> TrainingLoss:
         penalties = [resolve("penalties", p, Penalty) for p in (*self._own_penalties(), *self.penalties)]
         corruption = self._corruption()
         if corruption.input_mask and not model.network.sizes.masked:
@@ -114,7 +115,7 @@ class BaseAutoencoder(Fields, CallbackSupportMixin, ClassNamePrefixFeaturesOutMi
             )
         corruption.build(x)
         objective = resolve("objectives", self._own_objective(), Objective)
-        return Formula(model, objective, corruption, penalties)
+        return TrainingLoss(model, objective, corruption, penalties)
 
     # ---- fitting --------------------------------------------------------------------------------------------
 
@@ -317,8 +318,6 @@ class BaseAutoencoder(Fields, CallbackSupportMixin, ClassNamePrefixFeaturesOutMi
         path : str or Path
             File to write; it is replaced only when the new one is complete. Read it with ``isthmus.load``.
         """
-        from isthmus.estimators._saving import save
-
         save(self, path)
 
     def __sklearn_tags__(self) -> Any:

@@ -17,7 +17,6 @@ from isthmus.data.sources import RowSource
 from isthmus.engine.memory import raise_malloc_threshold
 from isthmus.estimators._fields import layer_sizes
 from isthmus.estimators._validate import check_finite, check_support
-from isthmus.evaluation import posterior
 from isthmus.model import Model
 
 __all__ = [
@@ -258,7 +257,7 @@ def max_draws_per_pass(estimator: Any) -> int:
 
 def encode(model: Model, rows: Chunk) -> Tensor:
     """Return the mean of q(z|x), (N, K)."""
-    return posterior(model, rows.x, rows.c, rows.mask).mean
+    return model.encode(rows.x, rows.c, rows.mask).mean
 
 
 def decode(model: Model, z: Tensor, c: Tensor | None) -> Tensor:

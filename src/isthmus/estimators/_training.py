@@ -25,10 +25,10 @@ from isthmus.estimators._inference import Chunk, as_tensor, check_cells, feature
 from isthmus.estimators._sources import Rest, extremes, sources
 from isthmus.estimators._summary import DataSummary, sample_rows
 from isthmus.estimators._validate import column_name
-from isthmus.files import encode
 from isthmus.likelihoods import Likelihood
 from isthmus.model import Model
-from isthmus.objectives import Formula
+from isthmus.objectives import TrainingLoss
+from isthmus.serialization import encode
 
 if TYPE_CHECKING:
     from isthmus.estimators._base import BaseAutoencoder
@@ -59,8 +59,8 @@ def build(
     with seeded(estimator.seed_):
         masked = summary.missing or estimator._corruption().input_mask
         model.build(X.shape[1], estimator.n_components, rest.width, masked=masked)
-        model.prior.start(x)
-    model.start_from(model.scaling(summary.moments.mean))
+        model.prior.init_from_data(x)
+    model.init_from_mean(model.scaling(summary.moments.mean))
     if type(model.likelihood).supports is not Likelihood.supports:  # which takes whatever is finite
         _check_all_supported(estimator, model, X, summary)
     model.to(parameter_dtype(estimator.precision))
@@ -170,7 +170,7 @@ def _trainer(
     )
 
 
-def _lr_multipliers(estimator: BaseAutoencoder, formula: Formula) -> list[float] | None:
+def _lr_multipliers(estimator: BaseAutoencoder, formula: TrainingLoss) -> list[float] | None:
     """Return what each trained parameter's learning rate is multiplied by."""
     if estimator.encoder_learning_rate is None:
         return None

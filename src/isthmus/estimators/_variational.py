@@ -26,7 +26,7 @@ from isthmus.evaluation import (
     elbo,
     log_marginal,
     log_marginal_estimate,
-    untrusted,
+    unreliable,
 )
 from isthmus.evaluation.row_noise import RowNoise
 from isthmus.model import Model
@@ -75,19 +75,19 @@ class LogLikelihoodEstimate(NamedTuple):
     pareto_k: np.ndarray
 
     def unreliable(self) -> np.ndarray:
-        """Return the indices of the rows that :func:`isthmus.evaluation.untrusted` names, in rising order."""
-        return untrusted(Estimate(*(torch.from_numpy(np.asarray(column)) for column in self))).numpy()
+        """Return the indices of the rows that :func:`isthmus.evaluation.unreliable` names, in rising order."""
+        return unreliable(Estimate(*(torch.from_numpy(np.asarray(column)) for column in self))).numpy()
 
     def warn_if_unreliable(self) -> Self:
-        """Return the same, after a UserWarning that names untrusted rows if there are any."""
+        """Return the same, after a UserWarning that names unreliable rows if there are any."""
         rows = self.unreliable()
         if len(rows):
             more = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
             named = ("row " if len(rows) == 1 else "rows ") + ", ".join(map(str, rows[:_NAMED])) + more
             warnings.warn(
-                f"log p(x) cannot be trusted in {len(rows)} of {len(self.value)} rows, too low there as a rule (few "
-                f"effective draws, or weights of a heavy tail): {named}. Wider draws (widen=1.3) help, more of them "
-                "(n_draws) a little, and isthmus.evaluation.annealed_estimate most.",
+                f"log p(x) is unreliable, usually too low, in {len(rows)} of {len(self.value)} rows (few effective "
+                f"draws, or weights with a heavy tail): {named}. Try proposal_scale=1.3, more draws (n_draws), or "
+                "isthmus.evaluation.annealed_estimate, which helps most.",
                 stacklevel=3,
             )
         return self
@@ -111,7 +111,7 @@ class LogLikelihoodEstimate(NamedTuple):
         return cls(*(a.astype(value.dtype) for a in (total, error, n_draws / (1 + (n_draws - 1) * square), tail)))
 
 
-_NAMED = 10  # untrusted rows that a warning names
+_NAMED = 10  # unreliable rows that a warning names
 _COUNTS = 0.01  # share of p(c|x) from which on a class's tail matters
 
 
@@ -169,7 +169,7 @@ class Variational(BaseAutoencoder):
         return map_rows(self, log_px, X, c, draws=self.n_draws)
 
     def _log_likelihood_estimate(
-        self, X: np.ndarray, c: np.ndarray | None, n_draws: int, widen: float
+        self, X: np.ndarray, c: np.ndarray | None, n_draws: int, proposal_scale: float
     ) -> LogLikelihoodEstimate:
         """Return the estimate of log p(x|c) of valid rows."""
 
@@ -180,7 +180,7 @@ class Variational(BaseAutoencoder):
                 rows.c,
                 rows.mask,
                 n_draws=n_draws,
-                widen=widen,
+                proposal_scale=proposal_scale,
                 seed=derive(self.seed_, Stream.SCORING),
                 key=rows.raw,
             )
@@ -259,7 +259,7 @@ class Variational(BaseAutoencoder):
             nonlocal start
             part = noise[:, start : start + len(rows.x)]
             start += len(rows.x)
-            return model.q(rows.x, rows.c, rows.mask).transport(torch.from_numpy(part).to(rows.x))
+            return model.q(rows.x, rows.c, rows.mask).from_noise(torch.from_numpy(part).to(rows.x))
 
         return map_rows(self, draw, X, c, draws=n_samples, axis=1)
 

@@ -216,7 +216,7 @@ class ConditionalVAE(Variational):
         return self._log_likelihood(rows, c) if c is not None else logsumexp(self._joint_log_likelihood(rows), axis=1)
 
     def score_samples_estimate(
-        self, X: Any, y: Any = None, *, n_draws: int = 1000, widen: float = 1.3
+        self, X: Any, y: Any = None, *, n_draws: int = 1000, proposal_scale: float = 1.3
     ) -> LogLikelihoodEstimate:
         """Return log p(x|y), or without y log p(x), with its standard error, and warn of rows not to be trusted.
 
@@ -224,9 +224,10 @@ class ConditionalVAE(Variational):
         """
         rows, c = self._condition_for(X, y, "score_samples_estimate")
         if c is not None:
-            return self._log_likelihood_estimate(rows, c, n_draws, widen).warn_if_unreliable()
+            return self._log_likelihood_estimate(rows, c, n_draws, proposal_scale).warn_if_unreliable()
         classes = [
-            self._log_likelihood_estimate(rows, self._one_class(k, len(rows)), n_draws, widen) for k in self.classes_
+            self._log_likelihood_estimate(rows, self._one_class(k, len(rows)), n_draws, proposal_scale)
+            for k in self.classes_
         ]
         return LogLikelihoodEstimate.sum_over_labels(
             self._require_labels("score_samples_estimate").log_prior, classes, n_draws

@@ -74,7 +74,9 @@ class VAE(Variational):
         """Return the mean of :meth:`score_samples`; higher is better."""
         return float(np.mean(self.score_samples(X)))
 
-    def score_samples_estimate(self, X: Any, *, n_draws: int = 1000, widen: float = 1.3) -> LogLikelihoodEstimate:
+    def score_samples_estimate(
+        self, X: Any, *, n_draws: int = 1000, proposal_scale: float = 1.3
+    ) -> LogLikelihoodEstimate:
         """Return log p(x) of every row with its standard error, and warn of rows where it cannot be trusted.
 
         The same estimate as :meth:`score_samples`, with draws of its own number and width.
@@ -85,7 +87,7 @@ class VAE(Variational):
             Rows.
         n_draws : int, default=1000
             S, draws for each row; memory does not grow with it.
-        widen : float, default=1.3
+        proposal_scale : float, default=1.3
             Factor by which draws from q(z|x) are spread, and weighted accordingly: trained posteriors are too narrow as
             a rule. 1, with at most 256 draws, gives the numbers of :meth:`score_samples`.
 
@@ -113,7 +115,7 @@ class VAE(Variational):
         >>> bool(estimate.standard_error.max() < 0.2)
         True
         """
-        return self._log_likelihood_estimate(self._rows(X), None, n_draws, widen).warn_if_unreliable()
+        return self._log_likelihood_estimate(self._rows(X), None, n_draws, proposal_scale).warn_if_unreliable()
 
     def elbo(self, X: Any) -> Elbo:
         """Return the evidence lower bound of every row with its parts, in nats of the data's units (beta = 1).

@@ -1,8 +1,8 @@
 """Evaluation: how good a model is, in numbers that can be believed.
 
 ============================  =========================================================================================
-log p(x)                      ``log_marginal``, ``log_marginal_estimate`` (with its error), ``untrusted``,
-                              ``annealed_estimate``, ``sandwich``, ``elbo``, ``posterior``, ``proposal``
+log p(x)                      ``log_marginal``, ``log_marginal_estimate`` (with its error), ``unreliable``,
+                              ``annealed_estimate``, ``sandwich``, ``elbo``, ``proposal``
 the latent space              ``active_units``, ``kl_per_dimension``, ``information``, ``aggregate_mmd``,
                               ``rate_distortion``, ``collapse_report``
 samples against data          ``frechet_distance``, ``precision_recall``, ``mmd``, ``nearest_neighbour_test``
@@ -15,7 +15,7 @@ from isthmus.evaluation.ais import Annealing, Sandwich, annealed_estimate, sandw
 from isthmus.evaluation.calibration import Coverage, crps, interval_coverage
 from isthmus.evaluation.codes import neighbour_accuracy, trustworthiness
 from isthmus.evaluation.collapse import collapse_report
-from isthmus.evaluation.importance import Estimate, log_marginal_estimate, untrusted
+from isthmus.evaluation.importance import Estimate, log_marginal_estimate, unreliable
 from isthmus.evaluation.imputation import conditional_draws, conditional_mean
 from isthmus.evaluation.latent import (
     Information,
@@ -29,7 +29,7 @@ from isthmus.evaluation.latent import (
     rate_distortion,
 )
 from isthmus.evaluation.log_marginal import Bound, elbo, log_marginal
-from isthmus.evaluation.proposal import posterior, proposal
+from isthmus.evaluation.proposal import proposal
 from isthmus.evaluation.samples import (
     PrecisionRecall,
     TwoSample,
@@ -70,11 +70,10 @@ __all__ = [
     "mmd",
     "nearest_neighbour_test",
     "neighbour_accuracy",
-    "posterior",
     "precision_recall",
     "proposal",
     "rate_distortion",
     "sandwich",
     "trustworthiness",
-    "untrusted",
+    "unreliable",
 ]

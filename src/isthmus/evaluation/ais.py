@@ -12,7 +12,7 @@ from isthmus._random import derive, seeded
 from isthmus.evaluation._chains import PILOTS, Annealing, Chain, Path, draws
 from isthmus.evaluation._weights import WeightSums, tail_length
 from isthmus.evaluation._width import growth, repeated
-from isthmus.evaluation.importance import Estimate, certain
+from isthmus.evaluation.importance import Estimate, exact_where_unobserved
 from isthmus.model import Model
 
 __all__ = ["Annealing", "Sandwich", "annealed_estimate", "sandwich"]
@@ -96,7 +96,7 @@ def annealed_estimate(
     for part in chunks(len(x), _width(model, x, c, mask, how), budget):
         condition, seen = (None if t is None else t[part] for t in (c, mask))
         chain = Chain.begin(model, x[part], condition, seen, how, derive(seed, part.start))
-        table[:, part] = torch.stack(certain(_estimate(chain.forward()), seen, how.n_chains))
+        table[:, part] = torch.stack(exact_where_unobserved(_estimate(chain.forward()), seen, how.n_chains))
     return Estimate(*table)
 
 

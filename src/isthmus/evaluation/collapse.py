@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch.distributions import Distribution
 
-from isthmus._distributions import DiagonalGaussian, FullGaussian, Latent
+from isthmus._distributions import DiagonalGaussian, FullGaussian, LatentDistribution
 from isthmus.evaluation.latent import active_units, kl_per_dimension
 
 __all__ = ["collapse_report"]
@@ -12,12 +12,12 @@ __all__ = ["collapse_report"]
 _COSTLY = 0.01  # nats that a unit may cost without it being worth a word
 
 
-def collapse_report(q: Latent, p: Distribution, threshold: float = 0.01) -> str:
+def collapse_report(q: LatentDistribution, p: Distribution, threshold: float = 0.01) -> str:
     """Say in plain words which latent units carry nothing about the rows, what that costs, and what to try.
 
     Parameters
     ----------
-    q : Latent
+    q : LatentDistribution
         Posterior of N rows, at least two.
     p : Distribution
         Prior.
@@ -53,7 +53,7 @@ def collapse_report(q: Latent, p: Distribution, threshold: float = 0.01) -> str:
     return "\n".join([*lines, _advice(len(used), len(off))])
 
 
-def _kl_or_none(q: Latent, p: Distribution) -> list[float] | None:
+def _kl_or_none(q: LatentDistribution, p: Distribution) -> list[float] | None:
     """Return the divergence of every unit where it has a closed form."""
     normal = all(isinstance(d, (DiagonalGaussian, FullGaussian)) for d in (q, p))
     return kl_per_dimension(q, p).tolist() if normal else None

@@ -12,11 +12,11 @@ from isthmus._chunks import chunks
 from isthmus._random import derive
 from isthmus.evaluation._weights import WeightSums, tail_length
 from isthmus.evaluation._width import growth, repeated
-from isthmus.evaluation.proposal import posterior, proposal
+from isthmus.evaluation.proposal import proposal
 from isthmus.evaluation.row_noise import RowNoise
 from isthmus.model import Model
 
-__all__ = ["Estimate", "log_marginal_estimate", "untrusted"]
+__all__ = ["Estimate", "log_marginal_estimate", "unreliable"]
 
 # Draws that are made at a time. A constant, so that the numbers do not depend on the memory that was allowed.
 _BLOCK = 256
@@ -58,7 +58,7 @@ def log_marginal_estimate(
     mask: Tensor | None = None,
     *,
     n_draws: int = 1000,
-    widen: float = 1.0,
+    proposal_scale: float = 1.0,
     seed: int = 0,
     key: Tensor | None = None,
     budget: int = 1 << 24,
@@ -83,7 +83,7 @@ def log_marginal_estimate(
         1 where a cell was observed; the others are integrated out.
     n_draws : int, default=1000
         S, draws from q(z|x) for each row.
-    widen : float, default=1.0
+    proposal_scale : float, default=1.0
         Draw from q with its noise made wider by this factor, and weigh accordingly. Trained posteriors are too narrow
         as a rule: 1.2 to 1.5 often doubles the effective sample size.
     seed : int, default=0
@@ -117,17 +117,17 @@ def log_marginal_estimate(
     """
     if n_draws < 1:
         raise ValueError(f"n_draws={n_draws!r} must be at least 1: how many draws a row's estimate is made of.")
-    if not widen > 0:
-        raise ValueError(f"widen={widen!r} must be positive; 1 draws from the posterior itself.")
+    if not proposal_scale > 0:
+        raise ValueError(f"proposal_scale={proposal_scale!r} must be positive; 1 draws from the posterior itself.")
     table = torch.zeros(4, len(x), dtype=torch.float64)
     block, n_rows = _shape(_width(model, x, c, mask), n_draws, budget)
     for part in chunks(len(x), 1, n_rows):
         rows, (condition, seen) = x[part], (None if t is None else t[part] for t in (c, mask))
-        sums, q = WeightSums(len(rows), tail_length(n_draws) + 1), posterior(model, rows, condition, seen)
+        sums, q = WeightSums(len(rows), tail_length(n_draws) + 1), model.encode(rows, condition, seen)
         for noise in _noise((x if key is None else key)[part], q.mean.shape[-1], n_draws, block, seed):
-            wide = proposal(model, q, seen, len(noise), widen)
-            sums.add(model.log_joint_ratio(wide, wide.transport(noise.to(x)), rows, condition, seen).cpu())
-        table[:, part] = torch.stack(certain(Estimate.of(sums), seen, n_draws))
+            wide = proposal(model, q, seen, len(noise), proposal_scale)
+            sums.add(model.log_joint_ratio(wide, wide.from_noise(noise.to(x)), rows, condition, seen).cpu())
+        table[:, part] = torch.stack(exact_where_unobserved(Estimate.of(sums), seen, n_draws))
     return Estimate(*table)
 
 
@@ -156,7 +156,7 @@ def _noise(key: Tensor, n_components: int, n_draws: int, block: int, seed: int) 
         yield from noise.split(block)
 
 
-def certain(estimate: Estimate, mask: Tensor | None, n_draws: int) -> Estimate:
+def exact_where_unobserved(estimate: Estimate, mask: Tensor | None, n_draws: int) -> Estimate:
     """Return the estimate with probability 1 for rows of which nothing was observed."""
     if mask is None:
         return estimate
@@ -164,13 +164,14 @@ def certain(estimate: Estimate, mask: Tensor | None, n_draws: int) -> Estimate:
     return Estimate(*(torch.where(seen, t, t.new_tensor(v)) for t, v in zip(estimate, known, strict=True)))
 
 
-def untrusted(estimate: Estimate, min_effective: float = 10.0, max_pareto_k: float = 0.7) -> Tensor:
+def unreliable(estimate: Estimate, min_effective: float = 10.0, max_pareto_k: float = 0.7) -> Tensor:
     """Return the indices of rows whose estimate cannot be trusted, in rising order.
 
     A row is one if its estimate is not finite, if its effective sample size is below `min_effective` (its standard
     error is then above about 1 / sqrt(min_effective), .3 nats), or if `pareto_k` is above `max_pareto_k`: the weights'
     variance is infinite, and so many draws would be needed for their mean that its standard error means nothing. Such a
-    value lies below the truth, nearly always. More draws help little, `widen` more, :func:`annealed_estimate` most.
+    value nearly always lies below the truth. More draws help little, `proposal_scale` more, :func:`annealed_estimate`
+    most.
 
     Parameters
     ----------
@@ -188,7 +189,7 @@ def untrusted(estimate: Estimate, min_effective: float = 10.0, max_pareto_k: flo
     Examples
     --------
     >>> nan = torch.tensor([float("nan")] * 3)
-    >>> untrusted(Estimate(torch.tensor([-3.0, -4.0, nan[0]]), nan, torch.tensor([50.0, 2.0, 50.0]), nan))
+    >>> unreliable(Estimate(torch.tensor([-3.0, -4.0, nan[0]]), nan, torch.tensor([50.0, 2.0, 50.0]), nan))
     tensor([1, 2])
     """
     bad = ~estimate.value.isfinite() | (estimate.effective_sample_size < min_effective)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from isthmus.evaluation.proposal import posterior, proposal
+from isthmus.evaluation.proposal import proposal
 from isthmus.model import Model
 
 __all__ = ["conditional_draws", "conditional_mean"]
@@ -53,7 +53,7 @@ def conditional_draws(model: Model, x: Tensor, mask: Tensor, noise: Tensor, n: i
 
 def _weighted(model: Model, x: Tensor, mask: Tensor, noise: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
     """Return decoder outputs (S, N, n_outputs) and log weights (S, N)."""
-    q = proposal(model, posterior(model, x, c, mask), mask, len(noise))
-    z = q.transport(noise)
+    q = proposal(model, model.encode(x, c, mask), mask, len(noise))
+    z = q.from_noise(noise)
     h = model.decode(z, c)
     return h, model.log_joint_ratio(q, z, x, c, mask, h)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from isthmus._chunks import chunks
-from isthmus._distributions import DiagonalGaussian, FullGaussian, Latent
+from isthmus._distributions import DiagonalGaussian, FullGaussian, LatentDistribution
 from isthmus._random import seeded
 from isthmus.evaluation._width import growth
 from isthmus.evaluation.log_marginal import Bound
@@ -114,7 +114,7 @@ def active_units(mean: Tensor, threshold: float = 0.01) -> Tensor:
 
 
 @torch.no_grad()
-def kl_per_dimension(q: Latent, p: Distribution) -> Tensor:
+def kl_per_dimension(q: LatentDistribution, p: Distribution) -> Tensor:
     """Return KL(q(z_k|x) || p(z_k)) of every unit, the mean over rows, (K,), in nats.
 
     They sum to the rate if both are diagonal. Of a full covariance these are the marginals, and with a diagonal prior
@@ -122,7 +122,7 @@ def kl_per_dimension(q: Latent, p: Distribution) -> Tensor:
 
     Parameters
     ----------
-    q : Latent
+    q : LatentDistribution
         Normal posterior of N rows.
     p : Distribution
         Normal prior.
@@ -150,14 +150,14 @@ def _marginals(d: Distribution) -> DiagonalGaussian:
 
 
 @torch.no_grad()
-def aggregate_log_prob(q: Latent, z: Tensor, budget: int = 1 << 24) -> Tensor:
+def aggregate_log_prob(q: LatentDistribution, z: Tensor, budget: int = 1 << 24) -> Tensor:
     r"""Return the log density of the aggregate posterior at codes, (M,), in nats.
 
     .. math:: \log q(z) = \log \frac1N \sum_n q(z|x_n)
 
     Parameters
     ----------
-    q : Latent
+    q : LatentDistribution
         Posterior of N rows.
     z : Tensor of shape (M, K)
         Where.
@@ -179,14 +179,14 @@ def aggregate_log_prob(q: Latent, z: Tensor, budget: int = 1 << 24) -> Tensor:
     return torch.cat(result) - math.log(n)
 
 
-def _pairs(q: Latent, z: Tensor, budget: int) -> list[slice]:
+def _pairs(q: LatentDistribution, z: Tensor, budget: int) -> list[slice]:
     """Return chunks of codes whose densities under all N posteriors fit the budget."""
     width = growth(lambda n: q.log_prob(z[:1].expand(n, -1).unsqueeze(1))).largest
     return list(chunks(len(z), width, budget))
 
 
 @torch.no_grad()
-def information(q: Latent, p: Distribution, noise: Tensor, budget: int = 1 << 24) -> Information:
+def information(q: LatentDistribution, p: Distribution, noise: Tensor, budget: int = 1 << 24) -> Information:
     r"""Split the rate into mutual information and the aggregate posterior's divergence from the prior.
 
     .. math:: \frac1N \sum_n \mathrm{KL}(q(z|x_n) \| p(z)) = I(x; z) + \mathrm{KL}(q(z) \| p(z)), \qquad
@@ -194,7 +194,7 @@ def information(q: Latent, p: Distribution, noise: Tensor, budget: int = 1 << 24
 
     Parameters
     ----------
-    q : Latent
+    q : LatentDistribution
         Posterior of N rows, at least two.
     p : Distribution
         Prior, one for all rows.
@@ -218,7 +218,7 @@ def information(q: Latent, p: Distribution, noise: Tensor, budget: int = 1 << 24
     n = len(q.mean)
     if n < 2:
         raise ValueError(f"{n} row(s): a code tells something about which row it came from only among two or more.")
-    z = q.transport(noise)
+    z = q.from_noise(noise)
     with_own, without = zip(*(_ratios(q, draw, budget) for draw in z), strict=True)
     each = torch.stack(with_own).mean(0)  # (N,)
     rate, mutual = float(kl_divergence(q, p, z).mean()), float(each.mean())
@@ -226,7 +226,7 @@ def information(q: Latent, p: Distribution, noise: Tensor, budget: int = 1 << 24
     return Information(rate, mutual, rate - mutual, upper, float(each.std() / math.sqrt(n)))
 
 
-def _ratios(q: Latent, z: Tensor, budget: int) -> tuple[Tensor, Tensor]:
+def _ratios(q: LatentDistribution, z: Tensor, budget: int) -> tuple[Tensor, Tensor]:
     """Return log q(z_n|x_n) - log q(z_n) for one draw a row, (N,), with the row's own term in q(z) and without it."""
     n, with_own, without = len(z), [], []
     for part in _pairs(q, z, budget):
@@ -240,12 +240,12 @@ def _ratios(q: Latent, z: Tensor, budget: int) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def aggregate_mmd(q: Latent, p: Distribution, noise: Tensor, seed: int = 0) -> float:
+def aggregate_mmd(q: LatentDistribution, p: Distribution, noise: Tensor, seed: int = 0) -> float:
     """Return the squared MMD between one draw from each row's posterior and as many from the prior; 0 if they agree.
 
     Parameters
     ----------
-    q : Latent
+    q : LatentDistribution
         Posterior of N rows.
     p : Distribution
         Prior, one for all rows.
@@ -271,7 +271,7 @@ def aggregate_mmd(q: Latent, p: Distribution, noise: Tensor, seed: int = 0) -> f
     """
     with seeded(seed, noise.device):
         prior = p.sample((len(noise),))
-    return mmd(q.transport(noise.unsqueeze(0))[0], prior)
+    return mmd(q.from_noise(noise.unsqueeze(0))[0], prior)
 
 
 def rate_distortion(bound: Bound) -> RateDistortion:

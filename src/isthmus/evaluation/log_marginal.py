@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from isthmus.evaluation.proposal import posterior, proposal
+from isthmus.evaluation.proposal import proposal
 from isthmus.kl import kl_divergence
 from isthmus.model import Model
 
@@ -58,8 +58,8 @@ def log_marginal(
     ----------
     Burda, Grosse & Salakhutdinov (2016), Importance Weighted Autoencoders, equation 8.
     """
-    q = proposal(model, posterior(model, x, c, mask), mask, len(noise))
-    parts = q.transport(noise).split(at_once or len(noise))
+    q = proposal(model, model.encode(x, c, mask), mask, len(noise))
+    parts = q.from_noise(noise).split(at_once or len(noise))
     log_w = torch.cat([model.log_joint_ratio(q, z, x, c, mask) for z in parts])  # (S, N)
     estimate = torch.logsumexp(log_w, 0) - math.log(len(noise))
     # A row of which nothing was observed has probability 1, whatever the draws say.
@@ -79,8 +79,8 @@ def elbo(
 
     Parameters are those of :func:`log_marginal`. ``reconstruction`` is the negative of the first term.
     """
-    q = posterior(model, x, c, mask)
-    z = q.transport(noise)
+    q = model.encode(x, c, mask)
+    z = q.from_noise(noise)
     parts = z.split(at_once or len(z))
     reconstruction = -torch.cat([model.log_likelihood(part, x, c, mask) for part in parts]).mean(0)
     kl = kl_divergence(q, model.p_z(c), z)

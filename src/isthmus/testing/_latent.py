@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd import gradcheck
 
 from isthmus._activations import activation
-from isthmus._distributions import DiagonalGaussian, Latent, PointMass
+from isthmus._distributions import DiagonalGaussian, LatentDistribution, PointMass
 from isthmus._part import Part
 from isthmus._random import seeded
 from isthmus.posteriors import Posterior
@@ -48,30 +48,30 @@ def check_posterior(posterior: Posterior, n_components: int = 3) -> None:
         with seeded(0):
             drawn = q.rsample((5,))
         with seeded(0):
-            same = q.transport(torch.randn(noise.shape, dtype=noise.dtype))
+            same = q.from_noise(torch.randn(noise.shape, dtype=noise.dtype))
         require(
             q.mean.shape == (*lead, n_components) and q.event_shape == (n_components,),
             f"{built!r}: mean must be (..., K).",
         )
-        require(q.transport(noise).shape == drawn.shape == noise.shape, f"{built!r}: draws must be (S, ..., K).")
+        require(q.from_noise(noise).shape == drawn.shape == noise.shape, f"{built!r}: draws must be (S, ..., K).")
         close(drawn, same, f"{built!r}: rsample must transport standard normal noise.")
-        close(q.transport(noise[0]), q.transport(noise)[0], f"{built!r}: noise of one draw may come as (..., K).")
+        close(q.from_noise(noise[0]), q.from_noise(noise)[0], f"{built!r}: noise of one draw may come as (..., K).")
     h = normal(2, built.n_outputs, seed=2).requires_grad_()
     noise = normal(4, 2, n_components, seed=3)
-    require(gradcheck(lambda h: built(h).transport(noise), (h,)), f"{built!r}: gradient of the draws")
+    require(gradcheck(lambda h: built(h).from_noise(noise), (h,)), f"{built!r}: gradient of the draws")
     if built.mean_activation is not None:
         code = activation(built.mean_activation)(h[..., :n_components])
         close(built(h).mean, code, f"{built!r}: mean must be mean_activation of the first K outputs.")
     _latent_density(built, built(h.detach()), noise)
 
 
-def _latent_density(part: Part, q: Latent, noise: Tensor) -> None:
-    z = q.transport(noise)
+def _latent_density(part: Part, q: LatentDistribution, noise: Tensor) -> None:
+    z = q.from_noise(noise)
     if isinstance(q, PointMass):
         close(z, q.mean.expand(z.shape), f"{part!r}: every draw of a point mass must be the point.")
         return
     # log q(T(e)) = log N(e; 0, I) - log |det dT/de|: exact, for every draw
-    jacobian = torch.autograd.functional.jacobian(lambda e: q.transport(e).sum((0, 1)), noise)  # (K, S, N, K)
+    jacobian = torch.autograd.functional.jacobian(lambda e: q.from_noise(e).sum((0, 1)), noise)  # (K, S, N, K)
     log_det = torch.linalg.slogdet(jacobian.permute(1, 2, 0, 3)).logabsdet
     log_noise = torch.distributions.Normal(torch.zeros_like(noise), 1.0).log_prob(noise).sum(-1)
     close(q.log_prob(z), log_noise - log_det, f"{part!r}: log_prob must be the density of transported noise.")
@@ -79,7 +79,7 @@ def _latent_density(part: Part, q: Latent, noise: Tensor) -> None:
         variance = q.variance
     except NotImplementedError:  # then its mean is no moment either, but what serves as the code
         return
-    many = q.transport(normal(20_000, *noise.shape[1:], seed=4))
+    many = q.from_noise(normal(20_000, *noise.shape[1:], seed=4))
     error = (many.mean(0) - q.mean).abs() / (variance / len(many)).sqrt()
     require(error.max() < 5, f"{part!r}: draws must have the mean that it states.")
     close(many.var(0), variance, f"{part!r}: draws must have the variance that it states.", rtol=0.06)
@@ -118,7 +118,7 @@ def check_prior(prior: Prior, *, n_conditions: int = 0) -> None:
         require(gradcheck(value, (z[:1].detach().requires_grad_(),)), f"{built!r}: gradient of log_prob")
 
 
-def _encoder(n_components: int) -> Callable[[Tensor], Latent]:
+def _encoder(n_components: int) -> Callable[[Tensor], LatentDistribution]:
     """Return an encoder of rows with four columns, for priors that are made of posteriors."""
     return lambda x: DiagonalGaussian(x[..., :n_components], 0.3 * x[..., -n_components:])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 
-from isthmus import files
+from isthmus import serialization
 from isthmus._part import Part
 from isthmus.testing._tools import require
 
@@ -35,9 +35,10 @@ def check_part(part: Part) -> None:
     require(copy.deepcopy(part) == part, f"{name}: a deep copy must be equal.")
     known = {type(value).__name__: type(value) for value in [part, *params.values()] if isinstance(value, Part)}
     require(eval(repr(part), dict(known)) == part, f"{name}: repr must be the call that makes the part, got {part!r}.")
-    text = json.dumps(files.encode(part), allow_nan=False)
+    text = json.dumps(serialization.encode(part), allow_nan=False)
     require(
-        files.decode(json.loads(text), tuple(known.values())) == part, f"{name}: JSON must give it back, not {text}."
+        serialization.decode(json.loads(text), tuple(known.values())) == part,
+        f"{name}: JSON must give it back, not {text}.",
     )
     for key, value in params.items():
         if isinstance(value, float):

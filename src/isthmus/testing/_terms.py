@@ -20,25 +20,25 @@ from isthmus.testing._tools import close, normal, require
 __all__ = ["check_objective", "check_penalty"]
 
 
-def _draw(model: Model, x: Tensor, weight: Tensor, n_draws: int) -> EncodedBatch:
+def _encoded(model: Model, x: Tensor, weight: Tensor, n_draws: int) -> EncodedBatch:
     q = model.q(x)
     noise = normal(n_draws, len(weight), q.mean.shape[-1], seed=5)[:, : len(x)]
-    return EncodedBatch(model, x, q, q.transport(noise), weight)
+    return EncodedBatch(model, x, q, q.from_noise(noise), weight)
 
 
 def _check_terms(part: Part, model: Model, terms: Callable[[EncodedBatch], Tensor], n_draws: int) -> None:
     """Check one term of the loss: (N,), finite, differentiable, and deaf to rows of weight 0."""
     x = normal(6, model.likelihood.n_features)
     with seeded(0):
-        value = terms(_draw(model, x, torch.ones(6).double(), n_draws))
+        value = terms(_encoded(model, x, torch.ones(6).double(), n_draws))
     require(value.shape == (6,) and value.isfinite().all(), f"{part!r}: must be a finite number for each row, (N,).")
     gradients = torch.autograd.grad(value.sum(), list(model.network.parameters()), allow_unused=True)
     require(any(g is not None and g.any() for g in gradients), f"{part!r}: no gradient reaches the network.")
     weight = torch.tensor([1.0, 2.0, 1.0, 0.0, 0.0, 0.0]).double()
     with seeded(0):
-        padded = terms(_draw(model, x, weight, n_draws))
+        padded = terms(_encoded(model, x, weight, n_draws))
     with seeded(0):
-        other = terms(_draw(model, torch.cat([x[:3], 3 * x[:3]]), weight, n_draws))
+        other = terms(_encoded(model, torch.cat([x[:3], 3 * x[:3]]), weight, n_draws))
     close(weight @ padded, weight @ other, f"{part!r}: rows of weight 0 must not count.")
 
 
@@ -73,12 +73,12 @@ def check_objective(objective: Objective, model: Model) -> None:
     check_part(objective)
     own = objective.clone()
     x = normal(6, model.likelihood.n_features)
-    names = own(model, _draw(model, x, torch.ones(6).double(), own.n_draws), x)
+    names = own(model, _encoded(model, x, torch.ones(6).double(), own.n_draws), x)
     require(names, f"{own!r}: forward must return at least one term.")
     for name in names:
         _check_terms(own, model, partial(_term, own, name), own.n_draws)
 
 
-def _term(objective: Objective, name: str, draw: EncodedBatch) -> Tensor:
-    value: Tensor = objective(draw.model, draw, draw.corrupted)[name]
+def _term(objective: Objective, name: str, batch: EncodedBatch) -> Tensor:
+    value: Tensor = objective(batch.model, batch, batch.corrupted)[name]
     return value
