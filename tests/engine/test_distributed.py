@@ -1,44 +1,81 @@
-"""Several processes train one model: gloo, torchrun, on this machine and across two network namespaces."""
+"""Several processes train one model: gloo and torchrun, on this machine and across two network namespaces."""
 
+import importlib.util
 import json
 import os
 import shutil
 import subprocess
 import sys
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
 
+import worker
 from isthmus import VAE, Autoencoder, load
+from isthmus.cli import main
 from isthmus.penalties import Warmup
 
-WORKER = str(Path(__file__).with_name("worker.py"))
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("lightning_fabric") is None, reason="training in several processes needs isthmus[scale]"
+)
+
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1", "CUDA_VISIBLE_DEVICES": ""}
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]
 HERE = [*TORCHRUN, "--standalone", "--nproc-per-node=2"]
-SMALL = {"n_components": 3, "hidden_layer_sizes": [16], "max_epochs": 4, "batch_size": 50, "precision": "float64"}
+SMALL = {
+    "n_components": 3,
+    "hidden_layer_sizes": [16],
+    "max_epochs": 4,
+    "batch_size": 50,
+    "precision": "float64",
+    "random_state": 0,
+}
+DRAWS = SMALL | {"early_stopping": True, "corruption": "gaussian_noise"}
+WHOLE = {"missing": True, "weights": True}
+JOBS = {
+    # 203 rows in batches of 41: halves of 21 and 20, and the last batch is padded.
+    "VAE": WHOLE | {"estimator": "VAE", "rows": 203, "fields": DRAWS | {"n_components": 2}},
+    "Autoencoder": WHOLE | {"estimator": "Autoencoder", "rows": 203, "fields": SMALL},
+    # 603 rows in blocks of 10, through pools of 100.
+    "VAE, stream": WHOLE | {"estimator": "VAE", "rows": 603, "stream": True, "fields": DRAWS},
+    "Autoencoder, stream": WHOLE
+    | {"estimator": "Autoencoder", "rows": 603, "stream": True, "fields": SMALL | {"gradient_accumulation": 2}},
+    "other rows": {"estimator": "VAE", "rows": 60, "fields": SMALL, "other_rows": True, "catch": True},
+    "other rows, stream": {
+        "estimator": "VAE",
+        "rows": 60,
+        "fields": SMALL,
+        "other_rows": True,
+        "stream": True,
+        "catch": True,
+    },
+    "uninterrupted": {"estimator": "VAE", "rows": 120, "fields": SMALL | {"max_epochs": 5}},
+    "uninterrupted, stream": {"estimator": "VAE", "rows": 240, "stream": True, "fields": SMALL | {"max_epochs": 5}},
+    # The last one, as it ends the run.
+    "infinite": {"estimator": "VAE", "rows": 60, "fields": SMALL, "stream": True, "infinite": [50, 7]},
+}
 
-pytest.importorskip("lightning_fabric", reason="training in several processes needs isthmus[scale]")
 
-
-def run(command, out, told, timeout=240):
-    """Run the worker with what it is told, and return (exit status, what it said)."""
-    command = [*command, WORKER, str(out), json.dumps(told)]
-    done = subprocess.run(
-        command, env={**os.environ, **ENVIRONMENT}, capture_output=True, text=True, timeout=timeout, check=False
-    )
+def run(command, timeout=240):
+    """Run a command of two processes, and return the exit status and what it wrote to stderr."""
+    environment = {**os.environ, **ENVIRONMENT}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout, check=False)
     return done.returncode, done.stderr
 
 
-def fitted(command, out, told):
-    """Return parameters and history that every process ended with."""
-    status, said = run(command, out, told)
-    assert status == 0, said
-    return [dict(np.load(path)) for path in sorted(out.parent.glob(f"{out.name}.*.npz"))]
+def learned(folder, name):
+    """Return what both processes learned in a job."""
+    return [dict(np.load(folder / f"{name}.{rank}.npz")) for rank in range(2)]
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory):
+    """The folder of all jobs, done by one pair of processes; the exit status, and stderr."""
+    folder = tmp_path_factory.mktemp("together")
+    return folder, *run([*HERE, worker.__file__, str(folder), json.dumps(JOBS)])
 
 
 def same(a, b, atol):
@@ -47,39 +84,25 @@ def same(a, b, atol):
         np.testing.assert_allclose(a[name], b[name], rtol=0, atol=atol, err_msg=name)
 
 
-@pytest.mark.parametrize(
-    ("estimator", "more", "parts"),
-    [
-        # It draws, so the one process computes its batches in two parts: each part has draws of its own.
-        ("VAE", {"early_stopping": True, "corruption": "gaussian_noise", "n_components": 2}, 2),
-        ("Autoencoder", {}, 1),
-    ],
-    ids=["VAE", "Autoencoder"],
-)
-def test_two_processes_are_one(tmp_path, estimator, more, parts):
-    """203 rows in batches of 41: halves of 21 and 20, the last batch padded; missing cells and weights too."""
-    told = {"estimator": estimator, "rows": 203, "holes": True, "weights": True}
-    fields = SMALL | {"random_state": 0} | more
-    two = fitted(HERE, tmp_path / "two", told | {"fields": fields})
-    one = fitted([sys.executable], tmp_path / "one", told | {"fields": fields | {"gradient_accumulation": parts}})
-    assert len(two) == 2
+def alone(name, parts):
+    """Do a job in this process, in so many parts of a batch: each part has draws of its own."""
+    job = JOBS[name]
+    return worker.fit(job | {"fields": job["fields"] | {"gradient_accumulation": parts}})
+
+
+@pytest.mark.parametrize(("name", "parts"), [("VAE", 2), ("Autoencoder", 1)])
+def test_two_processes_are_one(together, name, parts):
+    """Rows are missing cells and weighted; batches are of odd sizes."""
+    two = learned(together[0], name)
     same(two[0], two[1], atol=0)
-    same(two[0], one[0], atol=1e-12)
+    same(two[0], alone(name, parts), atol=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("estimator", "more"),
-    [("VAE", {"early_stopping": True, "corruption": "gaussian_noise"}), ("Autoencoder", {"gradient_accumulation": 2})],
-    ids=["VAE", "Autoencoder"],
-)
-def test_two_processes_stream_as_one_and_read_half_each(tmp_path, estimator, more):
-    """603 rows in blocks of 10, through pools of 100: the parameters of one process, from half of the rows each."""
-    n, fields = 603, SMALL | {"random_state": 0} | more
-    told = {"estimator": estimator, "rows": n, "holes": True, "weights": True, "stream": True}
-    two = fitted(HERE, tmp_path / "two", told | {"fields": fields})
-    accumulated = {"gradient_accumulation": 2 * fields.get("gradient_accumulation", 1)}
-    (one,) = fitted([sys.executable], tmp_path / "one", told | {"fields": fields | accumulated})
-    reads = [values.pop("read") for values in (*two, one)]
+@pytest.mark.parametrize(("name", "parts"), [("VAE, stream", 2), ("Autoencoder, stream", 4)])
+def test_two_processes_stream_as_one_and_read_half_each(together, name, parts):
+    """The parameters of one process, from half of the rows each."""
+    two, one = learned(together[0], name), alone(name, parts)
+    reads = [values.pop("reads") for values in (*two, one)]
     same(two[0], two[1], atol=0)
     same(two[0], one, atol=1e-12)
     for epoch in range(1, SMALL["max_epochs"] + 1):
@@ -88,8 +111,49 @@ def test_two_processes_stream_as_one_and_read_half_each(tmp_path, estimator, mor
         assert sorted([*mine, *other]) == sorted(whole), "no row is read twice, by one process or by two"
         assert abs(len(mine) - len(whole) / 2) <= 10, "half, to within a block"
     before = [sum(stop - start for epoch, start, stop in read if epoch == 0) for read in reads]
-    # AdamState, and the sample that is all rows here: half each. Some rows are compared, and some are held out.
+    # Moments, and the sample that is all rows here: half each. Some rows are compared, and some are held out.
     assert max(before[:2]) < 0.5 * before[2] + 8 * 10 + 10
+
+
+@pytest.mark.parametrize("name", ["other rows", "other rows, stream"])
+def test_other_rows_in_one_process_are_an_error_in_both(together, name):
+    for rank in range(2):
+        text = (together[0] / f"{name}.{rank}.txt").read_text()
+        assert text.startswith("process 1 of 2 was given other rows than process 0")
+
+
+def test_a_bad_cell_in_the_share_of_one_process_is_the_error_of_both(together):
+    _, status, stderr = together
+    assert status != 0
+    assert stderr.count("ValueError: X contains infinity (inf) in row 50, column 7") == 2, stderr
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """The folder of two runs in which one process kills itself in the third epoch, and then both start again.
+
+    The one that streams does so while it reads, inside the epoch.
+    """
+    folder, jobs = tmp_path_factory.mktemp("killed"), {}
+    for name in ("uninterrupted", "uninterrupted, stream"):
+        checkpoints = {"checkpoint_seconds": -1.0, "checkpoint_dir": str(folder / f"{name}.checkpoints")}
+        fields = JOBS[name]["fields"] | checkpoints
+        jobs[name] = JOBS[name] | {"fields": fields, "kill": str(folder / f"{name}.killed")}
+    status, stderr = run([*HERE, "--max-restarts=2", worker.__file__, str(folder), json.dumps(jobs)])
+    assert status == 0, stderr
+    return folder
+
+
+@pytest.mark.parametrize("name", ["uninterrupted", "uninterrupted, stream"])
+def test_a_killed_process_resumes_from_the_checkpoint(together, killed, name):
+    """The group restarts, and ends with the very same bits."""
+    whole, again = learned(together[0], name), learned(killed, name)
+    assert (killed / f"{name}.killed").exists()
+    for values in (*whole, *again):
+        values.pop("reads", None)
+    same(again[0], again[1], atol=0)
+    same(whole[0], again[0], atol=0)
+    assert not (killed / f"{name}.checkpoints").exists(), "a complete run leaves no checkpoint"
 
 
 @pytest.mark.parametrize("n_parts", [2, 3])
@@ -109,44 +173,6 @@ def test_micro_batches_of_a_model_that_draws_learn_as_well():
     fields = {"max_epochs": 20, "beta": Warmup(1.0, 0.5)}
     loss = [VAE(2, gradient_accumulation=n, random_state=0, **fields).fit(digits).history_[-1]["loss"] for n in (1, 4)]
     assert abs(loss[0] - loss[1]) < 2
-
-
-@pytest.mark.parametrize("stream", [False, True], ids=["in memory", "stream"])
-def test_a_killed_worker_starts_again_from_the_checkpoint(tmp_path, stream):
-    """One of two processes kills itself in the third epoch; the group restarts, and ends with the very same bits.
-
-    The one that streams does so while it reads, inside the epoch.
-    """
-    told = {"estimator": "VAE", "rows": 240 if stream else 120, "stream": stream}
-    fields = SMALL | {"random_state": 0, "max_epochs": 5, "checkpoint_seconds": -1.0}
-    alone = fitted(HERE, tmp_path / "alone", told | {"fields": fields | {"checkpoint_dir": str(tmp_path / "a")}})
-    killed = told | {"kill": str(tmp_path / "killed"), "kill_epoch": 3}
-    again = fitted(
-        [*HERE, "--max-restarts=2"],
-        tmp_path / "again",
-        killed | {"fields": fields | {"checkpoint_dir": str(tmp_path / "b")}},
-    )
-    assert (tmp_path / "killed").exists()
-    for values in (*alone, *again) if stream else ():
-        values.pop("read")
-    same(again[0], again[1], atol=0)
-    same(alone[0], again[0], atol=0)
-    assert not (tmp_path / "b").exists()  # complete: nothing to go on with
-
-
-@pytest.mark.parametrize("stream", [False, True], ids=["in memory", "stream"])
-def test_processes_with_other_rows_say_so(tmp_path, stream):
-    told = {"estimator": "VAE", "rows": 60, "fields": SMALL, "other_rows": True, "stream": stream}
-    status, said = run(HERE, tmp_path / "out", told)
-    assert status != 0
-    assert said.count("ValueError: process 1 of 2 was given other rows than process 0") == 2, "in both"
-
-
-def test_a_bad_cell_in_the_share_of_one_process_is_the_error_of_all(tmp_path):
-    told = {"estimator": "VAE", "rows": 60, "fields": SMALL, "stream": True, "infinite": [50, 7]}
-    status, said = run(HERE, tmp_path / "out", told)
-    assert status != 0
-    assert said.count("ValueError: X contains infinity (inf) in row 50, column 7") == 2, said
 
 
 def test_launch_writes_one_model(tmp_path):
@@ -186,20 +212,11 @@ def test_transform_in_two_processes_writes_every_row_once(tmp_path):
     model, rows = tmp_path / "m.safetensors", tmp_path / "rows.npy"
     VAE(3, hidden_layer_sizes=(16,), max_epochs=1, random_state=0).fit(load_digits().data).save(model)
     np.save(rows, np.random.default_rng(0).normal(size=(100_000, 64)))
-    done = []
-    for name, launch in (("one", []), ("two", ["launch", "-n", "2"])):
-        words = ["transform", str(model), str(rows), "-o", str(tmp_path / f"{name}.npy")]
-        done.append(
-            subprocess.run(
-                [sys.executable, "-m", "isthmus.cli", *launch, *words],
-                env={**os.environ, **ENVIRONMENT},
-                capture_output=True,
-                text=True,
-                timeout=240,
-                check=False,
-            )
-        )
-    assert [process.returncode for process in done] == [0, 0], done[1].stderr
+    words = ["transform", str(model), str(rows), "-o"]
+    assert main([*words, str(tmp_path / "one.npy")]) == 0
+    launch = [sys.executable, "-m", "isthmus.cli", "launch", "-n", "2"]
+    status, stderr = run([*launch, *words, str(tmp_path / "two.npy")])
+    assert status == 0, stderr
     one, two = (np.load(tmp_path / f"{name}.npy") for name in ("one", "two"))
     assert one.shape == (100_000, 3)
     assert (one == two).all()
@@ -249,7 +266,7 @@ def test_two_hosts_are_one_process(tmp_path):
     """A process on each of two machines that see one another by a cable alone."""
     if reason := why_no_hosts():
         pytest.skip(reason)
-    told = {"estimator": "VAE", "rows": 100, "fields": SMALL | {"random_state": 0}}
+    job = {"estimator": "VAE", "rows": 100, "fields": SMALL}
     meet = ["--rdzv-backend=c10d", "--rdzv-endpoint=10.77.0.1:29477", "--rdzv-id=test", "--nnodes=2"]
     with two_hosts() as hosts:
         running = []
@@ -257,13 +274,12 @@ def test_two_hosts_are_one_process(tmp_path):
             # Which host keeps the meeting place is said here: both have this machine's name.
             first = f"--rdzv-conf=is_host={int(address == hosts[0][1])}"
             inside = ["ip", "netns", "exec", name, *TORCHRUN, *meet, first, f"--local-addr={address}"]
-            command = [*inside, "--nproc-per-node=1", WORKER, str(tmp_path / "two"), json.dumps(told)]
+            command = [*inside, "--nproc-per-node=1", worker.__file__, str(tmp_path), json.dumps({"two": job})]
             environment = {**os.environ, **ENVIRONMENT, "GLOO_SOCKET_IFNAME": device}
             running.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True))
         said = [process.communicate(timeout=240)[1] for process in running]
     assert [process.returncode for process in running] == [0, 0], said
-    two = [dict(np.load(path)) for path in sorted(tmp_path.glob("two.*.npz"))]
-    parts = told | {"fields": told["fields"] | {"gradient_accumulation": 2}}
-    (one,) = fitted([sys.executable], tmp_path / "one", parts)
+    two = learned(tmp_path, "two")
+    one = worker.fit(job | {"fields": SMALL | {"gradient_accumulation": 2}})
     same(two[0], two[1], atol=0)
     same(two[0], one, atol=1e-12)
