@@ -1,11 +1,11 @@
-"""The notes, run: every claim of the notes on autoencoders, measured on scikit-learn's digits.
+"""Measure each formula and claim of the theory of autoencoders on scikit-learn's digits, for docs/notes.md.
 
-    python benchmarks/notes.py            # all claims, several seeds: results/notes.json and docs/notes.md
-    python benchmarks/notes.py --quick    # few rows, one seed: prints the numbers, writes nothing
-    python benchmarks/notes.py --render   # docs/notes.md again, from the template and the numbers there are
+    python benchmarks/notes.py            # all claims, several seeds; writes results/notes.json and docs/notes.md
+    python benchmarks/notes.py --quick    # few rows, one seed; prints the numbers and writes nothing
+    python benchmarks/notes.py --render   # write docs/notes.md from the template and the results
 
-One function a claim, in the order of the notes; each maps data and a seed to a few named numbers.
-What stands between `# show` and `# end` is printed in docs/notes.md: the code there is the code that ran.
+Each claim is one function, in the order of the page. It maps data and a seed to a few named numbers.
+The lines between `# show` and `# end` are printed in docs/notes.md, so that the code on the page is the code that ran.
 """
 
 from __future__ import annotations
@@ -69,11 +69,11 @@ SEEDS = (0, 1, 2)
 
 Numbers = dict[str, float]
 CLAIMS: dict[str, Callable[..., Numbers]] = {}
-EXACT: set[str] = set()  # claims without training: a seed is enough
+EXACT: set[str] = set()  # claims without training: one seed is enough
 
 
 def claim(function: Callable[..., Numbers]) -> Callable[..., Numbers]:
-    """Enter a claim; one that takes no seed has the same numbers for every seed."""
+    """Register a claim; one without a `seed` parameter has the same numbers for every seed."""
     CLAIMS[function.__name__] = function
     if "seed" not in inspect.signature(function).parameters:
         EXACT.add(function.__name__)
@@ -89,7 +89,7 @@ class Data(NamedTuple):
     vaes: dict[int, VAE]
 
     def vae(self, seed: int) -> VAE:
-        """Return VAE(8) fitted to the training rows: many claims look at the same one."""
+        """Return VAE(8) fitted to the training rows, which many claims share."""
         if seed not in self.vaes:
             self.vaes[seed] = VAE(8, random_state=seed).fit(self.train)
         return self.vaes[seed]
@@ -110,12 +110,12 @@ def mse(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def spread(X: np.ndarray) -> float:
-    """The standard deviation of a pixel, root mean square over pixels: the unit that isthmus scales digits by."""
+    """Return the root mean square over pixels of their standard deviations, the unit in which isthmus scales digits."""
     return float(np.sqrt(X.var(0).mean()))
 
 
 def scrambled(X: np.ndarray) -> np.ndarray:
-    """Every pixel from another image: the brightness of each pixel stays what it was, and no stroke is left."""
+    """Return images with each pixel from another image: pixels keep their distributions, and no stroke remains."""
     rng = np.random.default_rng(1)
     return np.stack([rng.permutation(column) for column in X.T], axis=1)
 
@@ -125,12 +125,12 @@ def noisy(data: Data) -> np.ndarray:
 
 
 def holes(data: Data) -> np.ndarray:
-    """Where a test pixel is taken away: 30 % of them."""
+    """Return the mask of the missing test pixels, 30 % of them."""
     return np.random.default_rng(3).random(data.test.shape) < 0.3
 
 
 def probe(codes: Callable[[np.ndarray], np.ndarray], data: Data) -> float:
-    """How much of the digit a linear classifier reads from the codes."""
+    """Return the accuracy of a linear classifier of the digits, trained on the codes."""
     classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000))
     classifier.fit(codes(data.train), data.y_train)
     return float(classifier.score(codes(data.test), data.y_test))
@@ -154,7 +154,7 @@ def yardsticks(model: Any, data: Data, prefix: str = "") -> Numbers:
 
 
 class Linear(NamedTuple):
-    """x = W z + mu + sigma e: its density and its posterior in closed form."""
+    """The model x = W z + mu + sigma e, with its density and its posterior in closed form."""
 
     W: np.ndarray
     mu: np.ndarray
@@ -165,13 +165,13 @@ class Linear(NamedTuple):
         return np.asarray(multivariate_normal.logpdf(X, self.mu, covariance))
 
     def posterior(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean (N, K) and covariance (K, K) of P(z|X)."""
+        """Return the mean (N, K) and the covariance (K, K) of P(z|X)."""
         M = self.W.T @ self.W + self.sigma**2 * np.eye(self.W.shape[1])
         return (X - self.mu) @ np.linalg.solve(M, self.W.T).T, self.sigma**2 * np.linalg.inv(M)
 
 
 def ppca(X: np.ndarray, k: int, rotate: bool = False) -> Linear:
-    """Probabilistic PCA by maximum likelihood (Tipping & Bishop); rotated loadings are as likely."""
+    """Fit probabilistic PCA by maximum likelihood (Tipping & Bishop), which rotated loadings attain as well."""
     pca = PCA(k).fit(X)
     W = pca.components_.T * np.sqrt(pca.explained_variance_ - pca.noise_variance_)
     if rotate:
@@ -220,7 +220,7 @@ def normal(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 def sigma_points(k: int) -> torch.Tensor:
-    """Noise (2K, 1, K) of mean 0 and covariance I: for a linear model its average is the exact expectation."""
+    """Return points (2K, 1, K) of mean 0 and covariance I, whose average is exact for a linear model."""
     points = math.sqrt(k) * torch.eye(k, dtype=torch.float64)
     return torch.cat([points, -points]).unsqueeze(1)
 
@@ -229,7 +229,7 @@ def log_mean(log_w: torch.Tensor) -> np.ndarray:
     return (torch.logsumexp(log_w, 0) - math.log(len(log_w))).numpy()
 
 
-# ---- some words about latent variables --------------------------------------------------------------------------
+# ---- latent variables -------------------------------------------------------------------------------------------
 
 
 @claim
@@ -239,7 +239,7 @@ def latent_variable(data: Data, seed: int) -> Numbers:
     plain = VAE(2, random_state=seed).fit(train)
     informed = ConditionalVAE(2, random_state=seed).fit(train, y_train)
     classifier = KNeighborsClassifier(5).fit(plain.transform(train), y_train)
-    which_digit = classifier.score(plain.transform(test), y_test)  # read from the two numbers z
+    which_digit = classifier.score(plain.transform(test), y_test)  # accuracy given the two numbers z
     log_p = plain.score(test), informed.score(test)  # p(x), and p(x) = sum_y p(x|y) p(y): the digit comes first
     # end
     pca = PCA(2).fit(train)
@@ -259,7 +259,7 @@ def latent_variable(data: Data, seed: int) -> Numbers:
 
 @claim
 def identity(data: Data, seed: int) -> Numbers:
-    """An overcomplete linear autoencoder copies; a narrow one cannot."""
+    """An overcomplete linear autoencoder copies its input; an undercomplete one cannot."""
     train, test = data.train, data.test
     # show
     sigma = Gaussian(scale=0.3)  # L = ||x - g(f(x))||^2 / (2 sigma^2) + constant, x in units of its spread
@@ -279,7 +279,7 @@ def identity(data: Data, seed: int) -> Numbers:
 
 @claim
 def dimensionality(data: Data, seed: int) -> Numbers:
-    """The trade-off between few numbers and a small error, against PCA's; what a linear classifier reads from them."""
+    """Compare the error and the accuracy of a linear classifier for codes of different sizes, and with PCA."""
     result = {}
     for k in (2, 8) if data.quick else (2, 4, 8, 16, 32):
         pca = PCA(k).fit(data.train)
@@ -329,7 +329,7 @@ def sparse(data: Data, seed: int) -> Numbers:
 
 @claim
 def penalty_and_sigma(data: Data, seed: int) -> Numbers:
-    """The same penalty against a fixed sigma and a learned one: error on held-out digits."""
+    """Compare the test error with the same penalty, for a fixed sigma and a learned one."""
     result = {}
     for name, likelihood in (("fixed", Gaussian(scale=0.3)), ("learned", Gaussian())):
         for weight in (1, 7) if data.quick else (1, 3, 5, 7):
@@ -344,7 +344,7 @@ def penalty_and_sigma(data: Data, seed: int) -> Numbers:
 
 @claim
 def denoising(data: Data, seed: int) -> Numbers:
-    """Three perturbations; error after divided by error before, of a model trained with each and of the plain one."""
+    """Return the error after reconstruction relative to before, for three corruptions, trained with each or without."""
     train, test = data.train, data.test
     rng, unit = np.random.default_rng(5), spread(train)
     u = rng.random(test.shape)
@@ -363,11 +363,11 @@ def denoising(data: Data, seed: int) -> Numbers:
         # end
         result[name] = float(left)
         result[name + "_plain"] = mse(plain.reconstruct(rows), test) / mse(rows, test)
-    # the best linear map there is against Gaussian noise: mu + C (C + s^2 I)^-1 (x~ - mu)
+    # the best linear map against Gaussian noise: mu + C (C + s^2 I)^-1 (x~ - mu)
     C, mu = np.cov(train.T, ddof=0), train.mean(0)
     gain = np.linalg.solve(C + (0.5 * unit) ** 2 * np.eye(len(C)), C)
     result["gaussian_wiener"] = mse(mu + (noisy(data) - mu) @ gain, test) / mse(noisy(data), test)
-    # the same architecture as the copier, and nothing added but the corruption
+    # the architecture of the copier, with the corruption added
     sigma = Gaussian(scale=0.3)
     for name, corruption in (("noise_", GaussianNoise(0.5)), ("mask_", Masking(0.3))):
         linear = DenoisingAutoencoder(
@@ -414,20 +414,20 @@ def encoded_batch(estimator: Any, X: np.ndarray) -> EncodedBatch:
 
 
 def omega(estimator: Any, X: np.ndarray, method: str = "auto", seed: int = 0) -> torch.Tensor:
-    """Omega(h, x) = sum_i ||grad_x h_i||^2 of every row, in scaled units, in float64."""
+    """Return Omega(h, x) = sum_i ||grad_x h_i||^2 of each row, in scaled units and float64."""
     with seeded(seed), torch.no_grad():
         return Contraction(method=method)(encoded_batch(estimator, X))
 
 
 def jacobian_norms(estimator: Any, X: np.ndarray) -> torch.Tensor:
-    """The same by automatic differentiation, a row at a time."""
+    """Return the same by automatic differentiation, row by row."""
     model, x = encoded_batch(estimator, X)[:2]
     rows = [torch.autograd.functional.jacobian(lambda v: model.q(v).mean, row) for row in x]
     return torch.stack([J.square().sum() for J in rows])
 
 
 def moved(model: Any, data: Data) -> float:
-    """How far noise moves a code, against how far codes lie from their mean (squares): shrinking gains nothing."""
+    """Return the mean squared change of codes under noise, relative to their variance."""
     h = model.transform(data.test)
     return mse(model.transform(noisy(data)), h) / mse(np.broadcast_to(h.mean(0), h.shape), h)
 
@@ -437,7 +437,7 @@ def moved(model: Any, data: Data) -> float:
 
 @claim
 def marginal(data: Data) -> Numbers:
-    """Equation (1) three ways on probabilistic PCA of the digits, where log p(x) is known."""
+    """Compute equation (1) in three ways for probabilistic PCA of the digits, where log p(x) is known."""
     X = data.test[:20]
     x = torch.from_numpy(X)
     result = {}
@@ -471,7 +471,7 @@ def _from_prior(model: Model, x: torch.Tensor, k: int, n: int) -> np.ndarray:
 
 @claim
 def gaussian(data: Data, seed: int) -> Numbers:
-    """P(X|z) = N(f(z), sigma^2), sigma learned: it becomes the error that is left, and log p(x) gains."""
+    """With P(X|z) = N(f(z), sigma^2), a learned sigma converges to the residuals, and log p(x) rises."""
     train, test = data.train, data.test
     learned = data.vae(seed)
     # show
@@ -500,12 +500,12 @@ def gaussian(data: Data, seed: int) -> Numbers:
 
 @claim
 def equation_2(data: Data) -> Numbers:
-    """Both sides of equation (2) where all four terms are known: a linear Gaussian model and an arbitrary full Q."""
+    """Compute both sides of equation (2) for a linear Gaussian model and an arbitrary Q with full covariance."""
     X, k = data.test[:50], 8
     truth = ppca(data.train, k, rotate=True)
     model = vae_of(truth, FullNormal())
     generator = torch.Generator().manual_seed(6)
-    with torch.no_grad():  # any Q: the encoder's weights are noise
+    with torch.no_grad():  # an arbitrary Q: random weights of the encoder
         for parameter in model.network.encoder.parameters():
             parameter.copy_(0.02 * torch.randn(parameter.shape, generator=generator))
     x = torch.from_numpy(X)
@@ -530,7 +530,7 @@ def equation_2(data: Data) -> Numbers:
 
 @claim
 def conditions_on_q(data: Data, seed: int) -> Numbers:
-    """D[Q || P(z|X)] = log P(X) - ELBO, for Q that sees X and for one that does not."""
+    """Compute D[Q || P(z|X)] = log P(X) - ELBO for a Q that depends on X and for one that does not."""
     test, vae = data.test[:100], data.vae(seed)
     # show
     log_p = vae.set_params(n_draws=1000).score_samples(test)
@@ -546,7 +546,7 @@ def conditions_on_q(data: Data, seed: int) -> Numbers:
 
 @claim
 def sigma_exact(data: Data) -> Numbers:
-    """The same p(x) with loadings at right angles and rotated: a diagonal Sigma is enough for the first only."""
+    """A diagonal Sigma suffices for orthogonal loadings, and not for the same p(x) with rotated loadings."""
     X, k = data.test[:50], 8
     x, result = torch.from_numpy(X), {}
     for name, rotate in (("straight", False), ("rotated", True)):
@@ -554,7 +554,7 @@ def sigma_exact(data: Data) -> Numbers:
         for kind, posterior in (("diagonal", DiagonalNormal()), ("full", FullNormal())):
             # show
             bound = elbo(vae_of(truth, posterior), x, sigma_points(k)).elbo.numpy()
-            gap = truth.log_p(X) - bound  # D[Q || P(z|X)], nats a row
+            gap = truth.log_p(X) - bound  # D[Q || P(z|X)], nats per sample
             # end
             result[f"{name}_{kind}"] = float(np.abs(gap).mean())
         precision = np.linalg.inv(truth.posterior(X)[1])
@@ -564,7 +564,7 @@ def sigma_exact(data: Data) -> Numbers:
 
 @claim
 def sigma_trained(data: Data, seed: int) -> Numbers:
-    """Full against diagonal Sigma(X) after training, on held-out digits."""
+    """Compare a full and a diagonal Sigma(X) on test images, after training."""
     train, test, result = data.train, data.test, {}
     for name, hidden in (("linear", ()), ("deep", (256, 128)))[: 1 if data.quick else 2]:
         for posterior in ("diagonal_normal", "full_normal"):
@@ -583,7 +583,7 @@ def sigma_trained(data: Data, seed: int) -> Numbers:
 
 @claim
 def lower_bound(data: Data, seed: int) -> Numbers:
-    """ELBO <= log p(x) on every row: exactly for linear models, half trained and trained, and for the deep one."""
+    """ELBO <= log p(x) on each sample, exactly for linear models (during and after training), and for a deep one."""
     test, result = data.test, {}
     for name, epochs in (("early", 5), ("late", 100)):
         model = VAE(8, hidden_layer_sizes=(), precision="float64", max_epochs=epochs, random_state=seed)
@@ -599,7 +599,7 @@ def lower_bound(data: Data, seed: int) -> Numbers:
         )
     vae = data.vae(seed)
     # show
-    parts = vae.elbo(test)  # elbo = -(reconstruction + kl), one number a row
+    parts = vae.elbo(test)  # elbo = -(reconstruction + kl), one number per sample
     gap = vae.score_samples(test) - parts.elbo
     # end
     return result | {
@@ -613,13 +613,13 @@ def lower_bound(data: Data, seed: int) -> Numbers:
 
 @claim
 def one_sample_exact(data: Data) -> Numbers:
-    """One draw for E_Q[log P(X|z)] is unbiased, and its spread falls as 1 / sqrt(draws)."""
+    """One draw estimates E_Q[log P(X|z)] without bias, and the standard error falls as 1 / sqrt(draws)."""
     X, k, n = data.test[:20], 8, 20_000
     model, x = vae_of(ppca(data.train, k), DiagonalNormal()), torch.from_numpy(X)
     with torch.no_grad():
         exact = model.log_likelihood(model.q(x).from_noise(sigma_points(k).expand(-1, 20, -1)), x).mean(0)
         # show
-        z = model.q(x).from_noise(normal(20_000, 20, 8))  # 20 000 times one draw, for each of 20 digits
+        z = model.q(x).from_noise(normal(20_000, 20, 8))  # 20 000 times one draw, for each of 20 images
         one = model.log_likelihood(z, x)
         # end
     error = one.mean(0) - exact
@@ -634,7 +634,7 @@ def one_sample_exact(data: Data) -> Numbers:
 
 @claim
 def one_sample(data: Data, seed: int) -> Numbers:
-    """Training with one draw a row and with ten."""
+    """Compare training with one draw per sample and with ten."""
     train, test, vae = data.train, data.test, data.vae(seed)
     # show
     ten = VAE(8, objective=PenalizedLikelihood(n_draws=10), random_state=seed).fit(train)
@@ -653,7 +653,7 @@ def one_sample(data: Data, seed: int) -> Numbers:
 
 @claim
 def closed_form(data: Data, seed: int) -> Numbers:
-    """D[Q(z|X) || N(0, I)] in closed form against draws, for the digits' own Q."""
+    """Compare D[Q(z|X) || N(0, I)] in closed form with its Monte Carlo estimate."""
     vae = data.vae(seed)
     model = float64(vae)
     x = model.scaling(torch.from_numpy(data.test[:50]))
@@ -679,18 +679,18 @@ def closed_form(data: Data, seed: int) -> Numbers:
 
 
 class Judge:
-    """What real digits look like: a forest trained on the real training rows, and nearest neighbours."""
+    """Judge images by a forest trained on real digits, and by nearest neighbours."""
 
     def __init__(self, data: Data) -> None:
         self.data = data
         self.forest = ExtraTreesClassifier(500, random_state=0).fit(data.train, data.y_train)
 
     def recognised(self, X: np.ndarray) -> float:
-        """Share of images for which more than half of the trees agree on a digit."""
+        """Return the share of images for which more than half of the trees agree on a digit."""
         return float(np.mean(self.forest.predict_proba(X).max(1) > 0.5))
 
     def told_apart(self, X: np.ndarray) -> float:
-        """Leave-one-out accuracy of 1-NN between real test digits and X: 0.5 where they cannot be told apart."""
+        """Return the leave-one-out accuracy of 1-NN between real test images and X; 0.5 if they are alike."""
         n = min(len(X), len(self.data.test))
         both, label = np.concatenate([self.data.test[:n], X[:n]]), np.repeat([0, 1], n)
         nearest = NearestNeighbors(n_neighbors=2).fit(both).kneighbors(both, return_distance=False)[:, 1]
@@ -717,7 +717,7 @@ def generation(data: Data, seed: int) -> Numbers:
         # show
         z = rng.normal(size=(n, k))  # z ~ N(0, I)
         decoded = vae.inverse_transform(z)  # f(z)
-        drawn = vae.sample(n, random_state=seed)  # x ~ N(f(z), sigma^2): the same with the noise of P(X|z)
+        drawn = vae.sample(n, random_state=seed)  # x ~ N(f(z), sigma^2): with the noise of P(X|z)
         # end
         result |= {**judge(decoded, f"decoded{k}"), **judge(drawn, f"drawn{k}")}
         result[f"kl{k}"] = float(vae.elbo(train).kl.mean())
@@ -737,9 +737,9 @@ def conditional(data: Data, seed: int) -> Numbers:
     for k in (2,) if data.quick else (2, 8):
         # show
         model = ConditionalVAE(k, random_state=seed).fit(train, y_train)
-        drawn = model.sample(n, y=y_test, random_state=seed)  # these digits, please
+        drawn = model.sample(n, y=y_test, random_state=seed)  # samples of the given digits
         log_p = model.score_samples(test, y_test)  # log p(x|y)
-        read = model.predict(test)  # the y of the largest p(x|y) p(y)
+        read = model.predict(test)  # the y that maximises p(x|y) p(y)
         # end
         decoded = model.inverse_transform(np.random.default_rng(seed).normal(size=(n, k)), y=y_test)
         wrong = model.score_samples(test, (y_test + 1 + np.random.default_rng(0).integers(0, 9, n)) % 10)
@@ -758,7 +758,7 @@ def conditional(data: Data, seed: int) -> Numbers:
 
 @claim
 def structured(data: Data, seed: int) -> Numbers:
-    """The lower half of a digit given the upper half."""
+    """Generate the lower half of a digit given the upper half."""
     upper, lower, upper_test, lower_test = (part for X in (data.train, data.test) for part in (X[:, :32], X[:, 32:]))
     result = {
         "mean": mse(np.broadcast_to(lower.mean(0), lower_test.shape), lower_test),
@@ -786,7 +786,7 @@ def structured(data: Data, seed: int) -> Numbers:
 
 
 def run(names: list[str], data: Data, seeds: tuple[int, ...]) -> dict[str, dict[str, list[float]]]:
-    """Return the numbers of every claim, one for every seed."""
+    """Return the numbers of each claim, one for each seed."""
     results: dict[str, dict[str, list[float]]] = {}
     for name in names:
         start = time.process_time()
@@ -816,9 +816,9 @@ _CODE = re.compile(r"\{\{code (\w+)\}\}")
 
 
 def render(template: str, report: dict[str, Any]) -> str:
-    """Put numbers and code into the template.
+    """Insert numbers and code into the template.
 
-    ``{{claim.key:.2f}}`` is the mean over seeds, ``{{claim.key:.2f±}}`` has the standard deviation beside it, and
+    ``{{claim.key:.2f}}`` is the mean over seeds, ``{{claim.key:.2f±}}`` the mean and the standard deviation, and
     ``{{code claim}}`` the lines of the claim's function between `# show` and `# end`.
     """
 
@@ -848,9 +848,9 @@ def snippet(name: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="few rows, one seed; writes nothing")
-    parser.add_argument("--render", action="store_true", help="write docs/notes.md from the numbers there are")
-    parser.add_argument("--only", nargs="+", metavar="CLAIM", choices=list(CLAIMS), help="these alone; writes nothing")
+    parser.add_argument("--quick", action="store_true", help="few rows and one seed; write nothing")
+    parser.add_argument("--render", action="store_true", help="write docs/notes.md from the results")
+    parser.add_argument("--only", nargs="+", metavar="CLAIM", choices=list(CLAIMS), help="run these; write nothing")
     arguments = parser.parse_args()
     names = arguments.only or list(CLAIMS)
     if arguments.quick:
