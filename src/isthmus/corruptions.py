@@ -133,7 +133,7 @@ class Masking(Corruption):
     def corrupt(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Mask the cells, and return the mask if the encoder gets it."""
         kept = torch.rand_like(x) >= self.probability
-        return x * kept, kept.to(x.dtype) if self.input_mask else None
+        return torch.where(kept, x, 0.0), kept.to(x.dtype) if self.input_mask else None
 
 
 @dataclass(eq=False, repr=False)

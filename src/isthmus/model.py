@@ -97,8 +97,8 @@ class Model(nn.Module):
 
     def q(self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> LatentDistribution:
         """Return q(z|x, c) for rows (..., D), of which the encoder sees the cells where `mask` is 1."""
-        seen = self.encoder_input(x)
-        seen = seen if mask is None else seen * mask
+        seen = self.encoder_input(x if mask is None else self.likelihood.fill_missing(x, mask))
+        seen = seen if mask is None else seen.masked_fill(mask == 0, 0.0)
         # While training the network may compute in bf16; distributions do not.
         return self.posterior(self.network.encode(*self._cast(seen, c, mask)).to(x.dtype))
 
@@ -133,7 +133,7 @@ class Model(nn.Module):
         """
         if mask is None or self.network.sizes.masked:
             return self.q(x, c, mask)
-        return self.q(self.filled(x * mask, c, mask, _N_FILLS), c)
+        return self.q(self.filled(x.masked_fill(mask == 0, 0.0), c, mask, _N_FILLS), c)
 
     def filled(self, x: Tensor, c: Tensor | None, mask: Tensor, steps: int) -> Tensor:
         """Return rows (N, D) with the decoder's guess of every missing cell, after so many steps of guessing.

@@ -138,7 +138,7 @@ class TrainingLoss(nn.Module):
         x = self.model.likelihood.sample_targets(batch.x)
         corrupted, input_mask = self.corruption.corrupt(x) if self.training else (x, None)
         if batch.mask is not None:
-            corrupted = corrupted * batch.mask
+            corrupted = corrupted.masked_fill(batch.mask == 0, 0.0)
             input_mask = batch.mask if input_mask is None else batch.mask * input_mask
         q: LatentDistribution = self.model.q(corrupted, batch.c, input_mask)
         n_draws = self.objective.n_draws

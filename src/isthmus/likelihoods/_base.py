@@ -12,6 +12,8 @@ from isthmus._part import Part
 
 __all__ = ["Likelihood"]
 
+_FILLERS = (0.0, 1.0, 0.5, -1.0, 10.0, 100.0, 1000.0, -10.0, -100.0)
+
 
 class Likelihood(Part):
     """Base of the likelihoods p(x|z): columns are independent given z.
@@ -33,6 +35,9 @@ class Likelihood(Part):
         density. Probabilities are not scaled, and a network learns slowly from inputs that are all of one sign.
     support_text : str
         What values it takes, for messages: "... takes only values in [0, 1]".
+    filler : float or None
+        A value that every feature supports. Missing cells hold it while ``log_prob`` is computed; their results do not
+        count, but must have finite gradients. None picks one by ``supports``.
     """
 
     n_features: int
@@ -41,6 +46,7 @@ class Likelihood(Part):
     interval_support: bool = False
     centred: bool = False
     support_text: str = "that are finite numbers"
+    filler: float | None = None
 
     def set_from_data(self, x: Tensor, weight: Tensor | None = None) -> None:
         """Fill hyperparameters left open (None), and measure what else it has to know, before ``build``.
@@ -106,9 +112,25 @@ class Likelihood(Part):
         return self(h).log_prob(x)
 
     def row_log_prob(self, h: Tensor, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return log p(x|z) in nats, (...): the sum of ``log_prob`` over columns, those with a 1 in `mask` (..., D)."""
-        cells = self.log_prob(h, x)
-        return cells.sum(-1) if mask is None else (cells * mask).sum(-1)
+        """Return log p(x|z) in nats, (...): the sum of ``log_prob`` over the features whose `mask` (..., D) is not 0.
+
+        `x` may hold anything where `mask` is 0.
+        """
+        if mask is None:
+            return self.log_prob(h, x).sum(-1)
+        return self.log_prob(h, self.fill_missing(x, mask)).masked_fill(mask == 0, 0.0).sum(-1)
+
+    def fill_missing(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Return `x` (..., D) with ``filler`` where `mask` is 0."""
+        if self.filler is None:  # found once: to ask a tensor is to wait for the device
+            self.filler = self._find_filler(x)
+        return torch.where(mask == 0, self.filler, x)
+
+    def _find_filler(self, x: Tensor) -> float:
+        for value in _FILLERS:
+            if bool(self.supports(x.new_full((1, x.shape[-1]), value)).all()):
+                return value
+        raise NotImplementedError(f"{self!r}: set the class attribute `filler` to a value that every feature supports.")
 
     def mean(self, h: Tensor) -> Tensor:
         """Return E[x|z], (..., D)."""

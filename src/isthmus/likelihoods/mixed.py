@@ -177,6 +177,11 @@ class Mixed(Likelihood):
         """Return what each column's part takes x for."""
         return self._each(x, lambda part, columns: part.sample_targets(columns))
 
+    def fill_missing(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Return `x` with the filler of each feature's part where `mask` is 0."""
+        groups = zip(self._members, self._apart(x), self._apart(mask), strict=True)
+        return self._joined([part.fill_missing(v, m) for part, v, m in groups])
+
     def _each(self, x: Tensor, function: Callable[[Likelihood, Tensor], Tensor]) -> Tensor:
         """Return what `function` makes of each part's columns; `x` itself, where it changes none."""
         groups = self._apart(x)

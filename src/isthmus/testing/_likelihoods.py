@@ -62,6 +62,11 @@ def check_likelihood(
         x = built.sample(h[0].expand(5000, -1))
         rows = built.sample(h)
     require(built.supports(x).all(), f"{built!r}: samples must lie in the support.")
+    zero = torch.zeros_like(x[0])
+    for mean in [x.mean(0), zero] if built.supports(zero).all() else [x.mean(0)]:
+        start = built.initial_output(mean)
+        shaped = start.shape == (built.n_outputs,) and start.isfinite().all()
+        require(shaped, f"{built!r}: initial_output must be finite and (n_outputs,) for features of mean {mean}.")
     require(not built.supports(torch.full_like(x, torch.nan)).any(), f"{built!r}: NaN must not lie in the support.")
     if built.interval_support:
         between = built.supports((x + x.flip(0)) / 2).all()
@@ -71,6 +76,7 @@ def check_likelihood(
         expected = torch.from_numpy(np.asarray(log_prob(built, h.numpy(), rows.numpy())))
         close(built.log_prob(h, rows), expected, f"{built!r}: log_prob must be the reference's.")
     inputs = (h.requires_grad_(), *(p for p in built.parameters()))
+    _likelihood_mask(built, inputs, rows)
     require(gradcheck(lambda h, *_: built.log_prob(h, rows), inputs), f"{built!r}: gradient of log_prob")
     far = (torch.tensor([-1.0, 1.0]) * 50).unsqueeze(-1).expand(2, built.n_outputs).clone().requires_grad_()
     value = built.float().log_prob(far, rows[:1].float())
@@ -79,8 +85,6 @@ def check_likelihood(
 
 
 def _likelihood_shapes(p: Likelihood, h: Tensor) -> None:
-    start = p.initial_output(torch.full((p.n_features,), 0.0, dtype=h.dtype))
-    require(start.shape == (p.n_outputs,) and start.isfinite().all(), f"{p!r}: initial_output must be (n_outputs,).")
     for lead in BATCH_SHAPES:
         outputs = h[0].expand(*lead, -1) if len(lead) != 1 else h
         with seeded(0):
@@ -96,6 +100,20 @@ def _likelihood_shapes(p: Likelihood, h: Tensor) -> None:
         require(x.dtype == h.dtype and p.mean(outputs).dtype == h.dtype, f"{p!r}: the outputs' type must be kept.")
     draws = p.log_prob(h.expand(3, *h.shape), x[0])  # (S, N, D) from outputs (S, N, ...) and rows (N, D)
     require(draws.shape == (3, 4, p.n_features), f"{p!r}: rows must broadcast over draws.")
+
+
+def _likelihood_mask(p: Likelihood, inputs: tuple[Tensor, ...], x: Tensor) -> None:
+    """Check that missing cells, whatever they hold, count neither in the value nor in the gradient."""
+    h = inputs[0]
+    mask = (torch.arange(x.numel()).reshape(x.shape) % 2).to(x)
+    mask[0] = 0.0
+    expected = torch.where(mask == 1, p.log_prob(h, x), 0.0).sum(-1)
+    slopes = torch.autograd.grad(expected.sum(), inputs)
+    for filler in (0.0, torch.nan):
+        value = p.row_log_prob(h, torch.where(mask == 1, x, filler), mask)
+        close(value, expected, f"{p!r}: row_log_prob must not count cells where mask is 0, which hold {filler}.")
+        for slope, own in zip(slopes, torch.autograd.grad(value.sum(), inputs), strict=True):
+            close(own, slope, f"{p!r}: the gradient must not depend on cells where mask is 0, which hold {filler}.")
 
 
 def _likelihood_mass(
