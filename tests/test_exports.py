@@ -47,7 +47,7 @@ EXPORTS = {
     "isthmus.priors": ["ConditionalNormal", "Flow", "MixtureOfNormals", "Prior", "StandardNormal", "VampPrior"],
     "isthmus.corruptions": ["Corruption", "GaussianNoise", "Masking", "NoCorruption", "SaltAndPepper"],
     "isthmus.scaling": ["MinMax", "ColumnMoments", "NoScaling", "PerColumn", "Scaling", "Standard"],
-    "isthmus.networks": ["MLP", "Conv", "Layer", "Network", "Sizes"],
+    "isthmus.networks": ["MLP", "Conv", "Layer", "Network", "Sizes", "join_inputs"],
     "isthmus.penalties": ["KL", "L1", "Contraction", "EncodedBatch", "KLSparsity", "Penalty", "Warmup"],
     "isthmus.objectives": ["TrainingLoss", "ImportanceWeighted", "Objective", "PenalizedLikelihood", "Terms"],
     "isthmus.kl": ["kl_divergence", "kl_per_unit", "register"],

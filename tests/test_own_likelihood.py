@@ -19,6 +19,7 @@ class LogNormal(Likelihood):
 
     default_scaling = "none"
     interval_support = True
+    transforms_input = True
     support_text = "greater than 0"
 
     def supports(self, x):
@@ -46,15 +47,29 @@ class FilledAfterwards(LogNormal):
         return cells.sum(-1) if mask is None else cells.masked_fill(mask == 0, 0.0).sum(-1)
 
 
+class Undeclared(LogNormal):
+    transforms_input = False
+
+
+class Infinite(LogNormal):
+    def encoder_input(self, x):
+        return x.log()
+
+
 def test_it_passes_the_test_kit():
     testing.check_likelihood(LogNormal(), support=(0, np.inf))
 
 
 @pytest.mark.parametrize(
     ("cls", "message"),
-    [(Multiplied, "must not count cells where mask is 0"), (FilledAfterwards, "the gradient must not depend on cells")],
+    [
+        (Multiplied, "must not count cells where mask is 0"),
+        (FilledAfterwards, "the gradient must not depend on cells"),
+        (Undeclared, "transforms_input must say"),
+        (Infinite, "must be finite for any finite number"),
+    ],
 )
-def test_the_kit_catches_a_mask_that_is_multiplied(cls, message):
+def test_the_kit_catches(cls, message):
     with pytest.raises(AssertionError, match=message):
         testing.check_likelihood(cls(), support=(0, np.inf))
 

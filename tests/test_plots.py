@@ -83,7 +83,7 @@ def test_reconstructions_are_below_the_originals(vae, digits):
 def test_features_of_a_linear_decoder_are_its_columns(digits):
     model = SparseAutoencoder(5, hidden_layer_sizes=(), k=2, max_epochs=1, random_state=0).fit(digits)
     drawn = picture(plots.features(model, order=[3, 0], n_columns=2))
-    column = model.model_.network.output_weight()[:, 3].detach().numpy().reshape(8, 8)
+    column = model.model_.network.decoder_weights()[0][:, 3].detach().numpy().reshape(8, 8)
     scale = model.model_.scaling.scale.numpy().reshape(8, 8)
     expected = column * scale / np.abs(column * scale).max()
     np.testing.assert_allclose(drawn[:, :8], expected, atol=1e-5)

@@ -99,15 +99,6 @@ class Local(Network):
             h = guess + (1 - mask) * h
         return F.pixel_shuffle(h, self.block).reshape(*z.shape[:-1], -1)
 
-    @property
-    def output_bias(self) -> None:
-        """None: a convolution's bias is shared by all pixels."""
-        return
-
-    def output_weight(self) -> None:
-        """Return None: no weight reads the code as a whole."""
-        return
-
 
 def local_fields(
     shape: tuple[int, int], channels: int = 32, depth: int = 2, block: int = 2, *, input_mask: bool = True

@@ -39,7 +39,7 @@ def test_linear_autoencoder_is_pca(rows, scaling, tied):
     model = Autoencoder(2, tied=tied, scaling=scaling, max_epochs=400, batch_size=200, learning_rate=0.1, **LINEAR)
     model.fit(rows)
     pca = PCA(2).fit(rows)
-    W = model.model_.network.output_weight().detach().numpy()
+    W = model.model_.network.decoder_weights()[0].detach().numpy()
     assert subspace_angles(W, pca.components_.T).max() < 1e-4
     restored = pca.inverse_transform(pca.transform(rows))
     mse = ((rows - restored) ** 2).mean()
@@ -86,7 +86,7 @@ def test_linear_vae_trained_reaches_ppcas_likelihood(rows, posterior):
         **LINEAR,
     ).fit(rows)
     best = ppca_log_likelihood(EIGENVALUES, 3)
-    W = model.model_.network.output_weight().detach().numpy()
+    W = model.model_.network.decoder_weights()[0].detach().numpy()
     scale = float(model.model_.scaling.scale[0])
     covariance = scale**2 * (W @ W.T + np.eye(6) * learned_sigma(model.model_) ** 2)
     deviation = rows - model.inverse_transform(np.zeros((1, 3)))

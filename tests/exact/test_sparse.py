@@ -85,7 +85,7 @@ def test_l1_cannot_be_lowered_by_shrinking_codes(network):
     with torch.no_grad():
         last.weight[:K] *= factors[:, None]
         last.bias[:K] *= factors
-        model.network.output_weight()[:] /= factors
+        model.network.decoder_weights()[0][:] /= factors
     again, same, cheated = terms()
     torch.testing.assert_close(same, decoded, rtol=1e-10, atol=1e-12)
     torch.testing.assert_close(again, penalty, rtol=1e-12, atol=1e-14)
@@ -109,10 +109,10 @@ def test_l1_cannot_be_lowered_by_a_deep_decoder(network):
     model, x = build(D, K, posterior=Point("relu"), network=network), normal(N, D)
     q = model.q(x)
     penalty = L1()(EncodedBatch(model, x, q, q.mean[None], torch.ones(N).double()))
-    for weight in model.network.later_weights():
+    for weight in model.network.decoder_weights()[1:]:
         with torch.no_grad():
             weight *= 4.0
-            model.network.output_weight()[:] /= 4.0
+            model.network.decoder_weights()[0][:] /= 4.0
         torch.testing.assert_close(L1()(EncodedBatch(model, x, q, q.mean[None], torch.ones(N).double())), penalty)
 
 

@@ -25,7 +25,6 @@ from isthmus.estimators._inference import Chunk, as_tensor, check_cells, feature
 from isthmus.estimators._sources import Rest, extremes, sources
 from isthmus.estimators._summary import DataSummary, sample_rows
 from isthmus.estimators._validate import column_name
-from isthmus.likelihoods import Likelihood
 from isthmus.model import Model
 from isthmus.objectives import TrainingLoss
 from isthmus.serialization import encode
@@ -61,8 +60,7 @@ def build(
         model.build(X.shape[1], estimator.n_components, rest.width, masked=masked)
         model.prior.init_from_data(x)
     model.init_from_mean(model.scaling(summary.moments.mean))
-    if type(model.likelihood).supports is not Likelihood.supports:  # which takes whatever is finite
-        _check_all_supported(estimator, model, X, summary)
+    _check_all_supported(estimator, model, X, summary)
     model.to(parameter_dtype(estimator.precision))
 
 

@@ -35,6 +35,9 @@ class Likelihood(Part):
         density. Probabilities are not scaled, and a network learns slowly from inputs that are all of one sign.
     support_text : str
         What values it takes, for messages: "... takes only values in [0, 1]".
+    transforms_input : bool
+        Whether ``encoder_input`` changes what it is given. The contractive penalty is then computed by automatic
+        differentiation, as its closed forms are those of the network alone.
     filler : float or None
         A value that every feature supports. Missing cells hold it while ``log_prob`` is computed; their results do not
         count, but must have finite gradients. None picks one by ``supports``.
@@ -46,6 +49,7 @@ class Likelihood(Part):
     interval_support: bool = False
     centred: bool = False
     support_text: str = "that are finite numbers"
+    transforms_input: bool = False
     filler: float | None = None
 
     def set_from_data(self, x: Tensor, weight: Tensor | None = None) -> None:
@@ -89,10 +93,10 @@ class Likelihood(Part):
         return self
 
     def encoder_input(self, x: Tensor) -> Tensor:
-        """Return what the encoder sees of rows `x` (..., D) in the model's units: `x` itself by default.
+        """Return the encoder's inputs for samples `x` (..., D) in the model's units: `x` itself by default.
 
-        It works on every cell alone, keeps the shape and takes any finite number, for a corruption may have been here
-        first. Counts of thousands would blow up a network: their likelihoods show it standardised log(1 + x).
+        An override sets ``transforms_input``, maps every cell by itself, and takes any finite number, as corruptions
+        come first. Counts of thousands would saturate a network: their likelihoods standardise log(1 + x).
         """
         return x
 

@@ -41,6 +41,7 @@ class Counts(Likelihood):
 
     default_scaling = "none"
     density = False
+    transforms_input = True
     support_text = "that are whole numbers of at least 0"
 
     def supports(self, x: Tensor) -> Tensor:

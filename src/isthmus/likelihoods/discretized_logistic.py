@@ -63,6 +63,7 @@ class DiscretizedLogistic(LocationScale):
     default_scaling = "none"
     density = False
     interval_support = False
+    transforms_input = True
     support_text = "that are whole numbers from 0 to n_levels - 1"
 
     def set_from_data(self, x: Tensor, weight: Tensor | None = None) -> None:  # noqa: ARG002 - levels have no weight

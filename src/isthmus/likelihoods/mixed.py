@@ -95,6 +95,11 @@ class Mixed(Likelihood):
         """Whether every column has a density."""
         return all(part.density for part in self._described())
 
+    @property
+    def transforms_input(self) -> bool:  # type: ignore[override]
+        """Whether any part transforms its features for the encoder."""
+        return any(part.transforms_input for part in self._members)
+
     def set_from_data(self, x: Tensor, weight: Tensor | None = None) -> None:
         """Let each part see its columns, and keep what it read off them."""
         self.members = nn.ModuleList(self._described(x.shape[-1]))

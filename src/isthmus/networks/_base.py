@@ -1,8 +1,7 @@
-"""The base of the networks: an encoder and a decoder from one description."""
+"""The base class of the networks: an encoder and a decoder from one description."""
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from typing import NamedTuple
 
@@ -11,26 +10,26 @@ from torch import Tensor, nn
 
 from isthmus._part import Part
 
-__all__ = ["Layer", "Network", "Sizes"]
+__all__ = ["Layer", "Network", "Sizes", "concatenate", "join_inputs"]
 
 
 class Sizes(NamedTuple):
-    """What a network is built for.
+    """Widths of a network's inputs and outputs.
 
     Attributes
     ----------
     n_features : int
-        D, width of a row.
+        D, the width of a sample.
     n_components : int
-        K, width of a code.
+        K, the width of a code.
     n_encoder_outputs : int
-        What the posterior takes (K means first).
+        Number of parameters of the posterior, of which the first K are means.
     n_decoder_outputs : int
-        What the likelihood takes.
+        Number of parameters of the likelihood.
     n_conditions : int
-        C, width of the condition; 0 without one.
+        C, the width of the condition; 0 without one.
     masked : bool
-        Whether the encoder sees, beside each cell, whether it was observed.
+        Whether the encoder gets a mask of observed cells beside the sample.
     """
 
     n_features: int
@@ -42,40 +41,41 @@ class Sizes(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """One step of a chain h = activation(a), a = weight @ input + bias, for the Jacobian in closed form.
+    """A dense layer, h = activation(weight @ inputs + bias).
 
     Attributes
     ----------
     weight : Tensor of shape (outputs, inputs)
-        Its columns that belong to a condition are left out.
-    a : Tensor of shape (N, outputs)
-        Pre-activations of the rows.
+        Weights.
+    bias : Tensor of shape (outputs,)
+        Biases.
     activation : str
-        Its name.
+        Name of the activation.
     """
 
     weight: Tensor
-    a: Tensor
+    bias: Tensor
     activation: str
 
 
 class Network(Part):
-    """Base of the networks: ``encode`` maps rows to the posterior's numbers, ``decode`` codes to the likelihood's.
+    """Base of the networks: ``encode`` maps samples to posterior parameters, ``decode`` codes to likelihood parameters.
 
-    ``forward`` is the two in turn, through the first K encoder outputs.
+    A network has to define ``build``, ``encode`` and ``decode``. The other methods have defaults that say "not known";
+    each says what is gained where a network knows. ``forward`` encodes, and decodes the first K outputs.
     """
 
     sizes: Sizes
 
     @abstractmethod
     def build(self, sizes: Sizes) -> None:
-        """Make encoder and decoder, with weights drawn from torch's default generator."""
+        """Make the encoder and the decoder, with weights drawn from torch's default generator."""
 
     @abstractmethod
     def encode(self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
-        """Map rows (..., D), conditions (..., C) and observed cells (..., D) to (..., n_encoder_outputs).
+        """Map samples (..., D), conditions (..., C) and masks (..., D) to (..., n_encoder_outputs).
 
-        A network built with ``sizes.masked`` takes a mask of None as all ones; another one ignores the mask.
+        A network built with ``sizes.masked`` takes a mask of None as all ones; any other ignores the mask.
         """
 
     @abstractmethod
@@ -84,56 +84,45 @@ class Network(Part):
 
     @property
     def dtype(self) -> torch.dtype:
-        """The number format that it computes in: what it is given has to have it."""
+        """The dtype of the weights, which inputs must have."""
         return next(self.parameters()).dtype
 
     @property
-    @abstractmethod
     def output_bias(self) -> Tensor | None:
-        """The decoder's last bias, (n_decoder_outputs,), or None: where training starts from the data's mean."""
-
-    @abstractmethod
-    def output_weight(self) -> Tensor | None:
-        """Return the weight that reads the code, (outputs, K), or None where there is none."""
-
-    def later_weights(self) -> list[Tensor]:
-        """Return the weights of the decoder's layers after the one that reads the code, each (outputs, inputs)."""
-        return []
+        """The bias (n_decoder_outputs,) of the decoder's last layer, from which training starts at the data's mean."""
+        return None
 
     def encoder_parameters(self) -> list[nn.Parameter]:
-        """Return the parameters of ``encode`` that ``decode`` does not share: they may have a learning rate of theirs.
+        """Return the parameters of ``encode`` that ``decode`` does not share, for ``encoder_learning_rate``."""
+        return []
 
-        None by default.
+    def encoder_layers(self) -> list[Layer] | None:
+        """Return the layers from :func:`join_inputs` to the first K outputs, or None unless all are dense.
+
+        The contractive penalty then has a closed form.
+        """
+        return None
+
+    def decoder_weights(self) -> list[Tensor]:
+        """Return the weight (outputs, inputs) of each decoder layer, or [] if the first one does not read the code.
+
+        The first one is (outputs, K), without the columns of a condition. L1 weights the units of the code by them.
         """
         return []
 
-    def code_norms(self) -> Tensor | None:
-        r"""Return how far the decoder's output moves for a step of each unit, (K,), or None: what L1 weighs by.
-
-        The norm of the column that reads the unit, :math:`\|W_k\|`, times the gain of every later layer, the root mean
-        square of its singular values. Without the gains a deep decoder grows there what the codes have shrunk.
-        """
-        weight = self.output_weight()
-        if weight is None:
-            return None
-        norms = weight.norm(dim=0)
-        for later in self.later_weights():
-            norms = norms * (later.norm() / math.sqrt(min(later.shape)))
-        return norms
-
-    def only_weight(self) -> Tensor | None:
-        """Return the weight (K, D) by which rows become codes where the encoder is one affine map, else None."""
-        return None
-
-    def chain(
-        self,
-        x: Tensor,  # noqa: ARG002 - a default
-        c: Tensor | None = None,  # noqa: ARG002
-        mask: Tensor | None = None,  # noqa: ARG002
-    ) -> list[Layer] | None:
-        """Return the encoder as a chain of layers for rows `x` (N, D), or None where it is no such chain."""
-        return None
-
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """Encode to the first K outputs and decode them."""
+        """Encode samples, and decode the first K outputs."""
         return self.decode(self.encode(x, c)[..., : self.sizes.n_components], c)
+
+
+def join_inputs(sizes: Sizes, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+    """Return samples, masks (where ``sizes.masked``; all ones by default) and conditions side by side."""
+    if sizes.masked:
+        return concatenate(x, torch.ones_like(x) if mask is None else mask, c)
+    return concatenate(x, c)
+
+
+def concatenate(x: Tensor, *others: Tensor | None) -> Tensor:
+    """Return `x` (..., W) and the others, which are expanded to its leading dimensions, joined along the last one."""
+    more = [other.expand(*x.shape[:-1], other.shape[-1]) for other in others if other is not None]
+    return torch.cat([x, *more], dim=-1) if more else x

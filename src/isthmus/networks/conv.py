@@ -113,19 +113,10 @@ class Conv(Network):
                 h = hidden(h)
         return h.reshape(*z.shape[:-1], -1)
 
-    @property
-    def output_bias(self) -> None:
-        """A convolution's bias is shared by all pixels: there is none a column."""
-        return
-
-    def output_weight(self) -> Tensor:
-        """Return the weight of the dense layer that reads the code."""
-        return self.dense.output_weight()
-
-    def later_weights(self) -> list[Tensor]:
-        """Return the other dense weights, and every transposed convolution's kernel as a matrix."""
+    def decoder_weights(self) -> list[Tensor]:
+        """Return the weights of the dense layers, and the kernels of the transposed convolutions as matrices."""
         kernels = [layer.weight.flatten(1).T for layer in self.up if isinstance(layer, nn.ConvTranspose2d)]
-        return [*self.dense.later_weights(), *kernels]
+        return [*self.dense.decoder_weights(), *kernels]
 
     def encoder_parameters(self) -> list[nn.Parameter]:
         """Return the parameters of the convolutions down and of the dense layers after them."""

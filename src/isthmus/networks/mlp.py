@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from isthmus._activations import activation
-from isthmus.networks._base import Layer, Network, Sizes
+from isthmus.networks._base import Layer, Network, Sizes, concatenate, join_inputs
 
 __all__ = ["MLP", "dense"]
 
@@ -23,11 +23,6 @@ def dense(widths: list[int]) -> nn.ModuleList:
 def _affine(layers: nn.ModuleList) -> list[tuple[Tensor, Tensor]]:
     # nn.Module looks every attribute up by name in three tables: for small networks that shows.
     return [(layer._parameters["weight"], layer._parameters["bias"]) for layer in layers._modules.values() if layer]  # type: ignore[misc]
-
-
-def _join(x: Tensor, *more: Tensor | None) -> Tensor:
-    parts = [part.expand(*x.shape[:-1], part.shape[-1]) for part in more if part is not None]
-    return torch.cat([x, *parts], dim=-1) if parts else x
 
 
 @dataclass(eq=False, repr=False)
@@ -95,11 +90,6 @@ class MLP(Network):
         weights[-1] = weights[-1][: self.sizes.n_features]  # the encoder may see a mask beside the row
         return list(zip(weights, self.decoder_biases, strict=True))
 
-    def _inputs(self, x: Tensor, c: Tensor | None, mask: Tensor | None) -> Tensor:
-        if not self.sizes.masked:
-            return _join(x, c)
-        return _join(x, torch.ones_like(x) if mask is None else mask, c)
-
     def _run(self, layers: list[tuple[Tensor, Tensor]], h: Tensor) -> Tensor:
         hidden = activation(self.activation)
         for weight, bias in layers[:-1]:
@@ -108,11 +98,11 @@ class MLP(Network):
 
     def encode(self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
         """Map rows to the posterior's numbers."""
-        return self._run(_affine(self.encoder), self._inputs(x, c, mask))
+        return self._run(_affine(self.encoder), join_inputs(self.sizes, x, c, mask))
 
     def decode(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Map codes to the likelihood's numbers."""
-        return self._run(self._decoder(), _join(z, c))
+        return self._run(self._decoder(), concatenate(z, c))
 
     @property
     def dtype(self) -> torch.dtype:
@@ -121,38 +111,22 @@ class MLP(Network):
 
     @property
     def output_bias(self) -> Tensor:
-        """The decoder's last bias."""
+        """The bias of the decoder's last layer."""
         return self._decoder()[-1][1]
 
-    def output_weight(self) -> Tensor:
-        """Return the decoder's first weight, without the condition's columns."""
-        return self._decoder()[0][0][:, : self.sizes.n_components]
-
-    def later_weights(self) -> list[Tensor]:
-        """Return the decoder's other weights."""
-        return [weight for weight, _ in self._decoder()[1:]]
-
     def encoder_parameters(self) -> list[nn.Parameter]:
-        """Return the encoder's parameters; none where they are tied to the decoder's."""
+        """Return the encoder's parameters; none if they are tied to the decoder's."""
         return [] if self.tied else list(self.encoder.parameters())
 
-    def only_weight(self) -> Tensor | None:
-        """Return the encoder's weight where there are no hidden layers."""
-        if self.hidden_layer_sizes:
-            return None
-        weight = _affine(self.encoder)[0][0]
-        code, row = self.sizes.n_components, self.sizes.n_features
-        return weight if weight.shape == (code, row) else weight[:code, :row]  # a view's gradient is filled up with 0
-
-    def chain(self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> list[Layer]:
-        """Return the encoder layer by layer, up to the first K outputs."""
+    def encoder_layers(self) -> list[Layer]:
+        """Return the encoder's layers, the last one cut to the first K outputs."""
         *hidden, (weight, bias) = _affine(self.encoder)
-        layers: list[Layer] = []
-        h = self._inputs(x, c, mask)
-        for w, b in hidden:
-            a = F.linear(h, w, b)
-            layers.append(Layer(w, a, self.activation))
-            h = activation(self.activation)(a)
-        code = slice(self.sizes.n_components)
-        layers.append(Layer(weight[code], F.linear(h, weight[code], bias[code]), "identity"))
-        return [layers[0]._replace(weight=layers[0].weight[:, : self.sizes.n_features]), *layers[1:]]
+        k = self.sizes.n_components
+        if len(weight) > k:
+            weight, bias = weight[:k], bias[:k]
+        return [*(Layer(w, b, self.activation) for w, b in hidden), Layer(weight, bias, "identity")]
+
+    def decoder_weights(self) -> list[Tensor]:
+        """Return the decoder's weights, the first one without the condition's columns."""
+        first, *later = (weight for weight, _ in self._decoder())
+        return [first[:, : self.sizes.n_components], *later]

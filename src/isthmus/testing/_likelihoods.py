@@ -71,6 +71,7 @@ def check_likelihood(
     if built.interval_support:
         between = built.supports((x + x.flip(0)) / 2).all()
         require(between, f"{built!r}: interval_support=True, so numbers between two samples must be supported.")
+    _likelihood_input(built, x)
     _likelihood_mass(built, h[0], x, support, mean_is_mode)
     if log_prob is not None:
         expected = torch.from_numpy(np.asarray(log_prob(built, h.numpy(), rows.numpy())))
@@ -100,6 +101,15 @@ def _likelihood_shapes(p: Likelihood, h: Tensor) -> None:
         require(x.dtype == h.dtype and p.mean(outputs).dtype == h.dtype, f"{p!r}: the outputs' type must be kept.")
     draws = p.log_prob(h.expand(3, *h.shape), x[0])  # (S, N, D) from outputs (S, N, ...) and rows (N, D)
     require(draws.shape == (3, 4, p.n_features), f"{p!r}: rows must broadcast over draws.")
+
+
+def _likelihood_input(p: Likelihood, x: Tensor) -> None:
+    for values in (x, normal(*x.shape), torch.zeros_like(x)):  # a corruption may give the encoder any number
+        inputs = p.encoder_input(values)
+        require(inputs.shape == x.shape, f"{p!r}: encoder_input must keep the shape.")
+        require(inputs.isfinite().all(), f"{p!r}: encoder_input must be finite for any finite number.")
+    changed = not torch.equal(p.encoder_input(x), x)
+    require(changed == p.transforms_input, f"{p!r}: transforms_input must say whether encoder_input changes samples.")
 
 
 def _likelihood_mask(p: Likelihood, inputs: tuple[Tensor, ...], x: Tensor) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from isthmus._activations import activation
 from isthmus._random import seeded
-from isthmus.networks import Network, Sizes
+from isthmus.networks import Network, Sizes, join_inputs
 from isthmus.testing._parts import check_part
 from isthmus.testing._tools import BATCH_SHAPES, close, normal, perturb, require
 
@@ -17,7 +15,7 @@ __all__ = ["check_network"]
 
 
 def check_network(network: Network, sizes: Sizes) -> None:
-    """Check a network: shapes with draws in front, conditions, masks, gradients, and the chain that it says it is.
+    """Check a network: shapes with draws in front, conditions, masks, gradients and encoder layers.
 
     Parameters
     ----------
@@ -62,19 +60,14 @@ def _network_mask(net: Network, x: Tensor, c: Tensor | None, h: Tensor) -> None:
 
 def _network_ends(net: Network, x: Tensor, c: Tensor | None, out: Tensor) -> None:
     k = net.sizes.n_components
-    chain = net.chain(x, c)
-    if chain is not None:
-        product = torch.eye(x.shape[1], dtype=x.dtype).expand(len(x), -1, -1)
-        for layer in chain:
-            slope = torch.func.vmap(torch.func.vmap(torch.func.grad(activation(layer.activation))))(layer.a)
-            product = slope.unsqueeze(-1) * (layer.weight @ product)
-        jacobian: Any = torch.autograd.functional.jacobian(lambda x: net.encode(x, c)[:, :k].sum(0), x)
-        close(product, jacobian.permute(1, 0, 2), f"{net!r}: chain must be the encoder's, layer by layer.")
-        only = net.only_weight()
-        require((only is None) == (len(chain) > 1), f"{net!r}: only_weight must be that of a chain of one layer.")
-        require(only is None or torch.equal(only, chain[0].weight), f"{net!r}: only_weight must be the chain's.")
-    weight, bias = net.output_weight(), net.output_bias
-    require(weight is None or weight.shape[1] == k, f"{net!r}: output_weight must have a column for each unit.")
+    layers = net.encoder_layers()
+    if layers is not None:
+        h = join_inputs(net.sizes, x, c)
+        for layer in layers:
+            h = activation(layer.activation)(h @ layer.weight.T + layer.bias)
+        close(h, net.encode(x, c)[:, :k], f"{net!r}: encoder_layers must map the joined inputs to the first K outputs.")
+    weights, bias = net.decoder_weights(), net.output_bias
+    require(not weights or weights[0].shape[1] == k, f"{net!r}: decoder_weights()[0] must have a column for each unit.")
     if bias is not None:
         with torch.no_grad():
             bias.add_(1.0)

@@ -1,0 +1,8 @@
+"""Penalties: the terms that are added to the reconstruction loss, each with a weight."""
+
+from isthmus.penalties._base import EncodedBatch, Penalty, Warmup
+from isthmus.penalties.contraction import Contraction
+from isthmus.penalties.kl import KL
+from isthmus.penalties.sparsity import L1, KLSparsity
+
+__all__ = ["KL", "L1", "Contraction", "EncodedBatch", "KLSparsity", "Penalty", "Warmup"]

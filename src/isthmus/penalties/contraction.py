@@ -1,0 +1,139 @@
+"""The contractive penalty: the squared norm of the encoder's Jacobian."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 - torch's own name for it
+
+from isthmus._activations import activation, derivative, derivative_at_output
+from isthmus.networks import Layer, join_inputs
+from isthmus.penalties._base import EncodedBatch, Penalty, Warmup
+
+__all__ = ["Contraction"]
+
+
+@dataclass(eq=False, repr=False)
+class Contraction(Penalty):
+    r"""Omega(h, x) = sum_i ||grad_x h_i||^2, where h is the code (for a VAE, the posterior mean).
+
+    Parameters
+    ----------
+    weight : float or Warmup, default=1.0
+        lambda.
+    method : {"auto", "exact", "projection"}, default="auto"
+        "exact" is the squared Frobenius norm of the Jacobian: for one layer the closed form
+        sum_j a'(a_j)^2 ||W_j||^2, for a chain of dense layers a product of matrices per sample, otherwise automatic
+        differentiation. "projection" is an unbiased estimate from random sign vectors v, one more pass each:
+        E ||J v||^2 forward through a chain of dense layers, otherwise E ||J' v||^2 back through the encoder. "auto" is
+        exact for one layer, otherwise projection.
+    n_projections : int, default=1
+        Number of sign vectors per sample.
+
+    Notes
+    -----
+    Automatic differentiation is used where the encoder is no chain of dense layers (``Network.encoder_layers``), the
+    code is no function of each of its outputs (``Posterior.mean_activation``), cells are missing or masked, or the
+    likelihood transforms the encoder's inputs (``Likelihood.transforms_input``, as those of counts do).
+
+    References
+    ----------
+    Rifai et al. (2011), Contractive Auto-Encoders; Hutchinson (1990) for the estimate of the trace of J'J.
+    """
+
+    weight: float | Warmup = 1.0
+    method: str = "auto"
+    n_projections: int = 1
+
+    def forward(self, batch: EncodedBatch) -> Tensor:
+        """Return ||df/dx||^2, (N,).
+
+        Raises
+        ------
+        ValueError
+            If `method` is none of the three.
+        """
+        if self.method not in ("auto", "exact", "projection"):
+            raise ValueError(f"{self!r}: method must be 'auto', 'exact' or 'projection'.")
+        layers = _layers_to_code(batch)
+        if self.method != "projection" and layers is not None and len(layers) == 1:
+            return _one_layer(batch, layers[0])
+        jacobian = None if layers is None else _factors(batch, layers)
+        if self.method != "exact":
+            return torch.stack([_projected(batch, jacobian) for _ in range(self.n_projections)]).mean(0)
+        return _autodiff(batch) if jacobian is None else _product(jacobian)
+
+
+# The Jacobian of a chain of dense layers: for each, the slopes (N, outputs) of its activation and its weight.
+_Factors = list[tuple[Tensor, Tensor]]
+
+
+def _layers_to_code(batch: EncodedBatch) -> list[Layer] | None:
+    """Return the encoder's layers up to the code, or None where the code is not a chain of them on x~ itself."""
+    model = batch.model
+    last = model.posterior.mean_activation
+    if batch.input_mask is not None or last is None or model.likelihood.transforms_input:
+        return None
+    layers = model.network.encoder_layers()
+    return None if layers is None else [*layers[:-1], layers[-1]._replace(activation=last)]
+
+
+def _one_layer(batch: EncodedBatch, layer: Layer) -> Tensor:
+    """Return sum_j slope_j^2 ||W_j||^2, (N,); most slopes follow from the code, without another pass."""
+    slope_at_code = derivative_at_output(layer.activation)
+    weight = _without_condition(batch, layer)
+    slope = _factors(batch, [layer])[0][0] if slope_at_code is None else slope_at_code(batch.q.mean)
+    return slope.square() @ weight.square().sum(1).to(slope)
+
+
+def _without_condition(batch: EncodedBatch, layer: Layer) -> Tensor:
+    """Return the columns of the first layer's weight that read x~."""
+    n_features = batch.corrupted.shape[-1]  # a slice's gradient is filled up with zeros
+    return layer.weight if layer.weight.shape[1] == n_features else layer.weight[:, :n_features]
+
+
+def _factors(batch: EncodedBatch, layers: list[Layer]) -> _Factors:
+    network = batch.model.network
+    x = batch.model.encoder_input(batch.corrupted).to(network.dtype)
+    h = join_inputs(network.sizes, x, None if batch.c is None else batch.c.to(network.dtype))
+    factors = []
+    for layer in layers:
+        a = F.linear(h, layer.weight, layer.bias)
+        factors.append((derivative(layer.activation)(a), layer.weight))
+        h = activation(layer.activation)(a)
+    factors[0] = factors[0][0], _without_condition(batch, layers[0])
+    return factors
+
+
+def _product(factors: _Factors) -> Tensor:
+    (slope, weight), *later = factors
+    jacobian = slope.unsqueeze(-1) * weight  # (N, H, D)
+    for slope, weight in later:
+        jacobian = slope.unsqueeze(-1) * (weight @ jacobian)
+    return jacobian.square().sum((-2, -1))
+
+
+def _random_signs(like: Tensor) -> Tensor:
+    return torch.empty_like(like).bernoulli_().mul_(2).sub_(1)
+
+
+def _projected(batch: EncodedBatch, factors: _Factors | None) -> Tensor:
+    """Return ||J v||^2, or ||J' v||^2 where the Jacobian has no factors, for random signs v, (N,)."""
+    if factors is None:
+        code, pull = torch.func.vjp(lambda x: batch.model.q(x, batch.c, batch.input_mask).mean, batch.corrupted)[:2]
+        return pull(_random_signs(code))[0].square().sum(-1)
+    v = _random_signs(batch.corrupted).to(factors[0][1].dtype)  # (N, D)
+    for slope, weight in factors:
+        v = slope * (v @ weight.T)
+    return v.square().sum(-1)
+
+
+def _autodiff(batch: EncodedBatch) -> Tensor:
+    def code(x: Tensor, *given: Tensor | None) -> Tensor:
+        return batch.model.q(x.unsqueeze(0), *(None if g is None else g.unsqueeze(0) for g in given)).mean.squeeze(0)
+
+    over = (0, None if batch.c is None else 0, None if batch.input_mask is None else 0)
+    jacobian = torch.func.vmap(torch.func.jacrev(code), in_dims=over)(batch.corrupted, batch.c, batch.input_mask)
+    return jacobian.square().sum((-2, -1))
