@@ -49,6 +49,7 @@ bench-speed: $(VENV)/.bench  ## docs/speed.md measured again, beside other libra
 	$(BIN)/python -m pytest -q -m slow
 
 docs: $(VENV)/.docs  ## the HTML pages; fails on a warning, or on a page that loads anything from another host
+	rm -rf docs/api  # generated pages of names that may be gone
 	$(BIN)/sphinx-build -W -q -b html docs docs/_build/html
 
 clean:
