@@ -23,7 +23,7 @@ demo: $(VENV)/.ok  ## the six models on handwritten digits; writes isthmus-demo/
 
 # One thread a process: two torch processes of two threads each slow one another tenfold on two cores.
 test: $(VENV)/.ok  ## every test, in parallel
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow"
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .

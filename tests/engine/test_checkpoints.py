@@ -81,6 +81,7 @@ def test_killed_at_dozens_of_random_instants(tmp_path):
         from isthmus import VAE, load
         import isthmus.estimators._loading
         folder, kills = sys.argv[1], 30
+        os.fsync = lambda _: None  # as in the tests of one process: see conftest.py
         X = load_iris().data
         fields = dict(n_components=2, max_epochs=40, batch_size=32, hidden_layer_sizes=(8,), random_state=0)
 
