@@ -52,7 +52,7 @@ EXPORTS = {
     "isthmus.objectives": ["TrainingLoss", "ImportanceWeighted", "Objective", "PenalizedLikelihood", "Terms"],
     "isthmus.kl": ["kl_divergence", "kl_per_unit", "register"],
     "isthmus.model": ["Model"],
-    "isthmus.serialization": ["FORMAT", "FileError", "decode", "encode", "read", "write"],
+    "isthmus.serialization": ["FORMAT", "FileError", "MissingFileError", "decode", "encode", "read", "write"],
     "isthmus.data": [
         "BUNDLED",
         "READABLE",

@@ -66,6 +66,7 @@ class Model(nn.Module):
 
         The scaling is built only where it was not before: it may have been measured already.
         """
+        n_components = int(n_components)  # torch takes no numpy.int64 as a size
         if "shift" not in self.scaling._buffers:
             self.scaling.build(n_features)
         self.posterior.build(n_components)

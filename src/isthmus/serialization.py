@@ -1,25 +1,28 @@
 """The file format of saved models and checkpoints: tensors and a JSON description in one safetensors file.
 
-Nothing in such a file can run code.
+Nothing in such a file can run code. The file's metadata hold the description, the number of the format and a checksum
+of everything else.
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 import math
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from isthmus._atomic import atomic_write
 from isthmus._names import nearest
 from isthmus._part import Part
 
-__all__ = ["FORMAT", "FileError", "decode", "encode", "read", "write"]
+__all__ = ["FORMAT", "FileError", "MissingFileError", "decode", "encode", "read", "write"]
 
-FORMAT = 1
+FORMAT = 2
 
 _MODULES = (
     "likelihoods",
@@ -31,109 +34,191 @@ _MODULES = (
     "scaling",
     "objectives",
 )
+# JSON objects with exactly these keys stand for what JSON does not have.
+_TAGS = ({"float"}, {"list"}, {"dict"}, {"part", "params"})
 
 
 class FileError(ValueError):
-    """A saved model that cannot be read; the message says what is wrong with the file and what to do."""
+    """A file that cannot be read; the message says what is wrong with it and what to do."""
+
+
+class MissingFileError(FileError, FileNotFoundError):
+    """A file that does not exist."""
 
 
 def write(path: str | Path, description: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-    """Write tensors and their description to `path`, aside first, replacing what was there when complete.
+    """Write tensors and their description to `path`, which is replaced only when the new file is complete.
 
     Parameters
     ----------
     path : str or Path
         The file.
     description : dict
-        JSON-able; the format's version is added.
+        Values that JSON has, or that :func:`encode` returned.
     tensors : dict of str to Tensor
-        By name.
-    """
-    from safetensors.torch import save_file
-
-    text = json.dumps({"format": FORMAT, **description}, allow_nan=False)
-    with atomic_write(Path(path)) as temporary:
-        save_file({k: v.contiguous() for k, v in tensors.items()}, temporary, metadata={"isthmus": text})
-
-
-def read(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Return description and tensors of a file that :func:`write` made.
+        Tensors by name.
 
     Raises
     ------
+    OSError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "file.safetensors"
+    >>> write(path, {"epoch": 3}, {"weight": torch.ones(2)})
+    >>> read(path)
+    ({'epoch': 3}, {'weight': tensor([1., 1.])})
+    """
+    from safetensors.torch import save_file
+
+    text = json.dumps(description, allow_nan=False)
+    tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    metadata = {"isthmus": text, "format": str(FORMAT), "checksum": _checksum(text, tensors)}
+    with atomic_write(Path(path)) as temporary:
+        save_file(tensors, temporary, metadata=metadata)
+
+
+def read(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Return the description and the tensors of a file that :func:`write` wrote.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Raises
+    ------
+    MissingFileError
+        If there is no such file.
     FileError
-        If the file is missing, damaged, truncated, of another program, or of a newer isthmus.
+        If the file is damaged, truncated, not a file of isthmus, or of another version of the format.
     """
     from safetensors import SafetensorError, safe_open
 
     path = Path(path)
+    if not path.exists():
+        raise MissingFileError(f"{path}: there is no such file.")
     if not path.is_file():
-        raise FileError(f"{path}: there is no such file.")
+        raise FileError(f"{path}: is not a file but a folder or a device; name a file that was saved by isthmus.")
     try:
         with safe_open(path, framework="pt") as file:
-            text = (file.metadata() or {}).get("isthmus")
+            metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
-    except (SafetensorError, OSError, ValueError) as error:
+    except SafetensorError as error:
         raise FileError(
             f"{path}: damaged, truncated, or no safetensors file ({error}); save the model again."
         ) from error
-    if text is None:
+    if "isthmus" not in metadata:
         raise FileError(f"{path}: a safetensors file, but not one of isthmus; use the program that wrote it.")
-    try:
-        description = json.loads(text)
-        version = int(description["format"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise FileError(f"{path}: its description is damaged; save the model again.") from error
-    if version > FORMAT:
+    version = metadata.get("format", "1")
+    if version == "1":
         raise FileError(
-            f"{path}: written by a newer isthmus (format {version}, this one reads {FORMAT}); upgrade isthmus."
+            f"{path}: written by an older isthmus (format 1, this one reads {FORMAT}); fit and save the model again."
         )
-    return description, tensors
+    if version != str(FORMAT):
+        raise FileError(
+            f"{path}: written by a newer isthmus (format {version!r:.20}, this one reads {FORMAT}); upgrade isthmus."
+        )
+    if metadata.get("checksum") != _checksum(metadata["isthmus"], tensors):
+        raise FileError(f"{path}: damaged: its checksum does not fit its content; save the model again.")
+    return json.loads(metadata["isthmus"]), tensors
+
+
+def _checksum(text: str, tensors: dict[str, Tensor]) -> str:
+    """Return a digest of the description and of each tensor's name, type, shape and bits."""
+    digest = hashlib.blake2b(text.encode(), digest_size=16)
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def encode(value: Any) -> Any:
-    """Return a description's value as JSON: parts become {"part": name, "params": {...}}, tuples lists.
+    """Return a value as JSON, from which :func:`decode` makes an equal value of the same type.
+
+    Tuples become arrays; everything else that JSON does not have becomes an object with a tag: parts
+    ``{"part": name, "params": {...}}``, lists ``{"list": [...]}``, infinite numbers and NaN ``{"float": "inf"}``, and
+    dictionaries whose keys are not strings ``{"dict": [[key, value], ...]}``.
+
+    Parameters
+    ----------
+    value : None, bool, int, float, str, tuple, list, dict or Part
+        The value; numbers may be those of numpy.
 
     Raises
     ------
     TypeError
-        If the value has no JSON form (a function, an array).
+        If the value has no such form (a function, an array).
+
+    Examples
+    --------
+    >>> from isthmus.likelihoods import Gaussian
+    >>> encode({"likelihood": Gaussian(scale=0.5), "sizes": (8, 4), "names": ["a"]})["sizes"]
+    [8, 4]
     """
-    if isinstance(value, Part):
-        return {"part": type(value).__name__, "params": encode(value.get_params(deep=False))}
-    if isinstance(value, dict):
-        return {str(k): encode(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [encode(v) for v in value]
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
+        value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         return {"float": repr(value)}
-    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
-        return value.item()
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
+    if isinstance(value, (list, tuple)):
+        items = [encode(v) for v in value]
+        return items if isinstance(value, tuple) else {"list": items}
+    if isinstance(value, dict):
+        plain = all(isinstance(key, str) for key in value) and set(value) not in _TAGS
+        items = [[encode(key), encode(v)] for key, v in value.items()]
+        return dict(items) if plain else {"dict": items}
+    if isinstance(value, Part):
+        return {"part": type(value).__name__, "params": encode(value.get_params(deep=False))}
     raise TypeError(f"{value!r} cannot be saved: it has no JSON form.")
 
 
 def decode(value: Any, parts: tuple[type[Part], ...] = ()) -> Any:
-    """Undo :func:`encode`; lists come back as tuples. Only isthmus' own classes and `parts` are ever made.
+    """Return the value that :func:`encode` was given.
+
+    Parameters
+    ----------
+    value : object
+        Values as :mod:`json` returns them.
+    parts : tuple of type, default=()
+        Classes of parts that may be made besides isthmus' own. No other class is ever made.
 
     Raises
     ------
     FileError
-        If a part's class is unknown.
+        If the class of a part is unknown, or an object with a tag is not one that `encode` makes.
+
+    Examples
+    --------
+    >>> decode({"part": "Gaussian", "params": {"scale": 0.5}})
+    Gaussian(scale=0.5)
     """
     if isinstance(value, list):
         return tuple(decode(v, parts) for v in value)
     if not isinstance(value, dict):
         return value
-    if set(value) == {"float"}:
-        return float(value["float"])
-    if set(value) == {"part", "params"}:
+    return _untagged(value, parts) if set(value) in _TAGS else {k: decode(v, parts) for k, v in value.items()}
+
+
+def _untagged(value: dict[str, Any], parts: tuple[type[Part], ...]) -> Any:
+    if "part" in value:
         return _part(value["part"], value["params"], parts)
-    return {k: decode(v, parts) for k, v in value.items()}
+    ((tag, content),) = value.items()
+    if tag == "float" and content in ("inf", "-inf", "nan"):
+        return float(content)
+    if tag == "list" and isinstance(content, list):
+        return [decode(v, parts) for v in content]
+    if tag == "dict" and isinstance(content, list) and all(isinstance(p, list) and len(p) == 2 for p in content):
+        return {decode(k, parts): decode(v, parts) for k, v in content}
+    raise FileError(f"its description has a {tag} that is none.")
 
 
-def _part(name: str, params: Any, parts: tuple[type[Part], ...]) -> Part:
+def _part(name: Any, params: Any, parts: tuple[type[Part], ...]) -> Part:
+    if not (isinstance(name, str) and name.isidentifier() and isinstance(params, dict)):
+        raise FileError("its description has a part without a name or parameters.")
     known = _own_parts() | {cls.__name__: cls for cls in parts}
     if name not in known:
         raise FileError(
@@ -143,8 +228,8 @@ def _part(name: str, params: Any, parts: tuple[type[Part], ...]) -> Part:
     cls = known[name]
     for key in params:
         if key not in cls.parameter_names():
-            raise FileError(str(nearest(f"parameter of {name}", key, cls.parameter_names())))
-    return cls(**{k: decode(v, parts) for k, v in params.items()})
+            raise nearest(f"parameter of {name}", key, cls.parameter_names())
+    return cls(**{key: decode(v, parts) for key, v in params.items()})
 
 
 def _own_parts() -> dict[str, type[Part]]:

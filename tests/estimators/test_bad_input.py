@@ -6,13 +6,10 @@ import pytest
 import torch
 from sklearn.datasets import load_iris
 
-import isthmus
-from isthmus import VAE, Autoencoder, ConditionalVAE, SparseAutoencoder, load
+from isthmus import VAE, Autoencoder, ConditionalVAE, SparseAutoencoder
 from isthmus._device import check_precision
 from isthmus._part import UnknownNameError
 from isthmus.likelihoods import Gaussian
-from isthmus.penalties import KL, Warmup
-from isthmus.serialization import FileError
 
 X, Y = load_iris(return_X_y=True)
 QUICK = {"max_epochs": 1, "random_state": 0}
@@ -175,28 +172,3 @@ def test_non_finite_loss_names_epoch_step_and_columns():
     model = VAE(scaling="none", max_epochs=3, random_state=0)
     with pytest.raises(FloatingPointError, match=r"epoch 1, step \d: .* not finite. Worst in that step: column 1"):
         model.fit(data)
-
-
-def test_files(tmp_path):
-    path = tmp_path / "m.safetensors"
-    VAE(likelihood=Gaussian(scale="feature"), beta=Warmup(2.0), penalties=[KL(0.5)], **QUICK).fit(X).save(path)
-    whole = path.read_bytes()
-    assert load(path).penalties == (KL(0.5),)
-    damage = {
-        "truncated": (whole[: len(whole) // 2], "damaged, truncated"),
-        "empty": (b"", "damaged, truncated"),
-        "foreign": (b"PK\x03\x04" + bytes(200), "damaged, truncated"),
-        "newer": (whole.replace(b'{\\"format\\": 1,', b'{\\"format\\": 9,'), "newer isthmus .format 9"),
-        "other estimator": (whole.replace(b'\\"VAE\\"', b'\\"VAX\\"'), "unknown estimator 'VAX'"),
-        "other part": (whole.replace(b'\\"Gaussian\\"', b'\\"Gaussiam\\"'[:12]), "damaged|Gaussia"),
-        "other width": (whole.replace(b'\\"n_features\\": 4', b'\\"n_features\\": 5'), "wrong shape"),
-    }
-    for name, (content, message) in damage.items():
-        bad = tmp_path / f"{name}.safetensors"
-        bad.write_bytes(content)
-        with pytest.raises(FileError, match=message):
-            load(bad)
-    with pytest.raises(FileError, match="there is no such file"):
-        load(tmp_path / "none.safetensors")
-    with pytest.raises(OSError, match="nowhere"):
-        isthmus.load(path).save(tmp_path / "nowhere" / "m.safetensors")

@@ -2,8 +2,6 @@
 
 import pickle
 import random
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
@@ -97,62 +95,6 @@ def test_one_hidden_layer_as_a_number():
     assert (one.transform(X) == same.transform(X)).all()
     assert (one.sample(3, random_state=0) == same.sample(3, random_state=0)).all()
     assert clone(one).hidden_layer_sizes == 8
-
-
-@by_class
-def test_pickle_and_file_give_the_same_bits(cls, tmp_path):
-    model = cls(**QUICK).fit(X, Y)
-    model.save(tmp_path / "m.safetensors")
-    for again in (pickle.loads(pickle.dumps(model)), load(tmp_path / "m.safetensors")):
-        assert (again.transform(X) == model.transform(X)).all()
-        assert again.get_params() == model.get_params()
-        assert again.history_ == model.history_
-        assert again.n_iter_ == model.n_iter_
-
-
-def test_file_of_a_model_that_saw_missing_cells(tmp_path):
-    holes = np.where(np.random.default_rng(0).random(X.shape) < 0.2, np.nan, X)
-    model = VAE(**QUICK).fit(holes)
-    model.save(tmp_path / "m.safetensors")
-    assert (load(tmp_path / "m.safetensors").impute(holes) == model.impute(holes)).all()
-
-
-def test_file_in_another_process(tmp_path):
-    path = tmp_path / "m.safetensors"
-    vae = VAE(**QUICK, beta=Warmup(0.5), posterior="full_normal").fit(pd.DataFrame(X, columns=list("abcd")))
-    vae.save(path)
-    code = (
-        "import sys, numpy as np, isthmus, pandas as pd; from sklearn.datasets import load_iris\n"
-        "m = isthmus.load(sys.argv[1]); X = pd.DataFrame(load_iris().data, columns=list('abcd'))\n"
-        "np.savez(sys.argv[2], t=m.transform(X), s=m.sample(9, random_state=0), l=m.score_samples(X))"
-    )
-    subprocess.run([sys.executable, "-c", code, path, tmp_path / "o.npz"], check=True)
-    there = np.load(tmp_path / "o.npz")
-    frame = pd.DataFrame(X, columns=list("abcd"))
-    assert (there["t"] == vae.transform(frame)).all()
-    assert (there["s"] == vae.sample(9, random_state=0).to_numpy()).all()
-    assert (there["l"] == vae.score_samples(frame)).all()
-
-
-def test_file_keeps_labels_of_every_kind(tmp_path):
-    for labels in (Y, Y.astype(str), Y > 0, X[:, :2]):
-        model = ConditionalVAE(**QUICK, n_draws=3).fit(X, labels)
-        model.save(tmp_path / "m.safetensors")
-        again = load(tmp_path / "m.safetensors")
-        assert (again.score_samples(X, labels) == model.score_samples(X, labels)).all()
-        if hasattr(model, "classes_"):
-            assert (again.predict(X) == model.predict(X)).all()
-            assert again.classes_.dtype == model.classes_.dtype
-
-
-def test_someone_elses_part_is_loaded_only_when_passed(tmp_path):
-    class Mine(L1):
-        """A part that isthmus does not know."""
-
-    VAE(**QUICK, penalties=[Mine(0.1)]).fit(X).save(tmp_path / "m.safetensors")
-    with pytest.raises(isthmus.serialization.FileError, match=r"part 'Mine'.*load\(..., parts=\[Mine\]\)"):
-        load(tmp_path / "m.safetensors")
-    assert load(tmp_path / "m.safetensors", parts=[Mine]).penalties == (Mine(0.1),)
 
 
 def test_pipeline_and_grid_search():

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
-from torch import nn
+from torch import Tensor
 
 from isthmus import estimators, serialization
 from isthmus._names import nearest
@@ -17,28 +18,49 @@ from isthmus.estimators._base import BaseAutoencoder
 from isthmus.estimators._condition import Columns, Labels
 from isthmus.estimators._validate import check_fields
 from isthmus.model import Model
+from isthmus.serialization import FileError
 
 __all__ = ["load"]
 
+# What a description holds: names and types.
+_DESCRIPTION: dict[str, type | tuple[type, ...]] = {
+    "estimator": str,
+    "fields": dict,
+    "parts": dict,
+    "n_features": int,
+    "masked": bool,
+    "columns": (list, type(None)),
+    "on_frame": bool,
+    "dtype": str,
+    "seed": int,
+    "n_iter": int,
+    "history": list,
+    "condition": (dict, type(None)),
+}
+
 
 def load(path: str | Path, *, parts: Sequence[type[Part]] = ()) -> Any:
-    """Read a fitted estimator from a file that its ``save`` wrote.
+    """Return the fitted estimator from a file that its ``save`` method wrote.
 
     Parameters
     ----------
     path : str or Path
         The file.
     parts : sequence of type, default=()
-        Classes of parts that are not isthmus' own and that the file may use: no other class is ever built.
+        Your own classes of parts that the file uses. No class but these and isthmus' own is ever instantiated.
 
     Returns
     -------
     Autoencoder, SparseAutoencoder, DenoisingAutoencoder, ContractiveAutoencoder, VAE or ConditionalVAE
+        The estimator, ready to use and to train further. Callbacks, loggers and ``checkpoint_dir`` are not saved.
 
     Raises
     ------
+    MissingFileError
+        If there is no such file; it is a ``FileNotFoundError`` too.
     FileError
-        If the file is missing, damaged, of another program or newer, or uses an unknown part.
+        If the file is damaged, from another program or another version of the format, or if it uses an unknown part.
+        It is a ``ValueError``.
 
     Examples
     --------
@@ -56,26 +78,22 @@ def load(path: str | Path, *, parts: Sequence[type[Part]] = ()) -> Any:
     description, tensors = serialization.read(path)
     try:
         estimator = _restore(description, tuple(parts))
-        _fill(estimator.model_, tensors)
-    except serialization.FileError as error:
-        raise serialization.FileError(f"{path}: {error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        raise serialization.FileError(f"{path}: its description is damaged ({error}); save the model again.") from error
+        _set_tensors(estimator.model_, tensors)
+    except ValueError as error:  # all that a file can cause; any other error is a bug, of a part perhaps
+        raise FileError(f"{path}: {error}") from error
     return estimator
 
 
 def _restore(description: dict[str, Any], parts: tuple[type[Part], ...]) -> BaseAutoencoder:
-    classes = {name: getattr(estimators, name) for name in estimators.__all__}
-    if description["estimator"] not in classes:
-        raise nearest("estimator", description["estimator"], classes)
-    estimator: BaseAutoencoder = classes[description["estimator"]](**serialization.decode(description["fields"], parts))
-    check_fields(estimator)
+    """Return the estimator that was described, its model built."""
+    _check(description, _DESCRIPTION)
+    estimator = _unfitted(description["estimator"], serialization.decode(description["fields"], parts))
     estimator.n_features_in_ = description["n_features"]
     if description["columns"] is not None:
         estimator.feature_names_in_ = np.array(description["columns"], dtype=object)
-    estimator._fit_on_dataframe = bool(description["on_frame"])
-    estimator._dtype = np.dtype({"float32": np.float32, "float64": np.float64}[description["dtype"]])
-    estimator.seed_, estimator.n_iter_ = int(description["seed"]), int(description["n_iter"])
+    estimator._fit_on_dataframe = description["on_frame"]
+    estimator._dtype = np.dtype(np.float32 if description["dtype"] == "float32" else np.float64)
+    estimator.seed_, estimator.n_iter_ = description["seed"], description["n_iter"]
     estimator.history_ = list(serialization.decode(description["history"]))
     estimator._n_features_out = estimator.n_components
     condition = _decode_condition(description["condition"])
@@ -83,26 +101,49 @@ def _restore(description: dict[str, Any], parts: tuple[type[Part], ...]) -> Base
         estimator._condition = condition
     if isinstance(condition, Labels):
         estimator.classes_ = condition.classes
-    estimator.model_ = Model(**serialization.decode(description["parts"], parts))
-    with seeded(0):  # the weights that it draws are overwritten at once, but no generator may move
+    described = serialization.decode(description["parts"], parts)
+    kinds = {name: kind for name, kind in get_type_hints(Model.__init__).items() if name != "return"}
+    _check(described, kinds)
+    estimator.model_ = Model(**{name: described[name] for name in kinds})
+    with seeded(0):  # the random weights are replaced at once, but torch's generator must not move
         estimator.model_.build(
             estimator.n_features_in_,
             estimator.n_components,
             0 if condition is None else condition.width,
-            masked=bool(description["masked"]),
+            masked=description["masked"],
         )
     return estimator
 
 
-def _fill(model: nn.Module, tensors: dict[str, Any]) -> None:
-    """Copy tensors into the model; names, shapes and types have to be those of the model that was described."""
+def _check(values: dict[str, Any], kinds: dict[str, Any]) -> None:
+    """Raise a FileError unless the values have these names and types."""
+    wrong = [name for name, kind in kinds.items() if name not in values or not isinstance(values[name], kind)]
+    if wrong:
+        raise FileError(f"its description has no valid {wrong[0]!r}; save the model again.")
+
+
+def _unfitted(name: str, fields: dict[str, Any]) -> BaseAutoencoder:
+    classes = {name: getattr(estimators, name) for name in estimators.__all__}
+    if name not in classes:
+        raise nearest("estimator", name, classes)
+    known = [field.name for field in dataclasses.fields(classes[name])]
+    for field in fields:
+        if field not in known:
+            raise nearest(f"parameter of {name}", field, known)
+    estimator: BaseAutoencoder = classes[name](**fields)
+    check_fields(estimator)
+    return estimator
+
+
+def _set_tensors(model: Model, tensors: dict[str, Tensor]) -> None:
+    """Copy tensors into the model, whose own must have the same names, shapes and kinds of numbers."""
     own = model.state_dict()
     if set(own) != set(tensors):
-        raise serialization.FileError(f"its tensors do not fit its description: {sorted(set(own) ^ set(tensors))}.")
+        raise FileError(f"its tensors do not fit its description: {sorted(set(own) ^ set(tensors))}.")
     for name, tensor in tensors.items():
         own_kind, kind = own[name].is_floating_point() or own[name].dtype, tensor.is_floating_point() or tensor.dtype
         if own[name].shape != tensor.shape or own_kind != kind:
-            raise serialization.FileError(f"its tensor {name!r} has the wrong shape or type.")
+            raise FileError(f"its tensor {name!r} has the wrong shape or type.")
     # The precision that was trained in; scaling keeps float64 by itself.
     model.to(next(tensors[name] for name, _ in model.named_parameters()).dtype)
     model.load_state_dict(tensors)
@@ -113,5 +154,7 @@ def _decode_condition(saved: Any) -> Labels | Columns | None:
     if saved is None:
         return None
     if "labels" in saved:
+        _check(saved, {"labels": list, "dtype": str, "log_prior": list})
         return Labels(np.array(saved["labels"], dtype=np.dtype(saved["dtype"])), np.array(saved["log_prior"]))
+    _check(saved, {"mean": list, "scale": list})
     return Columns(np.array(saved["mean"]), np.array(saved["scale"]))

@@ -18,11 +18,19 @@ __all__ = ["save"]
 def save(estimator: Any, path: str | Path) -> None:
     """Write a fitted estimator to `path`.
 
-    Callbacks, which are code, are not saved; a generator given as ``random_state`` is saved as None.
+    Callbacks and loggers, which are code, are not saved, nor is ``checkpoint_dir``, which is a folder of this machine.
+    A generator given as ``random_state`` is saved as None.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted estimator.
+    path : str or Path
+        The file, which is replaced only when the new one is complete.
     """
     check_is_fitted(estimator, "model_")
     fields = {f.name: getattr(estimator, f.name) for f in dataclasses.fields(estimator)}
-    fields |= {"callbacks": (), "loggers": ()}
+    fields |= {"callbacks": (), "loggers": (), "checkpoint_dir": None}
     if not isinstance(fields["random_state"], (int, np.integer)):
         fields["random_state"] = None
     names = getattr(estimator, "feature_names_in_", None)
@@ -37,7 +45,7 @@ def save(estimator: Any, path: str | Path) -> None:
         "dtype": estimator._dtype.name,
         "seed": estimator.seed_,
         "n_iter": estimator.n_iter_,
-        "history": serialization.encode(estimator.history_),
+        "history": serialization.encode(tuple(estimator.history_)),
         "condition": _encode_condition(getattr(estimator, "_condition", None)),
     }
     serialization.write(path, description, estimator.model_.state_dict())
