@@ -73,6 +73,7 @@ EXPORTS = {
         "read",
         "write",
     ],
+    "isthmus.assessment": ["Assessment", "Baseline", "Selection", "SizeResult", "assess", "choose_n_components"],
     "isthmus.engine": [
         "CSVLogger",
         "Checkpoints",

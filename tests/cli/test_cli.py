@@ -1,4 +1,4 @@
-"""The command: files in, files out, numbers to read; and one line for everything that cannot be."""
+"""The command: files in, files and tables out, and errors of one line."""
 
 import gzip
 import importlib
@@ -20,8 +20,9 @@ import pytest
 import isthmus
 from isthmus import estimators
 from isthmus.cli import main
+from isthmus.cli._build import PART_MODULES, build, known_parts
 from isthmus.cli._fields import _fits, checked, field_types, part_types
-from isthmus.cli._models import MODELS, ROOMS, build, class_name, known_parts
+from isthmus.cli._models import MODELS, class_name
 from isthmus.cli._values import merge, parse_assignment, parse_value
 from isthmus.data import read
 
@@ -31,7 +32,7 @@ CLASSES = [getattr(estimators, name) for name in estimators.__all__]
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """A folder with data, and a model of each kind that the tests read; they write elsewhere."""
+    """A folder with data and models, which the tests only read."""
     folder = tmp_path_factory.mktemp("home")
     rng = np.random.default_rng(0)
     X = rng.normal(size=(40, 3))
@@ -61,7 +62,7 @@ def home(tmp_path_factory):
 
 @pytest.fixture
 def there(home, tmp_path, monkeypatch):
-    """A folder of one test, with links to everything in `home`, to work in."""
+    """The working directory of one test, with links to everything in `home`."""
     for file in home.iterdir():
         (tmp_path / file.name).symlink_to(file)
     monkeypatch.chdir(tmp_path)
@@ -73,7 +74,7 @@ def _write_idx(path, array):
     path.write_bytes(gzip.compress(head + array.tobytes()))
 
 
-# ---- light ----------------------------------------------------------------------------------------------------------
+# ---- help ----------------------------------------------------------------------------------------------------------
 
 
 def test_help_imports_nothing_heavy():
@@ -90,7 +91,7 @@ def test_help_imports_nothing_heavy():
     assert not done.stderr
 
 
-def test_no_command_is_help(run):
+def test_without_a_command_it_prints_help(run):
     assert run() == run("--help")
     assert all(name in run()[1] for name in COMMANDS)
 
@@ -99,8 +100,15 @@ def test_version(run):
     assert run("--version") == (0, f"isthmus {isthmus.__version__}\n", "")
 
 
+@pytest.mark.parametrize("package", ["isthmus", "isthmus.cli"])
+def test_runs_as_a_module(package):
+    command = [sys.executable, "-m", package, "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"isthmus {isthmus.__version__}\n", "")
+
+
 def test_a_closed_pipe_is_quiet():
-    command = [sys.executable, "-m", "isthmus.cli", "info"]
+    command = [sys.executable, "-m", "isthmus", "info"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()
         assert process.stderr.read() == b""
@@ -109,11 +117,11 @@ def test_a_closed_pipe_is_quiet():
 # ---- info -----------------------------------------------------------------------------------------------------------
 
 
-def test_models_are_the_estimators():
+def test_all_estimators_are_models():
     assert sorted(MODELS.values()) == sorted(estimators.__all__)
 
 
-def test_info_lists_models_by_their_docstrings(run):
+def test_info_lists_models_with_their_docstrings(run):
     code, out, err = run("info")
     assert (code, err) == (0, "")
     for name, cls in MODELS.items():
@@ -130,10 +138,10 @@ def test_info_lists_every_field(run, name):
     assert all(f"\n{field} : " in out for field in fields if field not in ("callbacks", "loggers"))
 
 
-@pytest.mark.parametrize("room", list(dict.fromkeys(ROOMS.values())))
-def test_info_lists_parts(run, room):
-    field = next(field for field in ROOMS if ROOMS[field] == room)
-    code, out, _ = run("info", room)
+@pytest.mark.parametrize("module", list(dict.fromkeys(PART_MODULES.values())))
+def test_info_lists_parts(run, module):
+    field = next(field for field in PART_MODULES if PART_MODULES[field] == module)
+    code, out, _ = run("info", module)
     assert code == 0
     for name, part in known_parts(field).items():
         assert name in out
@@ -162,7 +170,7 @@ def test_info_of_data(there, run):
 def test_fit_and_use(there, run):
     code, out, err = run("fit", "iris", "-m", "vae", "-o", "m.safetensors", "-k", 3, "--epochs", 2, "--seed", 5)
     assert (code, err) == (0, "")
-    assert out.startswith("m.safetensors: VAE, 4 columns -> 3 units, learned from 150 rows; loss of epoch 2: ")
+    assert out.startswith("m.safetensors: VAE, 4 columns -> 3 units, fitted to 150 rows; loss after epoch 2: ")
     X = read("iris").X
     model = isthmus.load("m.safetensors")
     assert model.get_params() == isthmus.VAE(3, max_epochs=2, random_state=5).get_params()
@@ -193,7 +201,7 @@ def test_every_model(there, run, name):
     assert np.load("r.npy").shape == (150, 4)
 
 
-def test_the_file_the_settings_and_the_options_in_this_order(there, run):
+def test_options_override_set_which_overrides_the_config_file(there, run):
     (there / "run.toml").write_text(
         'model = "vae"\nn_components = 3\nmax_epochs = 9\nbatch_size = 7\nhidden_layer_sizes = [8]\n'
         'beta = {part = "warmup", over = 0.5}\npenalties = [{part = "l1", weight = 0.1}]\n'
@@ -215,7 +223,7 @@ def test_quiet_and_verbose(there, run):
     assert run(*args, "-v")[2].count("epoch") == 2
 
 
-def test_a_terminal_gets_a_bar(there, run, monkeypatch):
+def test_progress_bar_on_a_terminal(there, run, monkeypatch):
     reader, terminal = pty.openpty()
     with open(terminal, "w", encoding="utf-8") as stderr:  # noqa: PTH123 - it is no path
         monkeypatch.setattr(sys, "stderr", stderr)
@@ -243,25 +251,25 @@ def test_images(there, run):
     assert model.classes_.tolist() == [0, 1, 2]
     _, out, err = run("score", "plain.safetensors", "images-idx3-ubyte.gz")
     assert "ELBO" in out
-    assert "no density" in err
+    assert "is not a density" in err
 
 
-def test_channels_last_are_refused(there, run):
+def test_images_with_channels_last_are_an_error(there, run):
     np.save("colour.npy", np.zeros((4, 8, 8, 3)))
     code, _, err = run("fit", "colour.npy", "-m", "vae", "--set", "network=conv", "-o", "m.safetensors")
     assert (code, "channels last" in err) == (2, True)
 
 
-def test_labels_of_a_model_that_takes_none(there, run):
+def test_labels_are_ignored_by_models_without_conditions(there, run):
     code, _, err = run("fit", "table.csv", "-m", "vae", "--y", "target", "-o", "m.safetensors", "--epochs", 1)
-    assert (code, err) == (0, "isthmus: --y is not used: VAE learns from the rows alone\n")
+    assert (code, err) == (0, "isthmus: --y is ignored: VAE is fitted without labels\n")
     assert isthmus.load("m.safetensors").n_features_in_ == 3
 
 
 # ---- transform, reconstruct, sample, score --------------------------------------------------------------------------
 
 
-def test_tables_have_names(there, run):
+def test_tables_keep_column_names(there, run):
     assert run("transform", "vae.safetensors", "table.csv", "-o", "z.csv")[2].startswith(
         "isthmus: table.csv: left out what the model does not know: target\n"
     )
@@ -285,7 +293,7 @@ def test_impute(there, run):
     assert np.isfinite(filled.X).all()
 
 
-def test_columns_are_found_by_name(there, run):
+def test_columns_are_matched_by_name(there, run):
     run("transform", "vae.safetensors", "table.csv", "-o", "a.npy")
     run("transform", "vae.safetensors", "other_order.csv", "-o", "b.npy")
     np.testing.assert_array_equal(np.load("a.npy"), np.load("b.npy"))
@@ -321,14 +329,14 @@ def test_score_as_json(there, run):
     assert result == {"model": "VAE", "quantity": "log p(x)", "unit": "nats per row", "rows": 40}
 
 
-def test_score_to_read(there, run):
+def test_score_as_a_table(there, run):
     out = run("score", "vae.safetensors", "table.csv")[1]
     assert [line.split("  ")[0].strip() or line.split()[0] for line in out.splitlines()] == [
         "log p(x)", "ELBO", "reconstruction", "KL",
     ]  # fmt: skip
     out = run("score", "autoencoder.safetensors", "table.csv")[1]
     assert out.startswith("log p(x|f(x)) ")
-    assert "mean of 40 rows +- standard error" in out
+    assert "mean +- standard error of 40 rows" in out
     assert "ELBO" not in out
 
 
@@ -365,7 +373,7 @@ def test_values(text, value):
     assert parse_assignment(f" a = {text}") == ("a", value)
 
 
-def test_a_new_part_loses_what_the_old_one_was_told():
+def test_a_new_part_drops_the_parameters_of_the_old_one():
     merged = merge({"likelihood__scale": 1.0, "beta": 2.0}, {"likelihood": "bernoulli"}, {"beta": 3.0})
     assert merged == {"likelihood": "bernoulli", "beta": 3.0}
 
@@ -379,8 +387,8 @@ def test_defaults_fit_their_own_types(cls):
         assert kind.words
 
 
-@pytest.mark.parametrize("field", [*ROOMS, "beta"])
-def test_every_part_can_be_named_and_told(field):
+@pytest.mark.parametrize("field", [*PART_MODULES, "beta"])
+def test_every_part_can_be_named_with_its_parameters(field):
     for name, part in known_parts(field).items():
         defaults = part().get_params(deep=False)
         assert all(_fits(defaults[key], kind.hint) for key, kind in part_types(part).items())
@@ -410,11 +418,11 @@ BAD = {
     "no output": (["fit", "iris", "-m", "vae"], "Missing option '-o'"),
     "unknown option": ([*FIT, "vae", "--epoch", "3"], "--epochs"),
     "no epochs": ([*FIT, "vae", "--epochs", "0"], "0 is not in the range"),
-    "no model": (["fit", "iris", "-o", "new.safetensors"], "Say --model with one of: autoencoder, sparse"),
+    "no model": (["fit", "iris", "-o", "new.safetensors"], "pass --model with one of: autoencoder, sparse"),
     "unknown model": ([*FIT, "vea"], "unknown model 'vea'. Did you mean 'vae'?"),
     "unknown field": ([*FIT, "vae", "--set", "n_component=3"], "Did you mean 'n_components'?"),
     "field of another model": ([*FIT, "autoencoder", "--set", "beta=3"], "unknown parameter of Autoencoder 'beta'"),
-    "code for a field": ([*FIT, "vae", "--set", "callbacks=print"], "only be passed from Python"),
+    "code for a field": ([*FIT, "vae", "--set", "callbacks=print"], "only be passed in Python"),
     "no assignment": ([*FIT, "vae", "--set", "beta"], "must be name=value"),
     "unknown part": ([*FIT, "vae", "--set", "likelihood=bernouli"], "Did you mean 'bernoulli'?"),
     "unknown penalty": ([*FIT, "vae", "--set", "penalties=l2"], "unknown penalty 'l2'. Did you mean 'l1'?"),
@@ -422,7 +430,7 @@ BAD = {
     "unnamed part": ([*FIT, "vae", "--set", "likelihood={scale=3}"], "must name its part"),
     "unknown parameter of a part": ([*FIT, "vae", "--set", "likelihood__scal=3"], "Did you mean 'scale'?"),
     "parameter of no part": ([*FIT, "vae", "--set", "max_epochs__over=3"], "has no parameters of its own"),
-    "parameter of an open part": ([*FIT, "vae", "--set", "scaling__per=all"], "name a part for it as well: min_max"),
+    "parameter of an open part": ([*FIT, "vae", "--set", "scaling__per=all"], "set it to one of: min_max"),
     "wrong type": ([*FIT, "vae", "--set", "n_components=three"], "n_components='three' must be int."),
     "wrong type in a list": ([*FIT, "vae", "--set", "hidden_layer_sizes=[8,'x']"], "must be int or tuple of int."),
     "wrong type in a part": (
@@ -457,13 +465,19 @@ BAD = {
     "wrong columns": ([*USE, "iris", "-o", "new.npy"], "iris: has no column 'alpha'"),
     "infinity to transform": (["reconstruct", "vae.safetensors", "inf3.npy", "-o", "new.npy"], "inf3.npy: X contains"),
     "infinity to score": (["score", "vae.safetensors", "inf3.npy", "-o", "new.npy"], "inf3.npy: X contains infinity"),
-    "no model file": (["score", "none.safetensors", "iris"], "there is no such model"),
+    "no model file": (["score", "none.safetensors", "iris"], "none.safetensors: no such model; create it with"),
     "damaged model": (["score", "broken.safetensors", "iris"], "broken.safetensors: damaged"),
-    "arguments swapped": (["score", "iris", "vae.safetensors"], "the model comes first"),
-    "y for a model without": ([*USE, "table.csv", "--y", "target", "-o", "new.npy"], "it takes no y"),
+    "arguments swapped": (["score", "iris", "vae.safetensors"], "pass MODEL first"),
+    "y for a model without": ([*USE, "table.csv", "--y", "target", "-o", "new.npy"], "a VAE, which has no conditions"),
     "unseen label": (["sample", "conditional_vae.safetensors", "--y", "maybe", "-o", "new.npy"], "y has maybe"),
-    "sample of an autoencoder": (["sample", "autoencoder.safetensors", "-o", "new.npy"], "has no p(x) to draw from"),
-    "sample of a vae with y": (["sample", "vae.safetensors", "--y", "1", "-o", "new.npy"], "only a conditional_vae"),
+    "sample of an autoencoder": (
+        ["sample", "autoencoder.safetensors", "-o", "new.npy"],
+        "has no density p(x)",
+    ),
+    "sample of a vae with y": (
+        ["sample", "vae.safetensors", "--y", "1", "-o", "new.npy"],
+        "only a conditional_vae",
+    ),
     "no rows": (["sample", "vae.safetensors", "-n", "0", "-o", "new.npy"], "0 is not in the range"),
     "unknown topic": (["info", "gausian"], "unknown topic 'gausian'. Did you mean 'gaussian'?"),
     "demo into a file": (["demo", "-o", "table.csv"], "table.csv: is a file"),
@@ -472,7 +486,7 @@ BAD = {
 
 @pytest.fixture
 def bad(there):
-    """The folder, with files that cannot be used."""
+    """The working directory, with files that cannot be used."""
     np.save("nan.npy", [[np.nan, 2.0], [np.nan, 3.0]])
     np.save("inf3.npy", [[1.0, 2.0, np.inf]])
     np.save("inf.npy", [[1.0, 2.0], [np.inf, 3.0]])
@@ -497,6 +511,9 @@ def test_bad_input_is_one_line_and_writes_nothing(bad, run, case):
     assert {path: path.read_bytes() for path in bad.rglob("*") if path.is_file()} == before
 
 
+NO_MEMORY = "not enough memory: use less data, smaller layers or a smaller batch_size."
+
+
 def test_traceback_on_request(there, run):
     code, _, err = run("--traceback", "fit", "nosuch", "-m", "vae", "-o", "m.safetensors")
     assert code == 2
@@ -507,15 +524,19 @@ def test_traceback_on_request(there, run):
 @pytest.mark.parametrize(
     ("error", "code", "line"),
     [
-        (KeyboardInterrupt(), 130, "interrupted; no file is half-written."),
+        (KeyboardInterrupt(), 130, "interrupted; no partial file was written."),
         (ImportError("pip install 'isthmus[report]'"), 2, "pip install 'isthmus[report]'"),
-        (MemoryError(), 2, "not enough memory"),
+        (MemoryError(), 2, NO_MEMORY),
         (OSError(28, "No space left on device", "m.safetensors"), 2, "m.safetensors: No space left on device."),
-        (RuntimeError("CUDA\n out of memory"), 2, "CUDA out of memory (`isthmus --traceback ...` shows where.)"),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8000000000000 bytes."),
+            2,
+            f"{NO_MEMORY} (An allocation of 8,000.0 GB failed.)",
+        ),
         (ValueError("Expected 2D array:\n[1].\nReshape your data either using X"), 2, "iris: Expected 2D array: [1]."),
     ],
 )  # fmt: skip
-def test_what_goes_wrong_is_one_line(there, run, monkeypatch, error, code, line):
+def test_expected_errors_are_one_line(there, run, monkeypatch, error, code, line):
     def fit(self, X, y=None):
         raise error
 
@@ -524,13 +545,34 @@ def test_what_goes_wrong_is_one_line(there, run, monkeypatch, error, code, line)
     assert not (there / "m.safetensors").exists()
 
 
-def test_a_bug_keeps_its_traceback(there, run, monkeypatch):
-    monkeypatch.setattr(isthmus.VAE, "fit", lambda *_: {}["a bug"])
-    with pytest.raises(KeyError):
-        run("fit", "iris", "-m", "vae", "-o", "m.safetensors")
+@pytest.mark.parametrize(
+    "error",
+    [
+        TypeError("unsupported operand"),
+        AttributeError("no attribute"),
+        KeyError("key"),
+        RuntimeError("mat1 and mat2 shapes cannot be multiplied"),
+        AssertionError(),
+        ModuleNotFoundError("No module named 'isthmus.gone'", name="isthmus.gone"),
+    ],
+    ids=repr,
+)
+def test_a_bug_is_reported_with_its_traceback(there, run, monkeypatch, error):
+    def fit(self, X, y=None):
+        raise error
+
+    monkeypatch.setattr(isthmus.VAE, "fit", fit)
+    code, out, err = run("fit", "iris", "-m", "vae", "-o", "m.safetensors")
+    assert (code, out) == (1, "")
+    assert err.startswith("Traceback (most recent call last):\n")
+    assert "raise error" in err
+    name = type(error).__name__
+    last = f"isthmus: this {name} is a bug in isthmus; please report it with the traceback above."
+    assert err.splitlines()[-1] == last
+    assert not (there / "m.safetensors").exists()
 
 
-def test_a_warning_is_a_line(there, run, monkeypatch):
+def test_a_warning_is_one_line(there, run, monkeypatch):
     def fit(self, X, y=None):
         with warnings.catch_warnings():
             warnings.simplefilter("always")
@@ -547,13 +589,13 @@ def test_a_warning_is_a_line(there, run, monkeypatch):
 def test_interrupted_and_resumed_is_the_same_file(tmp_path, monkeypatch, run, number, code):
     monkeypatch.chdir(tmp_path)
     fit = ["fit", "iris", "-m", "vae", "-q", "--epochs", "60", "--set", "batch_size=16", "-o", "m.safetensors"]
-    process = subprocess.Popen([sys.executable, "-m", "isthmus.cli", *fit], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-m", "isthmus", *fit], stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while not (tmp_path / "m.safetensors.checkpoints" / "lock").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     time.sleep(0.2)
     process.send_signal(number)
-    assert process.communicate()[1] == "isthmus: interrupted; to go on, give the same command with --resume.\n"
+    assert process.communicate()[1] == "isthmus: interrupted; run the same command with --resume to resume.\n"
     assert process.returncode == code
     assert not (tmp_path / "m.safetensors").exists()
     refused = run(*fit)

@@ -1,4 +1,4 @@
-"""``isthmus evaluate``: the table, the JSON, the choice among sizes, and one line for what cannot be."""
+"""``isthmus evaluate``: the table, the JSON, selection among sizes, and errors of one line."""
 
 import json
 import warnings
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import isthmus
-from isthmus.assessment.model_selection import Choice, Size
+from isthmus.assessment import Selection, SizeResult
 from isthmus.cli import main
 from isthmus.cli._evaluate_text import as_text, plain_values
 from isthmus.data import read
@@ -49,24 +49,24 @@ def numbers(value):
             yield item
 
 
-def test_a_table_to_read(there, run):
-    code, out, err = run("evaluate", "vae.safetensors", "iris", "--draws", 50, "--impute", 0.3)
+def test_table(there, run):
+    code, out, err = run("evaluate", "vae.safetensors", "iris", "--n-draws", 50, "--impute", 0.3)
     assert (code, err) == (0, "")
     assert out.startswith("VAE, 150 rows")
     assert max(map(len, out.splitlines())) < 100
     for words in (
         "log p(x) ", "effective draws", "ELBO", "rate ", "distortion", "active units", "mutual information",
-        "variance kept", "worst: petal", "Frechet", "precision", "told apart", "trustworthiness",
-        "neighbour accuracy", "CRPS", "90 % intervals hold",
+        "explained variance", "worst: petal", "Frechet", "precision", "two-sample accuracy", "trustworthiness",
+        "neighbour accuracy", "CRPS", "coverage of 90 %",
     ):  # fmt: skip
         assert words in out, words
     assert "nan" not in out
     assert "annealed" not in out
 
 
-def test_json_has_the_numbers_of_the_model(there, run):
+def test_json_agrees_with_the_model(there, run):
     code, out, err = run(
-        "evaluate", "vae.safetensors", "iris", "--draws", 50, "--impute", 0.3, "--json", "-o", "e.json"
+        "evaluate", "vae.safetensors", "iris", "--n-draws", 50, "--impute", 0.3, "--json", "-o", "e.json"
     )
     assert (code, err) == (0, "isthmus: wrote e.json\n")
     found = json.loads(out)
@@ -77,21 +77,21 @@ def test_json_has_the_numbers_of_the_model(there, run):
         estimate = model.score_samples_estimate(X, n_draws=50)
         assert found["likelihood"]["log_px"]["mean"] == pytest.approx(estimate.value.mean())
         assert found["likelihood"]["unreliable"] == estimate.unreliable().tolist()
-        assert found["restored"]["mse"] == pytest.approx(np.mean((model.reconstruct(X) - X) ** 2))
-    assert found["annealed"] is None
-    assert found["restored"]["worst"][0]["name"] in read("iris").columns
+        assert found["reconstruction"]["mse"] == pytest.approx(np.mean((model.reconstruct(X) - X) ** 2))
+    assert found["annealing"] is None
+    assert found["reconstruction"]["worst_columns"][0]["name"] in read("iris").columns
     values = list(numbers(found))
     assert sum(value is None for value in values) == 1  # the annealing
     assert all(np.isfinite(value) for value in values if value is not None)
     assert [path.name for path in there.iterdir() if path.name.startswith(".isthmus")] == []
 
 
-def test_rows_not_trusted_are_named(there, run):
-    _, out, _ = run("evaluate", "vae.safetensors", "iris", "--draws", 5)
-    assert "rows not trusted                       150  too low as a rule; 0, 1, 2, 3, 4, 5, ...\n" in out
+def test_unreliable_rows_are_named(there, run):
+    _, out, _ = run("evaluate", "vae.safetensors", "iris", "--n-draws", 5)
+    assert "unreliable rows                          150  usually too low there: 0, 1, 2, 3, 4, 5, ...\n" in out
 
 
-def test_an_autoencoder_has_what_it_has(there, run):
+def test_an_autoencoder_has_no_likelihood_metrics(there, run):
     code, out, err = run("evaluate", "autoencoder.safetensors", "iris", "--impute", 0.2)
     assert (code, err) == (0, "")
     assert "log p(x|code)" in out
@@ -101,9 +101,9 @@ def test_an_autoencoder_has_what_it_has(there, run):
 
 
 def test_conditions(there, run):
-    _, out, _ = run("evaluate", "conditional_vae.safetensors", "iris", "--draws", 50, "--json")
+    _, out, _ = run("evaluate", "conditional_vae.safetensors", "iris", "--n-draws", 50, "--json")
     assert json.loads(out)["likelihood"]["quantity"] == "log p(x)"
-    _, out, _ = run("evaluate", "conditional_vae.safetensors", "iris", "--draws", 50, "--json", "--y", "y")
+    _, out, _ = run("evaluate", "conditional_vae.safetensors", "iris", "--n-draws", 50, "--json", "--y", "y")
     found = json.loads(out)["likelihood"]
     model, rows = isthmus.load("conditional_vae.safetensors"), read("iris")
     with warnings.catch_warnings():
@@ -112,85 +112,85 @@ def test_conditions(there, run):
     assert (found["quantity"], found["log_px"]["mean"]) == ("log p(x|y)", pytest.approx(estimate.value.mean()))
 
 
-SIZES = ["--components", "1,2", "--draws", 50, "--set", "max_epochs=3", "--set", "hidden_layer_sizes=8"]
+SIZES = ["--sizes", "1,2", "--n-draws", 50, "--set", "max_epochs=3", "--set", "hidden_layer_sizes=8"]
 
 
-def test_sizes_of_a_model_by_its_name(there, run):
+def test_sizes_of_a_named_model(there, run):
     code, out, err = run("evaluate", "vae", "iris", *SIZES, "--json")
     assert (code, err) == (0, "")
     found = json.loads(out)
     estimator = isthmus.VAE(max_epochs=3, hidden_layer_sizes=(8,), random_state=0)
-    choice = isthmus.choose_n_components(estimator, read("iris").X, sizes=(1, 2), random_state=0, n_draws=50)
-    assert found["best"] == choice.best
-    assert [row["log_px"] for row in found["table"]] == pytest.approx([row.log_px for row in choice.table])
-    assert [row["log_px"] for row in found["baselines"]] == pytest.approx([row.log_px for row in choice.baselines])
-    assert "max_epochs=3" in found["best_estimator"]
+    selection = isthmus.choose_n_components(estimator, read("iris").X, sizes=(1, 2), random_state=0, n_draws=50)
+    assert found["n_components"] == selection.n_components
+    assert [row["log_px"] for row in found["sizes"]] == pytest.approx([row.log_px for row in selection.sizes])
+    assert [row["log_px"] for row in found["baselines"]] == pytest.approx([row.log_px for row in selection.baselines])
+    assert "max_epochs=3" in found["estimator"]
     code, out, err = run("evaluate", "vae", "iris", *SIZES)
     assert (code, err) == (0, "")
     assert max(map(len, out.splitlines())) < 100
-    more = ["That"] if choice.best == 2 else []  # the largest
+    more = ["This"] if selection.n_components == 2 else []  # the largest
     first_words = [line.split()[0] for line in out.splitlines() if line]
-    assert first_words == ["log", "K", "1", "2", "GaussianMixture", "Chosen:", *more]
-    assert f"{choice.table[1].log_px:.3f} +- " in out
-    assert f"{choice.baselines[0].log_px:.3f}" in out
+    assert first_words == ["log", "K", "1", "2", "GaussianMixture", "Selected:", *more]
+    assert f"{selection.sizes[1].log_px:.3f} +- " in out
+    assert f"{selection.baselines[0].log_px:.3f}" in out
 
 
 def test_sizes_with_the_fields_of_a_saved_model(there, run):
     _, out, _ = run(
-        "evaluate", "vae.safetensors", "iris", "--components", "1", "--draws", 50, "--set", "beta=0.5", "--json"
+        "evaluate", "vae.safetensors", "iris", "--sizes", "1", "--n-draws", 50, "--set", "beta=0.5", "--json"
     )
-    found = json.loads(out)["best_estimator"]
-    for words in ("max_epochs=5", "hidden_layer_sizes=(8,)", "beta=0.5", "random_state=0"):
+    found = json.loads(out)["estimator"]
+    for words in ("max_epochs=5", "hidden_layer_sizes=8", "beta=0.5", "random_state=0"):
         assert words in found
     _, out, _ = run("evaluate", "cvae", "iris", *SIZES, "--json")
-    assert "ConditionalVAE" in json.loads(out)["best_estimator"]
+    assert "ConditionalVAE" in json.loads(out)["estimator"]
 
 
-def test_whole_numbers_are_remarked_on(there, run):
+def test_integers_get_a_note(there, run):
     code, _, err = run("evaluate", "vae", "whole.npy", *SIZES)
     assert code == 0
-    assert "whole.npy: holds whole numbers only; densities of them have no upper bound" in err
+    assert "whole.npy: all values are integers; their density has no upper bound" in err
     assert run("evaluate", "vae", "iris", *SIZES, "--y", "y")[2] == (
-        "isthmus: --y is not used: VAE learns from the rows alone\n"
+        "isthmus: --y is ignored: VAE is fitted without labels\n"
     )
 
 
-def test_nothing_is_printed_that_is_no_number():
-    assert plain_values({"a": float("inf")}.values.__self__["a"]) is None
-    choice = isthmus.choose_n_components(
+def test_what_was_not_computed_is_a_dash():
+    assert plain_values((float("inf"), 1)) == [None, 1]
+    selection = isthmus.choose_n_components(
         isthmus.VAE(max_epochs=1, hidden_layer_sizes=(), random_state=0),
         read("iris").X[:, :2],
         sizes=(1, 4),
         n_draws=50,
     )
-    assert as_text(choice).splitlines()[4].endswith("-                -")  # two columns have no four components
+    assert as_text(selection).splitlines()[4].endswith("-                -")  # two columns have no four components
 
 
 BAD = {
     "no data": (["evaluate", "vae.safetensors"], "Missing argument 'DATA'"),
-    "no such model": (["evaluate", "none.safetensors", "iris"], "there is no such model"),
-    "a name alone": (["evaluate", "vae", "iris"], "add --components 2,4,8 to fit it"),
+    "no such model": (["evaluate", "none.safetensors", "iris"], "none.safetensors: no such model; create it with"),
+    "a name alone": (["evaluate", "vae", "iris"], "add --sizes 2,4,8 to fit it"),
     "damaged": (["evaluate", "broken.safetensors", "iris"], "broken.safetensors: damaged"),
-    "swapped": (["evaluate", "iris", "vae.safetensors"], "the model comes first"),
+    "swapped": (["evaluate", "iris", "vae.safetensors"], "pass MODEL first"),
     "wrong width": (["evaluate", "vae.safetensors", "wide.npy"], "wide.npy: X has 7 features"),
-    "output's type": (["evaluate", "vae.safetensors", "iris", "-o", "e.csv"], "write -o e.json"),
+    "output's type": (["evaluate", "vae.safetensors", "iris", "-o", "e.csv"], "use -o e.json"),
     "output's folder": (["evaluate", "vae.safetensors", "iris", "-o", "no/e.json"], "its folder does not exist"),
     "output is a folder": (["evaluate", "vae.safetensors", "iris", "-o", "folder.json"], "is a folder"),
     "all hidden": (["evaluate", "vae.safetensors", "iris", "--impute", "1"], "--impute 1: must be a share"),
     "no annealing": (["evaluate", "autoencoder.safetensors", "iris", "--ais", "1"], "annealing needs a VAE"),
     "no ais rows": (["evaluate", "vae.safetensors", "iris", "--ais", "0"], "0 is not in the range"),
-    "set alone": (["evaluate", "vae.safetensors", "iris", "--set", "beta=2"], "is for the fits of --components"),
-    "sizes in words": (["evaluate", "vae", "iris", "--components", "2,four"], "must be whole numbers of at least 1"),
-    "size 0": (["evaluate", "vae", "iris", "--components", "0,2"], "must be whole numbers of at least 1"),
-    "sizes and ais": (["evaluate", "vae", "iris", "--components", "2", "--ais", "3"], "goes without --ais"),
-    "sizes twice": (
-        ["evaluate", "vae", "iris", "--components", "2", "--set", "n_components=3"],
-        "those of --components",
+    "set alone": (["evaluate", "vae.safetensors", "iris", "--set", "beta=2"], "needs --sizes"),
+    "sizes in words": (["evaluate", "vae", "iris", "--sizes", "2,four"], "must be positive integers"),
+    "size 0": (["evaluate", "vae", "iris", "--sizes", "0,2"], "must be positive integers"),
+    "sizes and ais": (["evaluate", "vae", "iris", "--sizes", "2", "--ais", "3"], "cannot be combined with --ais"),
+    "n_components twice": (
+        ["evaluate", "vae", "iris", "--sizes", "2", "--set", "n_components=3"],
+        "is set by --sizes",
     ),
-    "unknown model": (["evaluate", "vea", "iris", "--components", "2"], "Did you mean 'vae'?"),
-    "unknown field": (["evaluate", "vae", "iris", "--components", "2", "--set", "bata=3"], "Did you mean 'beta'?"),
-    "no p(x)": (["evaluate", "autoencoder", "iris", "--components", "2"], "Autoencoder has no p(x)"),
-    "no labels": (["evaluate", "cvae", "wide.npy", "--components", "2"], "has no labels to condition on"),
+    "unknown model": (["evaluate", "vea", "iris", "--sizes", "2"], "Did you mean 'vae'?"),
+    "unknown field": (["evaluate", "vae", "iris", "--sizes", "2", "--set", "bata=3"], "Did you mean 'beta'?"),
+    "no p(x)": (["evaluate", "autoencoder", "iris", "--sizes", "2"], "Autoencoder has no density p(x)"),
+    "no labels": (["evaluate", "cvae", "wide.npy", "--sizes", "2"], "has no labels to condition on"),
 }
 
 
@@ -206,16 +206,16 @@ def test_bad_input_is_one_line_and_writes_nothing(there, run, case):
     assert sorted(path.name for path in there.iterdir()) == before
 
 
-def test_the_largest_size_is_remarked_on():
-    rows = [Size(k, 0.0, 0.1, 0.0, 0.0, 0, 1.0) for k in (2, 4)]
-    for best, said in ((2, False), (4, True)):
-        text = as_text(Choice(best, None, rows, [], 80, 20))
-        assert f"Chosen: {best}, the smallest" in text
-        assert ("try larger ones" in text) is said
+def test_the_largest_size_gets_a_note():
+    rows = [SizeResult(k, 0.0, 0.1, 0.0, 0.0, 0, 1.0) for k in (2, 4)]
+    for best, noted in ((2, False), (4, True)):
+        text = as_text(Selection(best, None, rows, [], 80, 20))
+        assert f"Selected: {best}, the smallest" in text
+        assert ("try larger ones" in text) is noted
 
 
-def test_help_says_what_it_is_for(run):
+def test_help(run):
     code, out, _ = run("evaluate", "--help")
     assert code == 0
-    assert "--components" in out
+    assert "--sizes" in out
     assert "evaluate" in run("--help")[1]

@@ -1,7 +1,7 @@
-"""Is a model any good, and how large should it be: all metrics of one model, and model selection."""
+"""All metrics of one fitted estimator, and selection of the number of latent units."""
 
 from isthmus.assessment._assess import assess
 from isthmus.assessment._results import Assessment
-from isthmus.assessment.model_selection import choose_n_components
+from isthmus.assessment.model_selection import Baseline, Selection, SizeResult, choose_n_components
 
-__all__ = ["Assessment", "assess", "choose_n_components"]
+__all__ = ["Assessment", "Baseline", "Selection", "SizeResult", "assess", "choose_n_components"]

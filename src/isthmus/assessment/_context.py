@@ -1,8 +1,10 @@
-"""A fitted estimator and rows for it, seen from inside: valid rows, their conditions, tensors in the model's units."""
+"""The fitted estimator and the validated data that all metrics of an assessment share."""
 
 from __future__ import annotations
 
 import copy
+import warnings
+from enum import IntEnum
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,92 +15,104 @@ from torch import Tensor
 from isthmus._random import derive
 from isthmus.estimators._inference import Chunk, as_tensor, to_model_units
 from isthmus.estimators._validate import check_rows
+from isthmus.estimators._variational import LogLikelihoodEstimate
 from isthmus.model import Model
 from isthmus.scaling import Standard
 
-__all__ = ["Context", "context_of", "log_det", "scaled_by"]
+__all__ = ["Context", "Stream", "column_scales", "estimate_log_likelihood", "log_det"]
 
 Array = np.ndarray
+_ALL = slice(None)
+
+
+class Stream(IntEnum):
+    """The independent random streams of an assessment's seed."""
+
+    SUBSET = 0  # which samples are used where not all are
+    IMPORTANCE = 1  # importance sampling of the annealed samples
+    ANNEALING = 2  # annealed importance sampling
+    BOUND_GAP = 3  # bidirectional Monte Carlo on simulated data
+    LATENT = 4  # codes for mutual information and divergences
+    MMD = 5  # codes from the prior
+    FRECHET_REFERENCE = 6  # two sets from one normal distribution
+    HIDDEN_CELLS = 7  # which cells are hidden before imputation
+    IMPUTATIONS = 8  # multiple imputations
 
 
 class Context(NamedTuple):
-    """An estimator with rows X (N, D), their conditions y where they were given, and a seed."""
+    """A fitted estimator with samples X (N, D), their conditions y where given, and a seed."""
 
     estimator: Any
     X: Array
     y: Array | None
     seed: int
 
+    @classmethod
+    def of(cls, estimator: Any, X: Any, y: Any, seed: int) -> Context:
+        """Validate the samples; raise ValueError where the estimator cannot use them."""
+        check_is_fitted(estimator, "model_")
+        return cls(estimator, check_rows(estimator, X, reset=False), None if y is None else np.asarray(y), seed)
+
     @property
     def name(self) -> str:
-        """The estimator's class."""
+        """Return the name of the estimator's class."""
         return type(self.estimator).__name__
 
     @property
-    def variational(self) -> bool:
-        """Whether there is a p(x)."""
-        return hasattr(self.estimator, "score_samples_estimate")
+    def has_single_posterior(self) -> bool:
+        """Tell whether q(z|x) is one distribution, not a mixture over labels."""
+        return self.estimator.has_density and (not self.estimator.conditional or self.y is not None)
 
-    @property
-    def conditional(self) -> bool:
-        """Whether rows have conditions."""
-        return hasattr(self.estimator, "_condition")
+    def derive(self, stream: Stream) -> int:
+        """Return the seed of a random stream."""
+        return derive(self.seed, stream)
 
-    @property
-    def latent_given(self) -> bool:
-        """Whether q(z|x) is one distribution, and no mixture over labels."""
-        return self.variational and (not self.conditional or self.y is not None)
+    def generator(self, stream: Stream) -> np.random.Generator:
+        """Return a generator for a random stream."""
+        return np.random.default_rng(self.derive(stream))
 
-    def generator(self, stream: int) -> np.random.Generator:
-        """Return a generator of its own for each purpose."""
-        return np.random.default_rng(derive(self.seed, stream))
-
-    def some(self, n: int, *, complete: bool = False) -> Array:
-        """Return the indices of at most n rows in rising order, drawn at random; of `complete` ones if so asked."""
-        rows = np.flatnonzero(~np.isnan(self.X).any(axis=1)) if complete else np.arange(len(self.X))
-        return np.sort(self.generator(0).permutation(rows)[:n])
+    def subset(self, n: int, *, complete: bool = False) -> Array:
+        """Return increasing indices of at most n random samples, without those that have NaN if `complete`."""
+        indices = np.flatnonzero(~np.isnan(self.X).any(axis=1)) if complete else np.arange(len(self.X))
+        return np.sort(self.generator(Stream.SUBSET).permutation(indices)[:n])
 
     def call(self, method: str, index: Array | None = None, X: Array | None = None, **options: Any) -> Any:
-        """Return ``estimator.method(X, y, ...)`` for rows of an index, or for other rows `X` of the same conditions."""
-        rows = self.X if X is None else X
-        y = self.y
-        if index is not None:
-            rows, y = rows[index] if X is None else rows, None if y is None else y[index]
-        given = {} if y is None else {"y": y}
-        return getattr(self.estimator, method)(rows, **given, **options)
+        """Return ``estimator.method(X, y, ...)`` for the samples of `index`, or for `X` with their conditions."""
+        X = self.X[_ALL if index is None else index] if X is None else X
+        return getattr(self.estimator, method)(X, **self.condition(index), **options)
+
+    def condition(self, index: Array | None = None) -> dict[str, Array]:
+        """Return the keyword y with the conditions of some samples, or nothing where there are none."""
+        return {} if self.y is None else {"y": self.y[_ALL if index is None else index]}
 
     def tensors(self, index: Array) -> tuple[Model, Chunk]:
-        """Return a float64 copy of the model on the CPU and rows in its units; unknown labels are predicted."""
+        """Return a float64 copy of the model on the CPU, and samples in its units; missing labels are predicted."""
         model = copy.deepcopy(self.estimator.model_).double()
         raw = as_tensor(self.X[index]).double()
         x, mask = to_model_units(model, raw, torch.float64)
         c = None
-        if self.conditional:
+        if self.estimator.conditional:
             y = self.estimator.predict(self.X[index]) if self.y is None else self.y[index]
             c = torch.from_numpy(self.estimator._condition.encode(y, len(index))).double()
         return model, Chunk(raw, x, c, mask)
 
 
-def context_of(estimator: Any, X: Any, y: Any, seed: int) -> Context:
-    """Return a fitted estimator with valid rows.
-
-    Raises
-    ------
-    ValueError
-        For rows that the estimator does not take.
-    """
-    check_is_fitted(estimator, "model_")
-    return Context(estimator, check_rows(estimator, X, reset=False), None if y is None else np.asarray(y), seed)
+def estimate_log_likelihood(estimator: Any, *args: Any, **options: Any) -> LogLikelihoodEstimate:
+    """Return ``estimator.score_samples_estimate(...)`` without its warning: the result names unreliable samples."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"log p\(x\)")
+        estimate: LogLikelihoodEstimate = estimator.score_samples_estimate(*args, **options)
+    return estimate
 
 
 def log_det(model: Model, rows: Chunk) -> Tensor:
-    """Return what log p(x) gains when given in the data's units, () or (N,)."""
-    each = model.log_det().double()
-    return each.sum() if rows.mask is None else rows.mask @ each
+    """Return the scaling's log-determinant over observed columns, () or (N,): log p(x) plus it is in data units."""
+    per_column = model.log_det().double()
+    return per_column.sum() if rows.mask is None else rows.mask @ per_column
 
 
-def scaled_by(X: Array) -> Array:
-    """Return each column's divisor, (D,): its standard deviation, or one for all where they are alike in range."""
+def column_scales(X: Array) -> Array:
+    """Return the divisor of each column, (D,): its standard deviation, or one for all where ranges are similar."""
     scaling = Standard()
     scaling.build(X.shape[1])
     scaling.set_from_data(torch.from_numpy(X.astype(np.float64)), torch.ones(len(X), dtype=torch.float64))

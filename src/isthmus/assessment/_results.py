@@ -1,4 +1,4 @@
-"""What an assessment finds, as named numbers."""
+"""The results of an assessment, as named numbers."""
 
 from __future__ import annotations
 
@@ -8,37 +8,57 @@ from typing import NamedTuple
 import numpy as np
 
 __all__ = [
-    "Annealed",
+    "AnnealingResult",
     "Assessment",
-    "Codes",
-    "Column",
-    "Imputation",
-    "Latent",
-    "Likelihood",
+    "CodeResult",
+    "ColumnResult",
+    "ImputationResult",
+    "LatentResult",
+    "LikelihoodResult",
     "Mean",
-    "Restored",
-    "Samples",
+    "ReconstructionResult",
+    "SampleResult",
 ]
 
 Array = np.ndarray
 
 
 class Mean(NamedTuple):
-    """A mean over rows and its standard error."""
+    """A mean over samples with its standard error."""
 
     mean: float
     standard_error: float
 
     @classmethod
     def of(cls, values: Array) -> Mean:
-        """Return the mean of `values` (N,); its error is NaN for one row."""
+        """Return the mean of `values` (N,); the standard error of a single value is NaN."""
         values = np.asarray(values, dtype=np.float64)
         error = values.std(ddof=1) / math.sqrt(len(values)) if len(values) > 1 else math.nan
         return cls(float(values.mean()), float(error))
 
 
-class Likelihood(NamedTuple):
-    """log p(x) and its bound, in nats per row of the data's units; ``unreliable`` are indices of rows."""
+class LikelihoodResult(NamedTuple):
+    """log p(x) and the ELBO, in nats per sample and in the data's units.
+
+    Attributes
+    ----------
+    quantity : str
+        "log p(x)", or "log p(x|y)" where y was given.
+    log_px : Mean
+        The importance-weighted estimate.
+    n_draws : int
+        Draws per sample.
+    median_effective_draws : float
+        Median over samples of the effective sample size.
+    unreliable : list of int
+        Indices of samples whose estimate is unreliable, and usually too low.
+    elbo : Mean
+        -(distortion + rate), a lower bound of log p(x).
+    distortion : float
+        Mean of E_q[-log p(x|z)].
+    rate : float
+        Mean of KL(q(z|x) || p(z)).
+    """
 
     quantity: str
     log_px: Mean
@@ -50,91 +70,169 @@ class Likelihood(NamedTuple):
     rate: float
 
 
-class Annealed(NamedTuple):
-    """Annealed importance sampling on a few rows, in nats per row.
+class AnnealingResult(NamedTuple):
+    """Annealed importance sampling (AIS) of a few samples, in nats per sample.
 
-    ``above`` is its value less that of importance sampling, ``gap`` the width of the sandwich on rows the model drew.
+    Attributes
+    ----------
+    indices : list of int
+        The samples, drawn at random.
+    log_px : Mean
+        log p(x) by annealing.
+    difference : Mean
+        That value minus the importance-weighted one.
+    bound_gap : Mean
+        Upper minus lower bound of log p(x) on as many samples drawn from the model (bidirectional Monte Carlo).
     """
 
-    rows: list[int]
+    indices: list[int]
     log_px: Mean
-    above: Mean
-    gap: Mean
+    difference: Mean
+    bound_gap: Mean
 
 
-class Latent(NamedTuple):
-    """What the code is used for; divergences and informations in nats per row."""
+class LatentResult(NamedTuple):
+    """What the latent units are used for; divergences and informations in nats per sample.
+
+    Attributes
+    ----------
+    active_units, n_units : int
+        Units whose posterior mean varies between samples, and all units.
+    kl_per_unit : list of float or None
+        Mean divergence of each unit; None without a closed form.
+    mutual_information, mutual_information_upper : float
+        Lower and upper bound of the information that codes carry about samples.
+    max_mutual_information : float
+        log N, the largest value that N samples can show.
+    aggregate_kl : float
+        KL(q(z) || p(z)) of the aggregate posterior.
+    aggregate_mmd : float or None
+        Squared MMD between q(z) and p(z); None where the prior depends on a condition.
+    report : str
+        Unused units, what they cost and what to try.
+    """
 
     active_units: int
     n_units: int
     kl_per_unit: list[float] | None
     mutual_information: float
     mutual_information_upper: float
-    largest_possible: float
+    max_mutual_information: float
     aggregate_kl: float
     aggregate_mmd: float | None
     report: str
 
 
-class Column(NamedTuple):
-    """A column, how well it is restored (-log p of a cell in nats, root mean square error) and its own spread."""
+class ColumnResult(NamedTuple):
+    """The reconstruction of one column: mean of -log p(x_d|code) in nats, RMSE, and the column's own spread."""
 
     name: str
-    nats: float
+    negative_log_likelihood: float
     rmse: float
     standard_deviation: float
 
 
-class Restored(NamedTuple):
-    """Reconstruction: -log p(x|code) in nats per row, mean squared error of a cell, share of the variance kept."""
+class ReconstructionResult(NamedTuple):
+    """Reconstructions from the codes.
+
+    Attributes
+    ----------
+    score : Mean
+        log p(x|code), in nats per sample.
+    mse : float
+        Mean squared error per cell, in the data's units.
+    explained_variance : float
+        Share of the variance about the column means that reconstructions keep.
+    worst_columns : list of ColumnResult
+        The columns with the largest negative log-likelihood, largest first.
+    """
 
     score: Mean
     mse: float
-    variance_kept: float
-    worst: list[Column]
+    explained_variance: float
+    worst_columns: list[ColumnResult]
 
 
-class Samples(NamedTuple):
-    """Samples against as many rows; ``frechet_floor`` is what two such sets of one normal law have."""
+class SampleResult(NamedTuple):
+    """Samples drawn from the model compared with as many rows of the data.
 
-    rows: int
-    frechet: float
-    frechet_floor: float
+    Attributes
+    ----------
+    n_samples : int
+        Size of both sets.
+    frechet_distance : float
+        Squared Frechet distance between the sets.
+    frechet_reference : float
+        The same distance between two sets drawn from one normal distribution: what chance alone gives.
+    precision, recall : float
+        Share of draws that lie among the data, and of data that lie among the draws.
+    mmd : float or None
+        Squared maximum mean discrepancy; None where most rows are equal.
+    two_sample_accuracy : float
+        Accuracy of a nearest-neighbour classifier of data and draws: 0.5 if they are alike.
+    """
+
+    n_samples: int
+    frechet_distance: float
+    frechet_reference: float
     precision: float
     recall: float
     mmd: float | None
-    two_sample: float
+    two_sample_accuracy: float
 
 
-class Codes(NamedTuple):
-    """Whether neighbours stay neighbours, and whether they share a label (None without labels)."""
+class CodeResult(NamedTuple):
+    """Whether codes keep neighbours together.
 
-    rows: int
+    Attributes
+    ----------
+    n_samples : int
+        Complete samples that were compared.
+    trustworthiness : float
+        1 if the neighbours of each code are neighbours in the data.
+    neighbour_accuracy : float or None
+        Accuracy of labels predicted from the five nearest codes; None without labels.
+    neighbour_accuracy_in_data : float or None
+        The same from the five nearest samples.
+    """
+
+    n_samples: int
     trustworthiness: float
     neighbour_accuracy: float | None
-    neighbour_accuracy_of_rows: float | None
+    neighbour_accuracy_in_data: float | None
 
 
-class Imputation(NamedTuple):
-    """Hidden cells filled again, in standard deviations of the data; the last three need ``sample_imputations``."""
+class ImputationResult(NamedTuple):
+    """Hidden cells compared with their imputations, in standard deviations of the data.
 
-    hidden: int
+    Attributes
+    ----------
+    n_hidden : int
+        Cells that were hidden.
+    rmse, rmse_of_column_means : float
+        Root mean squared error of ``impute``, and of filling in column means.
+    crps, coverage_50, coverage_90 : float or None
+        Continuous ranked probability score of multiple imputations, and the share of cells inside their central 50 %
+        and 90 % intervals; None for models without a density.
+    """
+
+    n_hidden: int
     rmse: float
-    rmse_of_means: float
+    rmse_of_column_means: float
     crps: float | None
     coverage_50: float | None
     coverage_90: float | None
 
 
 class Assessment(NamedTuple):
-    """What :func:`assess` found; None where an estimator has no such thing, or rows are too few."""
+    """All metrics of one model, as :func:`assess` returns them; None for what a model lacks or was not asked for."""
 
     model: str
-    rows: int
-    likelihood: Likelihood | None
-    annealed: Annealed | None
-    latent: Latent | None
-    restored: Restored
-    samples: Samples | None
-    codes: Codes | None
-    imputation: Imputation | None
+    n_samples: int
+    likelihood: LikelihoodResult | None
+    annealing: AnnealingResult | None
+    latent: LatentResult | None
+    reconstruction: ReconstructionResult
+    samples: SampleResult | None
+    codes: CodeResult | None
+    imputation: ImputationResult | None

@@ -1,6 +1,6 @@
-"""The command line: ``isthmus fit | transform | reconstruct | impute | sample | score | evaluate | info | demo``.
+"""The command line.
 
-Nothing heavy is imported until a command needs it: ``isthmus --help`` answers without torch, numpy or scikit-learn.
+Nothing heavy is imported until a command needs it: ``isthmus --help`` runs without torch, numpy and scikit-learn.
 """
 
 from __future__ import annotations
@@ -21,33 +21,40 @@ from isthmus.cli._score import score
 
 __all__ = ["main"]
 
-_ORDER = (fit, transform, reconstruct, impute, sample, score, evaluate, launch, info, demo)
+_COMMANDS = (fit, transform, reconstruct, impute, sample, score, evaluate, launch, info, demo)
+
+_HELP = """\
+Autoencoders and variational autoencoders, from file to file.
+
+\b
+isthmus fit digits --model vae -k 8 -o m.safetensors     fit a model
+isthmus score m.safetensors digits                       mean log p(x), in nats per row
+isthmus transform m.safetensors digits -o z.csv          codes
+isthmus impute m.safetensors digits -o filled.csv        missing cells filled in
+isthmus sample m.safetensors -n 16 -o s.npy              new rows
+isthmus evaluate m.safetensors test.csv                  all quality metrics in one table
+isthmus evaluate vae digits --sizes 2,4,8,16             select the number of latent units
+
+DATA is a numeric file (READABLE) or a bundled data set (breast_cancer, diabetes, digits, iris, wine). Results are
+written as WRITABLE. Human-readable results go to stdout; progress and notes go to stderr.
+"""
 
 
-@click.group(cls=Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help=_HELP,
+)
 @click.version_option(__version__, message="isthmus %(version)s")
-@click.option("--traceback", is_flag=True, help="Show where in the code an error arose.")
+@click.option("--traceback", is_flag=True, help="Print the traceback of any error.")
 @click.pass_context
 def isthmus(ctx: click.Context, traceback: bool) -> None:  # noqa: ARG001 - Commands.invoke reads it
-    """Autoencoders and variational autoencoders, from a file to a file.
-
-    \b
-    isthmus fit digits --model vae -k 8 -o m.safetensors     learn
-    isthmus score m.safetensors digits                       log p(x), in nats a row
-    isthmus transform m.safetensors digits -o z.csv          codes
-    isthmus impute m.safetensors holes.csv -o filled.csv     missing cells filled
-    isthmus sample m.safetensors -n 16 -o s.npy              new rows
-    isthmus evaluate m.safetensors test.csv                  how good it is, in all respects
-    isthmus evaluate vae digits --components 2,4,8,16        how many units it needs
-
-    DATA is a .npy, .npz, numeric .csv or IDX file (gzipped or not), or a bundled set: breast_cancer, diabetes, digits,
-    iris, wine. Results are written as .npy, .npz or .csv. Numbers to read go to stdout, progress and notes to stderr.
-    """  # noqa: D301 - \b is click's mark for lines that stay as they are
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 
 
-for _command in _ORDER:
+for _command in _COMMANDS:
     isthmus.add_command(_command)
 
 
@@ -62,7 +69,8 @@ def main(args: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0; 2 for input that cannot be used (one line on stderr says why); 130 after Ctrl-C, 143 after SIGTERM.
+        0 for success; 2 for input that cannot be used, with one line on stderr; 1 for a bug, with its traceback; 130
+        after Ctrl-C and 143 after SIGTERM.
     """
     try:
         code = isthmus.main(args, prog_name="isthmus", standalone_mode=False)
@@ -71,4 +79,4 @@ def main(args: Sequence[str] | None = None) -> int:
         return error.exit_code
     except click.Abort:
         return 130
-    return code if isinstance(code, int) else 0  # `launch` ends with its processes' code
+    return code if isinstance(code, int) else 0  # `launch` returns the code of its processes

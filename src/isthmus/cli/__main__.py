@@ -1,4 +1,4 @@
-"""``python -m isthmus.cli`` is ``isthmus``."""
+"""Run the command as ``python -m isthmus.cli``."""
 
 import sys
 

@@ -14,116 +14,120 @@ from isthmus.cli._values import parse_value
 if TYPE_CHECKING:
     from isthmus.data import Dataset
 
-__all__ = ["impute", "model_and_rows", "reconstruct", "sample", "transform"]
+__all__ = ["impute", "model_and_rows", "numbers_per_row", "reconstruct", "sample", "transform"]
 
 
 def model_and_rows(path: str, data: str, labels: str | None) -> tuple[Any, Dataset, Any]:
-    """Return a saved model, rows for it, and their conditions where they were asked for."""
+    """Return a saved model, the rows of DATA, and their conditions if `labels` names them."""
     if data.endswith(".safetensors"):
-        raise ValueError(f"{data}: is a model, and DATA was expected; the model comes first, then the data.")
+        raise ValueError(f"{data}: is a model, not data; pass MODEL first, then DATA.")
     rows = stream_rows(data, labels)
     model = load_model(path)
-    if labels is not None and not is_conditional(model):
-        raise ValueError(f"--y {labels}: {path} is no ConditionalVAE but {type(model).__name__}: it takes no y.")
+    if labels is not None and not model.conditional:
+        raise ValueError(f"--y {labels}: {path} holds {_article(model)}, which has no conditions; leave out --y.")
     return model, aligned(model, rows, data), None if labels is None else rows.y
 
 
-def is_conditional(model: Any) -> bool:
-    """Tell whether a model's rows have conditions."""
-    return type(model).__name__ == "ConditionalVAE"
+def _article(model: Any) -> str:
+    """Return the name of the model's class with its article."""
+    name = type(model).__name__
+    return f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
 
 
-def _write_mapped(method: str, path: str, data: str, labels: str | None, output: str) -> None:
-    """Write what one of a model's methods makes of the rows, chunk by chunk."""
+def _write_rows(method: str, path: str, data: str, labels: str | None, output: str) -> None:
+    """Write ``model.method(X, y)``, computed chunk by chunk."""
     check_output(output, path, data)
     model, rows, y = model_and_rows(path, data, labels)
     function = getattr(model, method)
-    # The chunks are the estimator's own: their number of rows may decide on a result's last bits.
-    draws = method == "impute" or (is_conditional(model) and y is None)
-    width = scoring_width(model) if draws else scoring_width(model) // getattr(model, "n_draws", 1)
-    columns = list(model.get_feature_names_out()) if method == "transform" else rows.columns or _columns(model)
+    # The chunks are those of the estimator: their size can change the last bits of a result.
+    uses_draws = method == "impute" or (model.conditional and y is None)
+    width = numbers_per_row(model, draws=uses_draws)
+    columns = list(model.get_feature_names_out()) if method == "transform" else rows.columns or _column_names(model)
     with about(data):
         save_by_rows(output, method, lambda X, c: function(X) if c is None else function(X, c), rows, y, width, columns)
 
 
-def scoring_width(model: Any) -> int:
-    """Return the numbers that an importance-weighted estimate needs for a row."""
+def numbers_per_row(model: Any, *, draws: bool = True) -> int:
+    """Return the numbers that the widest layer holds per row, for all importance samples if `draws`."""
     from isthmus.estimators._fields import layer_sizes
 
-    draws = getattr(model, "n_draws", 1)
-    return int(draws * max(model.n_features_in_, model.n_components, *layer_sizes(model.hidden_layer_sizes), 1))
+    n_draws = getattr(model, "n_draws", 1) if draws else 1
+    return int(n_draws * max(model.n_features_in_, model.n_components, *layer_sizes(model.hidden_layer_sizes), 1))
 
 
-@click.command(short_help="Write the codes of rows.")
+@click.command(short_help="Encode rows.")
 @click.argument("model")
 @click.argument("data")
 @OUTPUT
 @LABELS
 def transform(model: str, data: str, output: str, labels: str | None) -> None:
-    """Write the code of every row of DATA, (N, K): for a VAE the posterior mean.
+    """Write the code of each row of DATA: the posterior mean for a vae.
 
-    A conditional_vae averages over p(y|x), unless --y gives the labels.
+    The result has one column per latent unit. A conditional_vae averages over p(y|x), unless --y gives the labels.
     """
-    _write_mapped("transform", model, data, labels, output)
+    _write_rows("transform", model, data, labels, output)
 
 
-@click.command(short_help="Write what is left of rows after the isthmus.")
+@click.command(short_help="Reconstruct rows from their codes.")
 @click.argument("model")
 @click.argument("data")
 @OUTPUT
 @LABELS
 def reconstruct(model: str, data: str, output: str, labels: str | None) -> None:
-    """Write every row of DATA as its code restores it, (N, D), in the data's own units.
+    """Write the reconstruction of each row of DATA, in the units of the data.
 
-    Of a denoising autoencoder this is the denoised row. A conditional_vae averages over p(y|x), unless --y gives the
-    labels.
+    A denoising autoencoder returns denoised rows. A conditional_vae averages over p(y|x), unless --y gives the labels.
     """
-    _write_mapped("reconstruct", model, data, labels, output)
+    _write_rows("reconstruct", model, data, labels, output)
 
 
-@click.command(short_help="Fill the missing cells of rows.")
+@click.command(short_help="Fill in missing cells.")
 @click.argument("model")
 @click.argument("data")
 @OUTPUT
 @LABELS
 def impute(model: str, data: str, output: str, labels: str | None) -> None:
-    """Write the rows of DATA with every missing cell (NaN, or empty in a .csv) filled by its conditional mean.
+    """Write DATA with each missing cell replaced by its conditional mean.
 
-    Observed cells stay as they are, bit for bit. A conditional_vae averages over p(y|x), unless --y gives the labels.
+    Missing cells are NaN, or empty in a .csv file; observed cells are copied unchanged. A conditional_vae averages over
+    p(y|x), unless --y gives the labels.
     """
-    _write_mapped("impute", model, data, labels, output)
+    _write_rows("impute", model, data, labels, output)
 
 
-@click.command(short_help="Draw new rows from p(x).")
+@click.command(short_help="Generate new rows.")
 @click.argument("model")
-@click.option("-n", "--rows", "n", type=click.IntRange(1), default=1, show_default=True, help="How many.")
+@click.option("-n", "--rows", "n", type=click.IntRange(1), default=1, show_default=True, help="Number of rows.")
 @OUTPUT
-@click.option("--y", "label", metavar="LABEL", help="What to draw, of a conditional_vae: one label, or [3, 5, 7] of n.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The same seed, the same rows.")
+@click.option("--y", "label", metavar="LABEL", help="Condition of a conditional_vae: one label, or a list of n labels.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed.")
 def sample(model: str, n: int, output: str, label: str | None, seed: int) -> None:
-    """Draw rows from p(x), noise of p(x|z) included; of a conditional_vae from p(x|y).
+    """Write new rows drawn from p(x), or from p(x|y) of a conditional_vae.
 
-    Without --y, a conditional_vae draws labels from their shares in the training rows first.
-    """
+    Without --y, the labels of a conditional_vae are drawn with their frequencies in the training data.
+
+    \b
+    isthmus sample m.safetensors -n 16 -o new.csv
+    isthmus sample m.safetensors -n 3 --y "[3, 5, 7]" -o new.npy
+    """  # noqa: D301 - \b is click's mark for lines that stay as they are
     check_output(output, model)
     fitted = load_model(model)
-    if not hasattr(fitted, "sample"):
+    if not fitted.has_density:
         raise ValueError(
-            f"{model}: is {type(fitted).__name__}, which has no p(x) to draw from; fit a vae or conditional_vae."
+            f"{model}: holds {_article(fitted)}, which has no density p(x) to sample from; fit a vae or "
+            "conditional_vae instead."
         )
     if label is None:
         drawn = fitted.sample(n, random_state=seed)
-    elif is_conditional(fitted):
-        drawn = fitted.sample(n, y=_label(fitted, label), random_state=seed)
+    elif fitted.conditional:
+        drawn = fitted.sample(n, y=_parse_label(fitted, label), random_state=seed)
     else:
-        raise ValueError(
-            f"--y {label}: {model} is {type(fitted).__name__}; only a conditional_vae draws what is asked for."
-        )
-    save_array(output, drawn, _columns(fitted))
+        raise ValueError(f"--y {label}: {model} holds {_article(fitted)}; only a conditional_vae takes labels.")
+    save_array(output, drawn, _column_names(fitted))
 
 
-def _label(model: Any, text: str) -> Any:
-    """Return a typed label, as text where the model's labels are text."""
+def _parse_label(model: Any, text: str) -> Any:
+    """Return the value of a label or list of labels; strings if the model's labels are strings."""
     classes = getattr(model, "classes_", None)
     value = parse_value(text)
     if classes is None or classes.dtype.kind != "U":
@@ -131,7 +135,7 @@ def _label(model: Any, text: str) -> Any:
     return [str(item) for item in value] if isinstance(value, list) else text
 
 
-def _columns(model: Any) -> list[str] | None:
-    """Return the names of a model's columns, where it knows them."""
+def _column_names(model: Any) -> list[str] | None:
+    """Return the column names of the training data, if they are known."""
     names = getattr(model, "feature_names_in_", None)
     return None if names is None else list(names)

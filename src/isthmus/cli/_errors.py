@@ -1,10 +1,11 @@
-"""One line for everything that can go wrong with what the user passed in."""
+"""Errors of the command: one line for input that cannot be used, a traceback for a bug."""
 
 from __future__ import annotations
 
 import contextlib
 import re
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -15,10 +16,10 @@ from isthmus._names import UnknownNameError, nearest
 
 __all__ = ["Commands", "about", "note", "one_line"]
 
-# UnknownNameError, DataError and FileError are ValueErrors. A RuntimeError is torch's word for a device or memory.
-_EXPECTED = (ValueError, TypeError, FloatingPointError, OSError, ImportError, MemoryError, RuntimeError)
-_MAYBE_OURS = (TypeError, RuntimeError)
-_OTHERS_ADVICE = re.compile(r"\s*Reshape your data either using.*", re.DOTALL)  # to a caller in Python
+# Advice for callers in Python, in messages of scikit-learn.
+_RESHAPE_ADVICE = re.compile(r"\s*Reshape your data either using.*", re.DOTALL)
+# torch raises RuntimeError where Python raises MemoryError.
+_TORCH_OUT_OF_MEMORY = re.compile(r"(can't allocate memory|out of memory|Storage size calculation overflowed)")
 
 
 class Failure(click.ClickException):
@@ -27,8 +28,14 @@ class Failure(click.ClickException):
     exit_code = 2
 
 
+class Bug(click.ClickException):
+    """An error that no input should cause."""
+
+    exit_code = 1
+
+
 class Interrupted(click.ClickException):
-    """Ctrl-C or SIGTERM; the exit code is 128 and the signal's number, as shells have it."""
+    """Ctrl-C or SIGTERM. The exit code is 128 plus the signal's number, as in shells."""
 
     def __init__(self, message: str, exit_code: int = 130) -> None:
         super().__init__(message)
@@ -36,49 +43,64 @@ class Interrupted(click.ClickException):
 
 
 class Commands(click.Group):
-    """A group of commands whose failures are one line each."""
+    """A group of commands that turns exceptions into the errors above."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Return the names in the order in which they are used, not by the alphabet."""
+        """Return the names in the order of a typical workflow."""
         return list(self.commands)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        """Find a command; an unknown name is an error with the nearest one."""
+        """Find a command; the error for an unknown name suggests the nearest one."""
         name = args[0]
         if name not in self.commands and not name.startswith("-"):
             raise click.UsageError(str(nearest("command", name, self.commands)), ctx)
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; expected exceptions become a `Failure`."""
+        """Run the command."""
         try:
             with _warnings_as_notes():
                 return super().invoke(ctx)
         except KeyboardInterrupt as error:
-            if sys.stderr.isatty():  # the terminal has written ^C on the line
-                click.echo(err=True)
-            number = getattr(error, "signal", None)  # of a run that left a checkpoint
-            if number is None:
-                raise Interrupted("interrupted; no file is half-written.") from error
-            raise Interrupted("interrupted; to go on, give the same command with --resume.", 128 + number) from error
-        except (BrokenPipeError, click.exceptions.Exit, click.Abort):  # `isthmus info vae | head` ends quietly
-            raise
-        except _EXPECTED as error:
-            if ctx.params["traceback"]:
-                import traceback
-
+            raise _interrupted(error) from error
+        except (BrokenPipeError, click.ClickException, click.exceptions.Exit, click.Abort):
+            raise  # a closed pipe, as in `isthmus info vae | head`, ends the command quietly
+        except Exception as error:
+            text = _text_of_expected(error)
+            if text is None or ctx.params["traceback"]:
                 traceback.print_exc()
-            raise Failure(_text(error)) from error
+            if text is None:
+                name = type(error).__name__
+                raise Bug(f"this {name} is a bug in isthmus; please report it with the traceback above.") from error
+            raise Failure(text) from error
 
 
-def _text(error: BaseException) -> str:
-    """Return an exception's own words, or its kind where it has none."""
-    text = str(error) or ("not enough memory" if isinstance(error, MemoryError) else type(error).__name__)
+def _interrupted(error: KeyboardInterrupt) -> Interrupted:
+    if sys.stderr.isatty():  # the terminal has written ^C on the line
+        click.echo(err=True)
+    signal = getattr(error, "signal", None)  # set where a checkpoint was written
+    if signal is None:
+        return Interrupted("interrupted; no partial file was written.")
+    return Interrupted("interrupted; run the same command with --resume to resume.", 128 + signal)
+
+
+def _text_of_expected(error: Exception) -> str | None:
+    """Return the message of an error that the input or the machine can cause; None for any other."""
+    text = str(error)
     if isinstance(error, OSError) and error.filename is not None:
-        text = f"{error.filename}: {error.strerror}."
-    if isinstance(error, _MAYBE_OURS):
-        text += " (`isthmus --traceback ...` shows where.)"
-    return text
+        return f"{error.filename}: {error.strerror}."
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _TORCH_OUT_OF_MEMORY.search(text)):
+        return "not enough memory: use less data, smaller layers or a smaller batch_size." + _allocation(text)
+    missing_library = isinstance(error, ImportError) and not (error.name or "").startswith("isthmus")
+    if missing_library or isinstance(error, (ValueError, FloatingPointError, OSError)):
+        return text or type(error).__name__
+    return None
+
+
+def _allocation(text: str) -> str:
+    """Return the size in torch's message as a sentence."""
+    size = re.search(r"allocate (\d+) bytes", text)
+    return f" (An allocation of {int(size[1]) / 1e9:,.1f} GB failed.)" if size else ""
 
 
 def one_line(error: click.ClickException) -> str:
@@ -91,7 +113,7 @@ def one_line(error: click.ClickException) -> str:
     """
     text = " ".join(error.format_message().split())
     if isinstance(error, click.UsageError):
-        # click writes most of its sentences with a full stop, but not all
+        # click ends most of its sentences with a full stop, but not all
         text = text.rstrip(".?") + ("?" if text.endswith("?") else ".")
         text += f" See `{error.ctx.command_path} --help`." if error.ctx else ""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
@@ -99,9 +121,9 @@ def one_line(error: click.ClickException) -> str:
 
 @contextlib.contextmanager
 def about(source: object) -> Iterator[None]:
-    """Put the name of the data before what an estimator says of its X.
+    """Prefix errors about X with the name of the data.
 
-    What is said of a field ("n_components=0 must be ...") or part ("Gaussian(scale=-1): ...") is left as it is.
+    Errors about a field ("n_components=0 must be ...") or a part ("Gaussian(scale=-1): ...") stay as they are.
     """
     from isthmus.data import DataError
 
@@ -110,26 +132,26 @@ def about(source: object) -> Iterator[None]:
     except (DataError, UnknownNameError):
         raise
     except ValueError as error:
-        text = _OTHERS_ADVICE.sub("", str(error))
+        text = _RESHAPE_ADVICE.sub("", str(error))
         if re.match(r"\w+[=(]", text):
             raise
         raise ValueError(f"{source}: {text}") from error
 
 
 def note(text: str) -> None:
-    """Say something that is no result, on stderr."""
+    """Print a line that is not a result, on stderr."""
     click.echo(f"isthmus: {text}", err=True)
 
 
 @contextlib.contextmanager
 def _warnings_as_notes() -> Iterator[None]:
-    """Show a warning as a line of its own, without the place in the code."""
+    """Print each warning as one line, without its place in the code."""
 
     def show(message: Warning | str, *_args: Any) -> None:
         note("warning: " + " ".join(str(message).split()))
 
     with warnings.catch_warnings():
-        # Columns are matched by name here, and then passed on as an array.
+        # The command matches columns by name, and then passes an array.
         warnings.filterwarnings("ignore", message="X does not have valid feature names")
         warnings.showwarning = show  # type: ignore[assignment]
         yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -9,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from isthmus.cli._apply import is_conditional
+from isthmus.cli._build import build
 from isthmus.cli._data import LABELS, aligned, read_rows, refuse_inputs
 from isthmus.cli._errors import about, note
-from isthmus.cli._models import MODELS, build, class_name, load_model, plain, public_class
+from isthmus.cli._models import MODELS, check_condition, class_name, load_model, normalize, public_class
 from isthmus.cli._values import merge, parse_assignment
 
 if TYPE_CHECKING:
@@ -20,72 +21,71 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate"]
 
-_OWN = (
-    "callbacks",
-    "loggers",
-    "checkpoint_dir",
-    "verbose",
-    "warm_start",
-)  # fields of a saved model that another fit leaves out
+# Fields of a saved model that another fit does not take over.
+_NOT_COPIED = ("callbacks", "loggers", "checkpoint_dir", "verbose", "warm_start")
 
 
-@click.command(short_help="Measure all there is to measure of a model, or choose its size.")
+@click.command(short_help="Evaluate a model, or select the number of latent units.")
 @click.argument("model")
 @click.argument("data")
-@click.option("-o", "--output", metavar="FILE", help="Write the numbers: FILE.json.")
+@click.option("-o", "--output", metavar="FILE", help="Write the results as JSON: FILE.json.")
 @LABELS
-@click.option("--draws", type=click.IntRange(2), default=1000, show_default=True, help="For log p(x), a row.")
-@click.option("--ais", type=click.IntRange(1), metavar="N", help="Check log p(x) of N rows by annealing (slow).")
-@click.option("--impute", type=float, metavar="SHARE", help="Hide this share of the cells, fill them, and compare.")
-@click.option("--components", metavar="K,K,...", help="Fit these sizes instead, and choose one: 2,4,8,16.")
 @click.option(
-    "--set", "assignments", metavar="NAME=VALUE", multiple=True, help="A field of these fits; may be repeated."
+    "--n-draws",
+    type=click.IntRange(2),
+    metavar="N",
+    default=1000,
+    show_default=True,
+    help="Importance samples per row for log p(x).",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of draws, splits and fits.")
+@click.option("--ais", type=click.IntRange(1), metavar="N", help="Check log p(x) of N rows by annealing (slow).")
+@click.option("--impute", type=float, metavar="SHARE", help="Hide this share of the cells, impute them and compare.")
+@click.option("--sizes", metavar="K,K,...", help="Fit these numbers of latent units and select one, as in 2,4,8,16.")
+@click.option("--set", "assignments", metavar="NAME=VALUE", multiple=True, help="A field for --sizes; may be repeated.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def evaluate(
     model: str,
     data: str,
     output: str | None,
     labels: str | None,
-    draws: int,
+    n_draws: int,
     ais: int | None,
     impute: float | None,
-    components: str | None,
+    sizes: str | None,
     assignments: tuple[str, ...],
     seed: int,
     as_json: bool,
 ) -> None:
-    """Print how good MODEL is on the rows of DATA, which it should not have been fitted to.
+    """Evaluate a saved MODEL on DATA, which should be held-out rows.
 
-    Of a vae: log p(x) with its error, and rows where it cannot be trusted; the ELBO as rate and distortion; what each
-    latent unit is used for; reconstruction by column; samples against rows; whether codes keep neighbours together (and
-    labels, where DATA has some). Of the deterministic autoencoders, which have no p(x): what they have of it.
+    For a vae, this prints log p(x) with its standard error and the rows where it is unreliable, the ELBO as rate and
+    distortion, what the latent units are used for, reconstructions by column, generated samples compared with the data,
+    and how well codes preserve neighbourhoods (and labels, if DATA has any). The deterministic autoencoders have no
+    density p(x); the other metrics are printed for them.
 
-    With --components, MODEL is a model's name, or a saved model whose fields are taken. Every size is fitted to four
-    fifths of the rows and log p(x) of the others printed, beside that of scikit-learn's densities:
+    With --sizes, MODEL is the name of a model, or a saved model whose fields are used. Each size is fitted to 80 % of
+    the rows; log p(x) of the other 20 % is printed next to that of scikit-learn's density models.
 
     \b
-    isthmus evaluate m.safetensors test.csv --impute 0.3 -o numbers.json
-    isthmus evaluate vae digits --components 2,4,8,16 --set max_epochs=50
+    isthmus evaluate m.safetensors test.csv --impute 0.3 -o results.json
+    isthmus evaluate vae digits --sizes 2,4,8,16 --set max_epochs=50
     """  # noqa: D301
     if output is not None:
         _check_json(output, model, data)
-    if components is None:
+    if sizes is None:
         if assignments:
-            raise ValueError(f"--set {assignments[0]}: is for the fits of --components; a saved model is as it is.")
-        result = _assessed(model, data, labels, draws, ais or 0, impute, seed)
+            raise ValueError(f"--set {assignments[0]}: needs --sizes; a saved model cannot be changed.")
+        result = _assess(model, data, labels, n_draws, ais or 0, impute, seed)
     else:
         if ais is not None or impute is not None:
-            raise ValueError(f"--components {components}: goes without --ais and --impute.")
-        result = _chosen(model, data, labels, components, assignments, draws, seed)
-    _give(result, output, as_json=as_json)
+            raise ValueError(f"--sizes {sizes}: cannot be combined with --ais or --impute.")
+        result = _select(model, data, labels, sizes, assignments, n_draws, seed)
+    _print(result, output, as_json=as_json)
 
 
-def _give(result: Any, output: str | None, *, as_json: bool) -> None:
-    """Print a result, and write it where that was asked for."""
-    import json
-
+def _print(result: Any, output: str | None, *, as_json: bool) -> None:
+    """Print a result, and write it to `output` if given."""
     from isthmus._atomic import atomic_write
     from isthmus.cli._evaluate_text import as_text, plain_values
 
@@ -98,130 +98,128 @@ def _give(result: Any, output: str | None, *, as_json: bool) -> None:
 
 
 def _check_json(path: str, *inputs: str) -> None:
-    """Raise now if JSON could not be written to `path` later."""
+    """Raise before any work if JSON cannot be written to `path`."""
     folder = Path(os.path.realpath(path)).parent
     if Path(path).suffix != ".json":
-        raise ValueError(f"{path}: the numbers are written as JSON; write -o {Path(path).with_suffix('.json')}.")
+        raise ValueError(f"{path}: results are written as JSON; use -o {Path(path).with_suffix('.json')}.")
     if Path(path).is_dir():
-        raise ValueError(f"{path}: is a folder; name another file.")
+        raise ValueError(f"{path}: is a folder; pass the name of a file.")
     if not folder.is_dir():
         raise ValueError(f"{path}: its folder does not exist; make the folder {folder} first.")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise ValueError(f"{path}: its folder may not be written; change its permissions or name another.")
+        raise ValueError(f"{path}: its folder may not be written; change its permissions or use another.")
     refuse_inputs(path, inputs)
 
 
 # ---- one model -----------------------------------------------------------------------------------------------
 
 
-def _assessed(path: str, data: str, labels: str | None, draws: int, ais: int, impute: float | None, seed: int) -> Any:
+def _assess(path: str, data: str, labels: str | None, n_draws: int, ais: int, impute: float | None, seed: int) -> Any:
     """Return the assessment of a saved model."""
     if data.endswith(".safetensors"):
-        raise ValueError(f"{data}: is a model, and DATA was expected; the model comes first, then the data.")
-    if _is_name(path) and not Path(path).exists():
-        raise ValueError(f"{path}: is a model's name; add --components 2,4,8 to fit it, or give a saved model.")
+        raise ValueError(f"{data}: is a model, not data; pass MODEL first, then DATA.")
+    if _is_model_name(path) and not Path(path).exists():
+        raise ValueError(f"{path}: is the name of a model; add --sizes 2,4,8 to fit it, or pass a saved model.")
     if impute is not None and not 0 < impute < 1:
         raise ValueError(f"--impute {impute:g}: must be a share of the cells, above 0 and below 1.")
     rows = read_rows(data, labels)
     model = load_model(path)
     rows = aligned(model, rows, data)
-    given = rows.y if labels is not None and is_conditional(model) else None
+    y = rows.y if labels is not None and model.conditional else None
+    row_labels = rows.y if rows.y is not None and rows.y.ndim == 1 else None
 
     from isthmus.assessment import assess
 
     with about(data), _Stages() as stages:
         return assess(
-            model, rows.X, given, labels=_one_column(rows), n_draws=draws, ais=ais, impute=impute or 0.0, seed=seed,
+            model,
+            rows.X,
+            y,
+            labels=row_labels,
+            n_draws=n_draws,
+            ais=ais,
+            impute=impute or 0.0,
+            seed=seed,
             progress=stages.show,
-        )  # fmt: skip
-
-
-def _one_column(rows: Dataset) -> Any:
-    """Return labels, where each row has one."""
-    return rows.y if rows.y is not None and rows.y.ndim == 1 else None
+        )
 
 
 class _Stages:
-    """Tells a terminal what is measured now."""
+    """The name of the current metric, on a terminal."""
 
     def __enter__(self) -> _Stages:
         return self
 
     def show(self, name: str) -> None:
-        """Put `name` in the place of the last one."""
-        if sys.stderr.isatty():
-            sys.stderr.write(f"\r\x1b[K{name} ...")
-            sys.stderr.flush()
+        """Replace the last name."""
+        self._write(f"\r\x1b[K{name} ...")
 
     def __exit__(self, *_: object) -> None:
+        self._write("\r\x1b[K")
+
+    def _write(self, text: str) -> None:
         if sys.stderr.isatty():
-            sys.stderr.write("\r\x1b[K")
+            sys.stderr.write(text)
             sys.stderr.flush()
 
 
 # ---- several sizes -------------------------------------------------------------------------------------------
 
 
-def _chosen(
-    model: str, data: str, labels: str | None, components: str, assignments: tuple[str, ...], draws: int, seed: int
+def _select(
+    model: str, data: str, labels: str | None, sizes: str, assignments: tuple[str, ...], n_draws: int, seed: int
 ) -> Any:
-    """Return the choice among several sizes."""
-    sizes = _sizes(components)
-    typed = dict(parse_assignment(text) for text in assignments)
-    if "n_components" in typed:
-        raise ValueError("--set n_components: the sizes are those of --components.")
+    """Return the result of `choose_n_components`."""
+    numbers = _parse_sizes(sizes)
+    fields = dict(parse_assignment(text) for text in assignments)
+    if "n_components" in fields:
+        raise ValueError("--set n_components: is set by --sizes; leave it out.")
     rows = read_rows(data, labels)
-    estimator = _unfitted(model, typed, rows, seed)
-    conditional = is_conditional(estimator)
-    if conditional and rows.y is None:
-        raise ValueError(f"{data}: has no labels to condition on; name them with --y (a file, or a column of DATA).")
-    if labels is not None and not conditional:
-        note(f"--y is not used: {type(estimator).__name__} learns from the rows alone")
-    _warn_of_whole_numbers(rows, data)
+    estimator = _unfitted(model, fields, rows, seed)
+    y = check_condition(estimator, rows, data, labels)
+    _note_integers(rows, data)
 
-    from isthmus.assessment.model_selection import choose_n_components
+    from isthmus.assessment import choose_n_components
 
     with about(data):
-        y = rows.y if conditional else None
-        return choose_n_components(estimator, rows.X, y, sizes=sizes, random_state=seed, n_draws=draws)
+        return choose_n_components(estimator, rows.X, y, sizes=numbers, random_state=seed, n_draws=n_draws)
 
 
-def _sizes(text: str) -> list[int]:
-    """Return the sizes of "2,4,8"."""
+def _parse_sizes(text: str) -> list[int]:
+    """Return the numbers in "2,4,8"."""
     try:
         sizes = [int(word) for word in text.split(",")]
     except ValueError:
         sizes = []
     if not sizes or min(sizes) < 1:
-        raise ValueError(f"--components {text}: must be whole numbers of at least 1 with commas, such as 2,4,8,16.")
+        raise ValueError(f"--sizes {text}: must be positive integers separated by commas, such as 2,4,8,16.")
     return sizes
 
 
-def _is_name(text: str) -> bool:
-    """Tell whether a word is a model's name."""
-    return plain(text) in {plain(name) for name in (*MODELS, *MODELS.values(), "cvae")}
+def _is_model_name(text: str) -> bool:
+    return normalize(text) in {normalize(name) for name in (*MODELS, *MODELS.values(), "cvae")}
 
 
-def _unfitted(model: str, typed: dict[str, Any], rows: Dataset, seed: int) -> Any:
-    """Return the estimator of a name, or one with the fields of a saved model."""
+def _unfitted(model: str, given: dict[str, Any], rows: Dataset, seed: int) -> Any:
+    """Return the estimator of a name, or one with the fields of a saved model; `given` fields replace them."""
     fields: dict[str, Any] = {"random_state": seed}
     if not Path(model).exists() and not model.endswith(".safetensors"):
         cls = public_class(class_name(model))
     else:
         saved = load_model(model)
         cls = type(saved)
-        kept = {name: value for name, value in saved.get_params(deep=False).items() if name not in _OWN}
-        fields = kept | fields
-    return build(cls, merge({"verbose": int(sys.stderr.isatty())}, fields, typed), rows)
+        copied = {name: value for name, value in saved.get_params(deep=False).items() if name not in _NOT_COPIED}
+        fields = copied | fields
+    return build(cls, merge({"verbose": int(sys.stderr.isatty())}, fields, given), rows)
 
 
-def _warn_of_whole_numbers(rows: Dataset, data: str) -> None:
-    """Say so where a density means little."""
+def _note_integers(rows: Dataset, data: str) -> None:
+    """Print a note if all values are integers, of which a density means little."""
     import numpy as np
 
     X = np.asarray(rows.X[:1000], dtype=np.float64)
     if bool(np.all((np.round(X) == X) | np.isnan(X))):
         note(
-            f"{data}: holds whole numbers only; densities of them have no upper bound, and favour what narrows on the "
-            "values (FactorAnalysis in constant columns): add uniform noise of one step to compare them"
+            f"{data}: all values are integers; their density has no upper bound, which favours models that concentrate "
+            "on them (FactorAnalysis for constant columns): add uniform noise on [0, 1) for a fair comparison"
         )

@@ -1,4 +1,4 @@
-"""What ``isthmus evaluate`` prints: a line for each number, with its unit and what is good."""
+"""The text that ``isthmus evaluate`` prints: one line per metric, with its unit and how to read it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 __all__ = ["as_text", "plain_values"]
 
 _WIDTH = 99
-_NAME, _VALUE = 22, 20  # widths of the columns
+_NAME, _VALUE = 24, 20  # widths of the columns
 
 
 def plain_values(value: Any) -> Any:
-    """Return nested named numbers as dicts for JSON; what is not finite, and what was not measured, is None.
+    """Return nested named tuples as dicts for JSON; None for what is not finite or was not computed.
 
     Examples
     --------
@@ -33,152 +33,151 @@ def plain_values(value: Any) -> Any:
 
 
 def as_text(result: Any) -> str:
-    """Return an assessment, or a choice among sizes, as text of lines shorter than 100 characters."""
-    lines = _choice(result) if hasattr(result, "baselines") else _assessment(result)
+    """Return an `Assessment` or a `Selection` as text, in lines shorter than 100 characters."""
+    lines = _selection(result) if hasattr(result, "baselines") else _assessment(result)
     return "\n".join(line.rstrip() for line in lines)
 
 
 def _line(name: str, value: str, meaning: str = "") -> str:
-    """Return one measure; a meaning too long for the line goes on below."""
+    """Return the line of a metric; a long meaning is wrapped below itself."""
     head = f"  {name:<{_NAME}}{value:>{_VALUE}}  "
-    return textwrap.fill(
-        meaning, _WIDTH, initial_indent=head, subsequent_indent=" " * len(head), break_long_words=False
-    ) if meaning else head  # fmt: skip
+    indent = " " * len(head)
+    return textwrap.fill(meaning, _WIDTH, initial_indent=head, subsequent_indent=indent) if meaning else head
 
 
 def _number(value: float | None) -> str:
-    if value is None or not math.isfinite(value):
-        return "not finite" if value is not None else "-"
+    if value is None:
+        return "-"
+    if not math.isfinite(value):
+        return "not finite"
     return f"{value:.3f}" if abs(value) >= 0.01 or value == 0 else f"{value:.2g}"
 
 
-def _spread(pair: Any) -> str:
-    """Return a mean and its standard error."""
-    error = "" if math.isnan(pair.standard_error) else f" +- {_number(pair.standard_error)}"
-    return _number(pair.mean) + error
+def _mean(mean: Any) -> str:
+    """Return a mean with its standard error."""
+    error = "" if math.isnan(mean.standard_error) else f" +- {_number(mean.standard_error)}"
+    return _number(mean.mean) + error
 
 
-def _share(value: float) -> str:
+def _percent(value: float) -> str:
     return f"{100 * value:.1f} %" if math.isfinite(value) else "-"
 
 
-def _some(rows: list[int], n: int = 10) -> str:
-    return ", ".join(map(str, rows[:n])) + (", ..." if len(rows) > n else "")
+def _indices(indices: list[int], n: int = 10) -> str:
+    return ", ".join(map(str, indices[:n])) + (", ..." if len(indices) > n else "")
 
 
 # ---- one model -----------------------------------------------------------------------------------------------
 
 
-def _assessment(found: Any) -> Iterator[str]:
-    yield f"{found.model}, {found.rows} rows (+- is the standard error over rows)"
+def _assessment(result: Any) -> Iterator[str]:
+    yield f"{result.model}, {result.n_samples} rows (+- is the standard error over rows)"
     sections = {
-        "likelihood: nats a row, in the data's units": (_likelihood, found.likelihood),
-        "annealed importance sampling: nats a row": (_annealed, found.annealed),
-        "latent space: nats a row": (_latent, found.latent),
-        "reconstruction": (_restored, found.restored),
-        _of_rows("samples against rows, in standard deviations of the data", found.samples): (_samples, found.samples),
-        _of_rows("codes", found.codes): (_codes, found.codes),
-        "imputation, in standard deviations of the data": (_imputation, found.imputation),
+        "likelihood, in nats per row and in the data's units": (_likelihood, result.likelihood),
+        "annealed importance sampling, in nats per row": (_annealing, result.annealing),
+        "latent space, in nats per row": (_latent, result.latent),
+        "reconstruction": (_reconstruction, result.reconstruction),
+        _title("generated samples, in standard deviations of the data", result.samples): (_samples, result.samples),
+        _title("codes", result.codes): (_codes, result.codes),
+        "imputation, in standard deviations of the data": (_imputation, result.imputation),
     }
     for title, (lines, part) in sections.items():
         if part is not None:
             yield from ("", title, *lines(part))
 
 
-def _of_rows(title: str, part: Any) -> str:
-    """Return a title with the number of rows that were looked at."""
-    return title if part is None else f"{title} ({part.rows} rows)"
+def _title(title: str, part: Any) -> str:
+    """Return a title with the number of rows that were used."""
+    return title if part is None else f"{title} ({part.n_samples} rows)"
 
 
 def _likelihood(part: Any) -> Iterator[str]:
     draws = f"{part.median_effective_draws:.0f} of {part.n_draws}"
-    yield _line(part.quantity, _spread(part.log_px), "higher is better; as scikit-learn's score_samples")
-    yield _line("effective draws", draws, "median over rows; below 10 tells little")
-    if part.unreliable:
-        yield _line("rows not trusted", str(len(part.unreliable)), f"too low as a rule; {_some(part.unreliable, 6)}")
-    else:
-        yield _line("rows not trusted", "0")
-    yield _line("ELBO", _spread(part.elbo), "= -(distortion + rate), a lower bound of it")
-    yield _line("distortion", _number(part.distortion), "E_q[-log p(x|z)]: what the code leaves open")
-    yield _line("rate", _number(part.rate), "KL(q(z|x) || p(z)): what the code costs")
+    yield _line(part.quantity, _mean(part.log_px), "higher is better; comparable to score_samples of scikit-learn")
+    yield _line("effective draws", draws, "median over rows; below 10: unreliable")
+    rows = f"usually too low there: {_indices(part.unreliable, 6)}" if part.unreliable else ""
+    yield _line("unreliable rows", str(len(part.unreliable)), rows)
+    yield _line("ELBO", _mean(part.elbo), "-(distortion + rate), a lower bound of log p(x)")
+    yield _line("distortion", _number(part.distortion), "E_q[-log p(x|z)], the reconstruction term")
+    yield _line("rate", _number(part.rate), "KL(q(z|x) || p(z)), the cost of the code")
 
 
-def _annealed(part: Any) -> Iterator[str]:
-    yield _line("log p(x)", _spread(part.log_px), f"of {len(part.rows)} rows: {_some(part.rows)}")
-    yield _line("above the draws'", _spread(part.above), "near 0: log p(x) above is right for these rows")
-    yield _line("sandwich", _spread(part.gap), "upper less lower bound, of rows it drew; 0 is exact")
+def _annealing(part: Any) -> Iterator[str]:
+    yield _line("log p(x)", _mean(part.log_px), f"of {len(part.indices)} rows: {_indices(part.indices)}")
+    yield _line("difference", _mean(part.difference), "minus the importance-sampling estimate; 0: that one is right")
+    yield _line("gap between bounds", _mean(part.bound_gap), "on simulated rows; 0: annealing is exact")
 
 
 def _latent(part: Any) -> Iterator[str]:
-    known = f"{_number(part.mutual_information)} to {_number(part.mutual_information_upper)}"
-    limit = f"of row and code; these rows show {part.largest_possible:.3f} at most"
-    yield _line("active units", f"{part.active_units} of {part.n_units}", "their mean varies from row to row")
-    yield _line("mutual information", known, limit)
-    yield _line("KL(q(z) || p(z))", _number(part.aggregate_kl), "by the lower of these; 0: samples miss nothing")
+    bounds = f"{_number(part.mutual_information)} to {_number(part.mutual_information_upper)}"
+    limit = f"between rows and codes; at most {part.max_mutual_information:.3f} for so many rows"
+    yield _line("active units", f"{part.active_units} of {part.n_units}", "units whose mean varies between rows")
+    yield _line("mutual information", bounds, limit)
+    yield _line("KL(q(z) || p(z))", _number(part.aggregate_kl), "0: prior and aggregate posterior match")
     if part.aggregate_mmd is not None:
-        yield _line("MMD of q(z) and p(z)", _number(part.aggregate_mmd), "squared; 0: codes lie as the prior has them")
+        yield _line("MMD of q(z) and p(z)", _number(part.aggregate_mmd), "squared; 0: they match")
     for text in part.report.splitlines():
         yield textwrap.fill(text, _WIDTH, initial_indent="  ", subsequent_indent="  ")
 
 
-def _restored(part: Any) -> Iterator[str]:
-    yield _line("log p(x|code)", _spread(part.score), "nats a row at the code's mean; higher is better")
-    yield _line("mean squared error", _number(part.mse), "of a cell, in the data's units")
-    yield _line("variance kept", _share(part.variance_kept), "100 %: in full; 0 %: no better than the means")
-    for column in part.worst:
-        meaning = f"nats; error {_number(column.rmse)}, standard deviation {_number(column.standard_deviation)}"
-        yield _line(f"worst: {column.name}"[:_NAME], _number(column.nats), meaning)
+def _reconstruction(part: Any) -> Iterator[str]:
+    yield _line("log p(x|code)", _mean(part.score), "nats per row at the mean of the code; higher is better")
+    yield _line("mean squared error", _number(part.mse), "per cell, in the data's units")
+    yield _line("explained variance", _percent(part.explained_variance), "0 %: no better than the column means")
+    for column in part.worst_columns:
+        spread = f"RMSE {_number(column.rmse)}, standard deviation {_number(column.standard_deviation)}"
+        name, nats = f"worst: {column.name}"[:_NAME], _number(column.negative_log_likelihood)
+        yield _line(name, nats, f"-log p in nats; {spread}")
 
 
 def _samples(part: Any) -> Iterator[str]:
-    floor = f"squared; two sets of one normal law have {_number(part.frechet_floor)}"
-    yield _line("Frechet distance", _number(part.frechet), floor)
-    yield _line("precision", _share(part.precision), "of samples lie among the rows")
-    yield _line("recall", _share(part.recall), "of rows lie among the samples")
+    reference = f"squared; between two sets from one normal distribution: {_number(part.frechet_reference)}"
+    yield _line("Frechet distance", _number(part.frechet_distance), reference)
+    yield _line("precision", _percent(part.precision), "of samples lie among the data")
+    yield _line("recall", _percent(part.recall), "of the data lie among the samples")
     if part.mmd is not None:
-        yield _line("MMD", _number(part.mmd), "squared; 0 if they are alike")
-    yield _line("told apart", _share(part.two_sample), "by nearest neighbours; 50 % if alike, less if copies")
+        yield _line("MMD", _number(part.mmd), "squared; 0: samples and data match")
+    accuracy = _percent(part.two_sample_accuracy)
+    yield _line("two-sample accuracy", accuracy, "of nearest neighbours; 50 %: indistinguishable, below: memorised")
 
 
 def _codes(part: Any) -> Iterator[str]:
-    yield _line("trustworthiness", _number(part.trustworthiness), "1: neighbours of a code are neighbours of its row")
+    yield _line("trustworthiness", _number(part.trustworthiness), "1: neighbours of a code are neighbours in the data")
     if part.neighbour_accuracy is not None:
-        rows = f"of labels by 5 codes; by 5 rows {_share(part.neighbour_accuracy_of_rows)}"
-        yield _line("neighbour accuracy", _share(part.neighbour_accuracy), rows)
+        in_data = f"of labels from 5 nearest codes; from 5 nearest rows: {_percent(part.neighbour_accuracy_in_data)}"
+        yield _line("neighbour accuracy", _percent(part.neighbour_accuracy), in_data)
 
 
 def _imputation(part: Any) -> Iterator[str]:
-    yield _line(
-        "error", _number(part.rmse), f"of {part.hidden} hidden cells; {_number(part.rmse_of_means)} by column means"
-    )
+    means = f"of {part.n_hidden} hidden cells; with column means: {_number(part.rmse_of_column_means)}"
+    yield _line("RMSE", _number(part.rmse), means)
     if part.crps is not None:
         yield _line("CRPS", _number(part.crps), "of 49 imputations; lower is better")
-        yield _line("50 % intervals hold", _share(part.coverage_50), "50 % is right")
-        yield _line("90 % intervals hold", _share(part.coverage_90), "90 % is right")
+        yield _line("coverage of 50 %", _percent(part.coverage_50), "of hidden cells lie in the 50 % interval")
+        yield _line("coverage of 90 %", _percent(part.coverage_90), "of hidden cells lie in the 90 % interval")
 
 
 # ---- several sizes -------------------------------------------------------------------------------------------
 
 
-def _choice(found: Any) -> Iterator[str]:
-    rivals = {(row.name, row.n_components): row for row in found.baselines}
-    yield f"log p(x) of {found.n_test} rows held out, nats a row, after learning from {found.n_train}"
+def _selection(result: Any) -> Iterator[str]:
+    yield f"log p(x) of {result.n_test} held-out rows, in nats per row, after fitting to {result.n_train} rows"
     yield ""
-    head = f"{'K':>4}{'log p(x)':>20}{'below the best':>20}{'unreliable':>11}{'fit':>10}"
-    yield head + (f"{'PCA':>12}{'FactorAnalysis':>17}" if rivals else "")
-    for row in found.table:
-        mean, below = (
-            f"{row.log_px:.3f} +- {row.standard_error:.3f}",
-            f"{row.below_best:.3f} +- {row.below_best_error:.3f}",
-        )
-        text = f"{row.n_components:>4}{mean:>20}{below:>20}{row.n_untrusted:>11}{row.seconds:>8.1f} s"
-        pair = [rivals.get((name, row.n_components)) for name in ("PCA", "FactorAnalysis")]
-        tail = "".join(f"{'-' if r is None else f'{r.log_px:.3f}':>{w}}" for r, w in zip(pair, (12, 17), strict=True))
-        yield text + (tail if rivals else "")
+    baselines = {(model.name, model.n_components): model for model in result.baselines}
+    columns = (("PCA", 12), ("FactorAnalysis", 17)) if baselines else ()
+    head = f"{'K':>4}{'log p(x)':>20}{'below the best':>20}{'unreliable':>12}{'fit':>10}"
+    yield head + "".join(f"{name:>{width}}" for name, width in columns)
+    for size in result.sizes:
+        log_px = f"{size.log_px:.3f} +- {size.standard_error:.3f}"
+        below = f"{size.below_best:.3f} +- {size.below_best_error:.3f}"
+        text = f"{size.n_components:>4}{log_px:>20}{below:>20}{size.n_unreliable:>12}{size.seconds:>8.1f} s"
+        models = [(baselines.get((name, size.n_components)), width) for name, width in columns]
+        yield text + "".join(f"{f'{model.log_px:.3f}' if model else '-':>{width}}" for model, width in models)
     yield ""
-    for row in found.baselines:
-        if row.name == "GaussianMixture":
-            yield f"GaussianMixture of {row.n_components}: {row.log_px:.3f} +- {row.standard_error:.3f}"
-    yield f"Chosen: {found.best}, the smallest within one standard error of the best, row by row."
-    if len(found.table) > 1 and found.best == found.table[-1].n_components:
-        yield "That is the largest that was tried: try larger ones."
+    for model in result.baselines:
+        if model.name == "GaussianMixture":
+            log_px = f"{model.log_px:.3f} +- {model.standard_error:.3f}"
+            yield f"GaussianMixture with {model.n_components} components: {log_px}"
+    yield f"Selected: {result.n_components}, the smallest within one standard error of the best (paired over rows)."
+    if len(result.sizes) > 1 and result.n_components == result.sizes[-1].n_components:
+        yield "This is the largest size tried; try larger ones."

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from isthmus.cli._data import LABELS, check_model_output, stream_rows
-from isthmus.cli._errors import about, note
-from isthmus.cli._models import MODELS, build, class_name, public_class
+from isthmus.cli._build import build
+from isthmus.cli._data import LABELS, check_model_output, refuse_inputs, stream_rows
+from isthmus.cli._errors import about
+from isthmus.cli._models import MODELS, check_condition, class_name, public_class
 from isthmus.cli._values import merge, parse_assignment, read_config
 
 if TYPE_CHECKING:
@@ -21,25 +22,25 @@ if TYPE_CHECKING:
 __all__ = ["fit"]
 
 
-@click.command(short_help="Learn a model from rows.")
+@click.command(short_help="Fit a model to data.")
 @click.argument("data")
 @click.option("-m", "--model", metavar="MODEL", help=f"One of: {', '.join(MODELS)}.")
-@click.option("-o", "--output", metavar="FILE", required=True, help="File to write: model.safetensors.")
-@click.option("-k", "--components", type=click.IntRange(1), metavar="K", help="Latent units: n_components.")
-@click.option("--epochs", type=click.IntRange(1), metavar="N", help="Passes over the data: max_epochs.")
-@click.option("--seed", type=click.IntRange(0), metavar="N", help="Of everything random: random_state.  [default: 0]")
+@click.option("-o", "--output", metavar="FILE", required=True, help="File to write, such as model.safetensors.")
+@click.option("-k", "--n-components", type=click.IntRange(1), metavar="K", help="Number of latent units.")
+@click.option("--epochs", type=click.IntRange(1), metavar="N", help="Maximum number of epochs (the field max_epochs).")
+@click.option("--seed", type=click.IntRange(0), metavar="N", help="Random seed (random_state).  [default: 0]")
 @LABELS
 @click.option("--set", "assignments", metavar="NAME=VALUE", multiple=True, help="Any other field; may be repeated.")
-@click.option("-c", "--config", metavar="FILE", help="TOML file with the same fields, and `model`; options win.")
-@click.option("--resume", is_flag=True, help="Go on with a run that was interrupted (give the same options).")
-@click.option("--log", metavar="FILE", help="Write every epoch's numbers: a .csv, or a folder for TensorBoard.")
-@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
-@click.option("-v", "--verbose", is_flag=True, help="A line an epoch even where stderr is no terminal.")
+@click.option("-c", "--config", metavar="FILE", help="TOML file with fields and `model`; options override it.")
+@click.option("--resume", is_flag=True, help="Resume an interrupted run; the other options must be the same.")
+@click.option("--log", metavar="FILE", help="Write the losses of each epoch: a .csv file, or a folder for TensorBoard.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only errors.")
+@click.option("-v", "--verbose", is_flag=True, help="Print one line per epoch, even if stderr is not a terminal.")
 def fit(
     data: str,
     model: str | None,
     output: str,
-    components: int | None,
+    n_components: int | None,
     epochs: int | None,
     seed: int | None,
     labels: str | None,
@@ -50,10 +51,10 @@ def fit(
     quiet: bool,
     verbose: bool,
 ) -> None:
-    """Learn a model from the rows of DATA and save it.
+    """Fit a model to the rows of DATA and save it.
 
-    `isthmus info vae` lists every field of a model, with its meaning, for --set; `isthmus info likelihoods` the parts
-    that a field can name, and `isthmus info gaussian` their own parameters:
+    `isthmus info vae` describes all fields of a model for --set, `isthmus info likelihoods` lists the values of a field
+    that names a part, and `isthmus info gaussian` describes the parameters of that part:
 
     \b
     isthmus fit digits -m vae -k 8 -o m.safetensors --set beta=0.5 --set hidden_layer_sizes=128,64
@@ -62,91 +63,91 @@ def fit(
     isthmus fit digits -m conditional_vae -o m.safetensors
     isthmus fit train-images-idx3-ubyte.gz --y train-labels-idx1-ubyte.gz -m conditional_vae -o m.safetensors
 
-    A conditional_vae takes the labels of DATA (its y), or those of --y.
+    A conditional_vae is fitted with the labels of DATA, or those of --y.
 
-    Checkpoints are written to a folder beside the output (FILE.checkpoints, or checkpoint_dir) and removed when the
-    model is complete. After Ctrl-C, or a crash, the same command with --resume goes on where it was, and ends with the
-    very same model.
+    Checkpoints are written to the folder FILE.checkpoints (or the field checkpoint_dir), which is removed when the
+    model is complete. After Ctrl-C or a crash, run the same command with --resume: the model will be identical to that
+    of an uninterrupted run.
     """  # noqa: D301
     check_model_output(output, data)
-    typed = {"n_components": components, "max_epochs": epochs, "random_state": seed}
+    if log is not None:
+        refuse_inputs(log, [data, output, *filter(None, (labels, config))])
+    options = {"n_components": n_components, "max_epochs": epochs, "random_state": seed}
     if quiet or verbose:
-        typed["verbose"] = int(verbose)
-    fields = _fields(config, assignments, typed)
-    name = _which(model or fields.pop("model", None))
+        options["verbose"] = int(verbose)
+    fields = _fields(config, assignments, options)
+    name = _class_name(model or fields.pop("model", None))
     fields.pop("model", None)
     rows = stream_rows(data, labels)
     _check_resume(fields.setdefault("checkpoint_dir", f"{output}.checkpoints"), resume)
-    summary = _fit(name, fields, rows, data, output, log, labelled=labels is not None)
+    estimator = build(public_class(name), fields, rows)
+    if log is not None:
+        estimator.set_params(loggers=[_logger(log)])
+    summary = _fit(estimator, rows, check_condition(estimator, rows, data, labels), data, output)
     if summary and not quiet:
         click.echo(summary)
 
 
-def _fields(config: str | None, assignments: tuple[str, ...], typed: dict[str, int | None]) -> dict[str, Any]:
-    """Return the fields from all places: defaults of the command, the file, --set, and the other options."""
+def _fields(config: str | None, assignments: tuple[str, ...], options: dict[str, int | None]) -> dict[str, Any]:
+    """Return the fields from all sources: defaults of the command, the file, --set, and the other options."""
     return merge(
         {"random_state": 0, "verbose": int(sys.stderr.isatty())},
         read_config(config),
         dict(parse_assignment(text) for text in assignments),
-        {name: value for name, value in typed.items() if value is not None},
+        {name: value for name, value in options.items() if value is not None},
     )
 
 
-def _check_resume(folder: str, resume: bool) -> None:
-    """Refuse to overwrite a run that was interrupted, and to go on with one that is not there."""
-    unfinished = any(Path(folder).glob("checkpoint-*"))
-    restarted = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0"  # by isthmus launch: there may be none yet
-    if unfinished and not (resume or restarted):
-        raise ValueError(f"{folder}: holds an unfinished run; add --resume to go on with it, or remove the folder.")
-    if resume and not (unfinished or restarted):
-        raise ValueError(f"{folder}: holds no unfinished run; leave --resume out to start one.")
-
-
-def _which(model: Any) -> str:
-    """Return the class that was asked for."""
+def _class_name(model: Any) -> str:
+    """Return the class of the model, which must be named."""
     if model is None:
-        raise ValueError(f"which model? Say --model with one of: {', '.join(MODELS)}.")
+        raise ValueError(f"no model was named; pass --model with one of: {', '.join(MODELS)}.")
     return class_name(model)
 
 
-def _fit(
-    name: str, fields: dict[str, Any], rows: Dataset, data: str, output: str, log: str | None, *, labelled: bool
-) -> str:
-    """Fit, save, and return what there is to say about it."""
-    estimator = build(public_class(name), fields, rows)
-    if log is not None:
-        from isthmus.engine import CSVLogger, TensorBoardLogger
+def _check_resume(folder: str, resume: bool) -> None:
+    """Refuse to overwrite an interrupted run, and to resume one that does not exist."""
+    unfinished = any(Path(folder).glob("checkpoint-*"))
+    restarted = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0"  # by isthmus launch, maybe before a checkpoint
+    if unfinished and not (resume or restarted):
+        raise ValueError(f"{folder}: holds an unfinished run; add --resume to resume it, or remove the folder.")
+    if resume and not (unfinished or restarted):
+        raise ValueError(f"{folder}: holds no unfinished run; leave out --resume to start one.")
 
-        estimator.set_params(loggers=[CSVLogger(log) if log.endswith(".csv") else TensorBoardLogger(log)])
+
+def _logger(path: str) -> Any:
+    from isthmus.engine import CSVLogger, TensorBoardLogger
+
+    return CSVLogger(path) if path.endswith(".csv") else TensorBoardLogger(path)
+
+
+def _fit(estimator: Any, rows: Dataset, y: Any, data: str, output: str) -> str:
+    """Fit and save; return a summary, empty in all processes but the first."""
     from isthmus.engine.distributed import rank
 
-    conditional = name == "ConditionalVAE"
-    if conditional and rows.y is None:
-        raise ValueError(f"{data}: has no labels to condition on; name them with --y (a file, or a column of DATA).")
-    if labelled and not conditional:
-        note(f"--y is not used: {name} learns from the rows alone")
     start = time.perf_counter()
     with about(data):
-        estimator.fit(rows.X, rows.y if conditional else None)
+        estimator.fit(rows.X, y)
     seconds = time.perf_counter() - start
-    if rank() > 0:  # of several processes, the first one writes and speaks
+    if rank() > 0:
         return ""
     _name_columns(estimator, rows)
-    estimator.set_params(verbose=0, checkpoint_dir=None, loggers=()).save(output)  # the same file, whoever watched
+    # so that the file does not depend on how the run was observed
+    estimator.set_params(verbose=0, checkpoint_dir=None, loggers=()).save(output)
     return f"{output}: {_summary(estimator, rows)}, {seconds:.1f} s"
 
 
 def _summary(estimator: Any, rows: Dataset) -> str:
-    """Return what was fitted to what, and how it ended."""
-    name, (n_rows, n_columns) = type(estimator).__name__, rows.X.shape
+    """Return the sizes of model and data, and the last loss."""
+    n_rows, n_columns = rows.X.shape
     return (
-        f"{name}, {n_columns} columns -> {estimator.n_components} units, learned from {n_rows} rows; "
-        f"loss of epoch {estimator.n_iter_}: {estimator.history_[-1]['loss']:.4g} nats a row of scaled data"
+        f"{type(estimator).__name__}, {n_columns} columns -> {estimator.n_components} units, fitted to {n_rows} rows; "
+        f"loss after epoch {estimator.n_iter_}: {estimator.history_[-1]['loss']:.4g} nats per row of scaled data"
     )
 
 
 def _name_columns(estimator: Any, rows: Dataset) -> None:
-    """Remember the names of a table's columns (those of pixels tell nothing)."""
+    """Save the column names of tables; those of pixels are meaningless."""
     import numpy as np
 
     if rows.columns is not None and rows.image_shape is None:

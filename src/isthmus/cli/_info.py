@@ -1,4 +1,4 @@
-"""``isthmus info``: what there is, what each field means, and what a file holds."""
+"""``isthmus info``: models, fields, parts, and the contents of files."""
 
 from __future__ import annotations
 
@@ -11,66 +11,66 @@ from typing import Any
 import click
 
 from isthmus._names import nearest
-from isthmus.cli._models import MODELS, ROOMS, class_name, known_parts, load_model, loading, plain, public_class
+from isthmus.cli._build import PART_MODULES, known_parts
+from isthmus.cli._models import MODELS, class_name, load_model, loading, normalize, public_class
 
 __all__ = ["info"]
 
 
-@click.command(short_help="List models, fields, parts; describe a model or data file.")
+@click.command(short_help="Describe models, fields, parts and files.")
 @click.argument("topic", required=False)
 def info(topic: str | None) -> None:
-    """List the models; or describe TOPIC.
+    """Describe TOPIC, or list the models.
 
     \b
     isthmus info                      the models
     isthmus info vae                  every field of a model, with type, default and meaning
     isthmus info likelihoods          the parts that a field can name
-    isthmus info gaussian             a part's own parameters
+    isthmus info gaussian             the parameters of a part
     isthmus info model.safetensors    a saved model
     isthmus info digits               a data set
     """  # noqa: D301
     if topic is None:
-        click.echo(_models())
+        click.echo(_list_models())
         return
-    from isthmus.data import BUNDLED  # with numpy, for which a list of models need not wait
+    from isthmus.data import BUNDLED  # imports numpy, which a list of models does not need
 
     if Path(topic).suffix == ".safetensors":
-        click.echo(_saved(topic))
+        click.echo(_describe_saved(topic))
     elif Path(topic).suffix or topic in BUNDLED or Path(topic).is_file():
-        click.echo(_data_set(topic))
-    elif (name := _model_named(topic)) is not None:
-        click.echo(_fields(name))
+        click.echo(_describe_data(topic))
+    elif (name := _find_model(topic)) is not None:
+        click.echo(_describe_model(name))
     else:
-        click.echo(_parts(topic))
+        click.echo(_describe_parts(topic))
 
 
-def _model_named(topic: str) -> str | None:
+def _find_model(topic: str) -> str | None:
     try:
         return class_name(topic)
     except ValueError:
         return None
 
 
-# ---- models ---------------------------------------------------------------------------------------------------------
+# ---- models --------------------------------------------------------------------------------------------------
 
 
-def _models() -> str:
-    """Return the list of models."""
-    lines = _first_lines()
-    listed = [f"  {name:<18}{lines[cls]}" for name, cls in MODELS.items()]
+def _list_models() -> str:
+    first_lines = _first_lines()
+    listed = [f"  {name:<18}{first_lines[cls]}" for name, cls in MODELS.items()]
     return "\n".join(
         [
             _bold("Models"),
             *listed,
             "",
-            "`isthmus info vae` lists a model's fields. Parts that a field can name are listed by kind, as in",
-            f"`isthmus info likelihoods`: {', '.join(dict.fromkeys(ROOMS.values()))}.",
+            "`isthmus info vae` describes the fields of a model. Some fields name a part; the parts are listed with",
+            f"`isthmus info likelihoods`, and likewise: {', '.join(dict.fromkeys(PART_MODULES.values()))}.",
         ]
     )
 
 
 def _first_lines() -> dict[str, str]:
-    """Return the first line of every estimator's docstring, from the source: to import it takes seconds."""
+    """Return the first line of each estimator's docstring, read from the source because an import takes seconds."""
     lines = {}
     for file in Path(__file__).parents[1].glob("estimators/*.py"):
         for node in ast.parse(file.read_text(encoding="utf-8")).body:
@@ -79,8 +79,8 @@ def _first_lines() -> dict[str, str]:
     return lines
 
 
-def _fields(name: str) -> str:
-    """Return every field of a model with its text."""
+def _describe_model(name: str) -> str:
+    """Return the description of every field of a model."""
     cls = public_class(name)
     from isthmus.cli._fields import field_types
     from isthmus.estimators._fields import field_docs
@@ -88,40 +88,43 @@ def _fields(name: str) -> str:
     texts = field_docs(cls)
     entries = [_entry(texts[field]) for field in field_types(cls)]
     head = (inspect.getdoc(cls) or "").partition("\n")[0]
-    tail = [_bold("Parts"), *(f"  {field}: {', '.join(known_parts(field))}" for field in ROOMS if field in texts)]
-    usage = "Set a field with --set name=value; `isthmus info gaussian` shows what --set likelihood__... can be."
-    return "\n".join([head, "", usage, "", *entries, "", *tail])
+    usage = "Set a field with --set NAME=VALUE, and a parameter of a part with --set likelihood__NAME=VALUE."
+    parts = [f"  {field}: {', '.join(known_parts(field))}" for field in PART_MODULES if field in texts]
+    more = "`isthmus info gaussian` describes the parameters of a part."
+    return "\n".join([head, "", usage, "", *entries, "", _bold("Parts"), *parts, "", more])
 
 
 def _entry(text: str) -> str:
-    """Return a field's text with its name made bold."""
+    """Return the description of a field with its name in bold."""
     name, _, rest = text.partition(" : ")
     return f"{_bold(name)} : {rest}"
 
 
-# ---- parts ----------------------------------------------------------------------------------------------------------
+# ---- parts ---------------------------------------------------------------------------------------------------
 
 
-def _parts(topic: str) -> str:
-    """Return the parts of a room, or what a part has to be told."""
+def _describe_parts(topic: str) -> str:
+    """Return the list of parts of one kind, or the parameters of a part."""
     with loading():
         from isthmus._part import find
-    asked = plain(topic)
-    rooms = dict.fromkeys(ROOMS.values())
-    room = ROOMS.get(asked, asked)
-    if room in rooms:
-        return "\n".join([_bold(room), *(f"  {name:<22}{_doc(part)[0]}" for name, part in find(room).items())])
-    parts = [(field, name, part) for field in (*ROOMS, "beta") for name, part in known_parts(field).items()]
+    asked = normalize(topic)
+    kinds = dict.fromkeys(PART_MODULES.values())
+    kind = PART_MODULES.get(asked, asked)
+    if kind in kinds:
+        return "\n".join([_bold(kind), *(f"  {name:<22}{_doc(part)[0]}" for name, part in find(kind).items())])
+    parts = [(field, name, part) for field in (*PART_MODULES, "beta") for name, part in known_parts(field).items()]
     found = [
-        "\n\n".join([f"{_bold(name)} ({field})", *_doc(part)]) for field, name, part in parts if asked == plain(name)
+        "\n\n".join([f"{_bold(name)} ({field})", *_doc(part)])
+        for field, name, part in parts
+        if asked == normalize(name)
     ]
     if not found:
-        raise nearest("topic", topic, {*MODELS, *rooms, *(name for _, name, _ in parts)})
+        raise nearest("topic", topic, {*MODELS, *kinds, *(name for _, name, _ in parts)})
     return "\n\n".join(found)
 
 
 def _doc(cls: type) -> list[str]:
-    """Return the first paragraph of a docstring, and its parameters where it has some."""
+    """Return the first paragraph of a docstring, and its parameters if it has any."""
     text = inspect.getdoc(cls) or ""
     sections = re.split(r"\n+(\w[\w ]*)\n-+\n", text)
     named = dict(zip(sections[1::2], sections[2::2], strict=True))
@@ -130,31 +133,30 @@ def _doc(cls: type) -> list[str]:
 
 
 def _bold(text: str) -> str:
-    return click.style(text, bold=True)  # click.echo leaves the style out where stdout is no terminal
+    return click.style(text, bold=True)  # click.echo removes the style if stdout is not a terminal
 
 
-# ---- files ----------------------------------------------------------------------------------------------------------
+# ---- files ---------------------------------------------------------------------------------------------------
 
 
-def _saved(path: str) -> str:
-    """Return what a model file holds."""
+def _describe_saved(path: str) -> str:
     model = load_model(path)
     n_parameters = sum(p.numel() for p in model.model_.parameters())
+    fields = ", ".join(f"{name}={value!r}" for name, value in _changed_fields(model).items())
     lines = {
         "model": type(model).__name__,
         "columns": f"{model.n_features_in_} -> {model.n_components} units",
         **_names("column names", getattr(model, "feature_names_in_", ())),
         **_names("labels", getattr(model, "classes_", ())),
-        "weights": f"{n_parameters:,} numbers, {Path(path).stat().st_size / 1e6:.1f} MB",
-        "trained": f"{model.n_iter_} epochs, {sum(record['seconds'] for record in model.history_):.1f} s",
+        "parameters": f"{n_parameters:,}, {Path(path).stat().st_size / 1e6:.1f} MB",
+        "training": f"{model.n_iter_} epochs, {sum(record['seconds'] for record in model.history_):.1f} s",
         **_last_losses(model.history_),
-        "fields changed": ", ".join(f"{k}={v!r}" for k, v in _changed(model).items()) or "none",
+        "fields": fields or "all defaults",
     }
-    return _listed(lines)
+    return _aligned(lines)
 
 
-def _data_set(source: str) -> str:
-    """Return what `isthmus` reads from a data file."""
+def _describe_data(source: str) -> str:
     import numpy as np
 
     from isthmus.data import read
@@ -169,29 +171,29 @@ def _data_set(source: str) -> str:
         **({"image shape": " x ".join(map(str, image_shape))} if image_shape else {}),
         **({} if y is None else {"y": f"{' x '.join(map(str, y.shape))} {y.dtype}"}),
     }
-    return _listed(lines)
+    return _aligned(lines)
 
 
-def _listed(lines: dict[str, str]) -> str:
+def _aligned(lines: dict[str, str]) -> str:
     return "\n".join(f"{_bold(f'{name:<16}')}{text}" for name, text in lines.items())
 
 
 def _names(title: str, names: Any) -> dict[str, str]:
-    """Return a line of names, the first few of many."""
+    """Return a line with the first names, or nothing if there are none."""
     shown = ", ".join(str(name) for name in names[:12])
     return {title: shown + (f", ... ({len(names)})" if len(names) > 12 else "")} if len(names) else {}
 
 
 def _last_losses(history: list[dict[str, float]]) -> dict[str, str]:
-    """Return the terms of the last epoch."""
+    """Return a line with the loss terms of the last epoch."""
     if not history:
         return {}
     terms = [f"{k} {v:.4g}" for k, v in history[-1].items() if k not in ("epoch", "learning_rate", "seconds")]
-    return {"last epoch": ", ".join(terms) + "  (nats a row, scaled data)"}
+    return {"last epoch": ", ".join(terms) + "  (nats per row of scaled data)"}
 
 
-def _changed(model: Any) -> dict[str, Any]:
-    """Return the fields that are not the class's defaults."""
+def _changed_fields(model: Any) -> dict[str, Any]:
+    """Return the fields that differ from their defaults."""
     defaults = type(model)().get_params(deep=False)
     fields = model.get_params(deep=False)
     return {

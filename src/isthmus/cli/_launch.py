@@ -9,7 +9,7 @@ import click
 
 __all__ = ["launch"]
 
-# With the elastic launcher's default, a restarted group may wait for ever at an address that has gone.
+# With torchrun's default, a restarted group can wait forever at the address of a store that no longer exists.
 _ENVIRONMENT = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
 
 
@@ -17,48 +17,53 @@ _ENVIRONMENT = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
     short_help="Run a command in several processes that train together.",
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
 )
-@click.option("-n", "--processes", type=click.IntRange(1), metavar="N", required=True, help="Processes a machine.")
-@click.option("--machines", type=click.IntRange(1), default=1, show_default=True, help="How many take part.")
-@click.option("--meet", metavar="HOST:PORT", help="Where several machines meet: the first one, and a free port there.")
+@click.option("-n", "--processes", type=click.IntRange(1), metavar="N", required=True, help="Processes per node.")
+@click.option("--nodes", type=click.IntRange(1), metavar="N", default=1, show_default=True, help="Number of machines.")
 @click.option(
-    "--restarts", type=click.IntRange(0), default=0, show_default=True, help="How often, when a process dies."
+    "--rendezvous", metavar="HOST:PORT", help="Address of the first machine with a free port; the same on all nodes."
+)
+@click.option(
+    "--restarts",
+    type=click.IntRange(0),
+    metavar="N",
+    default=0,
+    show_default=True,
+    help="Maximum number of restarts after a failure.",
 )
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, required=True)
 @click.pass_context
 def launch(
-    ctx: click.Context, processes: int, machines: int, meet: str | None, restarts: int, command: tuple[str, ...]
+    ctx: click.Context, processes: int, nodes: int, rendezvous: str | None, restarts: int, command: tuple[str, ...]
 ) -> None:
-    """Run an isthmus COMMAND in several processes, by torchrun.
+    """Run an isthmus COMMAND in several processes, with torchrun.
 
     \b
-    isthmus launch -n 4 fit big.npy -m vae -o m.safetensors          four processes here, or one for each of four GPUs
-    isthmus launch -n 8 --machines 2 --meet 10.0.0.1:29400 fit ...   the same on each of two machines
+    isthmus launch -n 4 fit big.npy -m vae -o m.safetensors                  four processes or GPUs on this machine
+    isthmus launch -n 8 --nodes 2 --rendezvous 10.0.0.1:29400 fit ...        run this on each of two machines
 
-    Every process computes its part of each batch; the parameters are those of one process with as many parts
-    (gradient_accumulation). With --restarts, when a process dies all start again from the newest checkpoint; several
-    machines need a checkpoint_dir (and DATA) that all of them see. Needs isthmus[scale].
+    Each process computes its share of every batch. The result is that of one process with gradient_accumulation set to
+    the number of processes. If a process fails, --restarts lets all of them start again from the newest checkpoint;
+    with several nodes, all of them must have access to DATA and checkpoint_dir. Requires isthmus[scale].
     """  # noqa: D301
-    if machines > 1 and meet is None:
-        raise click.UsageError("--machines needs --meet HOST:PORT, the same on all of them.", ctx)
+    if nodes > 1 and rendezvous is None:
+        raise click.UsageError("--nodes needs --rendezvous HOST:PORT, the same on all nodes.", ctx)
     where = (
         ["--standalone"]
-        if meet is None
-        else [f"--nnodes={machines}", "--rdzv-backend=c10d", f"--rdzv-endpoint={meet}", "--rdzv-id=isthmus"]
+        if rendezvous is None
+        else [f"--nnodes={nodes}", "--rdzv-backend=c10d", f"--rdzv-endpoint={rendezvous}", "--rdzv-id=isthmus"]
     )
     threads = {} if "OMP_NUM_THREADS" in os.environ else {"OMP_NUM_THREADS": _threads(processes)}
     os.environ.update(_ENVIRONMENT | threads)
-    ctx.exit(
-        _run([*where, f"--nproc-per-node={processes}", f"--max-restarts={restarts}", "-m", "isthmus.cli", *command])
-    )
+    ctx.exit(_run([*where, f"--nproc-per-node={processes}", f"--max-restarts={restarts}", "-m", "isthmus", *command]))
 
 
 def _run(arguments: list[str]) -> int:
-    """Run torchrun and return the exit code of the process that failed first, or 0."""
+    """Run torchrun and return 0, or the exit code of the process that failed first."""
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.run import main
 
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # a process of ours says what is wrong
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # our own process prints the error
     try:
         main(arguments)
     except ChildFailedError as error:
@@ -70,5 +75,5 @@ def _run(arguments: list[str]) -> int:
 
 
 def _threads(processes: int) -> str:
-    """Return the threads of each process: together as many as there are cores."""
+    """Return the threads per process that use each core once."""
     return str(max(1, (os.cpu_count() or 1) // processes))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial as bound
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -66,6 +66,9 @@ class BaseAutoencoder(Fields, CallbackSupportMixin, ClassNamePrefixFeaturesOutMi
     feature_names_in_ : ndarray of shape (D,)
         Their names, where X had string names.
     """
+
+    has_density: ClassVar[bool] = False  # p(x), to score samples with and to draw from
+    conditional: ClassVar[bool] = False  # p(x|y): methods take conditions y
 
     model_: Model
     history_: list[dict[str, float]]

@@ -135,6 +135,8 @@ class Variational(BaseAutoencoder):
         S, draws from the posterior in ``score_samples`` and ``elbo``.
     """
 
+    has_density = True
+
     posterior: str | Part = "diagonal_normal"
     prior: str | Part = "standard_normal"
     objective: str | Part = "penalized_likelihood"

@@ -70,6 +70,8 @@ class ConditionalVAE(Variational):
     ((3, 4), (150, 3))
     """
 
+    conditional = True
+
     # ---- conditions -----------------------------------------------------------------------------------------
 
     def _fit_condition(self, y: Any, X: np.ndarray, *, reset: bool) -> np.ndarray:

@@ -33,6 +33,8 @@ class Likelihood(Part):
     centred : bool
         Whether the encoder sees columns less their mean in the training rows: what standard scaling does to those of a
         density. Probabilities are not scaled, and a network learns slowly from inputs that are all of one sign.
+    binary : bool
+        Whether it is a probability of 0 and 1, which gives no density for values between them.
     support_text : str
         What values it takes, for messages: "... takes only values in [0, 1]".
     transforms_input : bool
@@ -48,6 +50,7 @@ class Likelihood(Part):
     density: bool = True
     interval_support: bool = False
     centred: bool = False
+    binary: bool = False
     support_text: str = "that are finite numbers"
     transforms_input: bool = False
     filler: float | None = None

@@ -59,6 +59,7 @@ class Bernoulli(Likelihood):
 
     default_scaling = "min_max"
     density = False
+    binary = True
     interval_support = True
     centred = True
     support_text = "in [0, 1]"
