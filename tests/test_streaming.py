@@ -20,7 +20,7 @@ from isthmus.cli import main
 from isthmus.data import DatasetRows, FileRows, RowSource, opening, read, sources
 from isthmus.data.loaders import streaming
 from isthmus.engine import Checkpoints
-from isthmus.estimators import _inference, _sources, _summary, _training
+from isthmus.estimators import _base, _data, _inference, _loaders, _summary
 
 DIGITS, LABELS = load_digits(return_X_y=True)
 DIGITS = DIGITS.astype(np.float32)
@@ -175,9 +175,9 @@ def test_conditions_and_weights_follow_their_rows(path):
 
         return batch
 
-    _batches, weight = _sources._batches, np.arange(400) % 5.0
+    _batches, weight = _loaders._make_batch, np.arange(400) % 5.0
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_sources, "_batches", batches)
+        patch.setattr(_loaders, "_make_batch", batches)
         ConditionalVAE(**DRAWS).fit(path, LABELS[:400], sample_weight=weight)
     assert seen == {i: (i % 5.0, int(LABELS[i])) for i in range(400)}
 
@@ -204,7 +204,7 @@ def test_early_stopping_holds_rows_out(path, monkeypatch):
     rows = torch.cat(trained)
     assert len(rows) == 3 * 300
     assert len(torch.unique(rows, dim=0)) == len(np.unique(DIGITS[:400], axis=0)) - 100
-    monkeypatch.setattr(_sources, "_HELD_OUT", 40 * 64 * 4)
+    monkeypatch.setattr(_loaders, "_HELD_OUT", 40 * 64 * 4)
     trained.clear()
     VAE(**fields).fit(path)
     assert len(torch.cat(trained)) == 3 * 360, "no more than memory has room for"
@@ -212,7 +212,7 @@ def test_early_stopping_holds_rows_out(path, monkeypatch):
 
 def test_levels_beyond_the_sample_are_known(tmp_path, monkeypatch):
     """Likelihood and corruption look at a sample of rows, and at every column's extremes besides."""
-    monkeypatch.setattr(_summary, "_SAMPLE_ROWS", 20)
+    monkeypatch.setattr(_data, "_SAMPLE_ROWS", 20)
     X = np.zeros((400, 3), dtype=np.float32)
     X[:, 1] = np.arange(400) % 3
     X[399, 2], X[7, 0] = 9, 4
@@ -238,7 +238,7 @@ def changed(tmp_path, row, column, value):
 def test_bad_cells_are_named_before_training_starts(tmp_path, path, monkeypatch):
     model = VAE(**DRAWS).fit(path)
     bounded = VAE(**DRAWS, likelihood="bernoulli").fit(path)
-    monkeypatch.setattr(_training, "Trainer", None)  # who trains now fails otherwise
+    monkeypatch.setattr(_base, "Trainer", None)  # who trains now fails otherwise
     bad = changed(tmp_path, 333, 7, np.inf)
     for call in (VAE(**DRAWS).fit, VAE(**DRAWS).partial_fit, model.transform, model.score_samples, model.impute):
         with pytest.raises(ValueError, match=r"infinity \(inf\) in row 333, column 7, and 1 such cells in rows"):

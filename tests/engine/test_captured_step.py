@@ -10,7 +10,6 @@ from isthmus.data.loaders import InMemoryLoader
 from isthmus.engine import loop
 from isthmus.engine.capture.captured_step import CapturedStep
 from isthmus.engine.capture.cuda_graph import capture_cuda_graph
-from isthmus.estimators import _training
 from isthmus.penalties import Warmup
 from regression import Regression, fit, rows
 
@@ -112,7 +111,7 @@ def test_an_estimator_s_steps(monkeypatch):
     fields = {"hidden_layer_sizes": (8,), "max_epochs": 2, "random_state": 0, "beta": Warmup(1.0, over=0.5)}
     plain = VAE(2, **fields).fit(X)
     record = StandIn()
-    monkeypatch.setattr(_training, "choose_capture", lambda *_: record)
+    monkeypatch.setattr("isthmus.estimators._base.choose_capture", lambda *_: record)
     replayed = VAE(2, compile=True, **fields).fit(X)
     assert record.replayed == 2 * 3 - 3
     for a, b in zip(plain.history_, replayed.history_, strict=True):

@@ -119,7 +119,7 @@ def test_two_processes_stream_as_one_and_read_half_each(together, name, parts):
 def test_other_rows_in_one_process_are_an_error_in_both(together, name):
     for rank in range(2):
         text = (together[0] / f"{name}.{rank}.txt").read_text()
-        assert text.startswith("process 1 of 2 was given other rows than process 0")
+        assert text.startswith("process 1 of 2 received different data than process 0")
 
 
 def test_a_bad_cell_in_the_share_of_one_process_is_the_error_of_both(together):

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from isthmus._random import derive
-from isthmus.estimators._inference import Chunk, as_tensor, to_model_units
+from isthmus.estimators._inference import Chunk, as_tensor
 from isthmus.estimators._validate import check_rows
 from isthmus.estimators._variational import LogLikelihoodEstimate
 from isthmus.model import Model
@@ -51,7 +51,7 @@ class Context(NamedTuple):
     def of(cls, estimator: Any, X: Any, y: Any, seed: int) -> Context:
         """Validate the samples; raise ValueError where the estimator cannot use them."""
         check_is_fitted(estimator, "model_")
-        return cls(estimator, check_rows(estimator, X, reset=False), None if y is None else np.asarray(y), seed)
+        return cls(estimator, check_rows(estimator, X), None if y is None else np.asarray(y), seed)
 
     @property
     def name(self) -> str:
@@ -89,7 +89,7 @@ class Context(NamedTuple):
         """Return a float64 copy of the model on the CPU, and samples in its units; missing labels are predicted."""
         model = copy.deepcopy(self.estimator.model_).double()
         raw = as_tensor(self.X[index]).double()
-        x, mask = to_model_units(model, raw, torch.float64)
+        x, mask = model.scaling.to_model_units(raw, torch.float64)
         c = None
         if self.estimator.conditional:
             y = self.estimator.predict(self.X[index]) if self.y is None else self.y[index]

@@ -1,43 +1,34 @@
-"""What all estimators do: describe parts, build a model of them, train it, and map rows through it."""
+"""What all estimators do: describe parts, build a model of them, and train it."""
 
 from __future__ import annotations
 
-from functools import partial as bound
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+import torch
+from sklearn.utils.validation import _check_sample_weight
 from torch import Tensor
 
 from isthmus._device import check_device, check_precision
 from isthmus._part import Part, resolve
+from isthmus._random import Stream, derive, seeded
 from isthmus.corruptions import Corruption
-from isthmus.engine import find_schedule
-from isthmus.engine.distributed import find_processes
-from isthmus.estimators._callbacks import CallbackSupportMixin, Epochs, with_callbacks
+from isthmus.engine import Checkpoints, NonFiniteError, Trainer, find_schedule
+from isthmus.engine.capture import choose_capture
+from isthmus.engine.distributed import Processes, find_processes
+from isthmus.engine.precision import parameter_dtype
+from isthmus.engine.progress_bar import ProgressBar
+from isthmus.estimators._callbacks import CallbackSupportMixin, Epochs, logged, with_callbacks
+from isthmus.estimators._data import TrainingData
 from isthmus.estimators._fields import Fields
-from isthmus.estimators._inference import (
-    encode,
-    feature_errors,
-    fill_missing,
-    iterate_imputation,
-    map_codes,
-    map_rows,
-    reconstruct,
-    reconstruction_errors,
-)
+from isthmus.estimators._fitting import build_model, describe_run, lr_multipliers, worst_columns
+from isthmus.estimators._loaders import LoaderSettings, make_loaders
 from isthmus.estimators._saving import save
-from isthmus.estimators._sources import Rest
-from isthmus.estimators._summary import check_same_rows, summarize
-from isthmus.estimators._training import build, checkpoints_of, train
-from isthmus.estimators._validate import (
-    as_seed,
-    check_codes,
-    check_fields,
-    check_rows,
-)
+from isthmus.estimators._summary import summarize
+from isthmus.estimators._transforms import AutoencoderTransforms
+from isthmus.estimators._validate import as_rows, as_seed, check_fields
 from isthmus.likelihoods import Likelihood
 from isthmus.model import Model
 from isthmus.networks import Network
@@ -50,7 +41,7 @@ from isthmus.scaling import Scaling
 __all__ = ["BaseAutoencoder"]
 
 
-class BaseAutoencoder(Fields, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Fields):
     """Base of the estimators.
 
     Attributes
@@ -75,7 +66,7 @@ class BaseAutoencoder(Fields, CallbackSupportMixin, ClassNamePrefixFeaturesOutMi
     n_iter_: int
     n_features_in_: int
     seed_: int
-    _moments: list[dict[str, Tensor]] | None = None
+    _optimizer_state: list[dict[str, Tensor]] | None = None
     _fit_on_dataframe = False
     _dtype: np.dtype[Any] = np.dtype(np.float64)  # of drawn rows
 
@@ -108,7 +99,7 @@ class BaseAutoencoder(Fields, CallbackSupportMixin, ClassNamePrefixFeaturesOutMi
     def _corruption(self) -> Corruption:
         return resolve("corruptions", self.corruption, Corruption)
 
-    def _formula(self, model: Model, x: Tensor) -> TrainingLoss:
+    def _loss(self, model: Model, x: Tensor) -> TrainingLoss:
         penalties = [resolve("penalties", p, Penalty) for p in (*self._own_penalties(), *self.penalties)]
         corruption = self._corruption()
         if corruption.input_mask and not model.network.sizes.masked:
@@ -148,7 +139,7 @@ class BaseAutoencoder(Fields, CallbackSupportMixin, ClassNamePrefixFeaturesOutMi
         FloatingPointError
             If the loss becomes infinite or NaN; the message has epoch, step, term and columns.
         """
-        return self._fit(X, y, sample_weight, go_on=self.warm_start)
+        return self._fit(X, y, sample_weight, resume=self.warm_start)
 
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Go through the rows once, from the present parameters, at a constant learning rate.
@@ -156,160 +147,131 @@ class BaseAutoencoder(Fields, CallbackSupportMixin, ClassNamePrefixFeaturesOutMi
         The scaling is measured on the rows of the first call; a ``Warmup`` has its full weight. Parameters are those of
         :meth:`fit`.
         """
-        return self._fit(X, y, sample_weight, go_on=True, partial=True)
+        return self._fit(X, y, sample_weight, resume=True, partial=True)
 
     @with_callbacks  # type: ignore[untyped-decorator]
-    def _fit(self, X: Any, y: Any, sample_weight: Any, *, go_on: bool, partial: bool = False) -> Self:
+    def _fit(self, X: Any, y: Any, sample_weight: Any, *, resume: bool, partial: bool = False) -> Self:
+        """Read the data, build the model and the loss, train, and keep what was learned."""
         check_fields(self)
-        go_on = go_on and hasattr(self, "model_")
-        check_precision(self.precision, check_device(self.device))
-        described = None if go_on else self._describe()
-        X_ = check_rows(self, X, reset=not go_on)
-        condition = self._fit_condition(y, X_, reset=not go_on)
-        rest = Rest(_check_sample_weight(sample_weight, X_, dtype=np.float64, ensure_non_negative=True), condition)
-        kept, processes = bool(self.checkpoint_dir) and not partial, find_processes(check_device(self.device))
-        summary = summarize(self, X_, rest.weight, reset=not go_on, digest=kept or processes.world_size > 1)
-        check_same_rows(processes, summary)
-        checkpoints = checkpoints_of(self, X_, rest, summary) if kept else None
-        if described is not None:
-            stored = checkpoints.stored_seed() if checkpoints else None
-            self.seed_ = processes.broadcast(as_seed(self.random_state) if stored is None else stored)
-            build(self, described, X_, rest, summary)
-            self.model_, self._n_features_out = described, self.n_components
-            self.n_iter_, self.history_, self._moments = 0, [], None
+        device = check_device(self.device)
+        check_precision(self.precision, device)
+        processes = find_processes(device)
+        new = not (resume and hasattr(self, "model_"))
+        model = self._describe() if new else self.model_
+        resumable = bool(self.checkpoint_dir) and not partial
+        data = self._read(X, y, sample_weight, processes, new=new, hashed=resumable)
+        checkpoints = self._find_checkpoints(data) if resumable else None
+        if new:
+            self._build(model, data, checkpoints)
             self._fit_on_dataframe = hasattr(X, "columns") and hasattr(X, "dtypes")
-            self._dtype = np.dtype(X_.dtype)
         if checkpoints:
             checkpoints.seed = self.seed_
         n_epochs = 1 if partial else self.max_epochs
-        epochs = Epochs(
-            self, n_epochs, X=X, y=y, metadata=None if sample_weight is None else {"sample_weight": sample_weight}
-        )
-        history = train(
-            self,
-            X_,
-            rest,
-            summary,
-            n_epochs=n_epochs,
-            schedule=find_schedule("constant" if partial else self.schedule),
-            checkpoints=checkpoints,
-            epochs=epochs,
-            partial=partial,
-        )
-        self.history_ = [*self.history_, *history]
-        self.n_iter_ += len(history)
+        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
+        epochs = Epochs(self, n_epochs, X=X, y=y, metadata=metadata)
+        self._train(data, device, checkpoints, epochs, n_epochs=None if partial else n_epochs)
         epochs.end()
         return self
+
+    def _read(
+        self, X: Any, y: Any, sample_weight: Any, processes: Processes, *, new: bool, hashed: bool
+    ) -> TrainingData:
+        """Check and summarise what the model is trained on."""
+        rows = as_rows(self, X, reset=new)
+        weight = _check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
+        condition = self._fit_condition(y, rows, reset=new)
+        names = getattr(self, "feature_names_in_", None)
+        hashed = hashed or processes.world_size > 1
+        summary = summarize(rows, weight, names, processes, all_observed=new, hashed=hashed)
+        return TrainingData(rows, weight, condition, names, summary, processes)
+
+    def _find_checkpoints(self, data: TrainingData) -> Checkpoints:
+        assert self.checkpoint_dir is not None
+        run = describe_run(type(self).__name__, self.get_params(deep=False), data)
+        return Checkpoints(self.checkpoint_dir, run, every=self.checkpoint_seconds)
+
+    def _build(self, model: Model, data: TrainingData, checkpoints: Checkpoints | None) -> None:
+        """Build the model by a new seed, or by that of the run to resume, and begin its history."""
+        stored = checkpoints.stored_seed() if checkpoints else None
+        self.seed_ = data.processes.broadcast(as_seed(self.random_state) if stored is None else stored)
+        masked = data.summary.missing or self._corruption().input_mask
+        build_model(model, data, n_components=self.n_components, masked=masked, seed=self.seed_)
+        model.to(parameter_dtype(self.precision))
+        self.model_, self._n_features_out = model, self.n_components
+        self.n_iter_, self.history_, self._optimizer_state = 0, [], None
+        self._dtype = np.dtype(data.X.dtype)
+
+    def _train(
+        self,
+        data: TrainingData,
+        device: torch.device,
+        checkpoints: Checkpoints | None,
+        epochs: Epochs,
+        *,
+        n_epochs: int | None,
+    ) -> None:
+        """Train the model on the data for `n_epochs`; without a number for one epoch of many, with Adam's state kept.
+
+        Raises
+        ------
+        FloatingPointError
+            If the loss becomes infinite or NaN.
+        """
+        processes, dtype = data.processes, parameter_dtype(self.precision)
+        model = self.model_.to(device=device, dtype=dtype)
+        fraction = self.validation_fraction if self.early_stopping else 0.0
+        settings = LoaderSettings(self.batch_size, self.gradient_accumulation, fraction, self.seed_, dtype)
+        loaders = make_loaders(data, model.scaling, settings)
+        with seeded(derive(self.seed_, Stream.LOSS), device):
+            loss = self._loss(model, loaders.sample)
+        trainer = Trainer(
+            loss,
+            learning_rate=self.learning_rate,
+            schedule=find_schedule("constant" if n_epochs is None else self.schedule),
+            weight_decay=self.weight_decay,
+            betas=self.adam_betas,
+            lr_multipliers=lr_multipliers(model, loss, self.encoder_learning_rate, self.learning_rate),
+            seed=self.seed_,
+            bf16_parameters=list(model.network.parameters()) if self.precision == "bf16" else [],
+            gradient_accumulation=self.gradient_accumulation,
+            capture=choose_capture(loss, device) if self.compile else None,
+            processes=processes,
+        )
+        if n_epochs is None and self._optimizer_state is not None:
+            trainer.optimizer.load_state(self._optimizer_state)
+        shown = self.verbose > 0 and processes.is_main
+        progress = ProgressBar(type(self).__name__, n_epochs or 1, loaders.train.n_rows, shown=shown)
+        writer = checkpoints if checkpoints and processes.is_main else None
+        with writer or nullcontext(), progress:
+            try:
+                history = trainer.fit(
+                    loaders.train,
+                    first_epoch=self.n_iter_,
+                    n_epochs=n_epochs,
+                    validation=loaders.validation,
+                    patience=self.n_iter_no_change,
+                    callbacks=[progress, *map(logged, self.loggers), *self.callbacks, epochs],
+                    checkpoints=checkpoints,
+                    on_step=progress.update,
+                )
+            except NonFiniteError as error:
+                raise FloatingPointError(
+                    f"{error} Worst in that step: {worst_columns(model, error.batch, data.names)}. The parameters are "
+                    "back at what they were before it. Look for extreme values there, scale them, or lower "
+                    f"learning_rate={self.learning_rate:g}."
+                ) from error
+            finally:
+                model.eval()
+                model.to("cpu")
+            if writer:
+                writer.clear()
+        self.history_ = [*self.history_, *history]
+        self.n_iter_ += len(history)
+        self._optimizer_state = trainer.optimizer.state() if n_epochs is None else None
 
     def _fit_condition(self, y: Any, X: Any, *, reset: bool) -> np.ndarray | None:  # noqa: ARG002
         """Return what the model is conditioned on, (N, C); only the conditional estimator has something."""
         return None
-
-    # ---- mapping rows ---------------------------------------------------------------------------------------
-
-    def _rows(self, X: Any) -> Any:
-        check_is_fitted(self, "model_")
-        return check_rows(self, X, reset=False)
-
-    def transform(self, X: Any) -> np.ndarray:
-        """Return the code of every row: the encoder's output, for a VAE the posterior mean. Deterministic.
-
-        Parameters
-        ----------
-        X : array-like of shape (N, D)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (N, K)
-        """
-        return map_rows(self, encode, self._rows(X))
-
-    def inverse_transform(self, X: Any) -> Any:
-        """Return the decoder's mean for every code, in the data's own units.
-
-        Parameters
-        ----------
-        X : array-like of shape (N, K)
-            Codes, as :meth:`transform` returns them.
-
-        Returns
-        -------
-        ndarray of shape (N, D), or a DataFrame where X is one
-        """
-        check_is_fitted(self, "model_")
-        return self._like(X, map_codes(self, check_codes(self, X)))
-
-    def reconstruct(self, X: Any) -> Any:
-        """Return what is left of every row after the isthmus: decoder mean of its code, in the data's units.
-
-        Parameters
-        ----------
-        X : array-like of shape (N, D)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (N, D), or a DataFrame where X is one
-        """
-        return self._like(X, map_rows(self, reconstruct, self._rows(X)))
-
-    def feature_errors(self, X: Any) -> np.ndarray:
-        """Return -log p(x_d|z) of every cell at its row's code, in nats of the data's units: which column is odd.
-
-        Parameters
-        ----------
-        X : array-like of shape (N, D)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (N, D)
-        """
-        return map_rows(self, feature_errors, self._rows(X))
-
-    def reconstruction_error(self, X: Any) -> np.ndarray:
-        """Return -log p(x|z) of every row at its code, in nats of the data's units, summed over columns.
-
-        Parameters
-        ----------
-        X : array-like of shape (N, D)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (N,)
-        """
-        return map_rows(self, reconstruction_errors, self._rows(X))
-
-    def impute(self, X: Any) -> Any:
-        """Return X with every missing cell (NaN) filled; observed cells come back bit for bit.
-
-        A deterministic autoencoder fills with what its decoder says at the code of the observed cells: a good guess,
-        but of no probability. (One that never saw missing or masked cells is applied to its own guess, up to 20 times.)
-        A VAE fills with E[x_missing | x_observed] by importance sampling with ``n_draws`` draws.
-
-        Parameters
-        ----------
-        X : array-like of shape (N, D)
-            Rows, NaN where a cell is missing. A row of which nothing was observed is filled as well.
-
-        Returns
-        -------
-        ndarray of shape (N, D), or a DataFrame where X is one
-        """
-        rows = self._rows(X)
-        return self._like(X, fill_missing(rows, self._impute(rows)))
-
-    def _impute(self, X: np.ndarray) -> np.ndarray:
-        """Return a guess of every cell of valid rows, (N, D)."""
-        return map_rows(self, bound(iterate_imputation, once=self._corruption().simulates_missing), X)
-
-    def _like(self, X: Any, values: np.ndarray) -> Any:
-        """Return `values` in the container that X came in: a DataFrame gives one with the fitted columns."""
-        if not (hasattr(X, "columns") and hasattr(X, "index")):
-            return values
-        return type(X)(values, index=X.index, columns=getattr(self, "feature_names_in_", None))
 
     # ---- the rest -------------------------------------------------------------------------------------------
 

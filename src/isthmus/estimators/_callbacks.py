@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from isthmus.engine import Record
 from isthmus.engine.loggers import Logger
-
-if TYPE_CHECKING:
-    from isthmus.estimators._base import BaseAutoencoder
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -41,7 +38,7 @@ class Epochs:
 
     Parameters
     ----------
-    estimator : BaseAutoencoder
+    estimator : estimator
         What is fitted.
     n_epochs : int
         Epochs at most.
@@ -49,7 +46,7 @@ class Epochs:
         X, y and metadata, as the callbacks get them.
     """
 
-    def __init__(self, estimator: BaseAutoencoder, n_epochs: int, **data: Any) -> None:
+    def __init__(self, estimator: Any, n_epochs: int, **data: Any) -> None:
         self.estimator, self.n_epochs, self.data = estimator, n_epochs, data
         self._records: list[Record] = []
         # Without callbacks scikit-learn is not asked: what it keeps of every task would only take time.

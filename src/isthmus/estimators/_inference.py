@@ -38,14 +38,10 @@ __all__ = [
     "reconstruct",
     "reconstruction_errors",
     "row_chunks",
-    "to_data_units",
-    "to_model_units",
 ]
 
 # A plain autoencoder that never saw a missing cell is applied to its own guess again and again.
 _REPAIRS = 20
-
-_SCALED = 1 << 18  # numbers that are scaled at once: in float64 they stay in the processor's cache
 
 # Numbers of a chunk's widest tensor: 8 MiB of float32, which a processor's cache holds.
 _CHUNK = 1 << 21
@@ -115,7 +111,7 @@ def map_rows(
             if isinstance(X, RowSource):
                 check_finite(values, names, first_row + part.start)
             raw = as_tensor(values)
-            scaled, mask = to_model_units(model, raw.to(device), dtype)
+            scaled, mask = model.scaling.to_model_units(raw.to(device), dtype)
             check_cells(model, values, scaled, mask, names, first_row + part.start)
             condition = None if c is None else torch.from_numpy(c[part]).to(device, dtype)
             with torch.no_grad():
@@ -196,37 +192,6 @@ def fill_missing(X: np.ndarray | RowSource, guess: np.ndarray) -> np.ndarray:
     return guess
 
 
-def to_model_units(model: Model, raw: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
-    """Return rows in the model's units with 0 for NaN, and the mask of observed cells if any is missing.
-
-    Rows that are in the model's units already are not copied.
-    """
-    scaled = raw
-    if raw.dtype != dtype or not model.scaling.identity:
-        scaled = torch.empty(raw.shape, dtype=dtype, device=raw.device)
-        to_model_units_into(scaled, model, raw)
-    if not scaled.sum().isnan():  # far quicker than to look at every cell
-        return scaled, None
-    missing = scaled.isnan()
-    if not missing.any():
-        return scaled, None
-    return scaled.masked_fill(missing, 0.0), (~missing).to(dtype)
-
-
-def to_model_units_into(scaled: Tensor, model: Model, raw: Tensor) -> None:
-    """Write rows in the model's units, computed in float64, NaN where they are NaN."""
-    if model.scaling.identity:
-        scaled.copy_(raw)
-        return
-    for part in chunks(len(raw), raw.shape[1], _SCALED if raw.device.type == "cpu" else raw.numel()):
-        scaled[part] = model.scaling(raw[part].double())
-
-
-def to_data_units(model: Model, x: Tensor) -> Tensor:
-    """Return rows of the model's units in the data's, computed in float64 where that changes them."""
-    return x if model.scaling.identity else model.scaling.inverse(x.double())
-
-
 def map_codes(estimator: Any, Z: np.ndarray, c: np.ndarray | None = None) -> np.ndarray:
     """Return the decoder's mean for codes (N, K), in the data's units, in Z's own type."""
     dtype = torch.float64 if Z.dtype == np.float64 else torch.float32
@@ -262,7 +227,7 @@ def encode(model: Model, rows: Chunk) -> Tensor:
 
 def decode(model: Model, z: Tensor, c: Tensor | None) -> Tensor:
     """Return E[x|z] in the data's units, (N, D)."""
-    return to_data_units(model, model.likelihood.mean(model.decode(z, c)))
+    return model.scaling.to_data_units(model.likelihood.mean(model.decode(z, c)))
 
 
 def reconstruct(model: Model, rows: Chunk) -> Tensor:
@@ -291,4 +256,4 @@ def iterate_imputation(model: Model, rows: Chunk, *, once: bool) -> Tensor:
         return reconstruct(model, rows)
     steps = 1 if once or model.network.sizes.masked else _REPAIRS
     x = model.filled(rows.x, rows.c, rows.mask, steps)
-    return to_data_units(model, x)
+    return model.scaling.to_data_units(x)

@@ -17,6 +17,7 @@ from isthmus.data import ArrayRows, RowSource, as_source
 from isthmus.estimators._fields import layer_sizes
 
 __all__ = [
+    "as_rows",
     "as_seed",
     "check_codes",
     "check_fields",
@@ -43,26 +44,29 @@ def column_name(names: Sequence[object] | None, column: int) -> str:
     return f"column {column}" if names is None else f"column {names[column]!r}"
 
 
-def check_rows(estimator: BaseEstimator, X: Any, *, reset: bool) -> Any:
-    """Return X as a float32 or float64 matrix, NaN where missing; in ``fit`` (`reset`) remember its width and names.
+def as_rows(estimator: BaseEstimator, X: Any, *, reset: bool) -> Any:
+    """Return X as a float32 or float64 matrix, or as a `RowSource`; in ``fit`` (`reset`) remember its width and names.
 
-    What is too large for memory comes back as a `RowSource`; its cells are checked when they are read.
+    Its cells are not looked at yet.
+    """
+    source = as_source(X)
+    if source is None:
+        return _as_matrix(estimator, X, reset=reset)
+    _check_source(estimator, source, reset=reset)
+    return source[:] if isinstance(source, ArrayRows) and source.resident else source
+
+
+def check_rows(estimator: BaseEstimator, X: Any) -> Any:
+    """Return X as a matrix without infinite cells, NaN where missing; cells of a source are checked when they are read.
 
     Raises
     ------
     ValueError
         Naming the column and what to do about it.
     """
-    source = as_source(X)
-    if source is not None:
-        _check_source(estimator, source, reset=reset)
-        if not (isinstance(source, ArrayRows) and source.resident):
-            return source
-    rows = _as_matrix(estimator, X, reset=reset) if source is None else source[:]
-    names = getattr(estimator, "feature_names_in_", None)
-    complete = check_finite(rows, names)
-    if reset and not complete:
-        check_observed(~np.isnan(rows).all(axis=0), names)
+    rows = as_rows(estimator, X, reset=False)
+    if not isinstance(rows, RowSource):
+        check_finite(rows, getattr(estimator, "feature_names_in_", None))
     return rows
 
 

@@ -17,7 +17,7 @@ from isthmus._part import Part
 from isthmus._random import Stream, derive, seeded
 from isthmus.estimators._base import BaseAutoencoder
 from isthmus.estimators._fields import layer_sizes
-from isthmus.estimators._inference import Chunk, empty_result, map_rows, max_draws_per_pass, row_chunks, to_data_units
+from isthmus.estimators._inference import Chunk, empty_result, map_rows, max_draws_per_pass, row_chunks
 from isthmus.estimators._validate import check_positive_integer
 from isthmus.evaluation import (
     Estimate,
@@ -214,7 +214,7 @@ class Variational(BaseAutoencoder):
         def mean(model: Model, rows: Chunk) -> Tensor:
             if rows.mask is None:
                 return rows.raw
-            return to_data_units(model, conditional_mean(model, rows.x, rows.mask, noise(rows), rows.c))
+            return model.scaling.to_data_units(conditional_mean(model, rows.x, rows.mask, noise(rows), rows.c))
 
         return map_rows(self, mean, X, c, draws=self.n_draws)
 
@@ -227,7 +227,7 @@ class Variational(BaseAutoencoder):
             if rows.mask is None:
                 return rows.raw.expand(n_samples, *rows.raw.shape)
             drawn = conditional_draws(model, rows.x, rows.mask, noise(rows), n_samples, rows.c)
-            return torch.where(rows.raw.isnan(), to_data_units(model, drawn).to(rows.raw), rows.raw)
+            return torch.where(rows.raw.isnan(), model.scaling.to_data_units(drawn).to(rows.raw), rows.raw)
 
         with seeded(seed, check_device(self.device)):
             return map_rows(self, draws, X, c, draws=max(n_samples, self.n_draws), axis=1)
@@ -248,7 +248,7 @@ class Variational(BaseAutoencoder):
                 if model.scaling.identity:
                     model.sample(len(rows), condition, out=rows)
                 else:
-                    rows.copy_(to_data_units(model, model.sample(len(rows), condition)))
+                    rows.copy_(model.scaling.to_data_units(model.sample(len(rows), condition)))
         return drawn.numpy()
 
     def _sample_codes(self, X: np.ndarray, n_samples: int, seed: int, c: np.ndarray | None) -> np.ndarray:

@@ -1,0 +1,108 @@
+"""The training data: checked and summarised once, then handed on as they are."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isthmus._random import Stream, derive
+from isthmus.data.sources import RowSource
+from isthmus.engine.distributed import Processes
+from isthmus.estimators._inference import as_tensor, check_cells, read_chunks
+from isthmus.estimators._summary import DataSummary
+from isthmus.model import Model
+from isthmus.scaling import Scaling
+
+__all__ = ["TrainingData"]
+
+# What likelihoods, priors and corruptions may look at: a sample of the rows where there are more.
+_SAMPLE_ROWS, _SAMPLE_NUMBERS = 100_000, 1 << 22
+
+_CHECKED = 1 << 20  # numbers of a chunk whose support is checked
+
+
+class TrainingData(NamedTuple):
+    """What a model is trained on.
+
+    Attributes
+    ----------
+    X : ndarray or RowSource of shape (N, D)
+        Samples, NaN where a cell is missing.
+    weight : ndarray of shape (N,)
+        Sample weights.
+    condition : ndarray of shape (N, C) or None
+        What the model is conditioned on.
+    names : sequence or None
+        Names of the columns, for errors.
+    summary : DataSummary
+        What is known of X.
+    processes : Processes
+        Those that train together.
+    """
+
+    X: np.ndarray | RowSource
+    weight: np.ndarray
+    condition: np.ndarray | None
+    names: Sequence[object] | None
+    summary: DataSummary
+    processes: Processes
+
+    @property
+    def n_conditions(self) -> int:
+        """C, 0 without a condition."""
+        return 0 if self.condition is None else self.condition.shape[1]
+
+    def sample(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return samples (n, D) and their weights (n,): all of them, or a draw of them where there are too many.
+
+        At most 100,000 rows and 2**22 numbers are drawn, without replacement.
+        """
+        n = min(_SAMPLE_ROWS, max(1, _SAMPLE_NUMBERS // self.X.shape[1]))
+        if len(self.X) <= n:
+            return self._take(None), self.weight
+        index = np.sort(np.random.default_rng(derive(seed, Stream.SUMMARY)).choice(len(self.X), n, replace=False))
+        return self._take(index), self.weight[index]
+
+    def _take(self, index: np.ndarray | None) -> np.ndarray:
+        """Return the rows of these numbers, or all, in every process; of a source each reads its share of them."""
+        X, processes = self.X, self.processes
+        if not isinstance(X, RowSource):
+            return X if index is None else X[index]
+        own = processes.rank_slice(len(X) if index is None else len(index))
+        rows = processes.on_all_ranks(lambda: X[own] if index is None else X.take(index[own]))
+        if processes.world_size == 1:
+            return rows
+        return torch.cat(processes.gather(as_tensor(rows).flatten())).reshape(-1, X.shape[1]).numpy()
+
+    def extremes(self, scaling: Scaling) -> Tensor:
+        """Return each column's smallest and largest value in the model's units, (2, D)."""
+        return scaling(torch.stack([self.summary.low, self.summary.high]).to(scaling.shift.device))
+
+    def check_support(self, model: Model) -> None:
+        """Raise a ValueError that names the first cell outside the likelihood's support."""
+        if model.likelihood.interval_support and bool(model.likelihood.supports(self.extremes(model.scaling)).all()):
+            return
+        X = self.X
+        if isinstance(X, RowSource) and 1 < self.processes.world_size <= len(X):
+            own = self.processes.rank_slice(len(X))
+            X = X.part(own.start, own.stop)
+
+        def check() -> None:
+            for part, values in read_chunks(X, X.shape[1], _CHECKED):
+                x, mask = model.scaling.to_model_units(as_tensor(values), torch.float64)
+                check_cells(model, values, x, mask, self.names, getattr(X, "first_row", 0) + part.start)
+
+        self.processes.on_all_ranks(check)
+
+    def digest(self) -> str:
+        """Return a hash of the samples, weights and conditions."""
+        digest = hashlib.blake2b(str(self.summary.digest).encode(), digest_size=8)
+        for array in (self.weight, self.condition):
+            if array is not None:
+                digest.update(np.ascontiguousarray(array).view(np.uint8).data)
+        return digest.hexdigest()

@@ -1,0 +1,107 @@
+"""Steps of a fit: build the model, set the learning rates, identify the run, explain a loss that is not finite."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from isthmus._batch import Batch
+from isthmus._random import seeded
+from isthmus.engine.distributed import launched
+from isthmus.estimators._data import TrainingData
+from isthmus.estimators._inference import Chunk, as_tensor, feature_errors
+from isthmus.estimators._validate import column_name
+from isthmus.model import Model
+from isthmus.serialization import encode
+
+__all__ = ["build_model", "describe_run", "lr_multipliers", "worst_columns"]
+
+# Fields that may differ between a run and the one that resumes it: none of them changes a parameter.
+_NOT_IDENTITY = ("callbacks", "loggers", "checkpoint_dir", "device", "n_draws", "verbose", "warm_start")
+
+
+def build_model(model: Model, data: TrainingData, *, n_components: int, masked: bool, seed: int) -> None:
+    """Set the scaling, build all tensors, and initialise them from the data.
+
+    The likelihood and the prior see all samples, or a sample of them with the columns' extremes.
+
+    Parameters
+    ----------
+    model : Model
+        Described, not yet built.
+    data : TrainingData
+        What it will be trained on.
+    n_components : int
+        K, number of latent units.
+    masked : bool
+        Whether the encoder also sees which cells are visible.
+    seed : int
+        Seed of the weights, and of the sample.
+
+    Raises
+    ------
+    ValueError
+        If a cell lies outside the likelihood's support.
+    """
+    n_features, scaling = data.X.shape[1], model.scaling
+    scaling.build(n_features)
+    scaling.set_from_moments(data.summary.moments)
+    rows, weight = map(as_tensor, data.sample(seed))
+    x, mask = scaling.to_model_units(rows, torch.float64)
+    observed = x if mask is None else x.masked_fill(mask == 0, torch.nan)
+    if len(rows) < len(data.X):  # two samples of weight 0, which say how far the columns go
+        observed = torch.cat([observed, data.extremes(scaling)])
+        weight = torch.cat([weight, weight.new_zeros(2)])
+    model.likelihood.set_from_data(observed, weight)
+    with seeded(seed):
+        model.build(n_features, n_components, data.n_conditions, masked=masked)
+        model.prior.init_from_data(x)
+    model.init_from_mean(scaling(data.summary.moments.mean))
+    data.check_support(model)
+
+
+def lr_multipliers(model: Model, loss: nn.Module, encoder_rate: float | None, rate: float) -> list[float] | None:
+    """Return what the learning rate of each trained parameter is multiplied by; None if all have the same rate.
+
+    Raises
+    ------
+    ValueError
+        If the encoder has a rate of its own, but no parameters of its own.
+    """
+    if encoder_rate is None:
+        return None
+    encoder = {id(p) for p in model.network.encoder_parameters()}
+    if not encoder:
+        raise ValueError(
+            f"encoder_learning_rate={encoder_rate!r}: {model.network!r} has no parameters that only its encoder uses; "
+            "leave it out."
+        )
+    return [encoder_rate / rate if id(p) in encoder else 1.0 for p in loss.parameters() if p.requires_grad]
+
+
+def describe_run(name: str, fields: dict[str, Any], data: TrainingData) -> dict[str, Any]:
+    """Return what identifies a run: a checkpoint is resumed only by a run of the same description."""
+    run = {field: encode(value) for field, value in fields.items() if field not in _NOT_IDENTITY}
+    if not isinstance(fields["random_state"], (int, np.integer)):
+        run["random_state"] = None
+    return run | {
+        "estimator": name,
+        "processes": launched(),
+        "rows": len(data.X),
+        "columns": data.X.shape[1],
+        "data": data.digest(),
+    }
+
+
+def worst_columns(model: Model, batch: Batch, names: Any) -> str:
+    """Return the three columns whose cells have the lowest likelihood in a batch, as text for an error."""
+    with torch.no_grad():
+        errors = feature_errors(model, Chunk(batch.x, batch.x, batch.c, batch.mask))
+    if batch.mask is not None:
+        errors = errors.masked_fill(batch.mask == 0, 0.0)
+    worst = errors.nan_to_num(nan=torch.inf, posinf=torch.inf).amax(0).cpu().numpy()
+    largest = batch.x.abs().amax(0).cpu().numpy()  # one extreme cell makes every output of its sample infinite
+    return ", ".join(column_name(names, int(i)) for i in np.lexsort((-largest, -worst))[:3])

@@ -1,0 +1,168 @@
+"""Batches to train on and to validate on, from data in memory or from a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isthmus._batch import Batch
+from isthmus._chunks import chunks
+from isthmus._random import Stream, derive
+from isthmus.data.loaders import BatchPartition, InMemoryLoader, StreamingLoader
+from isthmus.data.sources import RowSource
+from isthmus.estimators._data import TrainingData
+from isthmus.estimators._inference import as_tensor
+from isthmus.scaling import Scaling
+
+__all__ = ["LoaderSettings", "Loaders", "make_loaders"]
+
+_HELD_OUT = 1 << 27  # bytes of a source's rows, at most, that early stopping keeps in memory
+
+
+class LoaderSettings(NamedTuple):
+    """How the data are split and cut into batches.
+
+    Attributes
+    ----------
+    batch_size : int
+        Largest number of samples in a batch.
+    gradient_accumulation : int
+        Parts of each process' share of a batch.
+    validation_fraction : float
+        Share of the samples to hold out for early stopping; 0 holds out none.
+    seed : int
+        Seed of the split and of the sample.
+    dtype : torch.dtype
+        Type of the batches.
+    """
+
+    batch_size: int
+    gradient_accumulation: int
+    validation_fraction: float
+    seed: int
+    dtype: torch.dtype
+
+
+class Loaders(NamedTuple):
+    """What training reads.
+
+    Attributes
+    ----------
+    train : InMemoryLoader or StreamingLoader
+        Batches to train on.
+    validation : InMemoryLoader or None
+        Batches that early stopping looks at.
+    sample : Tensor of shape (n, D)
+        Samples in the model's units that a corruption is built on.
+    """
+
+    train: InMemoryLoader | StreamingLoader
+    validation: InMemoryLoader | None
+    sample: Tensor
+
+
+class _Cut(NamedTuple):
+    """How rows are cut into this process' parts of batches: the last arguments of a loader."""
+
+    batch_size: int
+    part: tuple[int, int]
+    multiple: int
+
+
+def make_loaders(data: TrainingData, scaling: Scaling, settings: LoaderSettings) -> Loaders:
+    """Return what a model with this scaling is trained on."""
+    cut = _Cut(settings.batch_size, (data.processes.rank, data.processes.world_size), settings.gradient_accumulation)
+    if isinstance(data.X, RowSource):
+        return _stream(data, data.X, scaling, settings, cut)
+    device = scaling.shift.device
+    rows = _in_model_units(data, data.X, scaling, settings.dtype).to(device, settings.dtype)
+    if not settings.validation_fraction:
+        return Loaders(InMemoryLoader(rows, *cut), None, rows.x)
+    held = _n_held_out(settings, len(rows.x))
+    order = np.random.default_rng(derive(settings.seed, Stream.HELD_OUT)).permutation(len(rows.x))
+    index = torch.from_numpy(order).to(device)
+    train, validation = rows.take(index[held:]), rows.take(index[:held])
+    return Loaders(InMemoryLoader(train, *cut), InMemoryLoader(validation, *cut), rows.x)
+
+
+def _in_model_units(data: TrainingData, X: np.ndarray, scaling: Scaling, dtype: torch.dtype) -> Batch:
+    """Return all samples scaled: without a float64 copy of the whole, and without any copy where X needs no scaling."""
+    device = scaling.shift.device
+    condition = None if data.condition is None else torch.from_numpy(data.condition)
+    weight = torch.from_numpy(data.weight)
+    missing = data.summary.missing
+    if scaling.identity and not missing and X.flags.c_contiguous and as_tensor(X[:1]).dtype == dtype:
+        return Batch(as_tensor(X), weight, condition)
+    x = torch.empty(X.shape, dtype=dtype, device=device)
+    mask = torch.empty(X.shape, dtype=dtype, device=device) if missing else None
+    for part in chunks(len(X), X.shape[1]):
+        scaling.write_model_units(x[part], as_tensor(X[part]).to(device))
+        if mask is not None:
+            holes = x[part].isnan()
+            mask[part] = ~holes
+            x[part].masked_fill_(holes, 0.0)
+    return Batch(x, weight, condition, mask)
+
+
+def _n_held_out(settings: LoaderSettings, n_samples: int) -> int:
+    held = max(1, round(settings.validation_fraction * n_samples))
+    if held >= n_samples:
+        raise ValueError(f"early_stopping leaves no row to train on: {held} of {n_samples} would be held out.")
+    return held
+
+
+# ---- data that are not in memory ------------------------------------------------------------------------------------
+
+
+def _stream(data: TrainingData, X: RowSource, scaling: Scaling, settings: LoaderSettings, cut: _Cut) -> Loaders:
+    """Return loaders that read X as they go; held-out samples are drawn from all of X and kept in memory."""
+    device = scaling.shift.device
+    batch = _make_batch(data, scaling, settings.dtype)
+    drawn, _ = data.sample(settings.seed)
+    sample, _ = scaling.to_model_units(as_tensor(drawn).to(device), settings.dtype)
+    sample = torch.cat([sample, data.extremes(scaling).to(settings.dtype)])
+    if not settings.validation_fraction:
+        return Loaders(StreamingLoader(X, **cut._asdict(), batch=batch, device=device), None, sample)
+    n_held = min(_n_held_out(settings, len(X)), max(1, _HELD_OUT // (X.n_features * X.dtype.itemsize)))
+    held = np.sort(np.random.default_rng(derive(settings.seed, Stream.HELD_OUT)).choice(len(X), n_held, replace=False))
+    keep = np.ones(len(X), dtype=bool)
+    keep[held] = False
+    train = StreamingLoader(X, **cut._asdict(), batch=batch, keep=keep, device=device)
+    return Loaders(train, _held_out(X, held, batch, device, cut), sample)
+
+
+def _held_out(
+    X: RowSource, held: np.ndarray, batch: Callable[[Tensor, Tensor], Batch], device: torch.device, cut: _Cut
+) -> InMemoryLoader:
+    """Return this process' parts of the rows of these numbers, reading no others: they follow one another in X."""
+    whole = BatchPartition(len(held), *cut)
+    places, counted = (values.to(device) for values in whole.row_indices())
+    own = slice(int(places.min()), int(places.max()) + 1)
+    raw, index = as_tensor(X.take(held[own])).to(device), torch.from_numpy(held[own]).to(device)
+    rows = batch(raw, index).take(places - own.start)
+    rows.weight[~counted] = 0
+    return InMemoryLoader(rows, len(places) // len(whole), multiple=cut.multiple)
+
+
+def _make_batch(data: TrainingData, scaling: Scaling, dtype: torch.dtype) -> Callable[[Tensor, Tensor], Batch]:
+    """Return what makes a batch of rows in the data's units and their numbers.
+
+    Scaling a batch when it is cut, not with its pool, keeps its float64 copy in the processor's cache.
+    """
+    device, missing = scaling.shift.device, data.summary.missing
+    weight = torch.from_numpy(data.weight).to(device, dtype)
+    condition = None if data.condition is None else torch.from_numpy(data.condition).to(device, dtype)
+
+    def batch(raw: Tensor, index: Tensor) -> Batch:
+        x = scaling(raw.double()).to(dtype)
+        c = None if condition is None else condition.index_select(0, index)
+        if not missing:
+            return Batch(x, weight.index_select(0, index), c)
+        holes = x.isnan()
+        return Batch(x.masked_fill(holes, 0.0), weight.index_select(0, index), c, (~holes).to(dtype))
+
+    return batch
