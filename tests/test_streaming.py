@@ -17,7 +17,7 @@ from sklearn.datasets import load_digits
 import isthmus
 from isthmus import VAE, Autoencoder, ConditionalVAE, load
 from isthmus.cli import main
-from isthmus.data import DatasetRows, FileRows, RowSource, opening, read, sources
+from isthmus.data import DatasetRows, FileRows, RowSource, read, reading, sources
 from isthmus.data.loaders import streaming
 from isthmus.engine import Checkpoints
 from isthmus.estimators import _base, _data, _inference, _loaders, _summary
@@ -33,7 +33,7 @@ ESTIMATORS = [cls for cls in ESTIMATORS if issubclass(cls, isthmus.Autoencoder._
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     """Make everything so small that a few rows are many blocks, pools and chunks, and are streamed."""
-    monkeypatch.setattr(opening, "STREAM_ABOVE", 1000)
+    monkeypatch.setattr(reading, "STREAM_ABOVE", 1000)
     monkeypatch.setattr(sources, "_BLOCK", 10 * 64 * 4)
     monkeypatch.setattr(streaming, "POOL", 100 * 64 * 4)
     monkeypatch.setattr(_inference, "_CHUNK", 50 * 64)
@@ -283,7 +283,7 @@ def test_a_reader_that_fails_ends_training_with_its_own_error(path):
 
 
 def test_a_small_file_is_read_into_memory(path, monkeypatch):
-    monkeypatch.setattr(opening, "STREAM_ABOVE", 1 << 28)
+    monkeypatch.setattr(reading, "STREAM_ABOVE", 1 << 28)
     a, b = VAE(**FIELDS).fit(path), VAE(**FIELDS).fit(DIGITS[:400])
     np.testing.assert_array_equal(a.transform(path), b.transform(DIGITS[:400]))
 

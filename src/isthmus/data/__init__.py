@@ -1,26 +1,28 @@
-"""Data from files and by name: everything read is a `Dataset`, and every failure one `DataError`.
+"""Data from files and by name: everything that is read is a `Dataset`, and every failure a `DataError`.
 
 Rows larger than memory are a `RowSource`: a file, a folder of Parquet files, a torch ``Dataset``, or one of your own.
 """
 
+from isthmus._formats import readable_suffixes, writable_suffixes
 from isthmus.data.bundled import BUNDLED, load_bundled
-from isthmus.data.dataset import DataError, Dataset
-from isthmus.data.files import READABLE, WRITABLE, check_writable, read, write
+from isthmus.data.dataset import Dataset
+from isthmus.data.errors import DataError, MissingFileError
+from isthmus.data.file_rows import FileRows
 from isthmus.data.formats.parquet import ParquetRows
-from isthmus.data.opening import STREAM_ABOVE, as_source, open_rows
-from isthmus.data.sources import ArrayRows, DatasetRows, FileRows, RowSource
-from isthmus.data.writing import open_writer
+from isthmus.data.reading import STREAM_ABOVE, as_source, open_rows, read
+from isthmus.data.sources import ArrayRows, RowSource
+from isthmus.data.torch_dataset import DatasetRows
+from isthmus.data.writing import check_writable, open_writer, write
 
 __all__ = [
     "BUNDLED",
-    "READABLE",
     "STREAM_ABOVE",
-    "WRITABLE",
     "ArrayRows",
     "DataError",
     "Dataset",
     "DatasetRows",
     "FileRows",
+    "MissingFileError",
     "ParquetRows",
     "RowSource",
     "as_source",
@@ -29,5 +31,7 @@ __all__ = [
     "open_rows",
     "open_writer",
     "read",
+    "readable_suffixes",
+    "writable_suffixes",
     "write",
 ]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from isthmus._names import suggestion
-from isthmus.data.dataset import DataError, Dataset
+from isthmus.data.dataset import Dataset
+from isthmus.data.errors import DataError
 
 __all__ = ["BUNDLED", "load_bundled"]
 

@@ -1,25 +1,21 @@
-"""What a data set is, and what is raised where there is none."""
+"""A data set in memory, as every reader returns it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DataError", "Dataset"]
+from isthmus.data.errors import DataError
 
+__all__ = ["EXACT", "NUMERIC", "TOO_LARGE", "Dataset", "as_dataset", "as_floats", "check_dtype"]
 
-class DataError(ValueError):
-    """Data that cannot be read or written: one line that says what, where and how to mend it.
-
-    Parameters
-    ----------
-    message : str
-        The line. Names out of a damaged file may hold anything: what is not printable is escaped.
-    """
-
-    def __init__(self, message: str) -> None:
-        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in message))
+NUMERIC = "biuf"  # kinds of numpy dtypes
+EXACT = 2**53  # every integer up to this one is a float64
+TOO_LARGE = "is an integer beyond 2^53, which float64 cannot hold; drop the column if it is an identifier, or round it"
 
 
 class Dataset(NamedTuple):
@@ -28,8 +24,8 @@ class Dataset(NamedTuple):
     Attributes
     ----------
     X : ndarray of shape (N, D), or (N,)
-        The samples, images flattened; (N,) where the file holds one number a sample, as labels do. Of ``open_rows``,
-        and only there, a ``RowSource`` where they do not fit easily in memory.
+        The samples, images flattened; (N,) if the file holds one number per sample, as labels do. ``open_rows`` returns
+        a ``RowSource`` here if the rows are too large for memory.
     columns : tuple of str, or None
         The names of the D columns.
     y : ndarray of shape (N, ...), or None
@@ -37,7 +33,7 @@ class Dataset(NamedTuple):
     image_shape : tuple of int, or None
         The shape of one sample before it was flattened.
     name : str
-        The bundled name, or the file's without its folder and extension.
+        The name of the bundled data set, or of the file without folder and extension.
     """
 
     X: Any
@@ -45,3 +41,43 @@ class Dataset(NamedTuple):
     y: NDArray[Any] | None
     image_shape: tuple[int, ...] | None
     name: str
+
+
+def as_dataset(
+    X: NDArray[Any], path: Path, y: NDArray[Any] | None = None, columns: tuple[str, ...] | None = None
+) -> Dataset:
+    """Return the array of a file as a data set, flattened to at most two dimensions.
+
+    Raises
+    ------
+    DataError
+        If the array is empty or a single number.
+    """
+    if X.ndim == 0 or X.size == 0:
+        what = "one number, not an array" if X.ndim == 0 else f"an empty array of shape {X.shape}"
+        raise DataError(f"{path}: holds {what}; write at least one row and one column.")
+    image_shape = X.shape[1:] if X.ndim > 2 else None
+    name = path.stem if path.suffix.lower() != ".gz" else Path(path.stem).stem
+    return Dataset(X.reshape(len(X), -1) if image_shape else X, columns, y, image_shape, name)
+
+
+def check_dtype(dtype: np.dtype[Any], where: object, kinds: str = NUMERIC) -> None:
+    """Raise `DataError` if a dtype is not of real numbers (or of strings, if `kinds` allows them)."""
+    if dtype.kind not in kinds:
+        raise DataError(f"{where}: holds {dtype.name}, not real numbers; convert it to float64 first.")
+
+
+def as_floats(array: NDArray[Any], dtype: np.dtype[Any], name: str, rows: Sequence[int]) -> NDArray[Any]:
+    """Return an array (n, D) as contiguous floats.
+
+    Raises
+    ------
+    DataError
+        If an integer loses digits; the message says where, by the indices `rows` of the n rows.
+    """
+    if array.dtype.kind in "iu" and array.dtype.itemsize == 8:
+        lost = np.argwhere((array > EXACT) | (array < -EXACT))
+        if len(lost):
+            row, column = lost[0].tolist()
+            raise DataError(f"{name}, row {rows[row]}, column {column}: {array[row, column]} {TOO_LARGE}.")
+    return np.ascontiguousarray(array, dtype=dtype)

@@ -1,80 +1,126 @@
-"""Results written block by block, so that they never have to be in memory as a whole."""
+"""Write arrays to files, whole or block by block."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import zipfile
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from isthmus._atomic import atomic_write
-from isthmus.data.dataset import DataError
-from isthmus.data.files import check_writable
-from isthmus.data.formats.csv import as_table, column_names, write_rows
-from isthmus.data.formats.npy import check_dtype
-from isthmus.data.formats.parquet import ParquetWriter
+from isthmus._formats import find_row, writable_suffixes
+from isthmus.data.dataset import check_dtype
+from isthmus.data.errors import DataError, MissingFileError, errors_of_writing
+from isthmus.data.formats import Format, Layout, load_format
+from isthmus.data.reading import unknown_suffix
 
-__all__ = ["open_writer"]
+__all__ = ["check_writable", "open_writer", "write"]
+
+
+def write(path: str | os.PathLike[str], array: ArrayLike, columns: Sequence[str] | None = None) -> None:
+    r"""Write an array in the format of the name of a file.
+
+    The file is written under another name first, and renamed when it is complete, so that `path` is never half written.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        A file with one of the `writable_suffixes`. A `.csv` holds every float64 in full, so that reading it returns the
+        same numbers; in an `.npz` the array is named "X".
+    array : array-like of shape (N, ...)
+        Numbers; at most two dimensions for tables (`.csv`, `.parquet`).
+    columns : sequence of str, optional
+        Names of the columns of a table, x0, x1, ... by default; arrays (`.npy`, `.npz`) do not keep them.
+
+    Raises
+    ------
+    MissingFileError
+        If the folder does not exist.
+    DataError
+        If the array does not suit the format, or the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write(Path(folder) / "z.csv", [[1.0, 2.0]], ["a", "b"])
+    ...     (Path(folder) / "z.csv").read_text()
+    'a,b\n1.0,2.0\n'
+    """
+    path = Path(path)
+    check_writable(path)
+    values = np.asarray(array)
+    check_dtype(values.dtype, path)
+    if values.ndim == 0:
+        raise DataError(f"{path}: a single number is not an array; write one of at least one dimension.")
+    with open_writer(path, len(values), columns) as write_block:
+        write_block(values)
 
 
 @contextlib.contextmanager
 def open_writer(
     path: str | os.PathLike[str], n_rows: int, columns: Sequence[str] | None = None
 ) -> Iterator[Callable[[NDArray[Any]], None]]:
-    """Yield a function that writes the next rows of an array to a file.
+    """Open a file for writing an array block by block, so that it never has to be in memory as a whole.
 
-    The file is written aside and takes its place when the block ends well: until then, and after an error, `path` is as
-    it was.
+    The file is written under another name and renamed when the ``with`` block ends without an error; until then, and
+    after an error, `path` is unchanged.
 
     Parameters
     ----------
     path : str or os.PathLike
-        `.npy`, `.npz` (the array is "X" in it), `.csv`, or `.parquet` (every block is a row group).
+        As for `write`. In Parquet, every block is a row group.
     n_rows : int
-        How many rows will be written in all.
+        Number of rows of all blocks together.
     columns : sequence of str, optional
-        The header of a `.csv` or `.parquet`.
+        Names of the columns, as for `write`.
 
     Yields
     ------
     callable
-        Takes blocks (n, ...) that agree in type and all dimensions but the first.
+        Writes a block (n, ...); all blocks have the same type and the same dimensions but for n.
 
     Raises
     ------
+    MissingFileError
+        If the folder does not exist.
     DataError
-        If the blocks are not numbers, do not agree, or are not `n_rows` rows in all; or the file cannot be written.
+        If the blocks are not numbers, do not agree, or do not have `n_rows` rows in all, or the file cannot be written.
 
     Examples
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "z.npy"
-    ...     with open_writer(path, n_rows=3) as write:
-    ...         write(np.zeros((2, 4)))
-    ...         write(np.ones((1, 4)))
+    ...     with open_writer(path, n_rows=3) as write_block:
+    ...         write_block(np.zeros((2, 4)))
+    ...         write_block(np.ones((1, 4)))
     ...     np.load(path).shape
     (3, 4)
     """
     path = Path(path)
     check_writable(path)
-    with atomic_write(path) as temporary, contextlib.closing(_KINDS[path.suffix.lower()](temporary, path)) as file:
-        blocks = _Blocks(file, path, n_rows, columns)
+    with contextlib.ExitStack() as stack:  # errors in the caller's block are not errors of writing
+        with errors_of_writing(path):
+            temporary = stack.enter_context(atomic_write(path))
+        blocks = _Blocks(_format_to_write(path), temporary, n_rows, columns, stack)
         yield blocks.write
         blocks.check_complete()
+        with errors_of_writing(path):
+            stack.pop_all().close()
 
 
 class _Blocks:
-    """Blocks of one array, checked and handed on."""
+    """Check the blocks of one array, and pass them to the writer of the format, which is opened at the first one."""
 
-    def __init__(self, file: _File, path: Path, n_rows: int, columns: Sequence[str] | None) -> None:
-        self.file, self.path, self.n_rows, self.columns = file, path, n_rows, columns
+    def __init__(
+        self, file: Format, temporary: Path, n_rows: int, columns: Sequence[str] | None, stack: contextlib.ExitStack
+    ) -> None:
+        self.file, self.temporary, self.n_rows, self.columns, self.stack = file, temporary, n_rows, columns, stack
         self.written = 0
         self.kind: tuple[np.dtype[Any], tuple[int, ...]] | None = None
 
@@ -83,87 +129,70 @@ class _Blocks:
         block = np.asarray(block)
         kind = block.dtype, block.shape[1:]
         if self.kind is None:
-            check_dtype(block.dtype, self.path)
+            check_dtype(block.dtype, self.file.path)
             self.kind = kind
-            self.file.begin(block, self.n_rows, self.columns)
+            self.dtype = block.dtype.newbyteorder("=")
+            layout = Layout(self.dtype, (self.n_rows, *block.shape[1:]), self.columns)
+            with errors_of_writing(self.file.path):
+                self._append = self.stack.enter_context(self.file.writer(self.temporary, layout))
         if kind != self.kind:
-            raise DataError(f"{self.path}: a block of {kind} follows blocks of {self.kind}; write one array only.")
-        self.file.write(block)
+            raise DataError(f"{self.file.path}: a block of {kind} follows blocks of {self.kind}; write one array only.")
+        with errors_of_writing(self.file.path):
+            self._append(block.astype(self.dtype, copy=False))
         self.written += len(block)
 
     def check_complete(self) -> None:
-        """Raise if there were more or fewer rows than were announced: the header says how many."""
-        if self.written != self.n_rows:
-            raise DataError(f"{self.path}: {self.written} rows were written, and {self.n_rows} announced; nothing is.")
+        """Raise `DataError` if the number of rows is not the one that the header of the file says."""
+        if self.kind is None or self.written != self.n_rows:
+            raise DataError(
+                f"{self.file.path}: {self.written} rows were written of {self.n_rows}; the file is left unchanged."
+            )
 
 
-class _File(ABC):
-    """Base of the formats."""
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Raise an error now if `write` could not write `path` later; to be called before long work.
 
-    def __init__(self, temporary: Path, path: Path) -> None:
-        self.temporary, self.path = temporary, path
-        self.stream: Any = None
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file to be written.
 
-    @abstractmethod
-    def begin(self, block: NDArray[Any], n_rows: int, columns: Sequence[str] | None) -> None:
-        """Write what comes before the first block, and look at what that is."""
+    Raises
+    ------
+    MissingFileError
+        If the folder does not exist.
+    DataError
+        If no format has such a name, the file or folder is not writable, or an optional library is missing.
 
-    @abstractmethod
-    def write(self, block: NDArray[Any]) -> None:
-        """Write rows."""
-
-    def close(self) -> None:
-        """Close what was opened."""
-        if self.stream is not None:
-            self.stream.close()
-
-
-class _Npy(_File):
-    def begin(self, block: NDArray[Any], n_rows: int, columns: Sequence[str] | None) -> None:  # noqa: ARG002
-        self.stream = self.temporary.open("wb")
-        _write_header(self.stream, block, n_rows)
-
-    def write(self, block: NDArray[Any]) -> None:
-        self.stream.write(np.ascontiguousarray(block).data)
+    Examples
+    --------
+    >>> check_writable("results.xlsx")
+    Traceback (most recent call last):
+    isthmus.data.errors.DataError: results.xlsx: '.xlsx' files cannot be written. Use .npy, .npz, .csv or .parquet.
+    """
+    path = Path(path)
+    file = _format_to_write(path)
+    with errors_of_writing(path):
+        check_replaceable(path)
+    file.check_library()
 
 
-class _Npz(_File):
-    def begin(self, block: NDArray[Any], n_rows: int, columns: Sequence[str] | None) -> None:  # noqa: ARG002
-        self.archive = zipfile.ZipFile(self.temporary, "w")
-        self.stream = self.archive.open("X.npy", "w", force_zip64=True)
-        _write_header(self.stream, block, n_rows)
-
-    def write(self, block: NDArray[Any]) -> None:
-        self.stream.write(np.ascontiguousarray(block).data)
-
-    def close(self) -> None:
-        super().close()
-        if self.stream is not None:
-            self.archive.close()
+def check_replaceable(path: Path) -> None:
+    """Raise `DataError` if a file cannot be written, or replaced by a rename, at `path`."""
+    folder = Path(os.path.realpath(path)).parent  # a link is written where it leads
+    if not folder.is_dir():
+        raise MissingFileError(f"{path}: the folder {folder} does not exist; make it first.")
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path}: is not a regular file; name another, or move it away.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise DataError(f"{path}: the folder {folder} is not writable; change its permissions or name another.")
+    if path.exists() and not os.access(path, os.W_OK):
+        raise DataError(f"{path}: is read-only; change its permissions or name another file.")
 
 
-class _Csv(_File):
-    def begin(self, block: NDArray[Any], n_rows: int, columns: Sequence[str] | None) -> None:  # noqa: ARG002
-        names = column_names(columns, as_table(block, self.path).shape[1], self.path)
-        self.stream = self.temporary.open("w", encoding="utf-8", newline="")
-        write_rows(self.stream, names, np.empty((0, len(names))))
-
-    def write(self, block: NDArray[Any]) -> None:
-        write_rows(self.stream, None, as_table(block, self.path))
-
-
-class _Parquet(_File):
-    def begin(self, block: NDArray[Any], n_rows: int, columns: Sequence[str] | None) -> None:  # noqa: ARG002
-        names = column_names(columns, as_table(block, self.path).shape[1], self.path)
-        self.stream = ParquetWriter(self.temporary, names)
-
-    def write(self, block: NDArray[Any]) -> None:
-        self.stream.write(as_table(block, self.path))
-
-
-_KINDS: dict[str, type[_File]] = {".npy": _Npy, ".npz": _Npz, ".csv": _Csv, ".parquet": _Parquet}
-
-
-def _write_header(stream: Any, block: NDArray[Any], n_rows: int) -> None:
-    header = {"descr": np.lib.format.dtype_to_descr(block.dtype), "fortran_order": False}
-    np.lib.format.write_array_header_1_0(stream, header | {"shape": (n_rows, *block.shape[1:])})
+def _format_to_write(path: Path) -> Format:
+    """Return a file in the format of its name."""
+    row = find_row(path.name)
+    if row is None or not row.writable:
+        raise unknown_suffix(path, writable_suffixes(), "written")
+    return load_format(row)(path)

@@ -1,9 +1,10 @@
-"""Parquet: a file or a folder of files, whose row groups are the blocks. Needs pyarrow: ``isthmus[table]``."""
+"""Parquet: a file, or a folder of files, whose row groups are the blocks. It needs pyarrow: ``isthmus[table]``."""
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,58 +12,79 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus._names import suggestion
-from isthmus.data.dataset import DataError
+from isthmus.data.dataset import TOO_LARGE, Dataset
+from isthmus.data.errors import AGAIN, DataError, MissingFileError
+from isthmus.data.formats._base import Format, Layout, as_table, check_names
 from isthmus.data.sources import RowSource
 
-__all__ = ["ParquetRows", "ParquetWriter", "is_parquet", "parquet_library"]
-
-SUFFIX = ".parquet"
+__all__ = ["Parquet", "ParquetRows"]
 
 
-def is_parquet(path: Path) -> bool:
-    """Tell whether a path is a Parquet file, or a folder that has one."""
-    return path.suffix.lower() == SUFFIX or (path.is_dir() and any(path.glob(f"*{SUFFIX}")))
+class Parquet(Format):
+    """A table in Parquet, or a folder of such files with the same columns."""
 
+    @classmethod
+    def sniff(cls, path: Path) -> bool:
+        """Return whether a folder has Parquet files."""
+        return path.is_dir() and bool(_files(path))
 
-def parquet_library(path: object) -> Any:
-    """Return ``pyarrow.parquet``.
+    def read(self) -> Dataset:
+        """Return the table, or all tables of the folder."""
+        rows = ParquetRows(self.path)
+        return Dataset(rows[:], rows.columns, None, None, self.path.stem)
 
-    Raises
-    ------
-    DataError
-        If it is not installed; the message says how to.
-    """
-    try:
-        import pyarrow.parquet
-    except ImportError as error:
-        raise DataError(f'{path}: Parquet needs pyarrow; pip install "isthmus[table]".') from error
-    return pyarrow.parquet
+    def stream(self, above: int) -> RowSource | None:
+        """Return the rows of a large table or folder."""
+        rows = ParquetRows(self.path)
+        return rows if rows.nbytes > above else None
+
+    def check_library(self) -> None:
+        """Raise `DataError` if pyarrow is not installed."""
+        _library(self.path)
+
+    @contextlib.contextmanager
+    def writer(self, file: Path, layout: Layout) -> Iterator[Callable[[NDArray[Any]], object]]:
+        """Write a table; each block is a row group."""
+        library = _library(self.path)
+        import pyarrow
+
+        kind = pyarrow.from_numpy_dtype(layout.dtype)
+        schema = pyarrow.schema([(name, kind) for name in layout.table_columns(self.path)])
+
+        def write(block: NDArray[Any]) -> None:
+            columns = [pyarrow.array(np.ascontiguousarray(column)) for column in as_table(block).T]
+            writer.write_table(pyarrow.Table.from_arrays(columns, schema=schema))
+
+        with library.ParquetWriter(file, schema) as writer:
+            yield write
 
 
 class ParquetRows(RowSource):
-    """Rows of a Parquet file, or of all Parquet files of a folder in the order of their names.
+    """Rows of a Parquet file, or of all Parquet files in a folder, in the order of their names.
 
-    A row group is decoded as a whole, and shuffled as one block: write groups of some thousand rows.
+    A row group is decoded as a whole and shuffled as one block, so write groups of a few thousand rows.
 
     Parameters
     ----------
     path : str or os.PathLike
         The file or folder. Columns hold numbers or booleans; null is a missing cell.
     columns : sequence of str, optional
-        Which columns, in which order; all by default.
+        The columns to read, in this order; all by default.
 
     Raises
     ------
+    MissingFileError
+        If there is no such file or folder.
     DataError
-        If there is no such file, a column is unknown or holds no numbers, or files of a folder differ in columns.
+        If a column is unknown or does not hold numbers, or the files of a folder differ in columns.
     """
 
     def __init__(self, path: str | os.PathLike[str], columns: Sequence[str] | None = None) -> None:
         self.path = Path(path)
-        files = sorted(self.path.glob(f"*{SUFFIX}")) if self.path.is_dir() else [self.path]
+        files = _files(self.path) if self.path.is_dir() else [self.path]
         if not files or not files[0].is_file():
-            raise DataError(f"{path}: no such Parquet file, nor a folder of them; check the name.")
-        self._groups: list[tuple[Path, int]] = []  # file and number in it
+            raise MissingFileError(f"{path}: no such Parquet file, nor a folder of them; check the name.")
+        self._groups: list[tuple[Path, int]] = []  # file, and position in the file
         sizes, names, dtype = [], list(columns or ()), np.dtype(np.float32)
         for file in files:
             with _opened(file) as parquet:
@@ -76,16 +98,16 @@ class ParquetRows(RowSource):
         super().__init__(int(self._edges[-1]), len(names), dtype, names, str(path))
 
     def edges(self) -> NDArray[np.int64]:
-        """Return where row groups begin."""
+        """Return where row groups begin, and N."""
         return np.unique(self._edges)
 
     def select(self, columns: Sequence[int]) -> ParquetRows:
-        """Return these columns; no other is read."""
+        """Return the columns at these positions as a source; no other column is read."""
         assert self.columns is not None
         return ParquetRows(self.path, [self.columns[i] for i in columns])
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
-        """Decode the row groups that have these rows."""
+        """Decode the row groups that hold these rows."""
         rows = np.empty((stop - start, self.n_features), self.dtype)
         groups = range(
             int(np.searchsorted(self._edges, start, side="right")) - 1,
@@ -97,34 +119,48 @@ class ParquetRows(RowSource):
         return rows
 
     def _group(self, i: int) -> NDArray[Any]:
-        """Return a row group; the last one is kept, since slices need not end where groups do."""
-        last = self._last
-        if last is None or last[0] != i:
-            file, number = self._groups[i]
+        """Return a row group; the last one is kept, because slices need not end where groups do."""
+        if self._last is None or self._last[0] != i:
+            file, position = self._groups[i]
             with _opened(file) as parquet:
-                table = parquet.read_row_group(number, columns=list(self.columns or ()))
+                table = parquet.read_row_group(position, columns=list(self.columns or ()))
             values = np.empty((table.num_rows, self.n_features), self.dtype)
             for j, name in enumerate(self.columns or ()):
-                values[:, j] = table.column(name).to_numpy()
-            self._last = last = (i, values)
-        return last[1]
+                values[:, j] = _floats(table.column(name), f"{file}, column {name!r}")
+            self._last = (i, values)
+        return self._last[1]
 
 
-def _opened(file: Path) -> Any:
-    """Open a file; what is none is one clear error."""
-    library = parquet_library(file)
+@contextlib.contextmanager
+def _opened(file: Path) -> Iterator[Any]:
+    """Open a Parquet file, and turn what pyarrow raises into one `DataError`."""
+    library = _library(file)
     from pyarrow import ArrowException
 
     try:
-        return library.ParquetFile(file)
+        with library.ParquetFile(file) as parquet:
+            yield parquet
     except (ArrowException, OSError) as error:
-        raise DataError(f"{file}: is damaged, cut short, or no Parquet file; write or fetch it again.") from error
+        raise DataError(f"{file}: is damaged, cut short, or no Parquet file; {AGAIN}.") from error
+
+
+def _floats(column: Any, where: str) -> NDArray[Any]:
+    """Return the numbers of a column, after checking that no integer loses digits."""
+    import pyarrow
+
+    if column.type in (pyarrow.int64(), pyarrow.uint64()):
+        try:
+            column = column.cast(pyarrow.float64())
+        except pyarrow.ArrowInvalid as error:
+            raise DataError(f"{where}: a value {TOO_LARGE}.") from error
+    return column.to_numpy()
 
 
 def _type_of(file: Path, schema: Any, names: Sequence[str]) -> np.dtype[Any]:
-    """Return a type for all columns, after checking that each is there and holds numbers."""
+    """Return a common type of all columns, after checking that each exists once and holds numbers."""
     from pyarrow import types
 
+    check_names(schema.names, file)
     dtype = np.dtype(np.float32)
     for name in names:
         if name not in schema.names:
@@ -138,33 +174,15 @@ def _type_of(file: Path, schema: Any, names: Sequence[str]) -> np.dtype[Any]:
     return dtype
 
 
-class ParquetWriter:
-    """Writes blocks of rows to a Parquet file, a row group each.
+def _files(folder: Path) -> list[Path]:
+    """Return the Parquet files of a folder."""
+    return sorted(folder.glob("*.parquet"))
 
-    Parameters
-    ----------
-    file : Path
-        The file.
-    columns : sequence of str
-        Names of the columns.
-    """
 
-    def __init__(self, file: Path, columns: Sequence[str]) -> None:
-        self.file, self.columns = file, list(columns)
-        self.library = parquet_library(file)
-        self._writer: Any = None
-
-    def write(self, block: NDArray[Any]) -> None:
-        """Write rows (n, D)."""
-        import pyarrow
-
-        arrays = [pyarrow.array(np.ascontiguousarray(column)) for column in block.T]
-        table = pyarrow.Table.from_arrays(arrays, names=self.columns)
-        if self._writer is None:
-            self._writer = self.library.ParquetWriter(self.file, table.schema)
-        self._writer.write_table(table)
-
-    def close(self) -> None:
-        """Write what stands at the end of the file."""
-        if self._writer is not None:
-            self._writer.close()
+def _library(path: Path) -> Any:
+    """Return ``pyarrow.parquet``, or raise `DataError` that says how to install it."""
+    try:
+        import pyarrow.parquet
+    except ImportError as error:
+        raise DataError(f'{path}: Parquet needs pyarrow; pip install "isthmus[table]".') from error
+    return pyarrow.parquet

@@ -1,0 +1,93 @@
+"""The table of data file formats, which help texts and errors list. It imports nothing: ``--help`` stays fast."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+__all__ = ["TABLE", "FormatRow", "any_of", "find_row", "readable_suffixes", "split_member", "writable_suffixes"]
+
+
+class FormatRow(NamedTuple):
+    """One format.
+
+    Attributes
+    ----------
+    module, class_name : str
+        Its class, a ``Format`` in ``isthmus.data.formats.<module>``.
+    suffixes : tuple of str
+        Endings of file names, in lower case.
+    writable : bool
+        Whether results can be written in it.
+    members : bool
+        Whether a file holds several arrays, one of which is selected as FILE:NAME.
+    pattern : str
+        Regular expression for the ending of other file names, in lower case.
+    """
+
+    module: str
+    class_name: str
+    suffixes: tuple[str, ...]
+    writable: bool = True
+    members: bool = False
+    pattern: str | None = None
+
+    def matches(self, name: str) -> bool:
+        """Return whether a file of this name is in this format."""
+        name = name.lower()
+        return name.endswith(self.suffixes) or bool(self.pattern and re.search(f"({self.pattern})$", name))
+
+
+TABLE = (
+    FormatRow("npy", "Npy", (".npy",)),
+    FormatRow("npz", "Npz", (".npz",), members=True),
+    FormatRow("csv", "Csv", (".csv",)),
+    FormatRow("parquet", "Parquet", (".parquet",)),
+    FormatRow("idx", "Idx", (".idx", ".idx.gz"), writable=False, pattern=r"[-.]idx\d-[a-z]+(\.gz)?"),
+)
+
+
+def find_row(name: str) -> FormatRow | None:
+    """Return the format of a file name, or None if no format has such a name.
+
+    Examples
+    --------
+    >>> find_row("train-images-idx3-ubyte.gz").class_name, find_row("notes.txt")
+    ('Idx', None)
+    """
+    return next((row for row in TABLE if row.matches(name)), None)
+
+
+def split_member(source: str) -> tuple[str, str | None]:
+    """Return the file and the array that a source names: ``file.npz:name`` is the array ``name`` of ``file.npz``.
+
+    Examples
+    --------
+    >>> split_member("data.npz:train"), split_member("data.npz")
+    (('data.npz', 'train'), ('data.npz', None))
+    """
+    file, colon, member = source.rpartition(":")
+    row = find_row(file) if colon else None
+    return (file, member) if row is not None and row.members else (source, None)
+
+
+def readable_suffixes() -> tuple[str, ...]:
+    """Return the endings of the names of files that can be read."""
+    return tuple(suffix for row in TABLE for suffix in row.suffixes)
+
+
+def writable_suffixes() -> tuple[str, ...]:
+    """Return the endings of the names of files that can be written."""
+    return tuple(suffix for row in TABLE if row.writable for suffix in row.suffixes)
+
+
+def any_of(words: Sequence[str]) -> str:
+    """Return words as a list in a sentence.
+
+    Examples
+    --------
+    >>> any_of(writable_suffixes())
+    '.npy, .npz, .csv or .parquet'
+    """
+    return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

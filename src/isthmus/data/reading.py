@@ -1,0 +1,150 @@
+"""Read data by the name of a file or of a bundled data set, into memory or as a source."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from isthmus._formats import any_of, find_row, readable_suffixes, split_member
+from isthmus._names import suggestion
+from isthmus.data.bundled import BUNDLED, load_bundled
+from isthmus.data.dataset import NUMERIC, Dataset
+from isthmus.data.errors import DataError, MissingFileError, errors_of_reading
+from isthmus.data.file_rows import rows_of_memmap
+from isthmus.data.formats import Format, find_format
+from isthmus.data.sources import ArrayRows, RowSource
+from isthmus.data.torch_dataset import DatasetRows
+
+__all__ = ["STREAM_ABOVE", "as_source", "open_rows", "read"]
+
+STREAM_ABOVE = 1 << 28
+"""Size in bytes (256 MiB) up to which files and memory maps are read into memory; larger ones are streamed."""
+
+
+def read(source: str | os.PathLike[str]) -> Dataset:
+    """Read a file, or a bundled data set by its name, into memory.
+
+    Parameters
+    ----------
+    source : str or os.PathLike
+        A file in one of the formats of ``isthmus.data.formats``, recognized by its name (`readable_suffixes`) or its
+        content; a folder of Parquet files; ``file.npz:name`` for one of several arrays; or one of `BUNDLED`.
+        Arrays of more than two dimensions are flattened to (N, D), and `image_shape` keeps the other dimensions.
+
+    Returns
+    -------
+    Dataset
+        The data. Labels are read from the same file only.
+
+    Raises
+    ------
+    MissingFileError
+        If there is no such file (a `DataError` and a `FileNotFoundError`).
+    DataError
+        If it cannot be read: one line that says what is wrong, where, and how to mend it.
+
+    Examples
+    --------
+    >>> read("iris").columns
+    ('sepal length (cm)', 'sepal width (cm)', 'petal length (cm)', 'petal width (cm)')
+    """
+    with errors_of_reading(Path(source)):
+        file = _find(source)
+        return load_bundled(str(source)) if file is None else file.read()
+
+
+def open_rows(source: str | os.PathLike[str]) -> Dataset:
+    """Read a file or bundled data set as `read` does, but leave rows of more than `STREAM_ABOVE` bytes on the disk.
+
+    Parameters
+    ----------
+    source : str or os.PathLike
+        As for `read`. Rows of `.npy` and Parquet files can be left on the disk.
+
+    Returns
+    -------
+    Dataset
+        X is a :class:`RowSource` if its rows are left on the disk.
+
+    Raises
+    ------
+    MissingFileError, DataError
+        As for `read`.
+    """
+    with errors_of_reading(Path(source)):
+        file = _find(source)
+        if file is None:
+            return load_bundled(str(source))
+        rows = file.stream(STREAM_ABOVE)
+        if rows is None:
+            return file.read()
+        return Dataset(rows, rows.columns, None, getattr(rows, "image_shape", None), file.path.stem)
+
+
+def as_source(X: Any) -> RowSource | None:
+    """Return the source that X is or names, or None if it is an ordinary array, table or tensor.
+
+    Parameters
+    ----------
+    X : object
+        A :class:`RowSource`; a path or bundled name, as for `open_rows`; a ``numpy.memmap`` of more than `STREAM_ABOVE`
+        bytes; or a torch ``Dataset``. Smaller files become an :class:`ArrayRows` in memory, smaller memory maps None.
+
+    Raises
+    ------
+    MissingFileError, DataError
+        As for `open_rows`.
+
+    Examples
+    --------
+    >>> as_source("iris").shape, as_source([[1.0, 2.0]])
+    ((150, 4), None)
+    """
+    if isinstance(X, RowSource):
+        return X
+    if isinstance(X, (str, os.PathLike)):
+        rows = open_rows(X)
+        return rows.X if isinstance(rows.X, RowSource) else ArrayRows(rows.X, rows.columns, rows.name)
+    if isinstance(X, np.memmap):
+        large = X.nbytes > STREAM_ABOVE and X.ndim == 2 and X.dtype.kind in NUMERIC
+        return rows_of_memmap(X) if large else None
+    torch = sys.modules.get("torch")  # whoever has a Dataset has imported torch
+    return DatasetRows(X) if torch is not None and isinstance(X, torch.utils.data.Dataset) else None
+
+
+def _find(source: str | os.PathLike[str]) -> Format | None:
+    """Return the file that a source names, in its format, or None for a bundled data set."""
+    path, member = Path(source), None
+    if not path.exists():
+        file, member = split_member(str(source))
+        path = Path(file)
+    if path.is_file() or path.is_dir():
+        cls = find_format(path)
+        if cls is not None:
+            return cls(path, member)
+    if path.is_file():
+        raise unknown_suffix(path, readable_suffixes(), "read")
+    if str(path) == path.name and not path.suffix and (path.name in BUNDLED or not path.exists()):
+        return None
+    raise _absent(path)
+
+
+def _absent(path: Path) -> DataError:
+    """Return the error for a source that is neither a file nor a bundled name."""
+    if path.is_dir():
+        return DataError(f"{path}: is a folder; name a file in it.")
+    if path.exists():
+        return DataError(f"{path}: is not a regular file; save the data in one first.")
+    if find_row(path.name) or not path.suffix:
+        return MissingFileError(f"{path}: no such file; check the name and the folder.")
+    return unknown_suffix(path, readable_suffixes(), "read")
+
+
+def unknown_suffix(path: Path, known: tuple[str, ...], verb: str) -> DataError:
+    """Return the error for a file whose name no format has."""
+    ending = f"{path.suffix!r} files cannot be {verb}." if path.suffix else "the name has no extension."
+    return DataError(f"{path}: {ending}{suggestion(path.suffix, known)} Use {any_of(known)}.")

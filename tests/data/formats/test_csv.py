@@ -1,0 +1,86 @@
+"""Tables as text: headers, missing cells, and an error that names line and column."""
+
+import numpy as np
+import pytest
+
+from data_files import refused
+from isthmus.data import read, write
+
+
+@pytest.mark.parametrize("dtype", ["?", "u1", "i8", "f2", "f4"])
+def test_other_dtypes_keep_their_values_in_csv(tmp_path, dtype):
+    X = np.random.default_rng(0).normal(size=(7, 3)).astype(dtype)
+    write(tmp_path / "table.csv", X, columns=["a", 'b "c", d', "é"])
+    back = read(tmp_path / "table.csv")
+    np.testing.assert_array_equal(back.X.astype(dtype), X)
+    assert back.columns == ("a", 'b "c", d', "é")
+
+
+def test_a_vector_is_one_column_of_csv(tmp_path):
+    write(tmp_path / "y.csv", [1.0, np.nan, 3.0])
+    np.testing.assert_array_equal(read(tmp_path / "y.csv").X, [[1.0], [np.nan], [3.0]])
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "X"),
+    [
+        ("a,b\n1,2\n3,4\n", ("a", "b"), [[1, 2], [3, 4]]),
+        ("1,2\n3,4\n", None, [[1, 2], [3, 4]]),
+        ("1,2\r\n3,4", None, [[1, 2], [3, 4]]),
+        ("\ufeffa,b\n1,2\n", ("a", "b"), [[1, 2]]),
+        ("a, b \n 1 ,\t2\n", ("a", "b"), [[1, 2]]),
+        ('"a,b","c""d"\n"1","2"\n', ("a,b", 'c"d'), [[1, 2]]),
+        (",a\n0,5\n", ("x0", "a"), [[0, 5]]),
+        ("nan,a\n0,5\n", ("nan", "a"), [[0, 5]]),
+        ("a,b\n,NA\nnan,NaN\nna, \n", ("a", "b"), [[np.nan, np.nan]] * 3),
+        ("a\n1\n\n\n2\n\n", ("a",), [[1], [2]]),
+        ('a\n1\n""\n2\n', ("a",), [[1], [np.nan], [2]]),
+        (",nan\n1,2\n", None, [[np.nan, np.nan], [1, 2]]),
+        ("1e3,-inf\n0x,1\n".replace("0x", "+.5"), None, [[1000, -np.inf], [0.5, 1]]),
+    ],
+)
+def test_tables(tmp_path, text, columns, X):
+    (tmp_path / "a.csv").write_text(text, encoding="utf-8", newline="")
+    back = read(tmp_path / "a.csv")
+    assert back.columns == columns
+    np.testing.assert_array_equal(back.X, np.array(X, dtype=float))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ["is empty", "it needs at least one line of numbers"]),
+        ("\n\n", ["is empty"]),
+        ("a,b\n", ["has a header and no rows", "add a line"]),
+        (
+            "a,b\n1,2\n3,x\n",
+            ["line 3, column 2: 'x' is not a number", "Drop or encode columns of text"],
+        ),
+        ('a,b\n"1\n",2\n3,\n4,x\n', ["line 5, column 2"]),
+        ("a,b\n1,2020_01\n", ["line 2, column 2: '2020_01'"]),
+        ("a,b\n1,2\n3\n", ["line 3: 1 cells, but the first line has 2"]),
+        ("a,b\n1,2,3\n", ["line 2: 3 cells, but the first line has 2"]),
+        (
+            "5.1,3.5,setosa\n4.9,3.0,setosa\n",
+            ["line 1, column 3: 'setosa' stands beside numbers", "put all its names in quotes"],
+        ),
+        ("1,2.O\n1,2\n", ["line 1, column 2: '2.O' stands beside numbers"]),
+        ("a;b\n1;2\n", ["line 2, column 1: '1;2'", "cells are separated by commas here"]),
+        ("a,a\n1,2\n", ["line 1: two columns are named 'a'", "rename one"]),
+        ('a,b\n1,"2\n3,4\n', ["line 3:", "a quote that is never closed"]),
+        ("a\n1\n'" + "x" * 999 + "\n", ["line 3, column 1", "is not a number"]),
+        ("a\n" + "1" * 200_000 + "\n", ["line 2", "field larger than field limit"]),
+    ],
+)
+def test_bad_tables(tmp_path, text, expected):
+    path = tmp_path / "a.csv"
+    path.write_text(text, encoding="utf-8", newline="")
+    message = refused(path, str(path), *expected)
+    assert len(message) < 300 + len(str(path))
+
+
+def test_a_table_that_is_not_text(tmp_path):
+    (tmp_path / "a.csv").write_bytes("é\n1\n".encode("latin-1"))
+    refused(tmp_path / "a.csv", "is not UTF-8 text", "save it as UTF-8")
+    (tmp_path / "a.csv").write_bytes(b"a\n1\0\n")
+    refused(tmp_path / "a.csv", r"line 2, column 1: '1\x00' is not a number")

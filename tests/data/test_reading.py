@@ -1,0 +1,74 @@
+"""Sources by name: files and bundled data sets, and errors that say what to do."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data_files import idx_bytes, npy_bytes, refused
+from isthmus.data import BUNDLED, read
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_bundled_sets(name):
+    data = read(name)
+    assert data.name == name
+    assert data.X.shape == (len(data.y), len(data.columns))
+    assert data.image_shape == ((8, 8) if name == "digits" else None)
+
+
+def test_a_file_goes_before_a_bundled_name_and_a_folder_after(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "digits").mkdir()
+    assert read("digits").X.shape == (1797, 64)
+    (tmp_path / "iris").write_bytes(idx_bytes(np.zeros((3, 28, 28), np.uint8)))
+    assert read("iris").X.shape == (3, 784)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("digit", ["digit: neither a file nor a bundled data set", "Did you mean 'digits'?", "wine"]),
+        ("Iris", ["Did you mean 'iris'?"]),
+        ("qqqqq", ["Bundled: breast_cancer, diabetes, digits, iris, wine."]),
+        ("digits.csv", ["digits.csv: no such file"]),
+        (
+            "digits.cvs",
+            ["'.cvs' files cannot be read. Did you mean '.csv'? Use .npy, .npz, .csv, .parquet, .idx or .idx.gz."],
+        ),
+        ("table.xlsx", ["'.xlsx' files cannot be read. Use .npy"]),
+        ("nowhere/digits", ["digits: no such file", "check the name and the folder"]),
+        ("train-images-idx3-ubyte.gz", ["no such file"]),
+        ("n" * 300, ["cannot be read (File name too long)"]),
+        (".", ["is a folder; name a file in it"]),
+        (os.devnull, ["is not a regular file"]),
+    ],
+)
+def test_sources_that_are_not_there(tmp_path, monkeypatch, source, expected):
+    monkeypatch.chdir(tmp_path)
+    refused(source, *expected)
+
+
+def test_a_file_of_an_unknown_kind(tmp_path):
+    (tmp_path / "a.txt").write_text("1 2 3")
+    refused(tmp_path / "a.txt", "'.txt' files cannot be read")
+    (tmp_path / "a").write_text("1 2 3")
+    refused(tmp_path / "a", "the name has no extension. Use .npy, .npz, .csv, .parquet, .idx or .idx.gz.")
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (PermissionError(13, "Permission denied"), "cannot be read (Permission denied)"),
+        (MemoryError(), "does not fit in memory"),
+    ],
+)
+def test_a_file_that_the_system_refuses(tmp_path, monkeypatch, error, expected):
+    (tmp_path / "a.npy").write_bytes(npy_bytes(np.zeros(3)))
+
+    def fail(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(Path, "open", fail)
+    refused(tmp_path / "a.npy", expected)
