@@ -51,6 +51,13 @@ def test_atomic_write_follows_a_link(tmp_path):
     assert (tmp_path / "deep" / "a.bin").read_bytes() == b"new"
 
 
+def test_a_missing_folder_is_named(tmp_path):
+    message = f"{tmp_path / 'nowhere' / 'a.bin'}: the folder {tmp_path / 'nowhere'} does not exist; make it first."
+    with pytest.raises(FileNotFoundError) as caught, atomic_write(tmp_path / "nowhere" / "a.bin"):
+        pass
+    assert str(caught.value) == message
+
+
 def test_atomic_write_replaces_no_folder_and_no_device(tmp_path):
     for path in (tmp_path, os.devnull):
         with pytest.raises(OSError, match="is not a regular file"), atomic_write(path):

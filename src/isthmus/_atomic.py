@@ -1,4 +1,4 @@
-"""Files written aside and renamed, so that a reader sees the old file or the new one, never half of one."""
+"""Replace files atomically: a reader sees the old file or the new one, never half of one."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ __all__ = ["atomic_write"]
 
 @contextlib.contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary file beside `path` that takes its place if the block ends well.
+    """Yield a temporary file that replaces `path` when the block ends without an error.
 
-    The temporary lies in the same directory (a rename across file systems is not atomic) and has the same
-    suffix (writers that look at it stay content). It is synced to the disk before the rename, and removed if
-    the block raises anything at all, Ctrl-C included.
+    The temporary file is in the same folder, because a rename across file systems is not atomic, and has the same
+    suffix, because some writers look at it. It is synced to the disk before the rename, and removed if the block raises
+    any exception, KeyboardInterrupt included.
 
     Parameters
     ----------
     path : str or os.PathLike
-        The file to write. A link is followed; a file that exists keeps its permissions.
+        The file to write. A link is followed; an existing file keeps its permissions.
 
     Yields
     ------
@@ -32,8 +32,10 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Raises
     ------
+    FileNotFoundError
+        If the folder does not exist.
     OSError
-        If the directory cannot be written, or `path` is a folder, a device or a pipe.
+        If the folder is not writable, or `path` is a folder, a device or a pipe.
 
     Examples
     --------
@@ -45,6 +47,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     [('note.txt', 'whole')]
     """
     target = Path(os.path.realpath(path))
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"{path}: the folder {target.parent} does not exist; make it first.")
     if target.exists() and not target.is_file():  # renaming over /dev/null would replace the device itself
         raise OSError(f"{path}: is not a regular file; name a new file, or one to replace.")
     temporary = target.with_name(f".isthmus-{secrets.token_hex(8)}{target.suffix}")
@@ -54,17 +58,17 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
             shutil.copymode(target, temporary)
         mode = temporary.stat().st_mode
         yield temporary
-        temporary.chmod(mode)  # a writer that makes a file of its own may have given it another
+        temporary.chmod(mode)  # a writer that replaces the file may have changed it
         _sync(temporary, os.O_RDWR)
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # not every system can sync a directory; the file is whole without it
+    with contextlib.suppress(OSError):  # not every system can sync a folder; the file is complete without it
         _sync(target.parent, os.O_RDONLY)
 
 
 def _sync(path: Path, flags: int) -> None:
-    """Return only when `path` has reached the disk."""
+    """Wait until `path` has reached the disk."""
     descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from data_files import idx_bytes, npy_bytes, refused
-from isthmus.data import BUNDLED, read
+from isthmus.data import BUNDLED, DataError, FileRows, ParquetRows, as_source, open_rows, read
 
 
 @pytest.mark.parametrize("name", BUNDLED)
@@ -72,3 +72,23 @@ def test_a_file_that_the_system_refuses(tmp_path, monkeypatch, error, expected):
 
     monkeypatch.setattr(Path, "open", fail)
     refused(tmp_path / "a.npy", expected)
+
+
+@pytest.mark.parametrize("load", [read, open_rows, as_source, FileRows.npy, ParquetRows])
+@pytest.mark.parametrize("name", ["none.npy", "none.parquet", "none/x.csv", "none.npz:X", "none/digits"])
+def test_a_missing_file_is_a_file_not_found_error(tmp_path, load, name):
+    with pytest.raises(FileNotFoundError, match="no such") as caught:
+        load(tmp_path / name)
+    assert isinstance(caught.value, DataError)
+    assert str(caught.value).startswith(str(tmp_path / "none"))
+
+
+def test_an_error_in_our_own_code_is_not_a_damaged_file(tmp_path, monkeypatch):
+    (tmp_path / "a.csv").write_text("1,2\n")
+
+    def fail(*args, **kwargs):
+        raise TypeError("a bug")
+
+    monkeypatch.setattr("isthmus.data.formats.csv.as_dataset", fail)
+    with pytest.raises(TypeError, match="a bug"):
+        read(tmp_path / "a.csv")

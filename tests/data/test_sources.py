@@ -110,6 +110,49 @@ def test_types(tmp_path, dtype):
     np.testing.assert_array_equal(source[:], values.astype(float))
 
 
+IDS = np.column_stack([np.arange(40), 2**60 + np.arange(40)])  # int64; odd ones above 2^53 are no floats
+
+
+def large_ids(kind, tmp_path):
+    """Return a source with an integer that loses digits in row 23, column 1."""
+    ids = IDS.copy()
+    ids[:, 1] = np.where(np.arange(40) < 23, 2**53, ids[:, 1])
+    if kind == "dataset":
+        return DatasetRows(torch.utils.data.StackDataset(torch.from_numpy(ids)))
+    if kind == "file":
+        np.save(tmp_path / "x.npy", ids)
+        return FileRows.npy(tmp_path / "x.npy")
+    return {
+        "array": ArrayRows(ids, name="ids"),
+        "unsigned": ArrayRows(ids.astype("u8"), name="ids"),
+        "part": ArrayRows(np.concatenate([IDS[:3, :1] * [0, 0], ids]), name="ids").part(3, 43).part(0, 40),
+    }[kind]
+
+
+@pytest.mark.parametrize(
+    ("kind", "row"), [("array", 23), ("unsigned", 23), ("part", 26), ("file", 23), ("dataset", 23)]
+)
+def test_integers_that_lose_digits_are_refused(tmp_path, kind, row):
+    source = large_ids(kind, tmp_path)
+    assert source[:23].tolist() == [[i, 2.0**53] for i in range(23)]
+    for read_rows in (lambda: source[20:30], lambda: source.take(np.array([3, 23]))):
+        with pytest.raises(DataError, match=rf", row {row}, column 1: {2**60 + 23} is an integer beyond 2\^53"):
+            read_rows()
+
+
+@needs_pyarrow
+@pytest.mark.parametrize("missing", [False, True])
+def test_integers_that_lose_digits_in_parquet(tmp_path, missing):
+    import pyarrow.parquet
+
+    values = [2**53, None if missing else 3, -(2**53) - 1]
+    table = pyarrow.table({"x": [1.0, 2.0, 3.0], "id": pyarrow.array(values, "int64")})
+    pyarrow.parquet.write_table(table, tmp_path / "t.parquet")
+    with pytest.raises(DataError, match=r"t.parquet, column 'id': a value is an integer beyond 2\^53"):
+        read(tmp_path / "t.parquet")
+    assert ParquetRows(tmp_path / "t.parquet", ["x"])[:].shape == (3, 1)
+
+
 def test_images_are_flattened(tmp_path):
     np.save(tmp_path / "x.npy", np.arange(24.0).reshape(4, 2, 3))
     source = FileRows.npy(tmp_path / "x.npy")

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_files import names_in
+from data_files import names_in, needs_pyarrow
 from isthmus import _atomic
-from isthmus.data import DataError, check_writable, write
+from isthmus.data import DataError, check_writable, open_writer, read, write
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from isthmus.data import DataError, check_writable, write
         ("a.idx", "'.idx' files cannot be written"),
         ("a", "the name has no extension. Use .npy, .npz, .csv or .parquet."),
         ("nowhere/a.npy", "nowhere does not exist; make it first."),
-        ("folder.npy", "is not a regular file; name another"),
+        ("folder.npy", "is a folder; name another file"),
         ("n" * 300 + ".npy", "cannot be written (File name too long)"),
     ],
 )
@@ -73,3 +73,47 @@ def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch):
         write(tmp_path / "a.npy", [1.0])
     assert (tmp_path / "a.npy").read_text() == "old"
     assert names_in(tmp_path) == ["a.npy"]
+
+
+def test_a_missing_folder_is_a_file_not_found_error(tmp_path):
+    for call in (check_writable, lambda path: write(path, [1.0])):
+        with pytest.raises(FileNotFoundError, match="nowhere does not exist; make it first") as caught:
+            call(tmp_path / "nowhere" / "a.npy")
+        assert isinstance(caught.value, DataError)
+
+
+def test_errors_of_the_caller_stay_what_they_are(tmp_path):
+    with (
+        pytest.raises(OSError, match="the source is gone") as caught,
+        open_writer(tmp_path / "a.npy", 3) as write_block,
+    ):
+        write_block(np.zeros(2))
+        raise OSError(5, "the source is gone")
+    assert not isinstance(caught.value, DataError)
+    assert names_in(tmp_path) == []
+
+
+def test_a_disk_that_is_full_at_the_end_of_blocks(tmp_path, monkeypatch):
+    def fail(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(_atomic.os, "fsync", fail)
+    with (
+        pytest.raises(DataError, match=r"cannot be written \(No space left on device\)"),
+        open_writer(tmp_path / "a.npy", 3) as write_block,
+    ):
+        write_block(np.zeros(3))
+    assert names_in(tmp_path) == []
+
+
+def test_a_file_without_a_block_is_not_written(tmp_path):
+    with pytest.raises(DataError, match="0 rows were written of 0"), open_writer(tmp_path / "a.npy", 0):
+        pass
+    assert names_in(tmp_path) == []
+
+
+@needs_pyarrow
+def test_numbers_in_the_other_byte_order_are_written(tmp_path):
+    for name in ("a.npy", "a.npz", "a.csv", "a.parquet"):
+        write(tmp_path / name, np.arange(3.0).astype(">f4")[:, None])
+        assert read(tmp_path / name).X.ravel().tolist() == [0.0, 1.0, 2.0]

@@ -36,7 +36,7 @@ def _article(model: Any) -> str:
 
 def _write_rows(method: str, path: str, data: str, labels: str | None, output: str) -> None:
     """Write ``model.method(X, y)``, computed chunk by chunk."""
-    check_output(output, path, data)
+    check_output(output, path, data, labels)
     model, rows, y = model_and_rows(path, data, labels)
     function = getattr(model, method)
     # The chunks are those of the estimator: their size can change the last bits of a result.

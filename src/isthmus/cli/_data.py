@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from isthmus._formats import any_of, split_member, writable_suffixes
 from isthmus._names import suggestion
 from isthmus.cli._errors import note
 
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
 
     from isthmus.data import Dataset
 
-__all__ = ["aligned", "by_rows", "check_output", "read_rows", "save_array", "save_by_rows", "stream_rows"]
+__all__ = ["aligned", "by_rows", "check_log", "check_output", "read_rows", "save_array", "save_by_rows", "stream_rows"]
 
 OUTPUT = click.option(
-    "-o", "--output", metavar="FILE", required=True, help="File to write: .npy, .npz, .csv or .parquet."
+    "-o", "--output", metavar="FILE", required=True, help=f"File to write: {any_of(writable_suffixes())}."
 )
 LABELS = click.option(
     "--y",
@@ -31,34 +32,58 @@ LABELS = click.option(
 )
 
 
-def check_output(path: str, *inputs: str) -> None:
-    """Raise now if a result could not be written to `path` later, or would replace what it is made from."""
+def check_output(path: str, *inputs: str | None, suffix: str | None = None) -> None:
+    """Raise an error now if a result could not be written to `path` later, or would replace a file it depends on.
+
+    Every file that a command writes is checked here, before any work.
+
+    Parameters
+    ----------
+    path : str
+        The file to be written.
+    *inputs : str or None
+        What the command reads, and other files that it writes: files, folders of data, bundled names, or None.
+    suffix : str, optional
+        The one suffix that the file may have; by default those of data files.
+    """
     from isthmus.data import check_writable
+    from isthmus.data.writing import check_replaceable
 
-    check_writable(path)
-    refuse_inputs(path, inputs)
+    if suffix is None:
+        check_writable(path)
+    elif Path(path).suffix != suffix:
+        raise ValueError(f"{path}: must end in {suffix}; name it {Path(path).with_suffix(suffix)}.")
+    else:
+        check_replaceable(Path(path))
+    _refuse_inputs(path, inputs)
 
 
-def refuse_inputs(path: str, inputs: Sequence[str]) -> None:
-    """Raise if `path` is one of the input files."""
-    for source in inputs:
-        if os.path.exists(path) and os.path.exists(source) and os.path.samefile(path, source):  # noqa: PTH110, PTH121
-            raise ValueError(f"{path}: would replace its own input; write to another file.")
+def check_log(path: str, *others: str | None) -> None:
+    """Raise an error now if --log could not be written to `path`, a .csv or a folder for TensorBoard."""
+    if path.endswith(".csv"):
+        check_output(path, *others, suffix=".csv")
+    elif Path(path).is_file():
+        raise ValueError(f"--log {path}: is a file; name a .csv, or a folder for TensorBoard.")
+    elif any(other and _is_same(Path(path), Path(other)) for other in others):
+        raise ValueError(f"--log {path}: is a file of the same command; name another folder for TensorBoard.")
 
 
-def check_model_output(path: str, *inputs: str) -> None:
-    """Raise now if a model could not be saved to `path` later."""
-    file = Path(path)
-    folder = Path(os.path.realpath(path)).parent
-    if file.suffix != ".safetensors":
-        raise ValueError(f"{path}: a model is saved as .safetensors; write -o {file.with_suffix('')}.safetensors.")
-    if not folder.is_dir():
-        raise ValueError(f"{path}: its folder does not exist; make the folder {folder} first.")
-    if file.is_dir():
-        raise ValueError(f"{path}: is a folder; name another file.")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise ValueError(f"{path}: its folder may not be written; change its permissions or name another.")
-    refuse_inputs(path, inputs)
+def _refuse_inputs(path: str, others: Iterable[str | None]) -> None:
+    """Raise an error if `path` is one of the other files of a command, also through a link."""
+    for other in others:
+        if other is None:
+            continue
+        source = Path(split_member(other)[0])
+        files = list(source.iterdir()) if source.is_dir() else [source]
+        if any(_is_same(Path(path), file) for file in files):
+            raise ValueError(
+                f"{path}: would replace {other}, which the same command reads or writes; name another file."
+            )
+
+
+def _is_same(a: Path, b: Path) -> bool:
+    """Return whether two paths are the same file, which need not exist yet."""
+    return a.samefile(b) if a.exists() and b.exists() else os.path.realpath(a) == os.path.realpath(b)
 
 
 def read_rows(source: str, labels: str | None = None) -> Dataset:

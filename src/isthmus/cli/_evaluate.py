@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from isthmus.cli._build import build
-from isthmus.cli._data import LABELS, aligned, read_rows, refuse_inputs
+from isthmus.cli._data import LABELS, aligned, check_output, read_rows
 from isthmus.cli._errors import about, note
 from isthmus.cli._models import MODELS, check_condition, class_name, load_model, normalize, public_class
 from isthmus.cli._values import merge, parse_assignment
@@ -72,7 +71,7 @@ def evaluate(
     isthmus evaluate vae digits --sizes 2,4,8,16 --set max_epochs=50
     """  # noqa: D301
     if output is not None:
-        _check_json(output, model, data)
+        check_output(output, model, data, labels, suffix=".json")
     if sizes is None:
         if assignments:
             raise ValueError(f"--set {assignments[0]}: needs --sizes; a saved model cannot be changed.")
@@ -95,20 +94,6 @@ def _print(result: Any, output: str | None, *, as_json: bool) -> None:
             temporary.write_text(text + "\n", encoding="utf-8")
         note(f"wrote {output}")
     click.echo(text if as_json else as_text(result))
-
-
-def _check_json(path: str, *inputs: str) -> None:
-    """Raise before any work if JSON cannot be written to `path`."""
-    folder = Path(os.path.realpath(path)).parent
-    if Path(path).suffix != ".json":
-        raise ValueError(f"{path}: results are written as JSON; use -o {Path(path).with_suffix('.json')}.")
-    if Path(path).is_dir():
-        raise ValueError(f"{path}: is a folder; pass the name of a file.")
-    if not folder.is_dir():
-        raise ValueError(f"{path}: its folder does not exist; make the folder {folder} first.")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise ValueError(f"{path}: its folder may not be written; change its permissions or use another.")
-    refuse_inputs(path, inputs)
 
 
 # ---- one model -----------------------------------------------------------------------------------------------

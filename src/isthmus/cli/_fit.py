@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from isthmus.cli._build import build
-from isthmus.cli._data import LABELS, check_model_output, refuse_inputs, stream_rows
+from isthmus.cli._data import LABELS, check_log, check_output, stream_rows
 from isthmus.cli._errors import about
 from isthmus.cli._models import MODELS, check_condition, class_name, public_class
 from isthmus.cli._values import merge, parse_assignment, read_config
@@ -69,9 +69,9 @@ def fit(
     model is complete. After Ctrl-C or a crash, run the same command with --resume: the model will be identical to that
     of an uninterrupted run.
     """  # noqa: D301
-    check_model_output(output, data)
+    check_output(output, data, labels, config, suffix=".safetensors")
     if log is not None:
-        refuse_inputs(log, [data, output, *filter(None, (labels, config))])
+        check_log(log, data, labels, config, output)
     options = {"n_components": n_components, "max_epochs": epochs, "random_state": seed}
     if quiet or verbose:
         options["verbose"] = int(verbose)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from isthmus._formats import any_of, writable_suffixes
 from isthmus.cli._apply import model_and_rows, numbers_per_row
 from isthmus.cli._data import LABELS, by_rows, check_output, save_array
 from isthmus.cli._errors import about, note
@@ -23,7 +24,7 @@ __all__ = ["score"]
 @click.command(short_help="Print the mean log p(x).")
 @click.argument("model")
 @click.argument("data")
-@click.option("-o", "--output", metavar="FILE", help="Write the score of each row: .npy, .npz, .csv or .parquet.")
+@click.option("-o", "--output", metavar="FILE", help=f"Write the score of each row: {any_of(writable_suffixes())}.")
 @LABELS
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def score(model: str, data: str, output: str | None, labels: str | None, as_json: bool) -> None:
@@ -36,7 +37,7 @@ def score(model: str, data: str, output: str | None, labels: str | None, as_json
     have no density p(x); the score is then log p(x|f(x)), the quality of reconstructions.
     """
     if output is not None:
-        check_output(output, model, data)
+        check_output(output, model, data, labels)
     fitted, rows, y = model_and_rows(model, data, labels)
     with about(data):
         scores = _scores(fitted, rows, y)

@@ -178,10 +178,12 @@ def check_writable(path: str | os.PathLike[str]) -> None:
 
 
 def check_replaceable(path: Path) -> None:
-    """Raise `DataError` if a file cannot be written, or replaced by a rename, at `path`."""
+    """Raise an error if no file can be written at `path`, or the one that is there cannot be replaced."""
     folder = Path(os.path.realpath(path)).parent  # a link is written where it leads
     if not folder.is_dir():
         raise MissingFileError(f"{path}: the folder {folder} does not exist; make it first.")
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder; name another file.")
     if path.exists() and not path.is_file():
         raise DataError(f"{path}: is not a regular file; name another, or move it away.")
     if not os.access(folder, os.W_OK | os.X_OK):

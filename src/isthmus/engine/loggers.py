@@ -43,6 +43,12 @@ class CSVLogger:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self._going = False
+        if not self.path.parent.is_dir():
+            raise FileNotFoundError(f"{path}: the folder {self.path.parent} does not exist; make it first.")
+        if self.path.is_file() and self.path.stat().st_size:
+            with self.path.open(encoding="utf-8", errors="replace") as file:
+                if not file.readline().startswith("step,"):
+                    raise ValueError(f"{path}: is not a log of training, which would replace it; name another file.")
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """Append a line."""

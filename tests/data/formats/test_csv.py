@@ -84,3 +84,35 @@ def test_a_table_that_is_not_text(tmp_path):
     refused(tmp_path / "a.csv", "is not UTF-8 text", "save it as UTF-8")
     (tmp_path / "a.csv").write_bytes(b"a\n1\0\n")
     refused(tmp_path / "a.csv", r"line 2, column 1: '1\x00' is not a number")
+
+
+def test_names_that_look_like_numbers_are_quoted_in_the_header(tmp_path):
+    write(tmp_path / "a.csv", [[1.0, 2.0], [3.0, np.nan]], ["0", "1"])
+    assert (tmp_path / "a.csv").read_text() == '"0","1"\n1.0,2.0\n3.0,nan\n'
+    back = read(tmp_path / "a.csv")
+    assert back.columns == ("0", "1")
+    np.testing.assert_array_equal(back.X, [[1.0, 2.0], [3.0, np.nan]])
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['"1","2"\n"3","4"\n', '"1","2"\n', '"1",2\n3,4\n', '1,2\n"3","4"\n', '\n"1","2"\n\n"3","4"\n'],
+)
+def test_a_file_that_quotes_its_numbers_has_no_header(tmp_path, text):
+    (tmp_path / "a.csv").write_text(text)
+    back = read(tmp_path / "a.csv")
+    assert back.columns is None
+    np.testing.assert_array_equal(back.X, np.arange(1.0, 1 + back.X.size).reshape(-1, 2))
+
+
+@pytest.mark.parametrize("number", ["9007199254740993", " -9007199254740993", "+0009007199254740993", "1" * 400])
+def test_integers_that_lose_digits_are_refused(tmp_path, number):
+    (tmp_path / "a.csv").write_text(f"\nx\n1\n{number}\n")
+    refused(
+        tmp_path / "a.csv", "line 4, column 1: ", "is an integer beyond 2^53", "drop the column if it is an identifier"
+    )
+
+
+def test_large_numbers_that_keep_their_digits_are_read(tmp_path):
+    (tmp_path / "a.csv").write_text(f'"9007199254740993","b"\n{2**53},{2**60}\n-1e300,1.7e18\ninf,{2**53 + 1}.5\n')
+    assert read(tmp_path / "a.csv").X[:, 0].tolist() == [2.0**53, -1e300, np.inf]

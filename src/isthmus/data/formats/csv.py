@@ -69,7 +69,7 @@ class Csv(Format):
         if not values:
             raise DataError(f"{self.path}: has a header and no rows; add a line of numbers.")
         X = np.array(values).reshape(-1, len(first))  # (N, D)
-        if (np.abs(X) > EXACT).any():
+        if (np.abs(X) >= EXACT).any():
             self._check_integers(stream, header=columns is not None)
         return X, columns
 
