@@ -1,7 +1,8 @@
-"""What the quality scripts share: data and splits, the command line, timing, the record of a run, writing results.
+"""What the quality scripts share: data and splits, the command line, timing, and results with their provenance.
 
-A script measures entries (a task, a model, one number a seed and metric), judges them by its bars, and hands both to
-:func:`main`, which writes benchmarks/results/quality/NAME.json. docs/quality.md is rendered from those files alone.
+A script measures entries (a task, a model, one number per seed and metric), compares them with its targets, and
+passes both to :func:`main`, which writes benchmarks/results/quality/NAME.json. docs/quality.md is rendered from these
+files.
 """
 
 from __future__ import annotations
@@ -31,22 +32,22 @@ RESULTS = ROOT / "benchmarks" / "results" / "quality"
 
 
 class Options(NamedTuple):
-    """What the command line asks for.
+    """The options of the command line.
 
     Attributes
     ----------
     form : {"quick", "short", "full"}
         "quick" runs on digits in seconds and shows only that the script works.
     seeds : tuple of int
-        Of weights, noise and masks; every model gets the same ones.
+        Seeds of weights, noise and masks, the same for every model.
     data : Path
-        Folder of Fashion-MNIST's four files.
+        Folder of the four files of Fashion-MNIST.
     busy : bool
-        Whether other work shared the machine: wall times then say little.
+        Whether other work shared the machine, so that wall times mean little.
     tune : bool
         Whether to compare candidates on validation rows instead of measuring on test rows.
     only : str
-        Text that the names of tasks and models to measure have; the rest is kept from the report there is.
+        Part of the names of the tasks and models to measure; other results are kept from the existing report.
     """
 
     form: str
@@ -57,16 +58,16 @@ class Options(NamedTuple):
     only: str = ""
 
     def wants(self, name: str) -> bool:
-        """Return whether this task or model is to be measured."""
+        """Return whether to measure this task or model."""
         return self.only in name
 
     def pick(self, *, quick: Any, short: Any, full: Any) -> Any:
-        """Return what belongs to the form."""
+        """Return the value for the chosen form."""
         return {"quick": quick, "short": short, "full": full}[self.form]
 
 
 class Run(NamedTuple):
-    """What one fit of one model gave."""
+    """The result of one fit of one model."""
 
     values: dict[str, float]
     seconds: float
@@ -74,7 +75,7 @@ class Run(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """What a model gave on a task, one number a seed; `role` is "ours", "peer", "limit" or "tried"."""
+    """The results of a model on a task, one number per seed; `role` is "ours", "peer", "limit" or "tried"."""
 
     task: str
     model: str
@@ -95,7 +96,7 @@ class Entry(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """A number to be judged by: `ours` should be at most `bar`, or at least where `higher`."""
+    """A target: `ours` should be at most `bar`, or at least `bar` if `higher`."""
 
     says: str
     model: str
@@ -106,28 +107,28 @@ class Bar(NamedTuple):
 
     @property
     def met(self) -> bool:
-        """Whether the bar was reached."""
+        """Whether the target was met."""
         return self.ours >= self.bar if self.higher else self.ours <= self.bar
 
 
 class Found(NamedTuple):
-    """Entries that can be asked by task and model."""
+    """All entries, with access by task and model."""
 
     entries: Sequence[Entry]
 
     def mean(self, task: str, model: str, metric: str) -> float:
-        """Return the mean over seeds of one entry's metric."""
+        """Return the mean over seeds of a metric of one entry."""
         return next(e for e in self.entries if (e.task, e.model) == (task, model)).mean(metric)
 
     def best(self, task: str, metric: str, *, role: str = "ours", higher: bool = False) -> tuple[str, float]:
-        """Return the model with the best mean among those of a role, and that mean."""
+        """Return the model with the best mean among those of a role, and this mean."""
         means = [(e.mean(metric), e.model) for e in self.entries if (e.task, e.role) == (task, role)]
         value, model = max(means) if higher else min(means)
         return model, value
 
 
 class Benchmark(NamedTuple):
-    """A script: its name, how it measures, its bars, how it compares candidates on validation rows.
+    """A script: its name, its measurement, its targets, and its comparison of candidates on validation rows.
 
     `short_seeds` is how many seeds the short form has: five where a fit takes seconds, one where it takes minutes;
     `first_seed` is the first of them, 1 where a setting was chosen after a look at what seed 0 gave on test rows.
@@ -151,7 +152,7 @@ def images(options: Options) -> Images:
 
 @contextlib.contextmanager
 def stopwatch() -> Iterator[list[float]]:
-    """Yield a list that holds the seconds of the block once it has ended."""
+    """Yield a list that holds the seconds of the block after it has ended."""
     seconds: list[float] = []
     start = time.perf_counter()
     yield seconds
@@ -159,7 +160,7 @@ def stopwatch() -> Iterator[list[float]]:
 
 
 def fitted(estimator: Any, X: Array, y: Any = None) -> tuple[Any, float, int]:
-    """Fit an estimator of isthmus; return it with the seconds it took and the number of its parameters."""
+    """Fit an estimator; return it with the seconds of the fit and the number of parameters."""
     with stopwatch() as seconds:
         estimator.fit(X) if y is None else estimator.fit(X, y)
     return estimator, seconds[0], sum(p.numel() for p in estimator.model_.parameters())
@@ -171,17 +172,17 @@ def mse(a: Array, b: Array) -> float:
 
 
 def said(entry: Entry) -> Entry:
-    """Print an entry as soon as it is there, and return it."""
+    """Print an entry and return it."""
     values = ", ".join(f"{name} {entry.mean(name):.5g}" for name in entry.values)
     print(f"  {entry.task} | {entry.model}: {values} ({np.mean(entry.seconds):.1f} s)", flush=True)
     return entry
 
 
-# ---- the run and its record -------------------------------------------------------------------------------------
+# ---- the run and its provenance -----------------------------------------------------------------------------------
 
 
 def options_of(arguments: Sequence[str] | None, doc: str | None, short_seeds: int = 1, first_seed: int = 0) -> Options:
-    """Return what the command line asks for."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--full", action="store_true", help="every task, more seeds and epochs: hours on two cores")
@@ -209,7 +210,7 @@ def options_of(arguments: Sequence[str] | None, doc: str | None, short_seeds: in
 
 
 def main(benchmark: Benchmark, doc: str | None, arguments: Sequence[str] | None = None) -> dict[str, Any]:
-    """Run a script as the command line asks, print and return its report, and write it unless the form is quick."""
+    """Run a script, print and return its report, and write it unless the form is quick."""
     options = options_of(arguments, doc, benchmark.short_seeds, benchmark.first_seed)
     start = time.perf_counter()
     print(f"{benchmark.name}, {'tuning, ' if options.tune else ''}{options.form} form", flush=True)
@@ -238,7 +239,7 @@ def main(benchmark: Benchmark, doc: str | None, arguments: Sequence[str] | None 
 
 
 def earlier(name: str, options: Options) -> dict[str, Any]:
-    """Return the report there is, to which parts measured again are to be added.
+    """Return the existing report, into which repeated measurements are merged.
 
     Raises
     ------
@@ -252,7 +253,7 @@ def earlier(name: str, options: Options) -> dict[str, Any]:
 
 
 def merged(old: dict[str, Any], entries: Sequence[Entry], run: dict[str, Any]) -> tuple[list[Entry], dict[str, Any]]:
-    """Return a report's entries with new ones in their places or at the end, and its record with the new one's."""
+    """Merge new entries into the entries of a report, in place or at the end, and their provenance into its own."""
     new = {(entry.task, entry.model): entry for entry in entries}
     kept = [Entry(**entry) for entry in old["entries"]]
     joined = [new.pop((entry.task, entry.model), entry) for entry in kept] + list(new.values())
@@ -260,7 +261,7 @@ def merged(old: dict[str, Any], entries: Sequence[Entry], run: dict[str, Any]) -
 
 
 def write(name: str, report: dict[str, Any]) -> None:
-    """Write a report so that it is there whole or not at all."""
+    """Write a report atomically."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / f"{name}.json"
     with atomic_write(path) as temporary:
@@ -269,7 +270,7 @@ def write(name: str, report: dict[str, Any]) -> None:
 
 
 def about(options: Options, seconds: float) -> dict[str, Any]:
-    """Return what there is to know of a run beside its numbers."""
+    """Return the provenance of a run."""
     return {
         "form": options.form,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
@@ -280,7 +281,7 @@ def about(options: Options, seconds: float) -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    """Return processor, cores and threads."""
+    """Return the processor and the numbers of cores and threads."""
     cpuinfo = Path("/proc/cpuinfo")
     models = re.findall(r"model name\s*: (.*)", cpuinfo.read_text()) if cpuinfo.exists() else []
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
@@ -293,7 +294,7 @@ def machine() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions that the numbers depend on."""
+    """Return the versions of the packages that affect the results."""
     names = ("isthmus", "torch", "scikit-learn", "numpy", "scipy")
     return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in names}
 

@@ -1,4 +1,4 @@
-"""The images that the quality scripts use: Fashion-MNIST, and scikit-learn's digits for the quick form."""
+"""The images of the quality scripts: Fashion-MNIST, and scikit-learn's digits for the quick form."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Array = np.ndarray
 
 
 class Images(NamedTuple):
-    """Grey images in [0, 1], one a row, float32, with their labels."""
+    """Grey images in [0, 1] with their labels, one image per row, float32."""
 
     train: Array
     valid: Array
@@ -27,11 +27,11 @@ class Images(NamedTuple):
     shape: tuple[int, int]
 
     def everything(self) -> tuple[Array, Array]:
-        """Return training and validation rows with their labels: what final models are fitted to."""
+        """Return training and validation rows with their labels, on which final models are trained."""
         return np.concatenate([self.train, self.valid]), np.concatenate([self.y_train, self.y_valid])
 
     def tuning(self) -> Images:
-        """Return the same with validation rows in the place of test rows, and none beside the training rows."""
+        """Return the images with the validation rows in place of the test rows."""
         return self._replace(valid=self.valid[:0], y_valid=self.y_valid[:0], test=self.valid, y_test=self.y_valid)
 
 
@@ -57,7 +57,7 @@ def fashion_mnist(folder: Path) -> Images:
 
 
 def digits() -> Images:
-    """Return 500 of the digits, in an order of their own."""
+    """Return 500 of the digits in a random order."""
     X, y = load_digits(return_X_y=True)
     order = np.random.default_rng(0).permutation(len(X))
     X, y = X[order].astype(np.float32) / 16, y[order]

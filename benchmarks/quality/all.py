@@ -1,12 +1,12 @@
-"""Every quality script, then docs/quality.md and docs/likelihoods.md from what they wrote.
+"""Run all quality scripts, then write docs/quality.md and docs/likelihoods.md from their results.
 
     python benchmarks/quality/all.py            # the short form: under half an hour on two idle cores
     python benchmarks/quality/all.py --full     # every task, 5 seeds, many epochs: hours; minutes on a GPU
-    python benchmarks/quality/all.py --tune     # candidates compared on validation rows
+    python benchmarks/quality/all.py --tune     # compare candidates on validation rows
 
-Scripts run side by side, one for each core and with one thread: two processes of one thread are quicker than one of
-two. Where there is a GPU they run in turn. All arguments go to the scripts; one that fails does not stop the others,
-and the exit code then is 1.
+Scripts run in parallel, one per core with one thread each, since two processes of one thread are faster than one of
+two. With a GPU they run one after the other. All arguments are passed on to the scripts. A script that fails does not
+stop the others; the exit code is then 1.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from pathlib import Path
 import torch
 
 HERE = Path(__file__).resolve().parent
-# The longest first, so that no core waits for the last one.
+# The longest first, so that no core idles at the end.
 NAMES = ("likelihood", "missing", "bits", "denoising", "codes", "reconstruction", "tables", "features", "scores")
 
 
 def ran(name: str, arguments: list[str]) -> bool:
-    """Run a script, print what it said, and return whether it ended well."""
+    """Run a script, print its output, and return whether it succeeded."""
     threads = {} if torch.cuda.is_available() else {"OMP_NUM_THREADS": "1"}
     command = [sys.executable, str(HERE / f"{name}.py"), *arguments]
     done = subprocess.run(command, check=False, env=os.environ | threads, stdout=subprocess.PIPE, text=True)

@@ -1,8 +1,8 @@
-"""Bits per dimension of grey images: a density of pixels against linear Gaussian ones.
+"""Grey images: bits per dimension, compared with linear Gaussian models.
 
-Pixels are dequantised, (level + u) / 256 with u uniform and drawn once, for all methods alike; bits per dimension are
--log2 p(x) / D + 8, so that 8 is what uniform pixels have. log p(x) of the VAEs is importance-weighted with 50 draws and
-lies below the truth. Sigma is one number, one a pixel, or a function of the code for every pixel.
+Pixels are dequantised once for all methods, (level + u) / 256 with uniform u. Bits per dimension are -log2 p(x) / D +
+8, so that uniform pixels have 8. log p(x) of the VAEs is importance-weighted with 50 draws and is a lower bound on
+average. Sigma is a single number, one per pixel, or a function of the code for each pixel.
 """
 
 from __future__ import annotations
@@ -29,35 +29,34 @@ DENSE: dict[str, Any] = {
 }
 FEATURE = DENSE | {"likelihood": Gaussian(scale="feature")}
 SHALLOW = FEATURE | {"activation": "silu", "hidden_layer_sizes": (1024,)}
-SIGMAS = {"one sigma": "shared", "a sigma for every pixel": "feature", "sigma(z) for every pixel": "decoder"}
+SIGMAS = {"one sigma": "shared", "a sigma for every pixel": "feature", "sigma(z) per pixel": "decoder"}
 CANDIDATES: dict[str, dict[str, Any]] = {
     "one sigma, ReLU": DENSE,
     "one sigma, ELU": DENSE | {"activation": "elu"},
-    "sigma for every pixel, ReLU": FEATURE,
-    "sigma for every pixel, ReLU, z = 64": FEATURE | {"n_components": 64},
-    "sigma for every pixel, ReLU, z = 128": FEATURE | {"n_components": 128},
-    "sigma for every pixel, SiLU, z = 64": FEATURE | {"n_components": 64, "activation": "silu"},
-    "sigma for every pixel, SiLU, z = 64, 784-1024, one hidden layer": SHALLOW | {"n_components": 64},
-    "sigma for every pixel, ReLU, z = 64, 784-1024-512": FEATURE
-    | {"n_components": 64, "hidden_layer_sizes": (1024, 512)},
+    "sigma per pixel, ReLU": FEATURE,
+    "sigma per pixel, ReLU, z = 64": FEATURE | {"n_components": 64},
+    "sigma per pixel, ReLU, z = 128": FEATURE | {"n_components": 128},
+    "sigma per pixel, SiLU, z = 64": FEATURE | {"n_components": 64, "activation": "silu"},
+    "sigma per pixel, SiLU, z = 64, 784-1024, one hidden layer": SHALLOW | {"n_components": 64},
+    "sigma per pixel, ReLU, z = 64, 784-1024-512": FEATURE | {"n_components": 64, "hidden_layer_sizes": (1024, 512)},
     "sigma(z), ReLU, rate 2e-3": DENSE | {"likelihood": Gaussian(scale="decoder")},
     "sigma(z), ReLU, rate 1e-3": DENSE | {"likelihood": Gaussian(scale="decoder"), "learning_rate": 1e-3},
 }
 
 
 def dequantised(X: Array, levels: int, seed: int) -> Array:
-    """Return (level + u) / (levels), u uniform, of rows in [0, 1], float32."""
+    """Return (level + u) / levels with uniform u, of rows in [0, 1], as float32."""
     u = np.random.default_rng(seed).random(X.shape, dtype=np.float32)
     return (np.round(X * (levels - 1)) + u) / levels
 
 
 def bits(log_p: Array, D: int, levels: int) -> float:
-    """Return bits per dimension of nats an image."""
+    """Convert nats per image to bits per dimension."""
     return float(-np.mean(log_p, dtype=np.float64) / (D * math.log(2)) + math.log2(levels))
 
 
 def gaussian(X: Array, test: Array) -> tuple[Array, float, int]:
-    """Return log p of test rows under the Gaussian of the training rows' mean and covariance."""
+    """Return log p of the test rows under a Gaussian with mean and covariance of the training rows."""
     with stopwatch() as seconds:
         mean, C = X.mean(0, dtype=np.float64), np.cov(X.T.astype(np.float64), bias=True)
         factor = cho_factor(C, lower=True)
@@ -104,7 +103,7 @@ def measure(options: Options) -> Iterator[Entry]:
     k, epochs = options.pick(quick=4, short=32, full=32), options.pick(quick=3, short=5, full=60)
     models = {f"VAE-{k}, {name}": DENSE | {"likelihood": Gaussian(scale=scale)} for name, scale in SIGMAS.items()}
     longer = {"n_components": 2 * k, "max_epochs": 2 * epochs}
-    models[f"VAE-{2 * k}, a sigma for every pixel, one hidden layer, {2 * epochs} epochs"] = SHALLOW | longer
+    models[f"VAE-{2 * k}, a sigma per pixel, one hidden layer, {2 * epochs} epochs"] = SHALLOW | longer
     for name in filter(options.wants, models):
         runs = [run(ours(k, X, test, s, models[name], epochs), D, levels) for s in options.seeds]
         yield Entry.of(TASK, name, "ours", runs)
@@ -126,8 +125,8 @@ def judge(found: Found) -> list[Bar]:
     at_k, full = found.mean(TASK, f"pPCA-{k}", "bits"), found.mean(TASK, FULL_GAUSSIAN, "bits")
     rest = [e for e in found.entries if e.role == "ours" and e.model != one]
     return [
-        Bar(f"one sigma, z = {k}: under pPCA-{k}", one, found.mean(TASK, one, "bits"), at_k),
-        *(Bar(f"{e.model}: under the full Gaussian", e.model, e.mean("bits"), full) for e in rest),
+        Bar(f"one sigma, z = {k}: below pPCA-{k}", one, found.mean(TASK, one, "bits"), at_k),
+        *(Bar(f"{e.model}: below the full Gaussian", e.model, e.mean("bits"), full) for e in rest),
     ]
 
 

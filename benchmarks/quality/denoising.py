@@ -1,9 +1,10 @@
-"""Taking noise out of images: denoising autoencoders against the best linear map there is.
+"""Denoising images, compared with the best linear filter.
 
-Pixels lie in [0, 1]; Gaussian noise of standard deviation sigma is added, or a share of the pixels is set to 0. Every
-method knows the corruption and sees the same corrupted test rows; its output is clamped to [0, 1] and compared with
-the clean row over all pixels. The Wiener filter mu + C (C + sigma^2 I)^-1 (x~ - mu), C the covariance of the training
-rows, is the exact optimum among linear maps; the linear un-masking map is the same for masked pixels.
+Pixels lie in [0, 1]. Gaussian noise of standard deviation sigma is added, or a share of the pixels is set to 0. Every
+method knows the corruption and receives the same corrupted test rows. Its output is clamped to [0, 1] and compared
+with the clean rows over all pixels. The Wiener filter mu + C (C + sigma^2 I)^-1 (x~ - mu), with C the covariance of
+the training rows, is the exact optimum among linear maps; the optimal linear map for masked pixels is derived
+likewise.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ CANDIDATES: dict[str, dict[str, Any]] = {
     "784-512-256, ReLU, linear code": BASE | {"activation": "relu", "code_activation": "identity"},
     "784-512-256, SiLU": BASE,
     "784-512-256, ELU, batch 256, rate 4e-3": ELU | {"batch_size": 256, "learning_rate": 4e-3},
-    "784-512-256, ELU, standard scaling, so that its noise is .5 spreads": ELU | {"scaling": "standard"},
+    "784-512-256, ELU, standard scaling (noise of .5 standard deviations)": ELU | {"scaling": "standard"},
     "784-1024, ReLU": BASE | {"n_components": 1024, "hidden_layer_sizes": (), "code_activation": "relu"},
 }
 
@@ -54,7 +55,7 @@ def corrupted(X: Array, corruption: Any, seed: int) -> Array:
 
 
 def linear(X: Array, corruption: Any) -> tuple[Array, Array]:
-    """Return weights (D, D) and bias (D,) of the linear map from corrupted to clean rows of least squared error.
+    """Return weights (D, D) and bias (D,) of the linear map from corrupted to clean rows with the least squared error.
 
     cov(x, x~) cov(x~)^-1: with noise, C and C + sigma^2 I; where pixels are kept with probability k, k C and
     k^2 C + k (1 - k) diag(C_ii + mu_i^2).
@@ -90,7 +91,7 @@ def measure(options: Options) -> Iterator[Entry]:
     epochs = options.pick(quick=2, short=10, full=50)
     for task, corruption in options.pick(quick=SHORT, short=SHORT, full=FULL).items():
         noisy = [Run({"mse": mse(corrupted(data.test, corruption, s), data.test)}, 0.0, 0) for s in options.seeds]
-        yield Entry.of(task, "the corrupted rows themselves", "limit", noisy)
+        yield Entry.of(task, "no denoising", "limit", noisy)
         yield Entry.of(task, WIENER, "peer", [wiener(X, data.test, corruption, s) for s in options.seeds])
         runs = [ours(X, data.test, corruption, s, BASE, epochs) for s in options.seeds]
         yield Entry.of(task, OURS, "ours", runs)
@@ -109,7 +110,7 @@ def judge(found: Found) -> list[Bar]:
     bars = []
     for task in ("sigma .25", "sigma .5"):
         limit = 0.85 * found.mean(task, WIENER, "mse")
-        bars.append(Bar(f"{task}: 15 % under the Wiener filter", OURS, found.mean(task, OURS, "mse"), limit))
+        bars.append(Bar(f"{task}: 15 % below the Wiener filter", OURS, found.mean(task, OURS, "mse"), limit))
     for task, aim in (("sigma .25", 0.0065), ("sigma .5", 0.0115), ("keep 50 %", 0.0120)):
         bars.append(Bar(f"{task}: aim", OURS, found.mean(task, OURS, "mse"), aim, aim=True))
     return bars

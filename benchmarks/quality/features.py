@@ -1,9 +1,9 @@
-"""Features: a layer of 1,000 units learned without labels, then a linear classifier of them.
+"""Features of 1,000 units for a linear classifier.
 
-After Rifai et al. (2011). Each autoencoder has one hidden layer of the same width; a logistic regression of its
-standardised codes is trained on labelled training rows and judged on all test rows. Random features have the weights
-that a layer starts with, untrained. "on" is the mean activation of sigmoid units, else the share of units that are
-not 0; a unit is dead if it never exceeds .01 (not 0, where rectified) on any test row.
+After Rifai et al. (2011). Each autoencoder has one hidden layer of the same width. A logistic regression on its
+standardised codes is trained on labelled training rows and evaluated on all test rows. Random features are the layer
+with its initial weights. "on" is the mean activation of sigmoid units, and for others the share of units that are not
+0. A unit is dead if it does not exceed .01 (0 for ReLU) on any test row.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from isthmus import Autoencoder, ContractiveAutoencoder, DenoisingAutoencoder, S
 from isthmus.corruptions import GaussianNoise, Masking
 from isthmus.likelihoods import Gaussian
 
-TASK = "linear classifier of the units"
+TASK = "linear classifier on the units"
 RHO = 0.05
 SIGMA = Gaussian(scale=0.3)
 PLAIN, DENOISING, CONTRACTIVE = "plain", "denoising, masking .5", "contractive, .1"
@@ -30,18 +30,18 @@ Make = Callable[[int], Any]
 
 
 def point(cls: type, **fields: Any) -> Make:
-    """Return what makes an estimator of one hidden layer of so many units."""
+    """Return a factory of estimators with one hidden layer of the given width."""
     base: dict[str, Any] = {"hidden_layer_sizes": (), "likelihood": SIGMA}
     return lambda n: cls(n, **(base | fields))
 
 
 def top_k(share: float, **fields: Any) -> Make:
-    """Return what makes a sparse autoencoder in which this share of the units stays, the largest of each row."""
+    """Return a factory of sparse autoencoders that keep this share of the units, the largest of each row."""
     return lambda n: point(SparseAutoencoder, method="top_k", k=round(share * n), **fields)(n)
 
 
 def kl(sparsity: float, **fields: Any) -> Make:
-    """Return what makes a sparse autoencoder of sigmoids; they start at one half, and move slowly."""
+    """Return a factory of sparse autoencoders with sigmoid units, which start at one half and change slowly."""
     return point(
         SparseAutoencoder, **({"method": "kl", "rho": RHO, "sparsity": sparsity, "learning_rate": 0.03} | fields)
     )
@@ -58,10 +58,10 @@ MODELS: dict[str, Make] = {
 }
 CANDIDATES: dict[str, Make] = {
     "plain, sigmoid, tied": point(Autoencoder, **SIGMOID),
-    "plain, sigmoid, tied, not scaled": point(Autoencoder, scaling="none", **SIGMOID),
+    "plain, sigmoid, tied, unscaled": point(Autoencoder, scaling="none", **SIGMOID),
     "plain, ReLU": MODELS[PLAIN],
     "denoising, masking .5, ReLU": MODELS[DENOISING],
-    "denoising, masking .5, ReLU, not scaled": point(
+    "denoising, masking .5, ReLU, unscaled": point(
         DenoisingAutoencoder, corruption=Masking(0.5), scaling="none", **RELU
     ),
     "denoising, Gaussian .5, ReLU": point(DenoisingAutoencoder, corruption=GaussianNoise(0.5), **RELU),
@@ -77,21 +77,21 @@ CANDIDATES: dict[str, Make] = {
     "sparse, largest 40 %, rate .001": top_k(0.4, learning_rate=0.001),
     "sparse, largest 20 %, batch 32": top_k(0.2, batch_size=32),
     "sparse, L1 .3": point(SparseAutoencoder, method="l1", sparsity=0.3),
-    "sparse, largest 20 %, not scaled": top_k(0.2, scaling="none"),
+    "sparse, largest 20 %, unscaled": top_k(0.2, scaling="none"),
     "sparse, KL 30, rate .1": kl(30.0, learning_rate=0.1),
-    "sparse, KL 100, not scaled": kl(100.0, scaling="none"),
-    "sparse, KL 30, not scaled": MODELS[SPARSE_KL],
+    "sparse, KL 100, unscaled": kl(100.0, scaling="none"),
+    "sparse, KL 30, unscaled": MODELS[SPARSE_KL],
 }
 
 
 def probe(train: Array, y: Array, test: Array, y_test: Array) -> float:
-    """Return the accuracy of a logistic regression of standardised features."""
+    """Return the accuracy of a logistic regression on standardised features."""
     classifier = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=200, tol=1e-3))
     return float(classifier.fit(train, y).score(test, y_test))
 
 
 def activity(Z: Array) -> dict[str, float]:
-    """Return how active units are, and the share that never is."""
+    """Return the mean activation of the units, and the share of dead units."""
     sigmoid = Z.min() >= 0 and Z.max() <= 1
     return {
         "on": float(Z.mean() if sigmoid else np.mean(Z != 0)),
@@ -100,7 +100,7 @@ def activity(Z: Array) -> dict[str, float]:
 
 
 class Split:
-    """Rows to learn features from, labelled rows for the probe, and test rows."""
+    """Rows to learn features from, labelled rows for the classifier, and test rows."""
 
     def __init__(self, data: Images, options: Options) -> None:
         X, y = data.everything()
@@ -122,7 +122,7 @@ def learned(make: Make, width: int, split: Split, seed: int, epochs: int) -> Run
 
 
 def untrained(width: int, split: Split, seed: int) -> Run:
-    """Random features: a rectified layer as it starts, on the same scaled rows."""
+    """Return random features: an untrained ReLU layer on the same scaled rows."""
     model = point(Autoencoder, code_activation="relu")(width)
     model.set_params(max_epochs=1, learning_rate=1e-12, random_state=seed).fit(split.X[:256])
     return Run(split.judged(model), 0.0, 0)
@@ -157,8 +157,8 @@ def judge(found: Found) -> list[Bar]:
     dead = {model: found.mean(TASK, model, "dead") for model in (SPARSE, SPARSE_KL)}
     rate = abs(found.mean(TASK, SPARSE_KL, "on") - RHO)
     return [
-        Bar("denoising: error at or under the plain one's", DENOISING, error[DENOISING], error[PLAIN]),
-        Bar("contractive: error at or under the plain one's", CONTRACTIVE, error[CONTRACTIVE], error[PLAIN]),
+        Bar("denoising: error at most that of the plain one", DENOISING, error[DENOISING], error[PLAIN]),
+        Bar("contractive: error at most that of the plain one", CONTRACTIVE, error[CONTRACTIVE], error[PLAIN]),
         Bar("sparse: random features + 1 point", sparse, accuracy[sparse], accuracy[RANDOM] + 0.01, higher=True),
         Bar("KL sparsity: activation within .01 of .05", SPARSE_KL, rate, 0.01),
         *(Bar(f"{model}: dead units under 1 %", model, share, 0.01) for model, share in dead.items()),

@@ -1,11 +1,11 @@
-"""Filling missing pixels: half of them at random, or the whole right half.
+"""Imputing pixels: half of them at random, or the right half.
 
-Every method fills the same holes of the same test rows; the error is the mean square
-over the missing pixels in [0, 1], after clamping, of the first test rows. A Gaussian with the training rows'
-covariance fills by its exact conditional mean, and so does probabilistic PCA. A denoising autoencoder that was
-trained with masked pixels, and told which they are, fills by its reconstruction; a VAE fills by E[missing | observed],
-importance-weighted. One was trained on rows with holes of both kinds and is told which pixels are missing; one on
-complete rows, and encodes a row with its own guesses in the holes.
+All methods impute the same missing pixels of the same test rows. The error is the mean squared error over the missing
+pixels in [0, 1], after clamping. A Gaussian with the covariance of the training rows imputes its exact conditional
+mean, and so does probabilistic PCA. A denoising autoencoder that was trained with masked pixels, and receives the
+mask, imputes its reconstruction. A VAE imputes E[missing | observed], importance-weighted. One VAE was trained on
+incomplete rows of both kinds and receives the mask. The other one was trained on complete rows and encodes rows with
+its own imputations.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from isthmus.corruptions import Masking
 RANDOM, RIGHT = "half of the pixels at random", "the right half"
 FULL_GAUSSIAN = "Gaussian, full covariance"
 MASKED = "DenoisingAutoencoder, Masking(.5)"
-SEEN = "DenoisingAutoencoder, Masking(.5, input_mask=True), local convolutions"
-HOLES = "VAE, trained on rows with holes"
+LOCAL = "DenoisingAutoencoder, Masking(.5, input_mask=True), local convolutions"
+INCOMPLETE = "VAE, trained on incomplete rows"
 COMPLETE = "VAE, trained on complete rows"
 DENSE: dict[str, Any] = {
     "n_components": 256,
@@ -34,14 +34,14 @@ DENSE: dict[str, Any] = {
     "code_activation": "silu",
 }
 WIDE: dict[str, Any] = {"hidden_layer_sizes": (1024, 512), "activation": "silu", "n_draws": 50}
-CONVOLUTIONS = {"batch_size": 32, "learning_rate": 8e-3}  # the rest of the fields depends on the images' shape
-UNSEEN, TOLD = {"corruption": Masking(0.5)}, {"corruption": Masking(0.5, input_mask=True)}
+CONVOLUTIONS = {"batch_size": 32, "learning_rate": 8e-3}  # the other parameters depend on the image shape
+WITHOUT_MASK, WITH_MASK = {"corruption": Masking(0.5)}, {"corruption": Masking(0.5, input_mask=True)}
 
 
-# ---- holes ------------------------------------------------------------------------------------------------------
+# ---- missing pixels ----------------------------------------------------------------------------------------------
 
 
-def holes(task: str, n: int, shape: tuple[int, int], seed: int) -> Array:
+def missing_pixels(task: str, n: int, shape: tuple[int, int], seed: int) -> Array:
     """Return which pixels are missing, (n, D)."""
     if task == RANDOM:
         return np.random.default_rng(seed).random((n, shape[0] * shape[1])) < 0.5
@@ -50,11 +50,11 @@ def holes(task: str, n: int, shape: tuple[int, int], seed: int) -> Array:
     return np.repeat(right.reshape(1, -1), n, axis=0)
 
 
-def any_holes(n: int, shape: tuple[int, int], seed: int) -> Array:
-    """Return holes of both kinds to train with: of half of the rows random pixels, of the others one half of four."""
+def mixed_missing(n: int, shape: tuple[int, int], seed: int) -> Array:
+    """Return missing pixels of both kinds for training: random in half of the rows, one image half in the others."""
     rng = np.random.default_rng([seed, 1])
     missing = rng.random((n, *shape)) < rng.uniform(0.1, 0.7, size=(n, 1, 1))
-    side = rng.integers(0, 8, n)  # 0 to 3: that half is missing
+    side = rng.integers(0, 8, n)  # 0 to 3: this half is missing
     for number, half in enumerate(
         (np.s_[:, : shape[1] // 2], np.s_[:, shape[1] // 2 :], np.s_[: shape[0] // 2], np.s_[shape[0] // 2 :])
     ):
@@ -68,7 +68,7 @@ def any_holes(n: int, shape: tuple[int, int], seed: int) -> Array:
 
 
 class Normal(NamedTuple):
-    """N(mean, W W' + diag), with its exact conditional means; `diag` is what each column has of its own."""
+    """N(mean, W W' + diag), with its exact conditional means; `diag` is the noise variance of each column."""
 
     mean: Array
     W: Array  # (D, K)
@@ -85,12 +85,12 @@ class Normal(NamedTuple):
 
     @property
     def parameters(self) -> int:
-        """Numbers that were learned."""
+        """The number of learned parameters."""
         D, K = self.W.shape
         return D + D * (D + 1) // 2 if K == D else D + 1 + D * K - K * (K - 1) // 2
 
     def filled(self, X: Array, missing: Array) -> Array:
-        """Return rows with E[missing | observed]; rows that miss the same pixels share one factorisation."""
+        """Impute E[missing | observed]; rows with the same missing pixels share one factorisation."""
         result = X.astype(np.float64)
         groups: dict[bytes, list[int]] = {}
         for i, row in enumerate(missing):
@@ -115,27 +115,27 @@ Filler = Callable[[Array, Array], Array]
 
 
 def local(shape: tuple[int, int], channels: int = 32, depth: int = 2, block: int = 2) -> dict[str, Any]:
-    """Return the fields of a denoising autoencoder of local convolutions that is told which pixels were masked."""
-    return CONVOLUTIONS | TOLD | local_fields(shape, channels, depth, block)
+    """Return the parameters of a denoising autoencoder with local convolutions that receives the mask."""
+    return CONVOLUTIONS | WITH_MASK | local_fields(shape, channels, depth, block)
 
 
 def denoiser(X: Array, seed: int, fields: dict[str, Any], epochs: int) -> tuple[Filler, float, int]:
-    """Return a denoising autoencoder for pixels missing at random; the fields say what it is told of the masks."""
+    """Fit a denoising autoencoder for pixels missing at random; `fields` says whether it receives the mask."""
     fields = {"max_epochs": epochs, "random_state": seed} | fields
     model, seconds, parameters = fitted(DenoisingAutoencoder(**fields), X)
     return lambda rows, missing: model.impute(np.where(missing, np.float32(np.nan), rows)), seconds, parameters
 
 
-def vae(X: Array, seed: int, epochs: int, shape: tuple[int, int]) -> tuple[Filler, float, int]:
-    """Return a VAE that saw holes of both kinds: its encoder is told which pixels are missing."""
-    seen = np.where(any_holes(len(X), shape, seed), np.float32(np.nan), X)
+def vae_of_incomplete_rows(X: Array, seed: int, epochs: int, shape: tuple[int, int]) -> tuple[Filler, float, int]:
+    """Fit a VAE to incomplete rows of both kinds; its encoder receives the mask."""
+    incomplete = np.where(mixed_missing(len(X), shape, seed), np.float32(np.nan), X)
     fields: dict[str, Any] = {"hidden_layer_sizes": (512, 256), "n_draws": 50, "activation": "silu"}
-    model, seconds, parameters = fitted(VAE(32, max_epochs=epochs, random_state=seed, **fields), seen)
+    model, seconds, parameters = fitted(VAE(32, max_epochs=epochs, random_state=seed, **fields), incomplete)
     return lambda rows, missing: model.impute(np.where(missing, np.float32(np.nan), rows)), seconds, parameters
 
 
-def whole(X: Array, seed: int, epochs: int) -> tuple[Filler, float, int]:
-    """Return a VAE that saw no holes: rows are encoded with its own guesses filled in."""
+def vae_of_complete_rows(X: Array, seed: int, epochs: int) -> tuple[Filler, float, int]:
+    """Fit a VAE to complete rows; it encodes incomplete ones with its own imputations filled in."""
     model, seconds, parameters = fitted(VAE(64, max_epochs=epochs, random_state=seed, **WIDE), X)
     return lambda rows, missing: model.impute(np.where(missing, np.float32(np.nan), rows)), seconds, parameters
 
@@ -150,7 +150,7 @@ def measure(options: Options) -> Iterator[Entry]:
     X, _ = data.everything()
     test = data.test[: options.pick(quick=50, short=1000, full=10_000)]
     epochs = options.pick(quick=2, short=8, full=60)
-    cuts = {task: [holes(task, len(test), data.shape, s) for s in options.seeds] for task in (RANDOM, RIGHT)}
+    cuts = {task: [missing_pixels(task, len(test), data.shape, s) for s in options.seeds] for task in (RANDOM, RIGHT)}
     peers: dict[str, int | None] = {FULL_GAUSSIAN: None, "pPCA-64": 64, "pPCA-256": 256}
     peers = peers if options.form != "quick" else {FULL_GAUSSIAN: None, "pPCA-16": 16}
     for name, k in peers.items():
@@ -161,17 +161,19 @@ def measure(options: Options) -> Iterator[Entry]:
         for task, cut in cuts.items():
             runs = [judged(normal.filled, test, missing, seconds[0], normal.parameters) for missing in cut]
             yield Entry.of(task, name, "peer", runs)
-    if options.wants(SEEN):
+    if options.wants(LOCAL):
         passes = options.pick(quick=2, short=6, full=60)
-        seen = [denoiser(X, s, local(data.shape), passes) for s in options.seeds]
-        yield from entries(SEEN, seen, test, {RANDOM: cuts[RANDOM]})
+        incomplete = [denoiser(X, s, local(data.shape), passes) for s in options.seeds]
+        yield from entries(LOCAL, incomplete, test, {RANDOM: cuts[RANDOM]})
     if options.form != "short" and options.wants(MASKED):
-        masked = [denoiser(X, s, DENSE | UNSEEN, epochs) for s in options.seeds]
+        masked = [denoiser(X, s, DENSE | WITHOUT_MASK, epochs) for s in options.seeds]
         yield from entries(MASKED, masked, test, {RANDOM: cuts[RANDOM]})
-    if options.wants(HOLES):
-        yield from entries(HOLES, [vae(X, s, epochs, data.shape) for s in options.seeds], test, cuts)
+    if options.wants(INCOMPLETE):
+        yield from entries(
+            INCOMPLETE, [vae_of_incomplete_rows(X, s, epochs, data.shape) for s in options.seeds], test, cuts
+        )
     if options.wants(COMPLETE):
-        yield from entries(COMPLETE, [whole(X, s, epochs) for s in options.seeds], test, cuts)
+        yield from entries(COMPLETE, [vae_of_complete_rows(X, s, epochs) for s in options.seeds], test, cuts)
 
 
 def entries(
@@ -183,18 +185,18 @@ def entries(
 
 
 def candidates(shape: tuple[int, int]) -> dict[str, dict[str, Any]]:
-    """Return what is compared on validation rows: dense or local, told of the masks or not, and sizes."""
+    """Return the candidates for validation rows: dense and local networks, with and without mask, of several sizes."""
     wide = DENSE | {"n_components": 1024, "hidden_layer_sizes": ()}
     return {
-        "784-512-256": DENSE | UNSEEN,
-        "784-512-256, seen": DENSE | TOLD,
-        "784-1024": wide | UNSEEN,
-        "784-1024, seen": wide | TOLD,
-        "local, 32 channels, 2 + 2 layers": local(shape) | local_fields(shape, input_mask=False) | UNSEEN,
-        "local, 32 channels, 2 + 2 layers, seen": local(shape),
-        "local, 24 channels, 3 + 3 layers, seen": local(shape, channels=24, depth=3),
-        "local, 48 channels, 1 + 1 layers, seen": local(shape, channels=48, depth=1),
-        "local, 64 channels, 2 + 2 layers, blocks of 4, seen": local(shape, channels=64, block=4),
+        "784-512-256": DENSE | WITHOUT_MASK,
+        "784-512-256, with mask": DENSE | WITH_MASK,
+        "784-1024": wide | WITHOUT_MASK,
+        "784-1024, with mask": wide | WITH_MASK,
+        "local, 32 channels, 2 + 2 layers": local(shape) | local_fields(shape, input_mask=False) | WITHOUT_MASK,
+        "local, 32 channels, 2 + 2 layers, with mask": local(shape),
+        "local, 24 channels, 3 + 3 layers, with mask": local(shape, channels=24, depth=3),
+        "local, 48 channels, 1 + 1 layers, with mask": local(shape, channels=48, depth=1),
+        "local, 64 channels, 2 + 2 layers, blocks of 4, with mask": local(shape, channels=64, block=4),
     }
 
 
@@ -202,7 +204,7 @@ def tune(options: Options) -> Iterator[Entry]:
     data = images(options).tuning()
     epochs = options.pick(quick=1, short=4, full=20)
     train, test = data.train[: options.pick(quick=300, short=10_000, full=50_000)], data.test[:1000]
-    missing = holes(RANDOM, len(test), data.shape, 0)
+    missing = missing_pixels(RANDOM, len(test), data.shape, 0)
     for model, fields in candidates(data.shape).items():
         filler, seconds, parameters = denoiser(train, 0, fields, epochs)
         run = judged(filler, test, missing, seconds, parameters)
@@ -210,14 +212,14 @@ def tune(options: Options) -> Iterator[Entry]:
 
 
 def judge(found: Found) -> list[Bar]:
-    right, gaussian = found.mean(RIGHT, HOLES, "mse"), found.mean(RANDOM, FULL_GAUSSIAN, "mse")
+    right, gaussian = found.mean(RIGHT, INCOMPLETE, "mse"), found.mean(RANDOM, FULL_GAUSSIAN, "mse")
     model, random = found.best(RANDOM, "mse")
     return [
         Bar(f"{RANDOM}: at most .0074", model, random, 0.0074),
-        Bar(f"{RANDOM}: at or under the full Gaussian", model, random, gaussian),
+        Bar(f"{RANDOM}: at most that of the full Gaussian", model, random, gaussian),
         Bar(f"{RANDOM}: aim", model, random, 0.0062, aim=True),
-        Bar(f"{RIGHT}: at most .0268", HOLES, right, 0.0268),
-        Bar(f"{RIGHT}: aim", HOLES, right, 0.022, aim=True),
+        Bar(f"{RIGHT}: at most .0268", INCOMPLETE, right, 0.0268),
+        Bar(f"{RIGHT}: aim", INCOMPLETE, right, 0.022, aim=True),
     ]
 
 

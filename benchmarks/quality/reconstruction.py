@@ -1,9 +1,9 @@
-"""Eight numbers an image: squared error plus divergence, DeepOBS' FMNIST VAE.
+"""Codes of 8 units: squared error plus KL divergence, the Fashion-MNIST VAE of DeepOBS.
 
-The loss of a test image is the sum of squared errors over its pixels in [0, 1], expected over the posterior, plus the
-KL divergence of the posterior from N(0, I): the negative ELBO of a Gaussian likelihood with sigma^2 = 1/2, less its
-constant. DeepOBS (Schneider, Balles & Hennig, 2019) reports 23.07 for a convolutional VAE after 100 epochs. The best
-linear VAE is known in closed form: pPCA with that sigma, whose posterior is exact.
+The loss of a test image is the sum of squared errors over its pixels in [0, 1], in expectation over the posterior,
+plus the KL divergence of the posterior from N(0, I): the negative ELBO of a Gaussian likelihood with sigma^2 = 1/2,
+without its constant. DeepOBS (Schneider, Balles & Hennig, 2019) reports 23.07 for a convolutional VAE after 100
+epochs. The best linear VAE is known in closed form: pPCA with this sigma, whose posterior is exact.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ CANDIDATES: dict[str, dict[str, Any]] = {
 
 
 def linear(X: Array, test: Array) -> Run:
-    """Return squared error plus KL of the linear VAE with sigma^2 = 1/2 that is best for the training rows."""
+    """Return squared error plus KL of the linear VAE with sigma^2 = 1/2 that is optimal for the training rows."""
     with stopwatch() as seconds:
         mean = X.mean(0, dtype=np.float64)
         eigenvalues, vectors = np.linalg.eigh(np.cov(X.T.astype(np.float64), bias=True))
         lam, U = eigenvalues[-K:], vectors[:, -K:]
-        lam, U = lam[lam > 0.5], U[:, lam > 0.5]  # other units stay at the prior
+        lam, U = lam[lam > 0.5], U[:, lam > 0.5]  # the other units stay at the prior
     scores = (test - mean) @ U
     m, v = scores * np.sqrt(lam - 0.5) / lam, 0.5 / lam  # posterior N(m, v); decoder U sqrt(lam - 1/2)
     error = np.sum((test - mean) ** 2, 1) - np.sum(scores**2, 1)

@@ -1,10 +1,10 @@
-"""docs/quality.md and docs/likelihoods.md from the committed results: every number on them is one that a run wrote.
+"""Write docs/quality.md and docs/likelihoods.md from the committed results, the source of every number on them.
 
     python benchmarks/quality/render.py
 
-A section has the script's own words on its protocol, its bars, a table a task, and the paragraphs of words/NAME.md,
-in which ``{{task|model|metric:.3f}}`` is the mean over seeds of a number in results/quality/NAME.json or
-NAME.tuning.json, and ``{{run.seconds}}``, ``{{versions.torch}}`` and the like are from the record of the run.
+A section has the protocol from the docstring of its script, its targets, a table for each task, and the paragraphs of
+words/NAME.md. In these, ``{{task|model|metric:.3f}}`` is the mean over seeds of a number in results/quality/NAME.json
+or NAME.tuning.json, and ``{{run.seconds}}``, ``{{versions.torch}}`` and the like come from the provenance of the run.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ PAGES = {"quality": ROOT / "docs" / "quality.md", "likelihoods": ROOT / "docs" /
 
 Report = dict[str, Any]
 
-_HOLE = re.compile(r"\{\{([^}|]+)(?:\|([^}|]+)\|([^}|:]+)(?::([^}]+))?)?\}\}")
+_PLACEHOLDER = re.compile(r"\{\{([^}|]+)(?:\|([^}|]+)\|([^}|:]+)(?::([^}]+))?)?\}\}")
 _HIGHER = {"5-NN", "accuracy", "log p"}  # of these metrics more is better
 
 
 def load(name: str) -> Report | None:
-    """Return a committed report, or None where there is none."""
+    """Return a committed report, or None if there is none."""
     path = RESULTS / f"{name}.json"
     return json.loads(path.read_text()) if path.exists() else None
 
 
 def number(value: float) -> str:
-    """Return a number with four significant digits, and no fewer than its whole ones."""
+    """Format a number with four significant digits, and at least all digits before the point."""
     if value == 0:
         return "0"
     digits = max(0, 3 - int(np.floor(np.log10(abs(value)))))
@@ -45,7 +45,7 @@ def number(value: float) -> str:
 
 
 def cell(values: Sequence[float]) -> str:
-    """Return the mean over seeds, with its standard error where there are several."""
+    """Format the mean over seeds, with its standard error if there are several."""
     mean = number(float(np.mean(values)))
     if len(values) < 2:
         return mean
@@ -60,7 +60,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def entries_table(entries: Sequence[Report]) -> str:
-    """Return the table of one task: its models, what they gave, their seconds and parameters."""
+    """Return the table of one task: models, metrics, seconds and parameters."""
     metrics = list(dict.fromkeys(metric for e in entries for metric in e["values"]))
     rows = []
     for e in entries:
@@ -74,7 +74,7 @@ def entries_table(entries: Sequence[Report]) -> str:
 
 
 def paired(entries: Sequence[Report]) -> list[str]:
-    """Return a line for each of our models that has several seeds: its error less the best peer's, seed by seed."""
+    """Return a line for each of our models with several seeds: its paired difference to the best peer."""
     metric = next(iter(entries[0]["values"]))
     sign = -1 if metric in _HIGHER else 1
     peers = [e for e in entries if e["role"] == "peer" and metric in e["values"]]
@@ -86,12 +86,12 @@ def paired(entries: Sequence[Report]) -> list[str]:
         if e["role"] == "ours" and len(e["values"][metric]) == len(peer["values"][metric]) > 2:
             gap = np.subtract(e["values"][metric], peer["values"][metric])
             text = f"{number(float(gap.mean()))} ± {gap.std(ddof=1) / np.sqrt(len(gap)):.1g}"
-            lines.append(f"- {metric} of {e['model']} less that of {peer['model']}, paired over seeds: {text}")
+            lines.append(f"- {metric} of {e['model']} minus that of {peer['model']}, paired over seeds: {text}")
     return lines
 
 
 def tasks_tables(report: Report) -> str:
-    """Return a table for every task of a report."""
+    """Return a table for each task of a report."""
     parts = []
     for task in dict.fromkeys(e["task"] for e in report["entries"]):
         entries = [e for e in report["entries"] if e["task"] == task]
@@ -100,25 +100,25 @@ def tasks_tables(report: Report) -> str:
 
 
 def bars_table(report: Report) -> str:
-    """Return the table of bars: met, or missed by how much."""
+    """Return the table of targets, with the margins by which they were met or missed."""
     rows = []
     for bar in report["bars"]:
         share = abs(bar["ours"] - bar["bar"]) / abs(bar["bar"])
         verdict = (
             "met" if bar["met"] else "**missed**"
         ) + f", by {number(abs(bar['ours'] - bar['bar']))} ({share:.1%})"
-        kind = "aim" if bar["aim"] else "bar"
+        kind = "aim" if bar["aim"] else "target"
         rows.append([bar["says"], kind, bar["model"], number(bar["ours"]), number(bar["bar"]), verdict])
-    return table(["bar", "kind", "model", "ours", "needed", "verdict"], rows)
+    return table(["goal", "kind", "model", "result", "required", "verdict"], rows)
 
 
 def provenance(report: Report) -> str:
-    """Return the sentence that says when, where and how a report was made."""
+    """Return a sentence on when, where and how a report was made."""
     run, machine, versions = report["run"], report["machine"], report["versions"]
     used = run["seeds"][: max(len(values) for e in report["entries"] for values in e["values"].values())]
     seeds = f"seeds {', '.join(map(str, used))}" if len(used) > 1 else f"seed {used[0]} only"
-    busy = " Other work shared the machine: seconds are too large." if run["busy_machine"] else ""
-    again = "".join(f" Measured again, or added, later: {r['only']} ({r['seconds']} s)." for r in run.get("again", []))
+    busy = " Other work shared the machine, so the seconds are too large." if run["busy_machine"] else ""
+    again = "".join(f" Added or repeated later: {r['only']} ({r['seconds']} s)." for r in run.get("again", []))
     gpu = "" if machine["gpu"] == "none" else f", {machine['gpu']}"
     threads = f"{machine['threads']} thread{'s' if machine['threads'] > 1 else ''} of {machine['cores']} cores"
     return (
@@ -128,19 +128,19 @@ def provenance(report: Report) -> str:
 
 
 def doc_of(name: str) -> tuple[str, str]:
-    """Return the first line and the rest of a script's docstring, without running it."""
+    """Return the first line and the rest of the docstring of a script, without running it."""
     doc = ast.get_docstring(ast.parse((HERE / f"{name}.py").read_text())) or ""
     title, _, rest = doc.partition("\n\n")
     return title, rest
 
 
 def filled(text: str, reports: Sequence[Report | None]) -> str:
-    """Put numbers into ``{{task|model|metric:format}}`` and ``{{record.key}}``.
+    """Insert numbers for ``{{task|model|metric:format}}`` and ``{{record.key}}``.
 
     Raises
     ------
     KeyError
-        If no report has such a number: the words speak of a run that was not made.
+        If no report has such a number.
     """
 
     def one(match: re.Match[str]) -> str:
@@ -155,17 +155,17 @@ def filled(text: str, reports: Sequence[Report | None]) -> str:
                     return format(value, form).replace("-", "−") if form else number(value)
         raise KeyError(f"no run wrote {match[0]}")
 
-    return _HOLE.sub(one, text)
+    return _PLACEHOLDER.sub(one, text)
 
 
 def words(name: str, *reports: Report | None) -> str:
-    """Return words/NAME.md with its numbers, or nothing where there is no such file."""
+    """Return words/NAME.md with its numbers, or an empty string if there is no such file."""
     path = HERE / "words" / f"{name}.md"
     return filled(path.read_text().strip(), reports) if path.exists() else ""
 
 
 def section(name: str) -> str:
-    """Return one script's section."""
+    """Return the section of one script."""
     title, protocol = doc_of(name)
     report, tuning = load(name), load(f"{name}.tuning")
     parts = [f"## {title.rstrip('.')}", protocol, f"`benchmarks/quality/{name}.py`"]

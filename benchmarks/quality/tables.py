@@ -1,10 +1,11 @@
 """Imputing tables: iris and wine with half of the cells missing.
 
-Each seed hides half of the cells of all rows completely at random; every method sees what is left, standardised by the
-observed cells' mean and spread, and fills the rest. The error is the mean square over hidden cells in units of each
-column's spread. Multiple imputations are judged by how often their central 90 % intervals hold the truth and by CRPS.
-EM for a Gaussian with full covariance has the exact conditional distribution of its model, so it draws imputations too.
-Settings were chosen on observed cells hidden besides, never on the missing ones.
+Each seed hides half of the cells completely at random. Every method receives the rest, standardised by the means and
+the standard deviations of the observed cells, and imputes the hidden ones. The error is the mean squared error over
+hidden cells, in units of the variance of each column. Multiple imputations are judged by the coverage of their
+central 90 % intervals and by CRPS. EM for a Gaussian with full covariance knows the exact conditional distribution of
+its model, so it draws imputations too. Settings were chosen on observed cells that were hidden in addition, never on
+the missing ones.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from isthmus.objectives import ImportanceWeighted
 SETS = {"iris": load_iris, "wine": load_wine}
 DRAWS = 199
 
-Filled = tuple[Array, Array | None, int]  # the filled table, (n, N, D) draws or None, number of parameters
+Filled = tuple[Array, Array | None, int]  # the imputed table, draws (n, N, D) or None, the number of parameters
 Method = Callable[[Array, int], Filled]
 
 
@@ -38,7 +39,7 @@ Method = Callable[[Array, int], Filled]
 
 
 def gaussian_em(X: Array, n_iter: int = 100, ridge: float = 1e-3) -> tuple[Array, Array]:
-    """Return mean (D,) and covariance (D, D) of the Gaussian of largest likelihood for the observed cells."""
+    """Return mean (D,) and covariance (D, D) of the maximum likelihood Gaussian for the observed cells."""
     mean, covariance = np.nanmean(X, axis=0), np.diag(np.nanvar(X, axis=0))
     for _ in range(n_iter):
         before = mean, covariance
@@ -55,7 +56,7 @@ def gaussian_em(X: Array, n_iter: int = 100, ridge: float = 1e-3) -> tuple[Array
 
 
 def conditional(x: Array, mean: Array, covariance: Array) -> tuple[Array, Array]:
-    """Return x with its missing cells at their conditional mean, and the covariance of those cells."""
+    """Return x with its missing cells set to their conditional mean, and the covariance of these cells."""
     m, o = np.isnan(x), ~np.isnan(x)
     if not o.any():
         return mean.copy(), covariance
@@ -137,14 +138,14 @@ CANDIDATES: dict[str, Method] = {
 
 
 def hidden(X: Array, seed: int, share: float = 0.5) -> Array:
-    """Return which cells are hidden; every column keeps at least one."""
+    """Return the mask of hidden cells; every column keeps at least one."""
     missing = np.random.default_rng([seed, len(X)]).random(X.shape) < share
     missing[:2] &= ~missing[:2].all(axis=0)
     return missing
 
 
 def judged(method: Method, X: Array, missing: Array, seed: int, scored: Array | None = None) -> Run:
-    """Hide `missing` cells and return how well `scored` ones (those, by default) were filled."""
+    """Hide the `missing` cells, impute them, and evaluate the `scored` ones (by default, the same)."""
     scored = missing if scored is None else scored
     seen = np.where(missing, np.nan, X)
     mean, spread, unit = np.nanmean(seen, axis=0), np.nanstd(seen, axis=0), X.std(axis=0)
@@ -198,10 +199,10 @@ def judge(found: Found) -> list[Bar]:
     for name in SETS:
         model, error = "VAE", found.mean(name, "VAE", "mse")
         peer, limit = found.best(name, "mse", role="peer")
-        bars.append(Bar(f"{name}: error at or under the best peer's ({peer})", model, error, limit))
+        bars.append(Bar(f"{name}: error at most that of the best peer ({peer})", model, error, limit))
         covered = found.mean(name, model, "coverage")
-        bars.append(Bar(f"{name}: 90 % intervals hold at least .87", model, covered, 0.87, higher=True))
-        bars.append(Bar(f"{name}: 90 % intervals hold at most .93", model, covered, 0.93))
+        bars.append(Bar(f"{name}: 90 % intervals cover at least .87", model, covered, 0.87, higher=True))
+        bars.append(Bar(f"{name}: 90 % intervals cover at most .93", model, covered, 0.93))
     return bars
 
 
