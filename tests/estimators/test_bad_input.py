@@ -32,6 +32,13 @@ def with_cell(value):
         (with_cell(-np.inf), r"infinity \(inf\) in row 3, column 2, and 1 such cells in all: clip them"),
         (pd.DataFrame(with_cell(np.inf), columns=list("abcd")), "row 3, column 'c'"),
         (np.column_stack([X, np.full(150, np.nan)]), "only NaN in column 4: drop it"),
+        (
+            np.array([[1, 2**53 + 1], [2, 3]]),
+            "9007199254740993 in row 0, column 1: float64 is exact for whole",
+        ),
+        (pd.DataFrame({"x": [0.5, 1], "id": [3, -(2**60)]}), r"X has -1152921504606846976 in row 1, column 'id'.*Drop"),
+        (pd.DataFrame({"id": pd.array([None, 2**60, 3])}), "X has 1152921504606846976 in row 1, column 'id'"),
+        (np.array([[1, 2**64 - 1], [2, 3]], dtype=np.uint64), "X has 18446744073709551615 in row 0, column 1"),
         (np.array([["1", "red"], ["2", "blue"]], dtype=object), "has text, such as 'red': encode or drop"),
     ],
 )
@@ -148,7 +155,7 @@ def test_conditions():
     model = ConditionalVAE(n_draws=2, **QUICK).fit(X, Y)
     with pytest.raises(ValueError, match="y has 7, which was not among the classes seen in fit: 0, 1, 2"):
         model.sample(2, y=7)
-    with pytest.raises(ValueError, match="y has 2 labels for 150 rows"):
+    with pytest.raises(ValueError, match="y has 2 labels for 150 samples"):
         model.transform(X, [0, 1])
     with pytest.raises(ValueError, match="n_samples=0 must be a whole number of at least 1"):
         model.sample(0)
@@ -158,6 +165,41 @@ def test_conditions():
             method(X[:, :2])
     with pytest.raises(ValueError, match="y has 3 columns, but fit saw 2"):
         continuous.sample(4, y=[1.0, 2.0, 3.0])
+
+
+MISSING_LABELS = {
+    "None": pd.Series(["a", None] * 75, dtype=object),
+    "NaN": pd.Series(["a", np.nan] * 75, dtype=object),
+    "pandas.NA": pd.Series(["a", pd.NA] * 75, dtype=object),
+    "string": pd.Series(["a", pd.NA] * 75, dtype="string"),
+    "category": pd.Series(["a", None] * 75, dtype="category"),
+    "Int64": pd.Series([1, pd.NA] * 75, dtype="Int64"),
+    "float": np.array([1.0, np.nan] * 75),
+    "masked": np.ma.masked_equal([0, 1] * 75, 1),
+}
+
+
+@pytest.mark.parametrize("labels", MISSING_LABELS.values(), ids=MISSING_LABELS.keys())
+def test_missing_labels(labels):
+    with pytest.raises(ValueError, match=r"y has no label in row 1 \(75 missing in all\): drop these samples, or give"):
+        ConditionalVAE(**QUICK).fit(X, labels)
+    model = ConditionalVAE(n_draws=2, **QUICK).fit(X, ["a", "b"] * 75)
+    with pytest.raises(ValueError, match="y has no label in row 1"):
+        model.transform(X, labels)
+
+
+def test_conditions_that_are_neither_labels_nor_numbers():
+    with pytest.raises(ValueError, match=r"y has labels of several types \(int, str\): convert them to one, as with"):
+        ConditionalVAE(**QUICK).fit(X, np.array([1, "a"] * 75, dtype=object))
+    with pytest.raises(ValueError, match="y has text, such as 'a', among numbers: pass one column of labels"):
+        ConditionalVAE(**QUICK).fit(X, pd.DataFrame({"a": ["a", "b"] * 75, "b": 1.0}))
+    with pytest.raises(ValueError, match="y has no value in row 3, column 2"):
+        ConditionalVAE(**QUICK).fit(X, with_cell(np.nan))
+    with pytest.raises(ValueError, match="Input y contains infinity"):
+        ConditionalVAE(**QUICK).fit(X, with_cell(np.inf)[:, 2])
+    model = ConditionalVAE(**QUICK).fit(X[:, :2], X[:, 2:])
+    with pytest.raises(ValueError, match="y has text, such as 'a', among numbers"):
+        model.transform(X[:, :2], [["a", 1.0]] * 150)
 
 
 def test_test_rows_outside_the_support():

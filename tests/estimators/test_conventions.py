@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from sklearn.base import clone
+from scipy.special import logsumexp
+from sklearn.base import clone, is_classifier
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_linnerud, load_wine
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -231,6 +232,75 @@ def test_conditional_draws_and_reads():
         np.bincount(y_train) / len(y_train)
     )
     np.testing.assert_allclose(model.score_samples(test[:50]), np.log(np.exp(joint - joint.max()).sum(1)) + joint.max())
+
+
+def test_class_frequencies_are_weighted():
+    """A weight of 3 counts as three samples, in p(y) as in the loss."""
+    weight = np.where(Y == 0, 3.0, 1.0)
+    model = ConditionalVAE(n_draws=5, **QUICK).fit(X, Y, sample_weight=weight)
+    joint = np.stack([model.score_samples(X, [k] * 150) for k in range(3)], 1) + np.log([0.6, 0.2, 0.2])
+    np.testing.assert_allclose(model.score_samples(X), logsumexp(joint, 1))
+
+
+def test_partial_fit_learns_classes_one_after_the_other():
+    model = ConditionalVAE(n_draws=5, **QUICK)
+    model.partial_fit(X[:50], Y[:50], classes=[2, 1, 0])
+    model.partial_fit(X[50:], Y[50:])
+    assert model.classes_.tolist() == [0, 1, 2]
+    joint = np.stack([model.score_samples(X, [k] * 150) for k in range(3)], 1) + np.log([1 / 3] * 3)
+    np.testing.assert_allclose(model.score_samples(X), logsumexp(joint, 1))
+
+
+def test_a_refit_with_numbers_forgets_the_labels():
+    model = ConditionalVAE(**QUICK).fit(X, Y)
+    assert not hasattr(model.fit(X, X[:, 0]), "classes_")
+
+
+@pytest.mark.parametrize("labels", [Y, Y.astype(str), pd.Series(Y).map(str).astype("category")])
+def test_conditional_vae_is_a_classifier(labels):
+    """Folds are stratified: iris is sorted by species, so that each third, left out, would be a class never seen."""
+    model = ConditionalVAE(2, max_epochs=60, n_draws=10, random_state=0)
+    assert is_classifier(model)
+    predicted = cross_val_predict(model, X, labels, cv=3)
+    assert (predicted == np.asarray(labels)).mean() > 0.9
+    assert cross_val_score(model, X, labels, cv=3, scoring="roc_auc_ovr").min() > 0.95
+
+
+def test_numbers_as_conditions_need_no_classes():
+    scores = cross_val_score(ConditionalVAE(2, **QUICK), X[:, :2], X[:, 2], cv=3)
+    assert np.isfinite(scores).all()
+
+
+def test_masked_cells_are_missing_cells():
+    holes = np.random.default_rng(0).random(X.shape) < 0.2
+    missing = np.where(holes, np.nan, X)
+    model = VAE(**QUICK).fit(missing)
+    masked = VAE(**QUICK).fit(np.ma.array(np.where(holes, 1e20, X), mask=holes))
+    assert (masked.transform(np.ma.array(X, mask=holes)) == model.transform(missing)).all()
+    whole = np.round(X * 10).astype(np.int16)
+    filled = VAE(**QUICK).fit(np.ma.array(whole, mask=holes)).impute(np.ma.array(whole, mask=holes))
+    assert np.isfinite(filled).all()
+    assert (filled == whole)[~holes].all()
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+def test_columns_of_objects_with_missing_cells(missing):
+    frame = pd.DataFrame({"n": [1, missing, 3] * 20, "x": np.arange(60.0)}, dtype=object)
+    plain = frame["n"].isna().to_numpy()
+    for data in (frame, frame.to_numpy()):
+        filled = np.asarray(VAE(**QUICK).fit(data).impute(data), dtype=float)
+        assert np.isfinite(filled).all()
+        assert set(filled[~plain, 0]) == {1.0, 3.0}
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [torch.from_numpy(X).requires_grad_(), torch.from_numpy(X).to_sparse(), torch.from_numpy(X).bfloat16()],
+    ids=["requires_grad", "sparse", "bfloat16"],
+)
+def test_tensors_of_any_kind(tensor):
+    assert VAE(**QUICK).fit(tensor).transform(tensor).shape == (150, 2)
+    assert ConditionalVAE(**QUICK).fit(X, torch.from_numpy(Y)).classes_.tolist() == [0, 1, 2]
 
 
 def test_penalties_mix():

@@ -22,7 +22,7 @@ from isthmus.assessment._results import (
     ReconstructionResult,
     SampleResult,
 )
-from isthmus.estimators._condition import Labels, condition_of
+from isthmus.estimators._condition import DiscreteCondition, fit_condition
 
 __all__ = ["annealing", "codes", "imputation", "latent", "likelihood", "reconstruction", "samples"]
 
@@ -113,7 +113,7 @@ def codes(ctx: Context, labels: Any) -> CodeResult | None:
     accuracies: list[float | None] = [None, None]
     if labels is not None:
         y = np.asarray(labels)
-        if isinstance(condition_of(y, np.ones(len(y))), Labels):
+        if isinstance(fit_condition(y, np.ones(len(y))), DiscreteCondition):
             accuracies = [_neighbour_accuracy(points, y[index]) for points in (Z, X)]
     return CodeResult(len(index), evaluation.trustworthiness(X, Z), *accuracies)
 

@@ -28,7 +28,7 @@ from isthmus.estimators._loaders import LoaderSettings, make_loaders
 from isthmus.estimators._saving import save
 from isthmus.estimators._summary import summarize
 from isthmus.estimators._transforms import AutoencoderTransforms
-from isthmus.estimators._validate import as_rows, as_seed, check_fields
+from isthmus.estimators._validate import as_plain_array, as_rows, as_seed, check_fields
 from isthmus.likelihoods import Likelihood
 from isthmus.model import Model
 from isthmus.networks import Network
@@ -178,8 +178,8 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Fields):
     ) -> TrainingData:
         """Check and summarise what the model is trained on."""
         rows = as_rows(self, X, reset=new)
-        weight = _check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
-        condition = self._fit_condition(y, rows, reset=new)
+        weight = _check_sample_weight(as_plain_array(sample_weight), rows, dtype=np.float64, ensure_non_negative=True)
+        condition = self._fit_condition(y, weight, reset=new)
         names = getattr(self, "feature_names_in_", None)
         hashed = hashed or processes.world_size > 1
         summary = summarize(rows, weight, names, processes, all_observed=new, hashed=hashed)
@@ -269,7 +269,7 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Fields):
         self.n_iter_ += len(history)
         self._optimizer_state = trainer.optimizer.state() if n_epochs is None else None
 
-    def _fit_condition(self, y: Any, X: Any, *, reset: bool) -> np.ndarray | None:  # noqa: ARG002
+    def _fit_condition(self, y: Any, weight: np.ndarray, *, reset: bool) -> np.ndarray | None:  # noqa: ARG002
         """Return what the model is conditioned on, (N, C); only the conditional estimator has something."""
         return None
 

@@ -1,44 +1,56 @@
-"""Condition: what a conditional model sees of y, as numbers."""
+"""How a conditional model encodes y: labels as one-hot vectors, numbers as standardised columns."""
 
 from __future__ import annotations
 
 import math
+import numbers
 from typing import Any
 
 import numpy as np
 from sklearn.utils import check_array, column_or_1d
-from sklearn.utils.multiclass import type_of_target
 
-__all__ = ["Columns", "Labels", "condition_of"]
+from isthmus.estimators._validate import as_plain_array, is_missing, text_in
+
+__all__ = ["ContinuousCondition", "DiscreteCondition", "fit_condition"]
 
 
-class Labels:
-    """Discrete conditions, one-hot encoded.
+class DiscreteCondition:
+    """Labels, one-hot encoded.
 
     Parameters
     ----------
     classes : ndarray of shape (C,)
         The labels, sorted.
-    log_prior : ndarray of shape (C,)
-        log p(y), from the (weighted) shares of the training rows.
+    class_weight : ndarray of shape (C,), optional
+        Sum of the sample weights of each class, from which p(y) is estimated; by default 0.
     """
 
-    def __init__(self, classes: np.ndarray, log_prior: np.ndarray) -> None:
-        self.classes, self.log_prior = classes, log_prior
+    def __init__(self, classes: np.ndarray, class_weight: np.ndarray | None = None) -> None:
+        self.classes = classes
+        self.class_weight = np.zeros(len(classes)) if class_weight is None else class_weight
         self.width = len(classes)
 
-    def encode(self, y: Any, n_rows: int) -> np.ndarray:
-        """Return labels (N,), or one label for all rows, as (N, C).
+    @property
+    def log_prior(self) -> np.ndarray:
+        """Log p(y) of each class, (C,)."""
+        # A class whose samples all have weight 0 was never learned, but its label stays known.
+        return np.log(np.maximum(self.class_weight / self.class_weight.sum(), np.finfo(float).tiny))
+
+    def encode(self, y: Any, n_samples: int) -> np.ndarray:
+        """Return labels (N,), or one label for all samples, as (N, C).
 
         Raises
         ------
         ValueError
-            If a label was not seen in ``fit``; the message names it and the known ones.
+            If a label is missing, or was not seen in ``fit``; the message names it and the known ones.
         """
-        labels = np.asarray(y)
-        labels = np.full(n_rows, labels) if labels.ndim == 0 else column_or_1d(labels, warn=False)
-        if len(labels) != n_rows:
-            raise ValueError(f"y has {len(labels)} labels for {n_rows} rows.")
+        labels = np.asarray(as_plain_array(y))
+        if labels.ndim == 0:
+            labels = np.full(n_samples, labels)
+        labels = column_or_1d(labels, warn=False)
+        if len(labels) != n_samples:
+            raise ValueError(f"y has {len(labels)} labels for {n_samples} samples.")
+        _check_complete(labels)
         one_hot = labels[:, None] == self.classes
         unseen = ~one_hot.any(axis=1)
         if unseen.any():
@@ -47,55 +59,112 @@ class Labels:
         return one_hot.astype(np.float64)
 
 
-class Columns:
-    """Continuous conditions, standardised.
+class ContinuousCondition:
+    """Columns of numbers, standardised.
 
     Parameters
     ----------
     mean, scale : ndarray of shape (C,)
-        Of the training rows.
+        Mean and standard deviation of each column of the training data.
     """
 
     def __init__(self, mean: np.ndarray, scale: np.ndarray) -> None:
         self.mean, self.scale = mean, scale
         self.width = len(mean)
 
-    def encode(self, y: Any, n_rows: int) -> np.ndarray:
-        """Return conditions (N, C), or one row (C,) for all, standardised."""
-        values = np.asarray(y, dtype=np.float64)
+    def encode(self, y: Any, n_samples: int) -> np.ndarray:
+        """Return conditions (N, C), or one of shape (C,) for all samples, standardised.
+
+        Raises
+        ------
+        ValueError
+            If y has text, missing or infinite values, or another number of columns than in ``fit``.
+        """
+        values = np.asarray(as_plain_array(y))
         if values.ndim < 2:
-            one_column = len(self.mean) == 1 and values.size == n_rows
+            one_column = self.width == 1 and values.size == n_samples
             values = values.reshape(-1, 1) if one_column else values.reshape(1, -1)
-        values = check_array(values, input_name="y")
-        if values.shape[1] != len(self.mean):
-            raise ValueError(f"y has {values.shape[1]} columns, but fit saw {len(self.mean)}.")
-        if len(values) not in (1, n_rows):
-            raise ValueError(f"y has {len(values)} rows for {n_rows} rows.")
-        return np.broadcast_to((values - self.mean) / self.scale, (n_rows, len(self.mean))).copy()
+        values = _as_numbers(values)
+        if values.shape[1] != self.width:
+            raise ValueError(f"y has {values.shape[1]} columns, but fit saw {self.width}.")
+        if len(values) not in (1, n_samples):
+            raise ValueError(f"y has {len(values)} rows for {n_samples} samples.")
+        return np.broadcast_to((values - self.mean) / self.scale, (n_samples, self.width)).copy()
 
 
-def condition_of(y: Any, weight: np.ndarray) -> Labels | Columns:
-    """Return what `y` (N,) or (N, C) is to condition on: labels where it is one column of a few values, else columns.
+def fit_condition(y: Any, weight: np.ndarray, classes: Any = None) -> DiscreteCondition | ContinuousCondition:
+    """Return how `y` (N,) or (N, C) is encoded: as labels if it is one column of a few values, else as numbers.
 
     One column of strings or booleans is labels, and so is one of whole numbers with at most 20 or sqrt(N) distinct
     values, whichever is more: ten digits are classes, ages or counts are numbers. Anything else is numbers.
+
+    Parameters
+    ----------
+    y : array-like of shape (N,) or (N, C)
+        Labels or numbers.
+    weight : ndarray of shape (N,)
+        Sample weights.
+    classes : array-like of shape (C,), optional
+        All labels that there will be, where y has only some of them.
+
+    Raises
+    ------
+    ValueError
+        If a value is missing or infinite, labels are of several types, or one of several columns is text.
     """
-    values = np.asarray(y)
+    values = np.asarray(as_plain_array(y))
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
+    _check_complete(values)
+    if values.dtype == object and all(isinstance(v, numbers.Real) and not isinstance(v, bool) for v in values.flat):
+        values = np.array(values.tolist())
+    if classes is not None:
+        return DiscreteCondition(_sorted(np.asarray(classes)))
     if values.ndim == 1 and _are_labels(values):
-        classes, index = np.unique(values, return_inverse=True)
-        share = np.bincount(index, weights=weight, minlength=len(classes)) / weight.sum()
-        # A class whose rows all have weight 0 was never learned, but its label stays known.
-        return Labels(classes, np.log(np.maximum(share, np.finfo(float).tiny)))
-    numbers = check_array(values.reshape(len(values), -1), dtype=np.float64, input_name="y")
-    mean = np.average(numbers, axis=0, weights=weight)
-    scale = np.sqrt(np.average((numbers - mean) ** 2, axis=0, weights=weight))
-    return Columns(mean, np.where(scale > 0, scale, 1.0))
+        return DiscreteCondition(_sorted(values))
+    columns = _as_numbers(values.reshape(len(values), -1))
+    mean = np.average(columns, axis=0, weights=weight)
+    scale = np.sqrt(np.average((columns - mean) ** 2, axis=0, weights=weight))
+    return ContinuousCondition(mean, np.where(scale > 0, scale, 1.0))
 
 
 def _are_labels(values: np.ndarray) -> bool:
     if values.dtype.kind in "OUSb":
         return True
-    whole = type_of_target(values) in ("binary", "multiclass")
-    return whole and len(np.unique(values)) <= max(20, math.sqrt(len(values)))
+    whole = np.isfinite(values).all() and (values == np.round(values)).all()
+    return bool(whole) and len(np.unique(values)) <= max(20, math.sqrt(len(values)))
+
+
+def _sorted(labels: np.ndarray) -> np.ndarray:
+    """Return the distinct labels, sorted."""
+    try:
+        return np.unique(labels)
+    except TypeError as error:  # labels that cannot be sorted
+        types = ", ".join(sorted({type(label).__name__ for label in labels}))
+        message = f"y has labels of several types ({types}): convert them to one, as with y.astype(str)."
+        raise ValueError(message) from error
+
+
+def _as_numbers(values: np.ndarray) -> np.ndarray:
+    """Return a table of finite numbers."""
+    _check_complete(values)
+    try:
+        return np.asarray(check_array(values, dtype=np.float64, input_name="y"))
+    except ValueError as error:
+        text = text_in(error)
+        if text is None:
+            raise
+        message = f"y has text, such as {text}, among numbers: pass one column of labels, or numbers alone."
+        raise ValueError(message) from error
+
+
+def _check_complete(values: np.ndarray) -> None:
+    """Raise a ValueError that names the first missing value."""
+    missing = is_missing(values)
+    if missing.any():
+        row, *column = (int(i) for i in np.argwhere(missing)[0])
+        what, where = ("value", f", column {column[0]}") if column else ("label", "")
+        raise ValueError(
+            f"y has no {what} in row {row}{where} ({missing.sum()} missing in all): drop these samples, or give them a "
+            f"{what} of their own."
+        )

@@ -15,7 +15,7 @@ from isthmus._names import nearest
 from isthmus._part import Part
 from isthmus._random import seeded
 from isthmus.estimators._base import BaseAutoencoder
-from isthmus.estimators._condition import Columns, Labels
+from isthmus.estimators._condition import ContinuousCondition, DiscreteCondition
 from isthmus.estimators._validate import check_fields
 from isthmus.model import Model
 from isthmus.serialization import FileError
@@ -99,7 +99,7 @@ def _restore(description: dict[str, Any], parts: tuple[type[Part], ...]) -> Base
     condition = _decode_condition(description["condition"])
     if condition is not None:
         estimator._condition = condition
-    if isinstance(condition, Labels):
+    if isinstance(condition, DiscreteCondition):
         estimator.classes_ = condition.classes
     described = serialization.decode(description["parts"], parts)
     kinds = {name: kind for name, kind in get_type_hints(Model.__init__).items() if name != "return"}
@@ -150,11 +150,12 @@ def _set_tensors(model: Model, tensors: dict[str, Tensor]) -> None:
     model.eval()
 
 
-def _decode_condition(saved: Any) -> Labels | Columns | None:
+def _decode_condition(saved: Any) -> DiscreteCondition | ContinuousCondition | None:
     if saved is None:
         return None
     if "labels" in saved:
-        _check(saved, {"labels": list, "dtype": str, "log_prior": list})
-        return Labels(np.array(saved["labels"], dtype=np.dtype(saved["dtype"])), np.array(saved["log_prior"]))
+        _check(saved, {"labels": list, "dtype": str, "class_weight": list})
+        classes = np.array(saved["labels"], dtype=np.dtype(saved["dtype"]))
+        return DiscreteCondition(classes, np.array(saved["class_weight"]))
     _check(saved, {"mean": list, "scale": list})
-    return Columns(np.array(saved["mean"]), np.array(saved["scale"]))
+    return ContinuousCondition(np.array(saved["mean"]), np.array(saved["scale"]))

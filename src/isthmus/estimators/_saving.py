@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus import serialization
-from isthmus.estimators._condition import Columns, Labels
+from isthmus.estimators._condition import ContinuousCondition, DiscreteCondition
 
 __all__ = ["save"]
 
@@ -51,13 +51,13 @@ def save(estimator: Any, path: str | Path) -> None:
     serialization.write(path, description, estimator.model_.state_dict())
 
 
-def _encode_condition(condition: Labels | Columns | None) -> Any:
-    if isinstance(condition, Labels):
+def _encode_condition(condition: DiscreteCondition | ContinuousCondition | None) -> Any:
+    if isinstance(condition, DiscreteCondition):
         return {
             "labels": condition.classes.tolist(),
             "dtype": condition.classes.dtype.str,
-            "log_prior": condition.log_prior.tolist(),
+            "class_weight": condition.class_weight.tolist(),
         }
-    if isinstance(condition, Columns):
+    if isinstance(condition, ContinuousCondition):
         return {"mean": condition.mean.tolist(), "scale": condition.scale.tolist()}
     return None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 import secrets
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
@@ -17,6 +19,7 @@ from isthmus.data import ArrayRows, RowSource, as_source
 from isthmus.estimators._fields import layer_sizes
 
 __all__ = [
+    "as_plain_array",
     "as_rows",
     "as_seed",
     "check_codes",
@@ -27,7 +30,11 @@ __all__ = [
     "check_rows",
     "check_support",
     "column_name",
+    "is_missing",
+    "text_in",
 ]
+
+_EXACT = 2**53  # float64 holds every whole number up to here
 
 
 def as_seed(random_state: Any) -> int:
@@ -37,6 +44,34 @@ def as_seed(random_state: Any) -> int:
     if isinstance(random_state, (int, np.integer)):
         return int(random_state)
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+
+
+def as_plain_array(values: Any) -> Any:
+    """Return a tensor as an array, and a masked array with NaN where it is masked; anything else as it is."""
+    if isinstance(values, torch.Tensor):
+        dense = values.detach().cpu().to_dense()
+        return (dense.float() if dense.dtype == torch.bfloat16 else dense).numpy()
+    if isinstance(values, np.ma.MaskedArray):
+        if not np.ma.is_masked(values):
+            return values.data
+        kind = values.dtype.kind
+        dtype = np.result_type(values.dtype, np.float32) if kind in "biuf" else object
+        return np.ma.filled(values.astype(dtype), np.nan)
+    return values
+
+
+def is_missing(values: np.ndarray) -> np.ndarray:
+    """Return where an array has NaN, None, NaT or pandas.NA."""
+    if values.dtype.kind != "O":
+        return values != values  # noqa: PLR0124 - NaN and NaT alone are not equal to themselves
+    return np.frompyfunc(_is_missing, 1, 1)(values).astype(bool)
+
+
+def _is_missing(value: object) -> bool:
+    try:
+        return value is None or bool(value != value)  # noqa: PLR0124
+    except TypeError:  # pandas.NA is neither equal to itself nor not
+        return True
 
 
 def column_name(names: Sequence[object] | None, column: int) -> str:
@@ -73,6 +108,8 @@ def check_rows(estimator: BaseEstimator, X: Any) -> Any:
 def _as_matrix(estimator: BaseEstimator, X: Any, *, reset: bool) -> np.ndarray:
     """Return an array, table or tensor as a matrix."""
     name = type(estimator).__name__
+    X = _without_missing_objects(as_plain_array(X))
+    _check_exact(X)
     dtype: Any = (np.float64, np.float32)
     if getattr(X, "dtype", None) in (np.uint8, np.int8, np.uint16, np.int16, np.float16, np.bool_):
         dtype = np.float32  # exact, and half the memory of float64
@@ -86,12 +123,51 @@ def _as_matrix(estimator: BaseEstimator, X: Any, *, reset: bool) -> np.ndarray:
             ensure_min_samples=2 if reset else 1,
         )
     except ValueError as error:
-        if "could not convert string to float" in str(error):
-            text = str(error).rpartition(": ")[2]
+        if text := text_in(error):
             message = f"{name} takes numbers, and X has text, such as {text}: encode or drop that column."
             raise ValueError(message) from error
         raise
     return np.asarray(X)
+
+
+def text_in(error: ValueError) -> str | None:
+    """Return the text, in quotes, that was to be read as a number; None if the error is another one."""
+    found = re.search(r"could not convert string to float: (?:np\.str_\()?(['\"].*['\"])", str(error))
+    return found[1] if found else None
+
+
+def _without_missing_objects(X: Any) -> Any:
+    """Return X with NaN for None and pandas.NA, which only arrays and columns of objects have."""
+    if isinstance(X, np.ndarray) and X.dtype.kind == "O":
+        return np.where(is_missing(X), np.nan, X)
+    if hasattr(X, "iloc") and any(dtype.kind == "O" for dtype in X.dtypes):
+        return X.mask(X.isna(), np.nan)
+    return X
+
+
+def _check_exact(X: Any) -> None:
+    """Raise a ValueError that names the first whole number which float64 cannot hold."""
+    if isinstance(X, np.ndarray):
+        columns = enumerate(X.T) if X.ndim == 2 and _is_inexact(X) else ()
+    else:
+        columns = X.items() if hasattr(X, "iloc") and X.ndim == 2 else ()
+    for column, cells in columns:
+        values = np.asarray(cells.fillna(0) if hasattr(cells, "fillna") and cells.dtype.kind in "iu" else cells)
+        if _is_inexact(values):
+            row = int(((values > _EXACT) | (values < -_EXACT)).argmax())
+            raise ValueError(
+                f"X has {values[row]} in row {row}, column {column!r}: float64 is exact for whole numbers up to 2**53 "
+                "only. Drop the column if it identifies rows, else subtract an offset from it or convert it to float."
+            )
+
+
+def _is_inexact(values: np.ndarray) -> bool:
+    """Return whether an array of 64-bit integers has one that float64 cannot hold."""
+    return (
+        values.dtype in (np.int64, np.uint64)
+        and values.size > 0
+        and not -_EXACT <= values.min() <= values.max() <= _EXACT
+    )
 
 
 def _check_source(estimator: Any, source: RowSource, *, reset: bool) -> None:

@@ -7,10 +7,11 @@ from typing import Any, Self
 
 import numpy as np
 from scipy.special import logsumexp
+from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from isthmus._random import Stream, derive
-from isthmus.estimators._condition import Columns, Labels, condition_of
+from isthmus.estimators._condition import ContinuousCondition, DiscreteCondition, fit_condition
 from isthmus.estimators._fields import estimator
 from isthmus.estimators._inference import (
     encode,
@@ -30,7 +31,7 @@ _Draw = Callable[[np.ndarray, int, int, np.ndarray | None], np.ndarray]
 
 
 @estimator
-class ConditionalVAE(Variational):
+class ConditionalVAE(ClassifierMixin, Variational):
     r"""Conditional variational autoencoder: p(x|y) = integral of p(x|z, y) p(z) dz.
 
     =============  =====================================================  ==================
@@ -43,6 +44,9 @@ class ConditionalVAE(Variational):
     several columns are numbers (standardised). Where y was labels, every method may leave it out: likelihoods then
     sum over the classes, p(x) = sum_y p(x|y) p(y), and codes and reconstructions are averaged with p(y|x): no label
     leaks into a prediction.
+
+    To scikit-learn the model is a classifier: with labels, cross-validation is stratified, and ``scoring="accuracy"``
+    or ``"roc_auc"`` work. ``score`` is the mean of log p(x|y) all the same.
 
     Parameters
     ----------
@@ -71,23 +75,29 @@ class ConditionalVAE(Variational):
     """
 
     conditional = True
+    _all_classes = None  # what partial_fit got
 
     # ---- conditions -----------------------------------------------------------------------------------------
 
-    def _fit_condition(self, y: Any, X: np.ndarray, *, reset: bool) -> np.ndarray:
+    def _fit_condition(self, y: Any, weight: np.ndarray, *, reset: bool) -> np.ndarray:
         if y is None:
             raise ValueError(
                 "ConditionalVAE requires y to be passed, but the target y is None: labels or columns to condition on."
             )
-        check_consistent_length(X, y)
+        check_consistent_length(weight, y)
         if reset:
-            self._condition = condition_of(y, np.ones(len(X)))
-            if isinstance(self._condition, Labels):
+            self._condition = fit_condition(y, weight, self._all_classes)
+            if isinstance(self._condition, DiscreteCondition):
                 self.classes_ = self._condition.classes
-        return self._condition.encode(y, len(X))
+            elif hasattr(self, "classes_"):
+                del self.classes_
+        encoded = self._condition.encode(y, len(weight))
+        if isinstance(self._condition, DiscreteCondition):
+            self._condition.class_weight = self._condition.class_weight + weight @ encoded
+        return encoded
 
-    def _require_labels(self, what: str) -> Labels:
-        if isinstance(self._condition, Columns):
+    def _require_labels(self, what: str) -> DiscreteCondition:
+        if isinstance(self._condition, ContinuousCondition):
             raise ValueError(f"{what}: y was continuous in fit, and p(x) is no finite sum over it; pass y.")
         return self._condition
 
@@ -140,12 +150,36 @@ class ConditionalVAE(Variational):
         ValueError
             If y is missing, or anything that :meth:`VAE.fit` refuses.
         """
+        self._all_classes = None
         return super().fit(X, y, sample_weight)
+
+    def partial_fit(  # type: ignore[override]  # the order of arguments is that of scikit-learn's classifiers
+        self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None
+    ) -> Self:
+        """Train for one epoch from the current parameters, at a constant learning rate.
+
+        Parameters
+        ----------
+        X : array-like of shape (N, D)
+            Samples.
+        y : array-like of shape (N,) or (N, C)
+            Labels, or columns of numbers. p(y) is estimated from the labels of all calls.
+        classes : array-like of shape (C,), optional
+            All labels that there will be. Pass them in the first call if its y has only some of them.
+        sample_weight : array-like of shape (N,), optional
+            Weights of the samples.
+
+        Returns
+        -------
+        self
+        """
+        self._all_classes = classes
+        return super().partial_fit(X, y, sample_weight)
 
     def fit_transform(self, X: Any, y: Any = None, sample_weight: Any = None) -> np.ndarray:
         """Fit, and return the codes of the same rows: with labels as ``transform(X)`` does, else given y."""
         self.fit(X, y, sample_weight)
-        return self.transform(X, None if isinstance(self._condition, Labels) else y)
+        return self.transform(X, None if isinstance(self._condition, DiscreteCondition) else y)
 
     def transform(self, X: Any, y: Any = None) -> np.ndarray:
         """Return the posterior mean of every row given y, or averaged over p(y|x) without. Deterministic.
@@ -345,8 +379,3 @@ class ConditionalVAE(Variational):
         u = np.random.default_rng(derive(seed, Stream.POSTERIOR_LABELS)).random((n_samples, len(X), 1))
         chosen = (u > cumulative[None, :, :-1]).sum(axis=-1)  # (n_samples, N)
         return np.take_along_axis(draws, chosen[None, :, :, None], axis=0)[0]
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.target_tags.required = True
-        return tags
