@@ -10,7 +10,7 @@ from scipy.stats import genpareto, multivariate_normal
 from isthmus.evaluation import Estimate, log_marginal, log_marginal_estimate, unreliable
 from isthmus.evaluation._weights import WeightSums, pareto_k, tail_length
 from isthmus.evaluation._width import growth
-from isthmus.evaluation.row_noise import RowNoise
+from isthmus.evaluation.row_noise import row_noise
 from isthmus.likelihoods import Gaussian
 from isthmus.networks import Conv
 from isthmus.networks._base import Sizes
@@ -48,9 +48,8 @@ def test_with_a_spoiled_one_the_error_is_as_large_as_it_says(ppca, wider):
 
 
 def test_the_value_is_log_marginals(ppca):
-    """Up to 256 draws they are the very same; with more, the moments of all weights at once."""
     model, x = ppca.model(wider=1.3), ppca.rows(15)
-    noise = RowNoise(200, 3, seed=4)(x)
+    noise = row_noise(x, 200, 3, seed=4)
     estimate = log_marginal_estimate(model, x, n_draws=200, seed=4)
     torch.testing.assert_close(estimate.value, log_marginal(model, x, noise), rtol=1e-13, atol=0)
     q = model.q(x)

@@ -21,7 +21,6 @@ from isthmus._batch import Batch
 from isthmus._distributions import LatentDistribution
 from isthmus._random import seeded
 from isthmus.corruptions import GaussianNoise, NoCorruption
-from isthmus.evaluation.row_noise import RowNoise
 from isthmus.likelihoods import Bernoulli, Categorical, ContinuousBernoulli, Gaussian
 from isthmus.networks import MLP
 from isthmus.objectives import ImportanceWeighted, PenalizedLikelihood, TrainingLoss
@@ -181,18 +180,6 @@ def test_score_is_a_log_density_and_higher_is_better(fitted):
     bound = model.elbo(X)
     assert (bound.kl > 0).all()
     assert bound.elbo.mean() < model.score(X)
-
-
-def test_noise_is_standard_normal_and_differs_between_rows():
-    noise = RowNoise(200, 2, seed=0)(torch.from_numpy(X))
-    assert noise.shape == (200, 150, 2)
-    distinct = len(np.unique(X, axis=0))
-    assert len(np.unique(noise[0, :, 0])) > 0.9 * distinct
-    assert abs(float(noise.mean())) < 0.05
-    assert abs(float(noise.std()) - 1) < 0.05
-    equal = RowNoise(5, 2, seed=0)(torch.from_numpy(X[[3, 3]]))
-    assert torch.equal(equal[:, 0], equal[:, 1])
-    assert not torch.equal(noise, RowNoise(200, 2, seed=1)(torch.from_numpy(X)))
 
 
 # ---- likelihoods that are what they are called ----------------------------------------------------------------------

@@ -28,7 +28,7 @@ from isthmus.evaluation import (
     log_marginal_estimate,
     unreliable,
 )
-from isthmus.evaluation.row_noise import RowNoise
+from isthmus.evaluation.row_noise import row_noise
 from isthmus.model import Model
 from isthmus.objectives import ImportanceWeighted
 from isthmus.penalties import KL, Penalty
@@ -203,8 +203,8 @@ class Variational(BaseAutoencoder):
 
     def _noise(self) -> Callable[[Chunk], Tensor]:
         """Return the noise of rows' draws, (S, N, K): the same at every call, whatever rows stand beside a row."""
-        noise = RowNoise(self.n_draws, self.n_components, derive(self.seed_, Stream.SCORING))
-        return lambda rows: noise(rows.raw).to(rows.x)
+        seed = derive(self.seed_, Stream.SCORING)
+        return lambda rows: row_noise(rows.raw, self.n_draws, self.n_components, seed).to(rows.x)
 
     # ---- missing cells --------------------------------------------------------------------------------------
 

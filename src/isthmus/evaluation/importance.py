@@ -9,11 +9,10 @@ import torch
 from torch import Tensor
 
 from isthmus._chunks import chunks
-from isthmus._random import derive
 from isthmus.evaluation._weights import WeightSums, tail_length
 from isthmus.evaluation._width import growth, repeated
 from isthmus.evaluation.proposal import proposal
-from isthmus.evaluation.row_noise import RowNoise
+from isthmus.evaluation.row_noise import row_noise
 from isthmus.model import Model
 
 __all__ = ["Estimate", "log_marginal_estimate", "unreliable"]
@@ -150,10 +149,8 @@ def _width(model: Model, x: Tensor, c: Tensor | None, mask: Tensor | None) -> in
 
 def _noise(key: Tensor, n_components: int, n_draws: int, block: int, seed: int) -> Iterator[Tensor]:
     """Yield noise for `n_draws` draws, (block, N, K) at a time, on the CPU in float64."""
-    for i, start in enumerate(range(0, n_draws, _BLOCK)):
-        # the first block is what `RowNoise(S, K, seed)` gives, so that few draws are those of `log_marginal`
-        noise = RowNoise(min(_BLOCK, n_draws - start), n_components, derive(seed, i) if i else seed)(key.cpu().double())
-        yield from noise.split(block)
+    for start in range(0, n_draws, block):
+        yield row_noise(key, min(block, n_draws - start), n_components, seed, start)
 
 
 def exact_where_unobserved(estimate: Estimate, mask: Tensor | None, n_draws: int) -> Estimate:

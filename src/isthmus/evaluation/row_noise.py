@@ -2,49 +2,68 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["RowNoise"]
+__all__ = ["row_noise"]
 
 
-class RowNoise:
-    r"""Standard normal noise (S, N, K) of rows (N, D) that depends on the seed and on each row alone.
+def row_noise(x: Tensor, n_draws: int, n_components: int, seed: int, first_draw: int = 0) -> Tensor:
+    r"""Return standard normal noise (S, N, K), each number a function of the seed, of its own sample and of (s, k).
 
-    A row's estimate must not change when other rows are scored beside it or in another order, yet two
-    different rows should not share their draws, or the mean over rows would keep the error of one.
-    So a table of draws is made from `seed`, and every row reads a window of it that starts where a hash of
-    the row's own bits says.
+    Scores do not change when other samples are scored beside a sample, or in another order or in other chunks; and the
+    Monte Carlo errors of different samples are independent, so that they average out in a mean.
+
+    The bits of a sample and the seed are hashed to 64 bits, the start of a counter of its own. SplitMix64 makes a
+    uniform number of every count, and the inverse of the normal distribution function a normal one.
 
     Parameters
     ----------
+    x : Tensor of shape (N, D)
+        Samples, of which only the values matter: neither their dtype nor their device.
     n_draws, n_components : int
         S and K.
     seed : int
-        Seed of the table.
+        Seed, taken modulo 2**64.
+    first_draw : int, default=0
+        Number of the first draw, to make draws in several calls.
+
+    Returns
+    -------
+    Tensor of shape (S, N, K)
+        On the CPU, float64.
+
+    References
+    ----------
+    Steele, Lea & Flood (2014), Fast Splittable Pseudorandom Number Generators, for SplitMix64.
 
     Examples
     --------
     >>> x = torch.arange(6.0).reshape(3, 2)
-    >>> noise = RowNoise(4, 2, seed=0)
-    >>> bool((noise(x)[:, 1:2] == noise(x[1:2])).all())
+    >>> noise = row_noise(x, n_draws=4, n_components=2, seed=0)
+    >>> bool((noise[2:, 1:2] == row_noise(x[1:2], 2, 2, seed=0, first_draw=2)).all())
     True
     """
+    count = np.arange(first_draw * n_components + 1, (first_draw + n_draws) * n_components + 1, dtype=np.uint64)
+    count *= np.uint64(0x9E3779B97F4A7C15)  # wraps around, as all arithmetic here
+    bits = count.reshape(n_draws, 1, n_components) + _keys(x, seed)[:, None]
+    bits ^= bits >> np.uint64(30)
+    bits *= np.uint64(0xBF58476D1CE4E5B9)
+    bits ^= bits >> np.uint64(27)
+    bits *= np.uint64(0x94D049BB133111EB)
+    bits ^= bits >> np.uint64(31)
+    # 52 bits and a half: exact in float64, symmetric about 0, and never -1 or 1, whose normal numbers are infinite
+    uniform = torch.from_numpy(bits.view(np.int64)).bitwise_right_shift_(12).double().add_(0.5).mul_(2.0**-51)
+    return uniform.erfinv_().mul_(math.sqrt(2))
 
-    def __init__(self, n_draws: int, n_components: int, seed: int) -> None:
-        self.n_draws, self.seed, self._size = n_draws, seed, max(4096, 4 * n_draws)
-        generator = torch.Generator().manual_seed(seed)
-        self._table = torch.randn(self._size + n_draws, n_components, generator=generator, dtype=torch.float64)
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """Return the noise of rows `x` (N, D), of which only the bits matter, in their type."""
-        plain = x.detach().cpu().to(torch.float64).nan_to_num(nan=0.5) + 0.0  # one NaN, and no negative zero
-        bits = np.ascontiguousarray(plain.numpy()).view(np.uint64)  # (N, D)
-        rng = np.random.default_rng(self.seed)
-        odd = rng.integers(0, 2**63, size=bits.shape[1], dtype=np.uint64) | np.uint64(1)
-        with np.errstate(over="ignore"):
-            mixed = ((bits ^ (bits >> np.uint64(29))) * odd).sum(axis=1, dtype=np.uint64)
-        start = torch.from_numpy(((mixed >> np.uint64(33)) % np.uint64(self._size)).astype(np.int64))  # (N,)
-        index = start[None, :] + torch.arange(self.n_draws)[:, None]  # (S, N)
-        return self._table.to(x)[index]
+def _keys(x: Tensor, seed: int) -> np.ndarray:
+    """Return 64 bits for each sample, (N,), a hash of its values and the seed."""
+    values = x.detach().cpu().double() + 0.0  # no negative zero
+    rows = values.masked_fill_(values.isnan(), torch.nan).contiguous().numpy()  # NaN of one kind
+    key = (seed % 2**64).to_bytes(8, "little")
+    return np.frombuffer(b"".join(hashlib.blake2b(row, digest_size=8, key=key).digest() for row in rows), np.uint64)
