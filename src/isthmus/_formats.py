@@ -1,4 +1,7 @@
-"""The table of data file formats, which help texts and errors list. It imports nothing: ``--help`` stays fast."""
+"""Tables of what data can be named: file formats and bundled data sets.
+
+Help texts and errors list them. Nothing is imported here, so that ``--help`` stays fast.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,16 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-__all__ = ["TABLE", "FormatRow", "any_of", "find_row", "readable_suffixes", "split_member", "writable_suffixes"]
+__all__ = [
+    "BUNDLED",
+    "TABLE",
+    "FormatRow",
+    "any_of",
+    "find_row",
+    "readable_suffixes",
+    "split_member",
+    "writable_suffixes",
+]
 
 
 class FormatRow(NamedTuple):
@@ -46,6 +58,8 @@ TABLE = (
     FormatRow("parquet", "Parquet", (".parquet",)),
     FormatRow("idx", "Idx", (".idx", ".idx.gz"), writable=False, pattern=r"[-.]idx\d-[a-z]+(\.gz)?"),
 )
+
+BUNDLED = ("breast_cancer", "diabetes", "digits", "iris", "wine")  # scikit-learn's data sets that need no download
 
 
 def find_row(name: str) -> FormatRow | None:

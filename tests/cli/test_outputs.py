@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from data_files import needs_pyarrow
+from isthmus._formats import BUNDLED, any_of, readable_suffixes, writable_suffixes
 from isthmus.data import read, write
 
 
@@ -93,3 +94,14 @@ def test_columns_with_numbers_for_names_go_through_a_csv(folder, run):
     observed = ~np.isnan(table)
     np.testing.assert_array_equal(filled.X[observed], table[observed])
     assert run("impute", "p.safetensors", "p.csv", "-o", "q.csv")[0] == 0, "and the file is read again"
+
+
+@pytest.mark.parametrize("command", ["transform", "reconstruct", "impute", "sample", "score"])
+def test_help_lists_the_formats_that_can_be_written(run, command):
+    assert any_of(writable_suffixes()) in " ".join(run(command, "--help")[1].split())
+
+
+def test_help_lists_the_formats_that_can_be_read(run):
+    text = " ".join(run("--help")[1].split())
+    for words in (readable_suffixes(), writable_suffixes(), BUNDLED):
+        assert any_of(words) in text

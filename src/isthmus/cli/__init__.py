@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import click
 
 from isthmus import __version__
+from isthmus._formats import BUNDLED, any_of, readable_suffixes, writable_suffixes
 from isthmus.cli._apply import impute, reconstruct, sample, transform
 from isthmus.cli._demo import demo
 from isthmus.cli._errors import Commands, one_line
@@ -23,7 +24,7 @@ __all__ = ["main"]
 
 _COMMANDS = (fit, transform, reconstruct, impute, sample, score, evaluate, launch, info, demo)
 
-_HELP = """\
+_HELP = f"""\
 Autoencoders and variational autoencoders, from file to file.
 
 \b
@@ -35,8 +36,9 @@ isthmus sample m.safetensors -n 16 -o s.npy              new rows
 isthmus evaluate m.safetensors test.csv                  all quality metrics in one table
 isthmus evaluate vae digits --sizes 2,4,8,16             select the number of latent units
 
-DATA is a numeric file (READABLE) or a bundled data set (breast_cancer, diabetes, digits, iris, wine). Results are
-written as WRITABLE. Human-readable results go to stdout; progress and notes go to stderr.
+DATA is a file of numbers ({any_of(readable_suffixes())}), a folder of Parquet files, or a bundled data set
+({any_of(BUNDLED)}). Results are written as {any_of(writable_suffixes())}.
+Human-readable results go to stdout; progress and notes go to stderr.
 """
 
 

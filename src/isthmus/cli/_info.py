@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from isthmus._formats import BUNDLED
 from isthmus._names import nearest
 from isthmus.cli._build import PART_MODULES, known_parts
 from isthmus.cli._models import MODELS, class_name, load_model, loading, normalize, public_class
@@ -33,8 +34,6 @@ def info(topic: str | None) -> None:
     if topic is None:
         click.echo(_list_models())
         return
-    from isthmus.data import BUNDLED  # imports numpy, which a list of models does not need
-
     if Path(topic).suffix == ".safetensors":
         click.echo(_describe_saved(topic))
     elif Path(topic).suffix or topic in BUNDLED or Path(topic).is_file():

@@ -3,8 +3,8 @@
 Rows larger than memory are a `RowSource`: a file, a folder of Parquet files, a torch ``Dataset``, or one of your own.
 """
 
-from isthmus._formats import readable_suffixes, writable_suffixes
-from isthmus.data.bundled import BUNDLED, load_bundled
+from isthmus._formats import BUNDLED, readable_suffixes, writable_suffixes
+from isthmus.data.bundled import load_bundled
 from isthmus.data.dataset import Dataset
 from isthmus.data.errors import DataError, MissingFileError
 from isthmus.data.file_rows import FileRows

@@ -1,16 +1,16 @@
-"""The data sets that come with scikit-learn, by name."""
+"""Load the data sets that come with scikit-learn, by name."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from isthmus._formats import BUNDLED
 from isthmus._names import suggestion
 from isthmus.data.dataset import Dataset
 from isthmus.data.errors import DataError
 
-__all__ = ["BUNDLED", "load_bundled"]
+__all__ = ["load_bundled"]
 
-BUNDLED = ("breast_cancer", "diabetes", "digits", "iris", "wine")  # those that need no download
 _IMAGE_SHAPES = {"digits": (8, 8)}
 
 
@@ -25,12 +25,12 @@ def load_bundled(name: str) -> Dataset:
     Returns
     -------
     Dataset
-        With labels and column names; `digits` also with its image shape.
+        The data with labels and column names; for `digits` also the image shape.
 
     Raises
     ------
     DataError
-        If there is no such set; the message names the nearest, and all of them.
+        If there is no such data set; the message lists them, and names the nearest.
 
     Examples
     --------

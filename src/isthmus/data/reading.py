@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from isthmus._formats import any_of, find_row, readable_suffixes, split_member
+from isthmus._formats import BUNDLED, any_of, find_row, readable_suffixes, split_member
 from isthmus._names import suggestion
-from isthmus.data.bundled import BUNDLED, load_bundled
+from isthmus.data.bundled import load_bundled
 from isthmus.data.dataset import NUMERIC, Dataset
 from isthmus.data.errors import DataError, MissingFileError, errors_of_reading
 from isthmus.data.file_rows import rows_of_memmap
