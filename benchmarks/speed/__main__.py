@@ -1,15 +1,15 @@
-"""Speed: isthmus beside its peers and beside the bare matrix products, on an otherwise idle machine.
+"""Compare the speed of isthmus with its peers and with the bare matrix products, on an otherwise idle machine.
 
     python benchmarks/speed                    # tasks A to F: results/speed.json, docs/speed.md, docs/images/cost.png
-    python benchmarks/speed --only A --only C  # some of them; the others' results stay
-    python benchmarks/speed --quick            # seconds, on digits: prints the numbers, writes nothing
-    python benchmarks/speed --tune A           # isthmus' recipe for A, on validation rows: results/speed.tuning.json
-    python benchmarks/speed --render           # docs/speed.md again, from the numbers there are
+    python benchmarks/speed --only A --only C  # some of them; the results of the others are kept
+    python benchmarks/speed --quick            # seconds, on digits; prints the numbers and writes nothing
+    python benchmarks/speed --tune A           # isthmus' recipe for A on validation rows: results/speed.tuning.json
+    python benchmarks/speed --render           # write docs/speed.md from the results
 
-A, B: time to the test ELBO that pythae reaches, on Fashion-MNIST and on digits; all peers by the same recipe.
-C: transform, score_samples, sample against the bare products; memory. D: contractive and importance-weighted steps.
-E: cost curves. F: isthmus' own options. Every side runs in a fresh interpreter with the same threads; the sides
-alternate.
+A, B: time to the test ELBO that pythae reaches, on Fashion-MNIST and on digits, with one recipe for all peers. C:
+transform, score_samples and sample compared with the bare products; memory. D: contractive and importance-weighted
+steps. E: growth of the cost. F: options of isthmus. Every method runs in a fresh interpreter with the same number of
+threads, and the methods alternate.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ def say(text: str) -> None:
 
 
 def inference(options: argparse.Namespace) -> dict[str, Any]:
-    """Task C."""
+    """Run task C."""
     quick = options.quick
     n_rows, n_draws, n_scored = (512, 4, 64) if quick else (50_000, 100, 1_000)
     arguments = {"n_rows": n_rows, "n_draws": n_draws, "n_scored": n_scored, "repeats": options.repeats}
     speed = ask("inference:ratios", options.threads, here=quick, **arguments)
     for name, found in speed.items():
-        say(f"{name}: {sum(found['products']) / sum(found['seconds']):.0%} of the bare products' rate")
+        say(f"{name}: {sum(found['products']) / sum(found['seconds']):.0%} of the throughput of the bare products")
     points = [("transform", n, 1) for n in (10**3, 10**4, 10**5)]
     points += [("sample", n, 1) for n in (10**3, 10**4, 10**5)]
     points += [("score_samples", n, 10) for n in (10**2, 10**3, 10**4)]
@@ -57,7 +57,7 @@ def inference(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def steps(options: argparse.Namespace) -> dict[str, Any]:
-    """Task D."""
+    """Run task D."""
     quick = options.quick
     common = {"repeats": options.repeats, "here": quick} | ({"n_features": 64} if quick else {})
     n_rows, n_weighted, numbers = (256, 256, [1, 5]) if quick else (6400, 2560, [1, 5, 50])
@@ -70,7 +70,7 @@ def steps(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def costs(options: argparse.Namespace) -> dict[str, Any]:
-    """Task E."""
+    """Run task E."""
     curves = {}
     for axis, points in GRIDS.items():
         some = points[:2] if options.quick else points
@@ -83,8 +83,8 @@ def costs(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def settings(options: argparse.Namespace) -> dict[str, Any]:
-    """Task F."""
-    chosen = ["float32", "float64"] if options.quick else list(OPTIONS)  # to compile takes most of a minute
+    """Run task F."""
+    chosen = ["float32", "float64"] if options.quick else list(OPTIONS)
     some = {"here": True, "max_epochs": 1} if options.quick else {}
     found: dict[str, Any] = {}
     for data in ["digits"] if options.quick else OPTION_DATA:
@@ -100,7 +100,7 @@ def settings(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def compared(letter: str) -> Callable[[argparse.Namespace], dict[str, Any]]:
-    """Return task A or B."""
+    """Return the function that runs task A or B."""
 
     def run(options: argparse.Namespace) -> dict[str, Any]:
         peers = options.peers or (["loop"] if options.quick else PEERS)
@@ -113,13 +113,13 @@ TASKS = {"A": compared("A"), "B": compared("B"), "C": inference, "D": steps, "E"
 
 
 def tuned(options: argparse.Namespace) -> None:
-    """Print the recipes that reach pythae's bound on validation rows, the fastest first, and write all of them."""
+    """Print the recipes that reach the ELBO of pythae on validation rows, fastest first, and write all of them."""
     path = RESULTS.with_suffix(".tuning.json")
     report = json.loads(path.read_text()) if path.exists() else {}
     for letter in options.tune:
         load, start = Load(), time.perf_counter()
         found = training.tune(letter, options.threads, say, quick=options.quick)
-        margin = 0.2 if letter == "A" else 0.05  # nats: another seed should reach it as well
+        margin = 0.2 if letter == "A" else 0.05  # nats, so that other seeds reach it as well
         for run in training.good_enough(found, margin)[:10]:
             say(json.dumps(run))
         report[letter] = found | {"run": record(load, time.perf_counter() - start, 1, options.threads)}
@@ -129,13 +129,15 @@ def tuned(options: argparse.Namespace) -> None:
 
 def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("benchmarks/speed", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--only", action="append", choices=list(TASKS), help="this task; may be given again")
-    parser.add_argument("--repeats", type=int, help="of every side (default 5; with --quick 1)")
-    parser.add_argument("--threads", type=int, default=2, help="of every side (default %(default)s)")
-    parser.add_argument("--peers", action="append", choices=PEERS, help="only these beside isthmus, in A and B")
-    parser.add_argument("--quick", action="store_true", help="seconds, on digits, to show that it runs; writes nothing")
-    parser.add_argument("--tune", action="append", choices=("A", "B"), help="find isthmus' recipe instead")
-    parser.add_argument("--render", action="store_true", help="only write docs/speed.md, from the results there are")
+    parser.add_argument("--only", action="append", choices=list(TASKS), help="run only this task; can be repeated")
+    parser.add_argument("--repeats", type=int, help="repeats of every method (default 5; with --quick 1)")
+    parser.add_argument("--threads", type=int, default=2, help="threads of every method (default %(default)s)")
+    parser.add_argument(
+        "--peers", action="append", choices=PEERS, help="compare only with this one in A and B; can be repeated"
+    )
+    parser.add_argument("--quick", action="store_true", help="check in seconds, on digits, that it runs; write nothing")
+    parser.add_argument("--tune", action="append", choices=("A", "B"), help="find the recipe of isthmus instead")
+    parser.add_argument("--render", action="store_true", help="only write docs/speed.md from the results")
     options = parser.parse_args(arguments)
     options.repeats = options.repeats or (1 if options.quick else 5)
     return options
@@ -158,7 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         found = TASKS[letter](options)
         about = record(load, time.perf_counter() - start, options.repeats, options.threads)
         report[letter] = {"run": about} | found
-        if not options.quick:  # after every task: what was measured stays, whatever comes
+        if not options.quick:  # after every task, so that a later failure loses nothing
             save(RESULTS, dict(sorted(report.items())))
             render.main()
     if options.quick:

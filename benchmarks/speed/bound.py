@@ -1,4 +1,4 @@
-"""The one judge of all sides: the negative ELBO of rows, in nats, from a trained model's weights and numpy alone."""
+"""Compute the negative ELBO of any model in nats, from its weights and numpy alone: the same judge for all methods."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Weights", "negative_elbo"]
 
 Layers = Sequence[tuple[np.ndarray, np.ndarray]]
 
-_ROWS = 1000  # of a block
+_ROWS = 1000  # rows per block
 _DRAWS = 5
 
 

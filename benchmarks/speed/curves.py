@@ -1,4 +1,4 @@
-"""How cost grows: rows, features, latent units, draws; each while the others stay as they are."""
+"""Measure how the cost grows with rows, features, latent units and draws, each with the others fixed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _model(n_latent: int, hidden: int, batch_size: int) -> Any:
 
 
 def _work(axis: str, n: int) -> Callable[[], object]:
-    """Return what is timed at the point `n` of an axis."""
+    """Return the function to time at the point `n` of an axis."""
     from rows import synthetic
 
     if axis == "draws":
@@ -51,8 +51,8 @@ def _work(axis: str, n: int) -> Callable[[], object]:
 
 
 def curve(axis: str, points: list[int], repeats: int, budget: float = 20.0) -> dict[str, Any]:
-    """Return seconds at every point of an axis: `repeats` times, or as often as fits a budget in seconds."""
-    import side_isthmus  # noqa: F401 - what torch imports at the first fit is there before
+    """Return the seconds at each point of an axis, `repeats` times or as often as a budget in seconds allows."""
+    import side_isthmus  # noqa: F401 - imports before the timing what torch needs for a fit
 
     _work(axis, points[0])()
     found: dict[str, Any] = {"points": points, "seconds": []}
@@ -67,7 +67,7 @@ def curve(axis: str, points: list[int], repeats: int, budget: float = 20.0) -> d
 
 
 def draw(curves: dict[str, Any], path: str) -> dict[str, Any]:
-    """Draw the curves, each beside the straight line of proportion through its last point, into a PNG file."""
+    """Plot the curves, each with a line of slope 1 through its last point, into a PNG file."""
     import numpy as np
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""Sides in interpreters of their own, in turn; the machine they ran on, and what else ran there."""
+"""Run each method in an interpreter of its own, alternately; describe the machine and its load."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ __all__ = ["ROOT", "Load", "ask", "busy_now", "in_turn", "record", "save"]
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 
-_IDLE = 0.05  # share of the cores that others may use on an idle machine
+_IDLE = 0.05  # share of the cores that other processes may use on an idle machine
 _LIBRARIES = ("isthmus", "torch", "numpy", "scikit-learn", "pythae", "keras", "jax", "optax")
 
 
 def ask(call: str, threads: int, *, here: bool = False, **arguments: Any) -> dict[str, Any]:
-    """Return what ``module:function(**arguments)`` gives in a fresh interpreter of so many threads.
+    """Return the result of ``module:function(**arguments)`` in a fresh interpreter with this number of threads.
 
     With `here` it runs in this interpreter: where numbers do not matter, imports are the longest part.
 
@@ -60,7 +60,7 @@ def ask(call: str, threads: int, *, here: bool = False, **arguments: Any) -> dic
 def in_turn(
     sides: Mapping[str, Callable[[int], dict[str, Any]]], repeats: int, say: Callable[[str], object]
 ) -> tuple[dict[str, dict[str, list[float]]], dict[str, str]]:
-    """Call every side with 0, 1, ..., repeats - 1, the sides in turn, each round from another one on.
+    """Call every method with 0, 1, ..., repeats - 1, alternately, starting each round with a different one.
 
     Returns
     -------
@@ -88,7 +88,7 @@ def in_turn(
 
 
 class Load:
-    """What other processes use of the cores, from /proc/stat, less what this one and its children used."""
+    """The use of the cores by other processes, from /proc/stat without this process and its children."""
 
     def __init__(self) -> None:
         self._all, self._idle, self._own = self._now()
@@ -103,20 +103,20 @@ class Load:
         return sum(seconds), seconds[3] + seconds[4], sum(os.times()[:4])
 
     def others(self) -> float | None:
-        """Return the share of all cores that others used since this was made; None where that cannot be told."""
+        """Return the share of all cores used by others since the creation of this object; None if unknown."""
         whole, idle, own = (b - a for a, b in zip((self._all, self._idle, self._own), self._now(), strict=True))
         return max(0.0, (whole - idle - own) / whole) if whole > 0 else None
 
 
 def busy_now(seconds: float = 1.0) -> float:
-    """Return the share of all cores in use over the next second, by a process that does nothing meanwhile."""
+    """Return the share of all cores used by other processes during the next second."""
     load = Load()
     time.sleep(seconds)
     return load.others() or 0.0
 
 
 def record(load: Load, seconds: float, repeats: int, threads: int) -> dict[str, Any]:
-    """Return where and when something was measured, and whether the machine was idle but for it."""
+    """Return where and when something was measured, and whether the machine was idle otherwise."""
     others = load.others()
     return {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
@@ -135,7 +135,7 @@ def _processor() -> str:
     info = Path("/proc/cpuinfo")
     text = info.read_text() if info.exists() else ""
     model = re.search(r"model name\s*: (.*)", text)
-    known = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")  # what the products' speed hangs on
+    known = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")  # which affect the speed of matrix products
     flags = [flag for flag in known if re.search(rf"\b{flag}\b", text)]
     return (model[1] if model else platform.machine()) + (f" ({', '.join(flags)})" if flags else "")
 
@@ -151,7 +151,7 @@ def _versions() -> dict[str, str]:
 
 
 def save(path: Path, report: Mapping[str, Any]) -> None:
-    """Write a report so that it is there whole or not at all."""
+    """Write a report atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".part")
     temporary.write_text(json.dumps(_short(report), indent=1, allow_nan=False) + "\n")
@@ -159,7 +159,7 @@ def save(path: Path, report: Mapping[str, Any]) -> None:
 
 
 def _short(value: Any) -> Any:
-    """Return the same with six significant digits in every float."""
+    """Round every float to six significant digits."""
     if isinstance(value, float):
         return float(f"{value:.6g}")
     if isinstance(value, Mapping):

@@ -1,4 +1,5 @@
-"""Trained models on many rows: seconds against the bare matrix products of the same layers, and peak memory."""
+"""Compare trained models with the bare matrix products of the same layers on many rows, and measure their peak "
+"memory."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ from side_isthmus import estimator
 
 __all__ = ["peak", "ratios"]
 
-_ROWS = 4096  # of a block of products: its activations stay in the processor's cache
+_ROWS = 4096  # per block of products, so that activations stay in the processor cache
 
 
 def _trained(n_features: int, n_latent: int, hidden: int) -> Any:
@@ -31,14 +32,14 @@ def _clock(function: Callable[[], object]) -> float:
 
 
 def _products(widths: list[int], n_rows: int) -> Callable[[], object]:
-    """Return what multiplies so many rows by matrices of consecutive widths: one product a layer, as one calls it."""
+    """Return a function that multiplies rows by matrices of consecutive widths, with one product per layer."""
     matrices = [torch.randn(a, b) for a, b in pairwise(widths)]
     rows = torch.randn(n_rows, widths[0])
     return lambda: functools.reduce(torch.mm, matrices, rows)
 
 
 def _blocks(widths: list[int], n_rows: int) -> Callable[[], object]:
-    """Return what does the same in blocks of rows, into tensors that are there: there is no result at the end of it."""
+    """Return a function that does the same in blocks of rows, into reused tensors and without keeping the result."""
     matrices = [torch.randn(a, b) for a, b in pairwise(widths)]
     size = min(_ROWS, n_rows)
     activations = [torch.randn(size, width) for width in widths]
@@ -53,7 +54,7 @@ def _blocks(widths: list[int], n_rows: int) -> Callable[[], object]:
 
 
 def ratios(n_rows: int, n_draws: int, n_scored: int, repeats: int, n_features: int = 784) -> dict[str, Any]:
-    """Return seconds of every method and of its bare products, in turn, `repeats` times after one that is not counted.
+    """Return the seconds of each method and of its bare products, alternately, after one round that is not counted.
 
     The products are measured on all rows at once, with a result as the method has one, and in blocks without.
     """
@@ -88,7 +89,7 @@ def ratios(n_rows: int, n_draws: int, n_scored: int, repeats: int, n_features: i
 
 
 def _status(name: str) -> int:
-    """Return a line of /proc/self/status in bytes; where there is none, the largest size that the process ever had."""
+    """Return a line of /proc/self/status in bytes, or the peak size of the process if there is no such file."""
     path = Path("/proc/self/status")
     for line in path.read_text().splitlines() if path.exists() else ():
         if line.startswith(f"{name}:"):
@@ -97,7 +98,7 @@ def _status(name: str) -> int:
 
 
 def peak(method: str, n_rows: int, n_draws: int, n_features: int = 784) -> dict[str, float]:
-    """Return what a method needs at its peak beside the library, the rows it was given and its result, in MiB."""
+    """Return the peak memory of a method in MiB, without the library, the rows and the result."""
     model = _trained(n_features, 20, 512)
     calls: dict[str, Callable[[int], Any]] = {
         "transform": lambda n: model.transform(X[:n]),
@@ -105,10 +106,10 @@ def peak(method: str, n_rows: int, n_draws: int, n_features: int = 784) -> dict[
         "sample": lambda n: model.sample(n, random_state=0),
     }
     X = synthetic(1 if method == "sample" else n_rows, n_features)
-    calls[method](1)  # what is made once and kept
+    calls[method](1)  # allocate what is kept between calls
     model.n_draws = n_draws
     before = _status("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here
+    Path("/proc/self/clear_refs").write_text("5")  # reset the peak
     result = calls[method](n_rows)
     needed = _status("VmHWM") - before - result.nbytes
     return {"mebibytes": max(0.0, needed / 2**20), "result_mebibytes": result.nbytes / 2**20}

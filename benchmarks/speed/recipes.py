@@ -1,4 +1,4 @@
-"""What is trained, and how: the sizes, the peers' recipe and isthmus' own. This module imports nothing heavy."""
+"""The models and how they are trained: sizes, the recipe of the peers and that of isthmus. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["OPTIONS", "OPTION_DATA", "OURS", "PEERS", "TASKS", "TUNING", "Recipe
 
 
 class Recipe(NamedTuple):
-    """How a model is trained; `learning_rate` is the peak where the schedule is not constant.
+    """How a model is trained; `learning_rate` is the peak of schedules that are not constant.
 
     `slower` is what it is divided by for the encoder.
     """
@@ -23,7 +23,8 @@ class Recipe(NamedTuple):
 
 
 class Task(NamedTuple):
-    """Data and net: D - hidden - K (means and scales) and back, ReLU, Bernoulli likelihood of grey cells in [0, 1]."""
+    """Data and network: D - hidden - K (means and scales) and back, ReLU, Bernoulli likelihood of grey values in "
+    "[0, 1]."""
 
     title: str
     data: str
@@ -31,7 +32,7 @@ class Task(NamedTuple):
     hidden: int
     peers: Recipe
     ours: Recipe
-    goal: float  # pythae's wall time over ours should be at least this
+    goal: float  # the least speed-up over pythae
     aim: float
 
 

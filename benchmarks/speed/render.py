@@ -1,4 +1,6 @@
-"""docs/speed.md from results/speed.json: every number on the page is one that a run wrote. Imports no neighbour."""
+"""Write docs/speed.md from results/speed.json, the source of every number on it. Imports no other module of the
+benchmark.
+"""
 
 from __future__ import annotations
 
@@ -18,34 +20,39 @@ PAGE = ROOT / "docs" / "speed.md"
 OWN, SAME, PYTHAE = "isthmus, own recipe", "isthmus, pythae's recipe", "pythae"
 
 Report = dict[str, Any]
-Bar = tuple[str, str, str, bool]  # what, needed, found, met
+Bar = tuple[str, str, str, bool]  # goal, required, result, met
 
 _HEAD = """# Speed
 
-isthmus beside pythae, a textbook PyTorch loop, Keras 3 and a jitted JAX step, and beside the bare matrix products of
-the same layers, which nothing can be faster than. `make bench-speed` measures all of it again; the numbers of this page
-are in `benchmarks/results/speed.json`.
+This page compares isthmus with pythae, a textbook PyTorch loop, Keras 3 and a jitted JAX step, and with the bare matrix
+products of the same layers, a lower bound on the time of any method. `make bench-speed` measures everything again; the
+numbers are in `benchmarks/results/speed.json`.
 
-Every side of tasks A and B runs in a fresh interpreter, on the same cores, with as many threads; the sides alternate,
-and each round begins with another one. Imports are not timed, and are listed. A cell is the median of the repeats with
-their smallest and largest value. The bound is computed from the trained weights by the same few lines of numpy for
-every side, outside the timing, with the same noise. Every side knows the loss of its steps; the JAX step
-leaves out the rows that do not fill an epoch's last batch, which would be compiled anew.
+In tasks A and B every method runs in a fresh interpreter, on the same cores and with the same number of threads. The
+methods alternate, and each round begins with a different one. Imports are listed but not included in the times. A cell
+shows the median of the repeats with the smallest and the largest value. For all methods, the negative ELBO is computed
+from the trained weights by the same few lines of numpy, outside the timing and with the same noise. Every method
+computes the loss of its steps. The JAX step leaves out the last, incomplete batch of each epoch, which would be
+compiled separately.
 
-No GPU has been at hand: there is no number of one here, and steps replayed as a CUDA graph, bf16 on a GPU and NCCL have
-not run on one.
+All training times of isthmus on this page were measured with training steps captured and replayed. This was the default
+then; now it is the option `compile=True`. In section F, `compile=True` still stands for `torch.compile`, which it
+replaced.
+
+No GPU was available: there are no results for GPUs here, and CUDA graphs, bf16 on a GPU and NCCL have not been run on
+one.
 """
 
 
 def number(value: float) -> str:
-    """Return three significant digits, and no fewer than the whole ones."""
+    """Format a number with three significant digits, and at least all digits before the point."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
     return f"{value:,.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
 
 
 def cell(values: Sequence[float] | None) -> str:
-    """Return the median with the smallest and the largest value."""
+    """Format the median with the smallest and the largest value."""
     if not values:
         return ""
     if len(values) == 1:
@@ -59,43 +66,47 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:
-    """Return the quotients, repeat by repeat."""
+    """Return the quotient of each repeat."""
     return [a / b for a, b in zip(above, below, strict=True)]
 
 
 def provenance(run: Report) -> str:
-    """Return the sentence that says where, when and beside what something was measured."""
+    """Return a sentence on where and when something was measured, and on the load of the machine."""
     versions = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
     others = "an unknown share" if run["others"] is None else f"{run['others']:.1%}"
-    busy = " **The machine was not idle: take no number from here.**" if run["busy"] else ""
+    busy = " **The machine was not idle: these numbers are not valid.**" if run["busy"] else ""
     return (
         f"{run['date']}, {run['processor']}, {run['threads']} of {run['cores']} cores, {run['repeats']} repeats, "
-        f"{run['seconds']} s in all; other work took {others} of the cores.{busy} {versions}."
+        f"{run['seconds']} s in total; other processes used {others} of the cores.{busy} {versions}."
     )
 
 
 def bars(found: Sequence[Bar]) -> str:
-    """Return the table of what was aimed at."""
+    """Return the table of goals."""
     rows = [[what, needed, ours, "met" if met else "**missed**"] for what, needed, ours, met in found]
-    return table(["goal", "needed", "found", ""], rows)
+    return table(["goal", "required", "result", ""], rows)
 
 
 # ---- A and B: training ----------------------------------------------------------------------------------------------
 
 
 def recipe(fields: Report) -> str:
-    """Return a recipe in words."""
-    rate = f"peak {fields['learning_rate']:g}" if fields["schedule"] != "constant" else f"{fields['learning_rate']:g}"
-    betas = tuple(fields.get("betas", (0.9, 0.999)))
-    adam = "Adam" if betas == (0.9, 0.999) else f"Adam of betas {betas[0]:g} and {betas[1]:g}"
+    """Describe a recipe in words."""
+    rate = f"{fields['learning_rate']:g}"
     slower = fields.get("slower", 1)
-    rate += "" if slower == 1 else f" (the encoder's {rate} over {slower:g})".replace("peak ", "")
+    encoder = "" if slower == 1 else f" ({rate} / {slower:g} for the encoder)"
+    peak = "" if fields["schedule"] == "constant" else "peak "
+    betas = tuple(fields.get("betas", (0.9, 0.999)))
+    adam = "Adam" if betas == (0.9, 0.999) else f"Adam with betas {betas[0]:g} and {betas[1]:g}"
     epochs = "1 epoch" if fields["epochs"] == 1 else f"{fields['epochs']} epochs"
-    return f"{epochs}, batches of {fields['batch_size']}, {adam} at {rate}, {fields['schedule']}, {fields['precision']}"
+    return (
+        f"{epochs}, batches of {fields['batch_size']}, {adam}, {peak}learning rate {rate}{encoder}, "
+        f"{fields['schedule']} schedule, {fields['precision']}"
+    )
 
 
 def quality_bars(found: Report) -> list[Bar]:
-    """Return time to pythae's bound, and whether it was reached."""
+    """Return the speed-up over pythae at its ELBO, and whether that ELBO was reached."""
     sides, task = found["sides"], found["task"]
     if PYTHAE not in sides:
         return []
@@ -105,21 +116,19 @@ def quality_bars(found: Report) -> list[Bar]:
     reached, middle = sum(gap <= 0 for gap in gaps), median(times)
     goals = dict.fromkeys((task["goal"], task["aim"]))
     bound = (
-        "negative ELBO less pythae's, same repeat, nats",
-        "0 or less in each",
+        "negative ELBO minus that of pythae in the same repeat, nats",
+        "at most 0 in each",
         f"{cell(gaps)}; {reached} of {len(gaps)}",
         reached == len(gaps),
     )
-    shown = [
-        ("pythae's seconds over ours, time to its bound", f"{g:g} or more", cell(times), middle >= g) for g in goals
-    ]
+    shown = [("speed-up over pythae, time to its ELBO", f"{g:g} or more", cell(times), middle >= g) for g in goals]
     return [bound, *shown]
 
 
 def peer_bars(found: Report) -> list[Bar]:
-    """Return every peer's seconds over ours, ours at its bound or better, and by the same recipe.
+    """Return the speed-up over each peer, at the ELBO of the peer or better, and with the same recipe.
 
-    Those of compiled ones are given without their compilation as well.
+    For peers that compile, it is also given without their compilation.
     """
     sides, result = found["sides"], []
     own, same = sides[OWN], sides[SAME]
@@ -128,15 +137,15 @@ def peer_bars(found: Report) -> list[Bar]:
             continue
         pairs = zip(own["negative_elbo"], values["negative_elbo"], strict=True)
         reached = all(ours <= theirs for ours, theirs in pairs)
-        for key, what in (("seconds", ""), ("warm_seconds", ", compilation left out")):
+        for key, what in (("seconds", ""), ("warm_seconds", ", without compilation")):
             if key not in values:
                 continue
             times = ratios(values[key], own["seconds"])
-            if name != PYTHAE:  # of whom it was said above
-                title = f"{name}'s seconds over ours, time to its bound{what}"
+            if name != PYTHAE:  # which quality_bars lists
+                title = f"speed-up over {name}, time to its ELBO{what}"
                 result.append((title, "above 1", cell(times), reached and median(times) > 1))
             times = ratios(values[key], same["seconds"])
-            result.append((f"{name}'s seconds over ours, same recipe{what}", "above 1", cell(times), median(times) > 1))
+            result.append((f"speed-up over {name}, same recipe{what}", "above 1", cell(times), median(times) > 1))
     return result
 
 
@@ -150,10 +159,10 @@ def training(found: Report) -> list[str]:
         cells = (values["seconds"], values.get("warm_seconds"), rate, values["negative_elbo"], values["import_seconds"])
         shown = f"**{name}**" if name == OWN else name
         rows.append([shown, *(cell(c) for c in cells)])
-    head = ["", "seconds", "without compilation", "rows a second", "negative test ELBO, nats", "imports, seconds"]
+    head = ["", "seconds", "without compilation", "rows per second", "negative test ELBO, nats", "imports, seconds"]
     words = (
-        f"{n:,} rows, judged by {found['rows']['test']:,} others. pythae's recipe, that of all peers: "
-        f"{recipe(task['peers'])}. isthmus' own, chosen on validation rows: {recipe(task['ours'])}."
+        f"{n:,} training rows and {found['rows']['test']:,} test rows. The recipe of pythae and all other peers: "
+        f"{recipe(task['peers'])}. The recipe of isthmus, chosen on validation rows: {recipe(task['ours'])}."
     )
     skipped = [f"- {name} was left out: {reason}." for name, reason in found["skipped"].items()]
     return [words, bars(quality_bars(found) + peer_bars(found)), table(head, rows), "\n".join(skipped)]
@@ -163,7 +172,7 @@ def training(found: Report) -> list[str]:
 
 
 def _bounded(memory: Sequence[Report]) -> list[Bar]:
-    """Return, for each series, the peak at its largest point over that at the one before; below 64 MiB all is one."""
+    """Return the growth of the peak memory between the last two points of each series, with 64 MiB as the least."""
     result = []
     for method, fixed, grown in (
         ("transform", "draws", "rows"),
@@ -177,7 +186,7 @@ def _bounded(memory: Sequence[Report]) -> list[Bar]:
         if last and series:
             before = max(series, key=lambda m: m[grown])
             growth = max(last["mebibytes"], 64) / max(before["mebibytes"], 64)
-            what = f"{method}: peak memory, {last[grown]:,} {grown} over {before[grown]:,}"
+            what = f"{method}: peak memory for {last[grown]:,} {grown} over that for {before[grown]:,}"
             result.append((what, "1.5 or less", number(growth), growth <= 1.5))
     return result
 
@@ -191,20 +200,20 @@ def inference(found: Report) -> list[str]:
         rows.append([name, f"{values['rows']:,}", *map(cell, columns)])
         if name != "inverse_transform":
             goals.append(
-                (f"{name}: rate over that of the bare products", "0.8 or more", cell(share), median(share) >= 0.8)
+                (f"{name}: throughput relative to the bare products", "0.8 or more", cell(share), median(share) >= 0.8)
             )
     memory = [
         [m["method"], f"{m['rows']:,}", f"{m['draws']:,}", number(m["mebibytes"]), number(m["result_mebibytes"])]
         for m in found["memory"]
     ]
     words = (
-        "784-512-20, Bernoulli likelihood, float32 rows. The products are those of the same layers, no bias, no "
-        "activation: `torch.mm`, one call a layer for all rows (and draws), with a result as the method gives one. "
-        "Beside them, as what no method can reach: the same in blocks of 4,096 rows, into memory that is there and "
-        "written to again and again. Peak memory is what a method takes beside the library, the rows and the result, "
-        "in an interpreter of its own."
+        "784-512-20, Bernoulli likelihood, float32 rows. The products are those of the same layers without biases and "
+        "activations: one call of `torch.mm` per layer for all rows (and draws), with a newly allocated result, as the "
+        "method has. The same in blocks of 4,096 rows, into memory that is reused, is shown as a bound that no method "
+        "can reach. Peak memory is measured in an interpreter of its own, and excludes the library, the rows and the "
+        "result."
     )
-    head = ["", "rows", "seconds", "products, seconds", "share", "in blocks, seconds", "share"]
+    head = ["", "rows", "seconds", "products, seconds", "share", "products in blocks, seconds", "share"]
     return [
         words,
         bars(goals + _bounded(found["memory"])),
@@ -222,26 +231,26 @@ def steps(found: Report) -> list[str]:
     for name, needed in (("one layer", 1.3), ("deep", 2.5)):
         times = ratios(nets[f"{name}, contractive"], nets[f"{name}, plain"])
         goals.append(
-            (f"contractive step over plain, {name}", f"{needed} or less", cell(times), median(times) <= needed)
+            (f"contractive step relative to plain, {name}", f"{needed} or less", cell(times), median(times) <= needed)
         )
     for k, values in found["draws"].items():
         rows.append(
             [k, cell(values["step"]), cell(values["products"]), cell(ratios(values["step"], values["products"]))]
         )
     few, *_, many = [median(v["step"]) / median(v["products"]) for v in found["draws"].values()]
-    what = f"step over its products, {list(found['draws'])[-1]} draws against {next(iter(found['draws']))}"
-    goals.append((what, "not more", f"{number(many)} against {number(few)}", many <= few))
+    what = f"step relative to its products, {list(found['draws'])[-1]} draws and {next(iter(found['draws']))}"
+    goals.append((what, "no increase", f"{number(many)} and {number(few)}", many <= few))
     words = (
-        "Milliseconds a step of 128 rows of 784 features. Contractive, one layer: 256 tied sigmoid units, closed form; "
-        "deep: 512-256-32, one projection. Importance-weighted bound with k draws: 784-512-20, beside its products, "
-        "forward and back."
+        "Milliseconds per step of 128 rows with 784 features. The contractive penalty is measured for one layer (256 "
+        "tied sigmoid units, closed form) and for a deep encoder (512-256-32, one projection); the "
+        "importance-weighted bound with k draws for 784-512-20, next to its matrix products, forward and backward."
     )
     layers = [[name, cell(values)] for name, values in nets.items()]
     return [
         words,
         bars(goals),
-        table(["net", "ms a step"], layers),
-        table(["draws", "ms a step", "products, ms", "ratio"], rows),
+        table(["network", "ms per step"], layers),
+        table(["draws", "ms per step", "products, ms", "ratio"], rows),
     ]
 
 
@@ -249,7 +258,7 @@ def steps(found: Report) -> list[str]:
 
 
 def exponent(points: Sequence[float], seconds: Sequence[float]) -> float:
-    """Return how cost grows between the last two points: 1 is in proportion."""
+    """Return the exponent of the cost between the last two points; 1 is linear growth."""
     return math.log(seconds[-1] / seconds[-2]) / math.log(points[-1] / points[-2])
 
 
@@ -264,7 +273,7 @@ def costs(found: Report) -> list[str]:
         rows = [
             [f"{n:,}", cell(s), number(1e6 * median(s) / n)] for n, s in zip(points, values["seconds"], strict=True)
         ]
-        parts += [f"*{found['fixed'][axis]}*", table([axis, "seconds", "microseconds for each"], rows)]
+        parts += [f"*{found['fixed'][axis]}*", table([axis, "seconds", "microseconds per unit"], rows)]
     return [bars(goals), "![Cost against rows, features, latent units and draws](images/cost.png)", *parts]
 
 
@@ -274,8 +283,9 @@ def costs(found: Report) -> list[str]:
 def settings(found: Report) -> list[str]:
     """Return the section of task F."""
     words = (
-        "`VAE` in float32, the default, beside its options: seconds in a fresh interpreter, those at the pace of the "
-        "middle epoch (all epochs without what comes before them, compilation included), and the test ELBO."
+        "`VAE` with its defaults (float32) and with other options. The columns are the seconds in a fresh "
+        "interpreter, the seconds if all epochs took as long as the median one (without setup and compilation), and "
+        "the test ELBO."
     )
     parts = [words]
     for data, values in found["data"].items():
@@ -286,7 +296,7 @@ def settings(found: Report) -> list[str]:
         fields = ", ".join(f"`{name}={value!r}`" for name, value in values["fields"].items())
         parts += [
             f"*{data}*: {fields}",
-            table(["", "seconds", "at the middle epoch's pace", "negative test ELBO, nats"], rows),
+            table(["", "seconds", "at the median epoch", "negative test ELBO, nats"], rows),
             "\n".join(f"- {name} was left out: {reason}" for name, reason in values["skipped"].items()),
         ]
     return parts

@@ -1,4 +1,4 @@
-"""The rows: grey images in [0, 1], float32, one a row, cut into those trained on and those judged by."""
+"""The data: grey images in [0, 1], float32, one per row, split into training and test rows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DEBIAN = Path("/usr/share/datasets/fashion-mnist")  # where the package dataset-
 
 
 def cut(name: str, *, tuning: bool = False, n_rows: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Return training and test rows; with `tuning` no test row is touched, and validation rows stand in their place."""
+    """Return training and test rows; with `tuning`, validation rows in place of the test rows."""
     train, test = {"fashion_mnist": _fashion_mnist, "digits": _digits}[name]()
     if tuning:
         held = 10_000 if name == "fashion_mnist" else 300
@@ -21,7 +21,7 @@ def cut(name: str, *, tuning: bool = False, n_rows: int | None = None) -> tuple[
 
 
 def store(name: str, folder: str, *, tuning: bool = False, n_rows: int | None = None) -> dict[str, int]:
-    """Write train.npy and test.npy into a folder: what the sides read, so that none of them imports isthmus for it."""
+    """Write train.npy and test.npy into a folder, so that the peers can read them without importing isthmus."""
     parts = dict(zip(("train", "test"), cut(name, tuning=tuning, n_rows=n_rows), strict=True))
     for part, rows in parts.items():
         np.save(Path(folder) / f"{part}.npy", rows)
@@ -52,7 +52,7 @@ def _grey(X: np.ndarray, largest: int) -> np.ndarray:
 
 
 def synthetic(n_rows: int, n_features: int, seed: int = 0) -> np.ndarray:
-    """Return rows in [0, 1] of rank 4 with noise, float32; made in blocks, so that making them needs little memory."""
+    """Return rows in [0, 1] of rank 4 plus noise, as float32, created in blocks to save memory."""
     rng = np.random.default_rng(seed)
     loadings = rng.normal(size=(4, n_features)).astype(np.float32)
     X = np.empty((n_rows, n_features), dtype=np.float32)

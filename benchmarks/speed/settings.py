@@ -1,4 +1,4 @@
-"""What isthmus' own options are worth: time and test ELBO of one net with each of them, on several data sets."""
+"""Compare options of isthmus: time and test ELBO of one network on several data sets."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _rows(data: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def fit(data: str, option: str, seed: int, max_epochs: int | None = None) -> dict[str, Any]:
-    """Fit; return seconds, what they would be at the pace of the middle epoch, and the negative ELBO of test rows."""
+    """Fit; return the seconds, the seconds at the pace of the median epoch, and the negative ELBO of test rows."""
     train, test = _rows(data)
     fields = OPTION_DATA[data] | OPTIONS[option] | ({} if max_epochs is None else {"max_epochs": max_epochs})
     model = VAE(**fields, random_state=seed, device="cpu")
@@ -38,7 +38,7 @@ def fit(data: str, option: str, seed: int, max_epochs: int | None = None) -> dic
         start = time.perf_counter()
         try:
             model.fit(train)
-        except ValueError as error:  # bf16 on a processor without it
+        except ValueError as error:  # bf16 on a processor without bf16 arithmetic
             return {"skipped": str(error)}
         seconds = time.perf_counter() - start
         pace = float(np.median([record["seconds"] for record in model.history_])) * fields["max_epochs"]

@@ -1,4 +1,4 @@
-"""isthmus, as a user calls it: ``VAE(...).fit(X)``."""
+"""Train isthmus as a user does: ``VAE(...).fit(X)``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["estimator", "train", "weights_of"]
 
 
 def estimator(n_latent: int, hidden: int, recipe: Recipe, seed: int) -> VAE:
-    """Return the estimator of the common net."""
+    """Return the estimator with the common network."""
     return VAE(
         n_latent,
         hidden_layer_sizes=(hidden,),
@@ -35,7 +35,7 @@ def estimator(n_latent: int, hidden: int, recipe: Recipe, seed: int) -> VAE:
 
 
 def weights_of(model: VAE) -> Weights:
-    """Return what the judge takes: rows as they are, from which isthmus subtracts their columns' means first."""
+    """Return the weights for the judge, with the centring of the columns folded into the first layer."""
     encoder, decoder = (
         [(layer.weight.detach().numpy().T, layer.bias.detach().numpy()) for layer in layers]
         for layers in (model.model_.network.encoder, model.model_.network.decoder)
@@ -46,7 +46,7 @@ def weights_of(model: VAE) -> Weights:
 
 
 def train(X: np.ndarray, n_latent: int, hidden: int, recipe: Recipe, seed: int) -> tuple[dict[str, float], Weights]:
-    """Train; return seconds, and the weights."""
+    """Train; return the seconds and the weights."""
     model = estimator(n_latent, hidden, recipe, seed)
     start = time.perf_counter()
     model.fit(X)

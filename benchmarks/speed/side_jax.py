@@ -1,4 +1,6 @@
-"""JAX: one jitted step with optax' Adam over arrays that stay on the device; batches are cut inside the step."""
+"""Train with JAX: one jitted step with Adam from optax, over arrays that stay on the device and are cut into batches
+inside the step.
+"""
 
 from __future__ import annotations
 
@@ -35,9 +37,9 @@ def _loss(params: Any, x: Any, key: Any) -> Any:
 
 
 def train(X: np.ndarray, n_latent: int, hidden: int, recipe: Recipe, seed: int) -> tuple[dict[str, float], Weights]:
-    """Train; return seconds, those it would have been without compilation, and the weights.
+    """Train; return the seconds, the seconds without compilation, and the weights.
 
-    The rows that do not fill a last batch are left out of each epoch: another shape would be compiled anew.
+    Each epoch leaves out its last, incomplete batch, whose shape would be compiled separately.
     """
     key, encoder, decoder = jax.random.split(jax.random.key(seed), 3)
     n_steps, D = len(X) // recipe.batch_size, X.shape[1]
@@ -63,7 +65,7 @@ def train(X: np.ndarray, n_latent: int, hidden: int, recipe: Recipe, seed: int) 
             params, state, total = jitted(params, state, total, rows, order, i, epoch_key)
         jax.block_until_ready((params, total))
         ends.append(time.perf_counter())
-    epochs = np.diff([start, *ends])  # the first one compiles
+    epochs = np.diff([start, *ends])  # the first one includes compilation
     warm = {"warm_seconds": float(np.median(epochs[1:])) * recipe.epochs} if len(epochs) > 1 else {}
     affine = [[(np.asarray(w), np.asarray(b)) for w, b in params[name]] for name in ("encoder", "decoder")]
     return {"seconds": ends[-1] - start} | warm, Weights(*affine)

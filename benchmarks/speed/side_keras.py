@@ -1,4 +1,4 @@
-"""Keras 3 with its JAX backend, by ``model.fit``; the KL divergence is a layer's ``add_loss``."""
+"""Train with Keras 3 on its JAX backend, by ``model.fit``; the KL divergence is added by a layer's ``add_loss``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["train"]
 
 
 class _Sampling(layers.Layer):
-    """Draws z ~ q(z|x), and adds KL(q || p) to the loss."""
+    """Draw z ~ q(z|x), and add KL(q || p) to the loss."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ def _reconstruction(x: Any, logits: Any) -> Any:
 
 
 def train(X: np.ndarray, n_latent: int, hidden: int, recipe: Recipe, seed: int) -> tuple[dict[str, float], Weights]:
-    """Train; return seconds, those it would have been without compilation, and the weights."""
+    """Train; return the seconds, the seconds without compilation, and the weights."""
     keras.utils.set_random_seed(seed)
     dense = [layers.Dense(hidden, "relu"), layers.Dense(2 * n_latent), layers.Dense(hidden, "relu")]
     dense.append(layers.Dense(X.shape[1]))
@@ -47,7 +47,7 @@ def train(X: np.ndarray, n_latent: int, hidden: int, recipe: Recipe, seed: int) 
     model.compile(keras.optimizers.Adam(recipe.learning_rate), loss=_reconstruction)
     model.fit(X, X, batch_size=recipe.batch_size, epochs=recipe.epochs, verbose=0, callbacks=[clock])
     end = time.perf_counter()
-    epochs = np.diff([start, *clock.ends])  # the first one compiles
+    epochs = np.diff([start, *clock.ends])  # the first one includes compilation
     warm = {"warm_seconds": float(np.median(epochs[1:])) * recipe.epochs} if len(epochs) > 1 else {}
     affine = [tuple(np.asarray(value) for value in layer.get_weights()) for layer in dense]
     return {"seconds": end - start} | warm, Weights(affine[:2], affine[2:])

@@ -1,15 +1,15 @@
-"""The textbook PyTorch loop: a TensorDataset, a shuffling DataLoader, zero_grad, backward, step."""
+"""Train with a textbook PyTorch loop: a TensorDataset, a shuffling DataLoader, zero_grad, backward, step."""
 
 from __future__ import annotations
 
 import time
 
 import numpy as np
-import torch._dynamo  # torch.optim imports it at its first use; imports are timed for no side
+import torch._dynamo  # torch.optim imports it at its first use; imports are not timed
 from bound import Weights
 from recipes import Recipe
 from torch import nn
-from torch.nn import functional as F  # noqa: N812 - torch's own name for it
+from torch.nn import functional as F  # noqa: N812 - the usual name
 from torch.utils.data import DataLoader, TensorDataset
 
 __all__ = ["train"]
@@ -30,7 +30,7 @@ class _VAE(nn.Module):
 
 
 def train(X: np.ndarray, n_latent: int, hidden: int, recipe: Recipe, seed: int) -> tuple[dict[str, float], Weights]:
-    """Train; return seconds, and the weights."""
+    """Train; return the seconds and the weights."""
     torch.manual_seed(seed)
     model = _VAE(X.shape[1], hidden, n_latent)
     start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""pythae, as a user calls it: its VAE with its default net, by its TrainingPipeline."""
+"""Train pythae as a user does: its VAE with the default network, by its TrainingPipeline."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import tempfile
 import time
 
 import numpy as np
-import torch._dynamo  # torch.optim imports it at its first use; imports are timed for no side
+import torch._dynamo  # torch.optim imports it at its first use; imports are not timed
 from bound import Weights
 from pythae.models import VAE, VAEConfig
 from pythae.pipelines import TrainingPipeline
@@ -18,7 +18,7 @@ __all__ = ["train"]
 
 
 def train(X: np.ndarray, n_latent: int, hidden: int, recipe: Recipe, seed: int) -> tuple[dict[str, float], Weights]:
-    """Train; return seconds of the pipeline's call, with its checks and its own loading of data, and the weights."""
+    """Train; return the seconds of the pipeline, including its checks and data loading, and the weights."""
     if hidden != 512 or recipe.schedule != "constant":
         raise ValueError("pythae's default net has 512 hidden units, and its recipe here is a constant learning rate.")
     logging.disable(logging.INFO)

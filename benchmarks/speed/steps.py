@@ -1,4 +1,4 @@
-"""What a training step costs: contractive against plain, and k draws against their matrix products."""
+"""Measure training steps: contractive and plain, and k draws and their matrix products."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["contractive", "draws"]
 
 
 def _milliseconds(make: Callable[[], Any], X: Any, batch_size: int) -> float:
-    """Return milliseconds a step: those of the fastest of an estimator's epochs, the first one left out."""
+    """Return the milliseconds per step of the fastest epoch, without the first one."""
     epochs = make().fit(X).history_[1:]
     return min(record["seconds"] for record in epochs) / -(-len(X) // batch_size) * 1e3
 
@@ -33,7 +33,7 @@ def _interleaved(sides: dict[str, Callable[[], float]], repeats: int) -> dict[st
 
 
 def contractive(repeats: int, n_rows: int, n_features: int = 784, batch_size: int = 128) -> dict[str, Any]:
-    """Return milliseconds a step of the same net, without and with the penalty: one sigmoid layer, and a deep one."""
+    """Return the milliseconds per step without and with the penalty, for one sigmoid layer and for a deep encoder."""
     X = synthetic(n_rows, n_features)
     common = {"batch_size": batch_size, "max_epochs": 3, "schedule": "constant", "learning_rate": 1e-3}
     common |= {"random_state": 0, "device": "cpu"}
@@ -53,7 +53,7 @@ def contractive(repeats: int, n_rows: int, n_features: int = 784, batch_size: in
 
 
 def _products(n_rows: int, widths: list[int]) -> Callable[[], None]:
-    """Return the products of a step through affine maps: forward, and back to inputs and to weights."""
+    """Return the products of a step through affine maps: forward, and backward to inputs and weights."""
     matrices = [torch.randn(b, a) for a, b in pairwise(widths)]
     inputs = [torch.randn(n_rows, width) for width in widths]
 
@@ -70,7 +70,7 @@ def _products(n_rows: int, widths: list[int]) -> Callable[[], None]:
 def draws(
     repeats: int, n_rows: int, numbers: list[int], n_features: int = 784, batch_size: int = 128
 ) -> dict[str, Any]:
-    """Return milliseconds a step of the importance-weighted bound with k draws, and of its bare products."""
+    """Return the milliseconds per step of the importance-weighted bound with k draws, and of its bare products."""
     X, hidden, n_latent = synthetic(n_rows, n_features), 512, 20
     found: dict[str, Any] = {}
     for k in numbers:

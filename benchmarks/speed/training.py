@@ -1,4 +1,6 @@
-"""Time to quality, and seconds of the same recipe: isthmus, pythae, a textbook loop, Keras 3, a jitted JAX step."""
+"""Measure the time to quality, and the time of the same recipe: isthmus, pythae, a textbook loop, Keras 3, a jitted JAX
+step.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,7 @@ SIDES = {
 
 
 def measure(side: str, folder: str, n_latent: int, hidden: int, recipe: Sequence[Any], seed: int) -> dict[str, float]:
-    """Train one side on train.npy; return its seconds, those of its imports, and the negative ELBO of test.npy."""
+    """Train one method on train.npy; return its seconds, those of its imports, and the negative ELBO of test.npy."""
     start = time.perf_counter()
     train = importlib.import_module(f"side_{side}").train
     imports = time.perf_counter() - start
@@ -44,7 +46,7 @@ def measure(side: str, folder: str, n_latent: int, hidden: int, recipe: Sequence
 
 
 def tune_all(folder: str, n_latent: int, hidden: int, recipes: Sequence[Sequence[Any]], seed: int) -> dict[str, Any]:
-    """Train isthmus by every recipe; return what each gave on the rows of test.npy, which are validation rows here."""
+    """Train isthmus with each recipe; return the results on test.npy, which has validation rows here."""
     found = [measure("isthmus", folder, n_latent, hidden, recipe, seed) for recipe in recipes]
     return {"runs": [{"recipe": Recipe(*r)._asdict(), **run} for r, run in zip(recipes, found, strict=True)]}
 
@@ -64,7 +66,7 @@ def _quick(task: Task) -> Task:
 def compare(
     letter: str, repeats: int, threads: int, say: Callable[[str], object], peers: Sequence[str], *, quick: bool
 ) -> dict[str, Any]:
-    """Run every side of task A or B in turn, repeat i with seed i."""
+    """Run the methods of task A or B alternately, repeat i with seed i."""
     task = _quick(TASKS[letter]) if quick else TASKS[letter]
     with tempfile.TemporaryDirectory() as folder:
         some = {"n_rows": 256 if quick else None, "here": quick}
@@ -73,7 +75,7 @@ def compare(
         def run(name: str, seed: int) -> dict[str, Any]:
             recipe = task.ours if name == OWN else task.peers
             arguments = {"side": SIDES[name], "folder": folder, "n_latent": task.n_latent, "hidden": task.hidden}
-            here = quick and letter != "A"  # the quick form of A shows that fresh interpreters work
+            here = quick and letter != "A"  # the quick form of A checks fresh interpreters
             return ask("training:measure", threads, here=here, **arguments, recipe=recipe, seed=seed)
 
         sides = {n: functools.partial(run, n) for n, side in SIDES.items() if side == "isthmus" or side in peers}
@@ -83,7 +85,7 @@ def compare(
 
 
 def tune(letter: str, threads: int, say: Callable[[str], object], *, quick: bool) -> dict[str, Any]:
-    """Go through TUNING's grid on validation rows; return the runs, and pythae's on the same rows as what to reach.
+    """Search the grid of TUNING on validation rows; return the runs, and pythae on the same rows as the goal.
 
     A run's seconds matter as much as its ELBO: do it on an idle machine.
     """
@@ -109,6 +111,6 @@ def tune(letter: str, threads: int, say: Callable[[str], object], *, quick: bool
 
 
 def good_enough(found: dict[str, Any], margin: float) -> list[dict[str, Any]]:
-    """Return the runs that reach pythae's bound with so many nats to spare, the fastest first."""
+    """Return the runs that reach the ELBO of pythae with this margin in nats, fastest first."""
     needed = found["pythae"].get("negative_elbo", float("inf")) - margin
     return [run for run in found["runs"] if run["negative_elbo"] <= needed]

@@ -1,7 +1,7 @@
-"""One measurement in an interpreter of its own: reads a request from stdin, writes the answer to the file it names.
+"""Run one measurement in an interpreter of its own: read a request from stdin, write the answer to a file.
 
-A request is ``{"call": "module:function", "with": {...}, "threads": 2, "answer": path}``. The threads are set before
-anything is imported, and by the cores that the process may run on, so that they hold for every library.
+A request is ``{"call": "module:function", "with": {...}, "threads": 2, "answer": path}``. The number of threads is
+set before anything is imported, and through the cores that the process may use, so that it holds for every library.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-PEERS = ("pythae", "keras", "jax", "optax", "matplotlib")  # where one is absent, that is said
+PEERS = ("pythae", "keras", "jax", "optax", "matplotlib")  # a missing one is reported
 
 
 def answered(call: str, arguments: dict[str, Any]) -> Any:
-    """Return what ``module:function(**arguments)`` gives, or why it is skipped."""
+    """Return the result of ``module:function(**arguments)``, or why it is skipped."""
     module, _, name = call.partition(":")
     try:
         return getattr(importlib.import_module(module), name)(**arguments)
