@@ -1,3 +1,3 @@
-"""The demo: six models trained on handwritten digits, with a page of figures and measured numbers."""
+"""The demo: six models trained on handwritten digits, compared in a table and in a self-contained report."""
 
-__all__: list[str] = []  # the command imports `isthmus.demo.run`, and with it matplotlib, only when it runs
+__all__: list[str] = []  # `isthmus.demo.run` imports matplotlib, and only the command imports it

@@ -1,4 +1,4 @@
-"""The handwritten digits as the demo takes them: split, noisy, and smooth."""
+"""The handwritten digits of the demo: training and test samples, noisy and dequantised."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Digits", "split_digits"]
+__all__ = ["Array", "Digits", "split_digits"]
 
 Array = NDArray[Any]
 
 
 class Digits(NamedTuple):
-    """Training and test rows of scikit-learn's digits, 64 grey levels from 0 to 16.
+    """Training and test samples of scikit-learn's digits: 64 grey levels from 0 to 16.
 
     Attributes
     ----------
     train, test : ndarray of shape (N, 64)
-        The rows.
+        The samples.
     y_train, y_test : ndarray of shape (N,)
-        Which digit each row shows.
+        The digit that each sample shows.
     noise : float
-        Standard deviation of the noise in `noisy`: the root of the training rows' mean variance, so that the noise
-        is as strong as the digits' own variation (1 in the models' scaled units).
-    noisy : ndarray
-        The test rows with that Gaussian noise.
-    smooth_train, smooth_test : ndarray
-        The rows plus uniform noise on [0, 1). Whole numbers have no density: a model gains log-likelihood without
-        bound by putting a spike on each level. With the noise the comparison is one of densities, and the density
-        of x + u is a lower bound of the probability of the level x (Theis et al. 2016).
+        Standard deviation of the noise in `noisy`: the root of the mean variance of the training pixels, so that the
+        noise is as strong as the variation between digits (1 in the models' scaled units).
+    noisy : ndarray of shape (N, 64)
+        The test samples with that Gaussian noise.
+    dequantized_train, dequantized_test : ndarray of shape (N, 64)
+        The samples plus uniform noise on [0, 1). Integers have no density: a model increases its likelihood without
+        bound by concentrating on each level. The expected log-density of x + u is a lower bound of the log-probability
+        of the level x (Theis et al. 2016).
     """
 
     train: Array
@@ -38,12 +38,12 @@ class Digits(NamedTuple):
     y_test: Array
     noise: float
     noisy: Array
-    smooth_train: Array
-    smooth_test: Array
+    dequantized_train: Array
+    dequantized_test: Array
 
 
 def split_digits(random_state: int) -> Digits:
-    """Return the digits, a quarter of each class for the test; `random_state` seeds split and noise.
+    """Return the digits with a quarter of each class held out; `random_state` seeds the split and the noise.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The models of the demo: the six of the notes, and a VAE whose codes are a picture."""
+"""The models of the demo: one of each estimator, and a VAE with two latent units for maps of its latent space."""
 
 from __future__ import annotations
 
@@ -8,67 +8,64 @@ from typing import Any, NamedTuple
 from isthmus import VAE, Autoencoder, ConditionalVAE, ContractiveAutoencoder, DenoisingAutoencoder, SparseAutoencoder
 from isthmus.corruptions import GaussianNoise
 from isthmus.demo.digits import Array, Digits
-from isthmus.demo.progress import Board
+from isthmus.demo.progress import TrainingProgress
 from isthmus.likelihoods import Gaussian
 
-__all__ = ["Trained", "recipes", "train"]
+__all__ = ["TrainedModels", "make_models", "train_models"]
+
+_VAE_2D = "VAE with 2 units"
 
 
-class Trained(NamedTuple):
+class TrainedModels(NamedTuple):
     """The fitted models.
 
     Attributes
     ----------
     models : dict of str to estimator
-        The six, by the name of their file.
-    plane : VAE
-        A VAE with two latent units: its codes can be drawn as they are.
+        The six, by the names of their files.
+    vae_2d : VAE
+        A VAE with two latent units.
     seconds : dict of str to float
-        Wall time of each line of the progress board.
+        Training time of each model, by title.
     """
 
     models: dict[str, Any]
-    plane: Any
+    vae_2d: Any
     seconds: dict[str, float]
 
 
-def recipes() -> dict[str, Any]:
-    """Return the six, not fitted. What is not named here is the default; all was chosen on training rows alone."""
+def make_models() -> dict[str, Any]:
+    """Return the six models, not fitted. Fields were selected on training samples alone; others keep their defaults."""
     return {
         "autoencoder": Autoencoder(16),
-        # One layer each way: every unit is then a stroke that can be drawn.
+        # One layer each way, so that every unit adds a fixed image.
         "sparse": SparseAutoencoder(64, hidden_layer_sizes=(), method="top_k", k=8),
-        # The noise of the test rows, in scaled units; the plain autoencoder has the same size in these two.
+        # The noise of the test samples, in scaled units; as large as the plain autoencoder, for comparison.
         "denoising": DenoisingAutoencoder(16, corruption=GaussianNoise(1.0)),
         "contractive": ContractiveAutoencoder(16),
-        # A sigma for each pixel of each row: a blank corner is known to a grey level, the edge of a stroke is not.
+        # One sigma per pixel and sample: a blank corner is certain, the edge of a stroke is not.
         "vae": VAE(8, likelihood=Gaussian(scale="decoder"), max_epochs=200),
         "conditional_vae": ConditionalVAE(4),
     }
 
 
-def train(digits: Digits, max_epochs: int | None, random_state: int) -> Trained:
-    """Fit all models, with a line of progress for each."""
-    models, plane = recipes(), VAE(2)
-    for model in (*models.values(), plane):
+def train_models(digits: Digits, max_epochs: int | None, random_state: int) -> TrainedModels:
+    """Fit all models, with a progress bar for each."""
+    models, vae_2d = make_models(), VAE(2)
+    for model in (*models.values(), vae_2d):
         model.set_params(random_state=random_state)
-        if max_epochs is not None:  # a rehearsal: its likelihoods are worth no hundred draws
-            model.set_params(max_epochs=max_epochs, **({"n_draws": 10} if hasattr(model, "n_draws") else {}))
+        if max_epochs is not None:  # a quick run
+            model.set_params(max_epochs=max_epochs, **({"n_draws": 10} if model.has_density else {}))
     epochs = {type(model).__name__: model.max_epochs for model in models.values()}
-    epochs["VAE with 2 units"] = plane.max_epochs
-    with Board(epochs) as board:
+    with TrainingProgress(epochs | {_VAE_2D: vae_2d.max_epochs}) as progress:
         for name, model in models.items():
-            with board.line(type(model).__name__) as moved:
-                _fit(model, moved, _rows(name, digits), digits.y_train)
-        with board.line("VAE with 2 units") as moved:
-            _fit(plane, moved, digits.train, None)
-    return Trained(models, plane, board.seconds)
+            X = digits.dequantized_train if name == "vae" else digits.train  # densities are compared of the VAE alone
+            with progress.track(type(model).__name__) as callback:
+                _fit(model, callback, X, digits.y_train)
+        with progress.track(_VAE_2D) as callback:
+            _fit(vae_2d, callback, digits.train, None)
+    return TrainedModels(models, vae_2d, progress.seconds)
 
 
-def _rows(name: str, digits: Digits) -> Array:
-    """Return what a model is trained on: only the VAE, whose densities are compared, needs smooth rows."""
-    return digits.smooth_train if name == "vae" else digits.train
-
-
-def _fit(model: Any, moved: Callable[[dict[str, float]], None], X: Array, y: Array | None) -> None:
-    model.set_params(callbacks=[moved]).fit(X, y).set_params(callbacks=())
+def _fit(model: Any, callback: Callable[[dict[str, float]], None], X: Array, y: Array | None) -> None:
+    model.set_params(callbacks=[callback]).fit(X, y).set_params(callbacks=())

@@ -1,15 +1,14 @@
-"""A self-contained HTML page: pictures as data URIs, no script, nothing from outside."""
+"""A self-contained HTML page: pictures as data URIs, no scripts, no external resources."""
 
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from isthmus.demo.theme import Picture
+from isthmus.demo.theme import Picture
 
-__all__ = ["Card", "Page", "Section", "render", "require"]
+__all__ = ["Card", "Page", "Section", "check_installed", "render"]
 
 
 @dataclass(frozen=True)
@@ -19,30 +18,30 @@ class Card:
     Attributes
     ----------
     key : str
-        The section that it leads to.
-    title, number, what, beside : str
-        Its name, its number, of what, and the numbers to compare it with.
+        Anchor of the section that the card links to.
+    title, value, metric, comparison : str
+        Name of the model, its number, what that measures, and numbers of other models.
     """
 
     key: str
     title: str
-    number: str
-    what: str
-    beside: str
+    value: str
+    metric: str
+    comparison: str
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page.
+    """A section of the page.
 
     Attributes
     ----------
     key : str
-        Its anchor.
+        Anchor.
     title, formula, text : str
         Plain text, which is escaped.
     pictures : list of Picture
-        Shown one below the other.
+        Pictures below the text.
     """
 
     key: str
@@ -54,52 +53,53 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """What a page shows.
+    """The contents of a page.
 
     Attributes
     ----------
     title, lead : str
-        The heading and the lines below it.
+        Heading and introduction.
     cards : list of Card
-        At the top.
-    header, rows : list
-        The table: its heads, and its lines of as many cells.
+        Summary of the models.
+    header, rows : sequences
+        Column heads and rows of the table.
     caption : str
-        Of the table.
+        Text below the table.
     sections : list of Section
         The body.
     facts : dict of str to str
-        Versions, seeds, times: at the end.
+        Versions, seeds and times, at the end.
     """
 
     title: str
     lead: str
     cards: list[Card]
-    header: list[str]
-    rows: list[list[str]]
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
     caption: str
     sections: list[Section]
     facts: dict[str, str]
 
 
-def require() -> None:
-    """Check that what draws and writes pages is installed.
+def check_installed() -> None:
+    """Check that the libraries for figures and pages are installed.
 
     Raises
     ------
     ImportError
-        If it is not; the message names the extra.
+        If one is missing; the message names the extra to install.
     """
     try:
         import jinja2  # noqa: F401
         import matplotlib as mpl  # noqa: F401
     except ImportError as error:
-        raise ImportError(f'{error.name} is missing, and the report needs it: pip install "isthmus[report]"') from error
+        message = f'the report needs {error.name}, which is not installed: pip install "isthmus[report]"'
+        raise ImportError(message, name=error.name) from error
 
 
 def render(page: Page) -> str:
-    """Return the page as HTML; every string of it is escaped."""
-    require()
+    """Return the page as HTML, with all text escaped."""
+    check_installed()
     import jinja2
 
     environment = jinja2.Environment(

@@ -1,4 +1,4 @@
-"""Progress of several models at once, one line each, on stderr."""
+"""Progress of training several models, one bar each, on stderr."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
-__all__ = ["Board"]
+__all__ = ["TrainingProgress"]
 
 
-class Board:
-    """Bars for all models on a terminal; elsewhere, or without rich, one line for each model when it is done.
+class TrainingProgress:
+    """A bar per model on a terminal; elsewhere, or without rich, one line per model when it is trained.
 
     Parameters
     ----------
     epochs : mapping of str to int
-        Epochs that each line will take, by its title.
+        The number of epochs of each model, by title.
     """
 
     def __init__(self, epochs: Mapping[str, int]) -> None:
         self.epochs = dict(epochs)
         self.seconds: dict[str, float] = {}
-        self._bars: Any = _bars() if sys.stderr.isatty() else None
+        self._bars: Any = _rich_progress() if sys.stderr.isatty() else None
         self._tasks: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
@@ -41,25 +41,25 @@ class Board:
             self._bars.stop()
 
     @contextmanager
-    def line(self, title: str) -> Iterator[Callable[[dict[str, float]], None]]:
-        """Time the block as the line `title`; what is yielded is an estimator's callback that moves its bar."""
+    def track(self, title: str) -> Iterator[Callable[[dict[str, float]], None]]:
+        """Measure the time of the block; yield a callback for the estimator, which advances the bar."""
         start = time.perf_counter()
         if self._bars is not None:
             self._bars.start_task(self._tasks[title])
-        yield lambda record: self._move(title, record)
+        yield lambda record: self._advance(title, record)
         self.seconds[title] = time.perf_counter() - start
-        if self._bars is not None:  # a training that stopped early has a full bar all the same
+        if self._bars is not None:  # early stopping also ends with a full bar
             self._bars.update(self._tasks[title], completed=self.epochs[title])
         else:
             sys.stderr.write(f"{title}: {self.epochs[title]} epochs, {self.seconds[title]:.1f} s\n")
 
-    def _move(self, title: str, record: dict[str, float]) -> None:
+    def _advance(self, title: str, record: dict[str, float]) -> None:
         if self._bars is not None:
             self._bars.update(self._tasks[title], advance=1, loss=f"loss {record['loss']:.1f}")
 
 
-def _bars() -> Any:
-    """Return rich's bars, or None where rich is not installed."""
+def _rich_progress() -> Any:
+    """Return rich's progress display, or None if rich is not installed."""
     try:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn

@@ -1,46 +1,67 @@
-"""The table of the demo: a row for each model, measured; and everything that the pictures draw besides."""
+"""The results of the demo: one row of numbers per model, and what the figures need besides."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from isthmus.demo import metrics
 from isthmus.demo.digits import Array, Digits
-from isthmus.demo.metrics import Density, mse
-from isthmus.demo.models import Trained
+from isthmus.demo.metrics import DensityBaseline, mse
+from isthmus.demo.models import TrainedModels
 
-__all__ = ["CAPTION", "Measured", "Row", "cells", "measure", "table"]
+__all__ = ["CAPTION", "HEADER", "ModelResult", "Results", "compute_results", "format_table", "table_cells"]
 
 
-# What a model is good at, its number, the numbers beside it, and how they are written.
-_Good = tuple[str, float, dict[str, float], str]
+class Strength(NamedTuple):
+    """What a model is good at, in one number.
+
+    Attributes
+    ----------
+    name : str
+        What is measured.
+    value : float
+        The number.
+    comparison : dict of str to float
+        The same of other models.
+    format : str
+        How to format the numbers.
+    """
+
+    name: str
+    value: float
+    comparison: dict[str, float]
+    format: str
+
+    @property
+    def text(self) -> str:
+        """Return the formatted number."""
+        return self.format.format(self.value)
+
+    @property
+    def comparison_text(self) -> str:
+        """Return the formatted numbers of the comparison."""
+        return ", ".join(f"{name} {self.format.format(value)}" for name, value in self.comparison.items())
 
 
 @dataclass(frozen=True)
-class Row:
-    """A line of the table.
+class ModelResult:
+    """A row of the table.
 
     Attributes
     ----------
     key, model : str
         The name of the model's file, and of its class.
     n_components : int
-        K.
+        Number of latent units.
     error, pca_error : float
-        Mean squared error of a pixel of the test rows, and PCA's.
+        Mean squared error per pixel on test samples, and that of PCA.
     pca_components : int
-        With how many components: K, or the units that are active at a time.
-    good_at : str
+        Components of PCA: as many as the model has units, or has active at a time.
+    strength : Strength
         What the model is good at.
-    value : float
-        It in one number.
-    beside : dict of str to float
-        The numbers to compare that with.
-    form : str
-        How the numbers are written, a format.
     """
 
     key: str
@@ -49,156 +70,143 @@ class Row:
     error: float
     pca_error: float
     pca_components: int
-    good_at: str
-    value: float
-    beside: dict[str, float]
-    form: str = "{:.2f}"
-
-    @property
-    def value_text(self) -> str:
-        """The number, written."""
-        return self.form.format(self.value)
-
-    @property
-    def beside_text(self) -> str:
-        """The numbers beside it, written."""
-        return ", ".join(f"{name} {self.form.format(value)}" for name, value in self.beside.items())
+    strength: Strength
 
 
 @dataclass(frozen=True)
-class Measured:
-    """The rows, and what was measured for them.
+class Results:
+    """The results of all models.
 
     Attributes
     ----------
-    rows : dict of str to Row
-        By the name of the model's file.
+    models : dict of str to ModelResult
+        By the names of the models' files.
     jacobians : dict of str to ndarray of shape (N, K, D)
-        df/dx at the test rows, by model.
+        Jacobians of the encoder at test samples, for two models.
     log_p : ndarray of shape (N,)
-        The VAE's log p(x) of the test rows.
-    densities : list of Density
-        What it is compared with.
-    dead : int
-        Units of the sparse model that no training row switches on.
-    accuracy, judge_accuracy : float
-        Share of the test rows that the conditional VAE's ``predict``, and the judge, read rightly.
+        The VAE's log p(x) of test samples.
+    baselines : list of DensityBaseline
+        Density models of scikit-learn on the same samples.
+    n_unused : int
+        Units of the sparse model that are 0 for all training samples.
+    accuracy, classifier_accuracy : float
+        Accuracy on test samples of the conditional VAE's ``predict``, and of the classifier that judges its samples.
     """
 
-    rows: dict[str, Row]
+    models: dict[str, ModelResult]
     jacobians: dict[str, Array]
     log_p: Array
-    densities: list[Density]
-    dead: int
+    baselines: list[DensityBaseline]
+    n_unused: int
     accuracy: float
-    judge_accuracy: float
+    classifier_accuracy: float
 
 
-def measure(digits: Digits, trained: Trained, random_state: int, *, thorough: bool = True) -> Measured:
-    """Measure all models on the test rows; unless `thorough`, their rivals are given few chances."""
+def compute_results(digits: Digits, trained: TrainedModels, random_state: int, *, thorough: bool = True) -> Results:
+    """Compute all metrics on test samples; unless `thorough`, the baselines try few settings."""
     models = trained.models
-    active, dead = metrics.activity(models["sparse"], digits.train, digits.test)
-    slopes = {
-        "plain": metrics.jacobians(models["autoencoder"], digits.test),
-        "contractive": metrics.jacobians(models["contractive"], digits.test),
+    active, n_unused = metrics.active_units(models["sparse"], digits.train, digits.test)
+    jacobians = {
+        "plain": metrics.encoder_jacobians(models["autoencoder"], digits.test),
+        "contractive": metrics.encoder_jacobians(models["contractive"], digits.test),
     }
-    log_p = models["vae"].score_samples(digits.smooth_test)
-    rivals = (metrics.mixture, metrics.factor_analysis)
+    norms = {name: float(np.linalg.norm(slopes, axis=(1, 2)).mean()) for name, slopes in jacobians.items()}
+    log_p = models["vae"].score_samples(digits.dequantized_test)
     few: dict[str, Any] = {} if thorough else {"sizes": (2, 4)}
-    densities = [rival(digits.smooth_train, digits.smooth_test, random_state, **few) for rival in rivals]
-    share, readers = _conditional(digits, models["conditional_vae"], random_state)
-    norm, plain = _mean_norms(slopes)
-    goods = {
-        "sparse": ("active units of 64", active, {"dead": float(dead)}, "{:.4g}"),
-        "contractive": ("mean ||df/dx||", norm, plain, "{:.3f}"),
-        "vae": ("log p(x), nats a digit", float(log_p.mean()), _means(densities), "{:.1f}"),
-        "conditional_vae": ("digits drawn as asked for", share, readers, "{:.1%}"),
+    baselines = [
+        fit(digits.dequantized_train, digits.dequantized_test, random_state, **few)
+        for fit in (metrics.gaussian_mixture, metrics.factor_analysis)
+    ]
+    means = {baseline.name: float(baseline.log_p.mean()) for baseline in baselines}
+    as_asked, accuracies = _conditional_accuracies(digits, models["conditional_vae"], random_state)
+    strengths = {
         "autoencoder": _compression(digits, models["autoencoder"]),
+        "sparse": Strength("active units of 64", active, {"unused": float(n_unused)}, "{:.4g}"),
         "denoising": _denoising(digits, models),
+        "contractive": Strength("mean ||df/dx||", norms["contractive"], {"plain": norms["plain"]}, "{:.3f}"),
+        "vae": Strength("log p(x), nats per digit", float(log_p.mean()), means, "{:.1f}"),
+        "conditional_vae": Strength("correct class of samples", as_asked, accuracies, "{:.1%}"),
     }
-    rows = {key: _row(digits, key, model, goods[key]) for key, model in models.items()}
-    return Measured(rows, slopes, log_p, densities, dead, *readers.values())
+    rows = {key: _model_result(digits, key, model, strengths[key]) for key, model in models.items()}
+    return Results(rows, jacobians, log_p, baselines, n_unused, *accuracies.values())
 
 
-def _row(digits: Digits, key: str, model: Any, good: _Good) -> Row:
-    smooth = key == "vae"
-    train, test = (digits.smooth_train, digits.smooth_test) if smooth else (digits.train, digits.test)
-    n = round(good[1]) if key == "sparse" else model.n_components
-    # float32: without y the conditional model averages over 10 classes with 100 draws each.
+def _model_result(digits: Digits, key: str, model: Any, strength: Strength) -> ModelResult:
+    train, test = digits.train, digits.test
+    if key == "vae":
+        train, test = digits.dequantized_train, digits.dequantized_test
+    n_pca = max(1, round(strength.value)) if key == "sparse" else model.n_components
+    # float32, because the conditional model averages over 10 classes with 100 draws each
     error = mse(model.reconstruct(test.astype(np.float32)), test)
-    pca_error = mse(metrics.pca_reconstruction(max(1, n), train, test), test)
-    return Row(key, type(model).__name__, model.n_components, error, pca_error, max(1, n), *good)
+    pca_error = mse(metrics.pca_reconstruction(n_pca, train, test), test)
+    return ModelResult(key, type(model).__name__, model.n_components, error, pca_error, n_pca, strength)
 
 
-def _compression(digits: Digits, model: Any) -> _Good:
-    kept = metrics.kept_variance(model.reconstruct(digits.test), digits.test, digits.train)
+def _compression(digits: Digits, model: Any) -> Strength:
+    own = metrics.explained_variance(model.reconstruct(digits.test), digits.test, digits.train)
     pca = metrics.pca_reconstruction(model.n_components, digits.train, digits.test)
-    beside = {"PCA": metrics.kept_variance(pca, digits.test, digits.train)}
-    return f"variance kept by {model.n_components} numbers", kept, beside, "{:.1%}"
+    comparison = {"PCA": metrics.explained_variance(pca, digits.test, digits.train)}
+    return Strength(f"explained variance, {model.n_components} units", own, comparison, "{:.1%}")
 
 
-def _denoising(digits: Digits, models: dict[str, Any]) -> _Good:
+def _denoising(digits: Digits, models: dict[str, Any]) -> Strength:
     pca = metrics.pca_reconstruction(models["denoising"].n_components, digits.train, digits.noisy)
-    beside = {
+    comparison = {
         "plain": mse(models["autoencoder"].reconstruct(digits.noisy), digits.test),
         "PCA": mse(pca, digits.test),
-        "noise": mse(digits.noisy, digits.test),
+        "noisy input": mse(digits.noisy, digits.test),
     }
-    error = mse(models["denoising"].reconstruct(digits.noisy), digits.test)
-    return "error left on noisy digits", error, beside, "{:.2f}"
+    return Strength(
+        "MSE on noisy digits", mse(models["denoising"].reconstruct(digits.noisy), digits.test), comparison, "{:.2f}"
+    )
 
 
-def _mean_norms(slopes: dict[str, Array]) -> tuple[float, dict[str, float]]:
-    norm = {name: float(np.linalg.norm(slope, axis=(1, 2)).mean()) for name, slope in slopes.items()}
-    return norm["contractive"], {"plain": norm["plain"]}
-
-
-def _means(densities: list[Density]) -> dict[str, float]:
-    return {density.name: float(density.log_p.mean()) for density in densities}
-
-
-def _conditional(digits: Digits, model: Any, random_state: int) -> tuple[float, dict[str, float]]:
-    """Return the share drawn as asked for, and what `predict` and the judge of that share read rightly."""
+def _conditional_accuracies(digits: Digits, model: Any, random_state: int) -> tuple[float, dict[str, float]]:
+    """Return the share of samples of the requested class, and the accuracies of `predict` and of the classifier."""
     from sklearn.svm import SVC
 
-    judge = SVC(gamma=0.001).fit(digits.train, digits.y_train)
+    classifier = SVC(gamma=0.001).fit(digits.train, digits.y_train)
     accuracy = float(np.mean(model.predict(digits.test.astype(np.float32)) == digits.y_test))
-    share = metrics.share_as_asked(model, judge, 100, random_state)
-    return share, {"predict is right on": accuracy, "SVC on": float(judge.score(digits.test, digits.y_test))}
+    as_asked = metrics.conditional_accuracy(model, classifier, 100, random_state)
+    return as_asked, {"predict": accuracy, "SVC": float(classifier.score(digits.test, digits.y_test))}
 
 
+HEADER = ("Model", "K", "MSE", "PCA", "Metric", "Value", "For comparison")
 CAPTION = """\
-MSE: mean squared error of a pixel (grey levels 0 to 16) on test digits; PCA: its error with as many components (for
-the sparse model: as many as units are active at a time). ||df/dx|| is in units of the code's own spread. VAE,
-GaussianMixture and FactorAnalysis see x + U(0, 1) noise, so that constant and whole-numbered pixels have a finite
-density; the latter two have the settings that are best on held-out training digits. ConditionalVAE: 100 draws of each
-digit, judged by a support vector classifier trained on real digits; predict and the SVC read real test digits.
+K: latent units. MSE: mean squared error per pixel (grey levels 0 to 16) on test digits. PCA: its MSE with K components
+(for the sparse model, with as many as it has active units). ||df/dx|| is relative to the spread of the codes. VAE,
+GaussianMixture and FactorAnalysis are fitted to x + U(0, 1), so that integer and constant pixels have a finite density;
+the settings of the latter two are selected on held-out training digits. ConditionalVAE: 100 samples per class, judged
+by a support vector classifier (SVC) trained on real digits; predict and SVC are accuracies on real test digits.
 """
 
 
-def cells(measured: Measured) -> list[tuple[str, ...]]:
-    """Return the table's lines as text, without its head."""
+def table_cells(results: Results) -> list[tuple[str, ...]]:
+    """Return the rows of the table as text."""
     return [
         (
             row.model,
             str(row.n_components),
             f"{row.error:.2f}",
             f"{row.pca_error:.2f}",
-            row.good_at,
-            row.value_text,
-            row.beside_text,
+            row.strength.name,
+            row.strength.text,
+            row.strength.comparison_text,
         )
-        for row in measured.rows.values()
+        for row in results.models.values()
     ]
 
 
-def table(measured: Measured) -> str:
+def format_table(results: Results) -> str:
     """Return the table with its caption as plain text."""
-    lines = [("model", "K", "MSE", "PCA", "good at", "in a number", "beside it"), *cells(measured)]
+    lines = [HEADER, *table_cells(results)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    text = (0, 4, 6)  # the other columns are numbers
-    aligned = [
-        [cell.ljust(w) if i in text else cell.rjust(w) for i, (cell, w) in enumerate(zip(line, widths, strict=True))]
+    left_aligned = (0, 4, 6)
+    padded = [
+        [
+            cell.ljust(width) if i in left_aligned else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
         for line in lines
     ]
-    return "\n".join("  ".join(line).rstrip() for line in aligned) + "\n\n" + CAPTION
+    return "\n".join("  ".join(line).rstrip() for line in padded) + "\n\n" + CAPTION

@@ -1,176 +1,171 @@
-"""What the demo's page says of each model: the notes' words, the formula, and what was measured."""
+"""The sections of the report: what each model is, its formula, and its results in words."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from isthmus.demo.figures import Figures
 from isthmus.demo.page import Section
-from isthmus.demo.theme import Picture, draw
-
-if TYPE_CHECKING:
-    from isthmus.demo.figures import Gallery
-    from isthmus.demo.results import Measured, Row
+from isthmus.demo.results import ModelResult, Results
+from isthmus.demo.theme import Picture, render
 
 __all__ = ["sections"]
 
 
-def sections(gallery: Gallery, measured: Measured) -> list[Section]:
-    """Return the page's sections, in the notes' order."""
+def sections(figures: Figures, results: Results) -> list[Section]:
+    """Return the sections of the page, one per model and one on training."""
     writers = (_autoencoder, _sparse, _denoising, _contractive, _vae, _conditional)
-    made = [writer(gallery, measured, row) for writer, (_, row) in zip(writers, measured.rows.items(), strict=True)]
-    return [*made, _training(gallery)]
+    models = zip(writers, results.models.values(), strict=True)
+    return [*(write(figures, results, row) for write, row in models), _training(figures)]
 
 
-def _autoencoder(gallery: Gallery, _measured: Measured, row: Row) -> Section:
+def _autoencoder(figures: Figures, _results: Results, row: ModelResult) -> Section:
     K = row.n_components
     return Section(
         row.key,
         "Autoencoder",
         "L(x, g(f(x)))",
-        "A network that learns to output its own input. An exact copy would be useless, so the code f(x) in its middle "
-        f"is narrow: {K} numbers for 64 pixels. The trade-off is between a low-dimensional representation and a small "
-        f"reconstruction error: {row.error:.2f} a pixel here, {row.pca_error:.2f} for PCA with {K} components.",
+        f"A network that learns to reproduce its input from a code f(x) of only {K} numbers for 64 pixels. The code is "
+        f"a trade-off between a low dimension and a small reconstruction error: {row.error:.2f} per pixel here, and "
+        f"{row.pca_error:.2f} for PCA with {K} components.",
         [
-            draw(
-                gallery.reconstructions,
-                f"Test digits, their reconstructions from {K} numbers, and PCA's.",
-                "Test digits above, what is left of them after the isthmus below. The first of each class, not "
-                "the best.",
+            render(
+                figures.reconstructions,
+                f"Test digits and their reconstructions by the autoencoder with {K} units and by PCA.",
+                "The first test digit of each class and four more, with their reconstructions.",
             )
         ],
     )
 
 
-def _sparse(gallery: Gallery, measured: Measured, row: Row) -> Section:
+def _sparse(figures: Figures, results: Results, row: ModelResult) -> Section:
+    unused = "all are used" if not results.n_unused else f"{results.n_unused} are never active"
     return Section(
         row.key,
         "Sparse autoencoder",
         "L(x, g(f(x))) + Ω(h)",
-        f"Many units, few of them active at a time: {row.value_text} of {row.n_components} for a digit, and "
-        f"{measured.dead} that none uses. Each digit chooses its own few, which leaves an error of {row.error:.2f}; "
-        f"the same {row.pca_components} directions for all digits, PCA's, leave {row.pca_error:.2f}.",
+        f"An autoencoder with many units, of which few are active at a time: {row.strength.text} of {row.n_components} "
+        f"per digit ({unused}). Because each digit selects its own units, the reconstruction error is only "
+        f"{row.error:.2f}; that of PCA, with the same {row.pca_components} components for all digits, is "
+        f"{row.pca_error:.2f}.",
         [
-            draw(
-                gallery.sums,
-                "Six digits that grow from the mean digit as their active units are added one by one.",
-                "A digit is the mean plus its active units: added one by one, the strongest first.",
+            render(
+                figures.sparse_sums,
+                "Six digits as sums of the mean digit and their active units, added one by one.",
+                "Each digit is the mean digit plus its active units, added here one by one, the strongest first.",
             ),
-            draw(
-                gallery.features,
-                f"The decoder's columns for all {row.n_components} units, as images.",
-                f"What each of the {row.n_components} units adds (red: ink, blue: paper), the most used first.",
+            render(
+                figures.features,
+                f"The features of all {row.n_components} units, as images.",
+                f"The features of all {row.n_components} units (red adds ink, blue removes it), the most used first.",
             ),
         ],
     )
 
 
-def _denoising(gallery: Gallery, _measured: Measured, row: Row) -> Section:
-    others = row.beside
+def _denoising(figures: Figures, _results: Results, row: ModelResult) -> Section:
+    errors = row.strength.comparison
     return Section(
         row.key,
         "Denoising autoencoder",
         "E L(x, g(f(x̃))),  x̃ = x + noise",
-        "It sees a noisy digit and has to restore the clean one, so it learns to resist perturbations of its input. On "
-        f"test digits with noise as strong as their own variation (error {others['noise']:.1f}) it leaves "
-        f"{row.value_text}; the plain autoencoder of the same size leaves {others['plain']:.2f}, and "
-        f"PCA {others['PCA']:.2f}.",
+        "An autoencoder that is trained to reconstruct clean digits from noisy ones. The noise is as strong as the "
+        f"variation between digits, a mean squared error of {errors['noisy input']:.1f}. The denoising autoencoder "
+        f"reduces it to {row.strength.text} on test digits, the plain autoencoder of the same size to "
+        f"{errors['plain']:.2f}, and PCA to {errors['PCA']:.2f}.",
         [
-            draw(
-                gallery.denoised,
-                "Test digits, the same with noise, and what the plain and the denoising autoencoder restore.",
-                "Both models see only the noisy digits of the second line.",
+            render(
+                figures.denoising,
+                "Test digits, the same with noise, and reconstructions by the plain and the denoising autoencoder.",
+                "Both reconstructions are computed from the noisy digits in the second row.",
             )
         ],
     )
 
 
-def _contractive(gallery: Gallery, _measured: Measured, row: Row) -> Section:
-    plain = row.beside["plain"]
+def _contractive(figures: Figures, _results: Results, row: ModelResult) -> Section:
     return Section(
         row.key,
         "Contractive autoencoder",
         "L(x, g(f(x))) + λ Σᵢ ‖∇ₓ hᵢ‖²",
-        "The penalty keeps the derivatives of the code small: it moves little when the digit does. The mean ‖df/dx‖ on "
-        f"test digits, in units of the code's own spread, is {row.value_text}, against {plain:.3f} for the plain "
-        "autoencoder above, the same network without the penalty.",
+        "A penalty on the derivatives of the code makes it robust: small changes of the input change it little. The "
+        f"mean ‖df/dx‖ on test digits, relative to the spread of the codes, is {row.strength.text}; it is "
+        f"{row.strength.comparison['plain']:.3f} for the plain autoencoder, the same network without the penalty.",
         [
-            draw(
-                gallery.contraction,
-                "Histogram of the Jacobian's norm, and its singular values, with the penalty and without.",
-                "Left: the norm of df/dx at every test digit. Right: its mean singular values.",
+            render(
+                figures.contraction,
+                "Histograms of the norm of the Jacobian, and its singular values, with the penalty and without.",
+                "Left: the norm of df/dx at each test digit. Right: the singular values of df/dx, averaged over test "
+                "digits.",
                 chart=True,
             )
         ],
     )
 
 
-def _vae(gallery: Gallery, measured: Measured, row: Row) -> Section:
-    rival = measured.densities[0]
-    gain = measured.log_p - rival.log_p
+def _vae(figures: Figures, results: Results, row: ModelResult) -> Section:
+    mixture = results.baselines[0]
+    gain = results.log_p - mixture.log_p
     error = float(np.std(gain) / np.sqrt(len(gain)))
+    settings = "; ".join(f"{model.name}: {model.settings}" for model in results.baselines)
     return Section(
         row.key,
         "Variational autoencoder",
-        "log P(X) − D[Q(z)‖P(z|X)] = E[log P(X|z)] − D[Q(z)‖P(z)]",
-        "A generative model: z is drawn from a standard normal distribution, and P(X|z) from a network. It learns the "
-        f"probability of the data: {row.value_text} nats a test digit, {gain.mean():+.1f} ± {error:.1f} against the "
-        f"best Gaussian mixture ({_chosen(measured)}; both the best on held-out training digits). All see "
-        "pixels + U(0, 1) noise: without it a model gains without bound by a spike on each grey level.",
-        _vae_pictures(gallery),
+        "log p(x) − KL(q(z|x) ‖ p(z|x)) = E[log p(x|z)] − KL(q(z|x) ‖ p(z))",
+        "A generative model: z is drawn from a standard normal distribution, and x from p(x|z), given by a network. It "
+        f"estimates the density of the data: the mean log p(x) of test digits is {row.strength.text} nats, "
+        f"{gain.mean():+.1f} ± {error:.1f} compared with the best Gaussian mixture. All models are fitted to "
+        "pixels + U(0, 1), because the density of integers has no upper bound. The settings of the baselines were "
+        f"selected on held-out training digits ({settings}).",
+        _vae_pictures(figures),
     )
 
 
-def _vae_pictures(gallery: Gallery) -> list[Picture]:
+def _vae_pictures(figures: Figures) -> list[Picture]:
     return [
-        draw(
-            gallery.densities,
-            "Each model's log p(x) of the same test digits.",
-            "Further right is better.",
+        render(
+            figures.densities,
+            "Histograms of log p(x) of test digits for each model.",
+            "The log-density of each test digit; larger is better.",
             chart=True,
         ),
-        draw(
-            gallery.samples,
-            "Test digits, rows drawn from p(x), and decoder means at codes drawn from the prior.",
-            "New digits: nobody wrote those in the middle and at the right.",
+        render(
+            figures.samples,
+            "Test digits, samples of p(x), and decoder means at codes drawn from the prior.",
+            "Test digits (left), and new digits generated by the model: with the noise of p(x|z), and without it.",
         ),
-        draw(
-            gallery.plane,
-            "A latent plane with test digits coloured by class, and the plane decoded.",
-            "A second VAE with two latent units, trained without the labels.",
+        render(
+            figures.latent_space,
+            "The latent plane with test digits coloured by class, and decodings of the plane.",
+            "The latent space of a second VAE, with two latent units, trained without labels.",
             chart=True,
         ),
     ]
 
 
-def _chosen(measured: Measured) -> str:
-    return "; ".join(f"{other.name}: {other.choice}" for other in measured.densities)
-
-
-def _conditional(gallery: Gallery, measured: Measured, row: Row) -> Section:
+def _conditional(figures: Figures, results: Results, row: ModelResult) -> Section:
     return Section(
         row.key,
         "Conditional VAE",
-        "log P(X|y) − D[Q(z)‖P(z|X, y)] = E[log P(X|z, y)] − D[Q(z)‖P(z)]",
-        "The same mathematics, given which digit it is. A classifier trained on real digits takes "
-        f"{row.value_text} of 1000 drawn digits for what was asked for (of real test digits it reads "
-        f"{measured.judge_accuracy:.1%}). Turned around by Bayes' rule, p(y|x) ∝ p(x|y) p(y), the model reads "
-        f"{measured.accuracy:.1%} of the test digits.",
+        "log p(x|y) − KL(q(z|x, y) ‖ p(z|x, y)) = E[log p(x|z, y)] − KL(q(z|x, y) ‖ p(z))",
+        "A VAE of the digit given its class y. A classifier trained on real digits recognises "
+        f"{row.strength.text} of 1000 generated digits as the class they were generated for (its accuracy on real test "
+        f"digits is {results.classifier_accuracy:.1%}). By Bayes' rule, p(y|x) ∝ p(x|y) p(y), the model is also a "
+        f"classifier; its accuracy on test digits is {results.accuracy:.1%}.",
         [
-            draw(
-                gallery.by_class,
-                "Digits drawn class by class, and codes decoded as every class.",
-                f"{row.n_components} latent units carry the handwriting; the class is given.",
+            render(
+                figures.class_samples,
+                "Digits generated for each class, and codes decoded as every class.",
+                f"The class is given, so that the {row.n_components} latent units describe the style of writing.",
             )
         ],
     )
 
 
-def _training(gallery: Gallery) -> Section:
+def _training(figures: Figures) -> Section:
     text = (
-        "The terms of the loss, in nats a row of the scaled data, summed over pixels. The loss of the autoencoders is "
-        "−log p(x|z) with a learned σ, and may be negative; contraction is shown without its weight λ."
+        "The terms of the loss in nats per sample of the scaled data, summed over pixels. The loss of the autoencoders "
+        "is −log p(x|z) with a learned σ, which may be negative; contraction is shown without its weight λ."
     )
-    picture = draw(gallery.curves, "The loss of each of the six models by epoch.", "", chart=True)
+    picture = render(figures.training_curves, "The loss of each of the six models by epoch.", "", chart=True)
     return Section("training", "Training", "", text, [picture])

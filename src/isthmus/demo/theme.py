@@ -1,4 +1,4 @@
-"""Colours of the report's pictures, on a light and on a dark page, and figures turned into PNG."""
+"""Colours of the report's figures on light and dark pages, and figures as PNG files."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["DARK", "LIGHT", "Picture", "Theme", "draw", "figure", "png"]
+__all__ = ["DARK", "LIGHT", "Picture", "Theme", "new_figure", "render", "to_png"]
 
-DPI = 160  # sharp on a screen with two dots a pixel
+DPI = 160  # sharp on screens with two pixels per CSS pixel
 
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours of text and ink.
+    """The colours of a figure.
 
     Attributes
     ----------
     text, line : str
-        Of words, and of axes.
-    ink : str
+        Colours of text and of axes.
+    cmap : str
         Colour map of a digit.
-    accent, other, third : str
-        Of the model that a picture is about, and of those it is compared with.
+    accent, second, third : str
+        Colours of the model that a figure is about, and of those it is compared with.
     """
 
     text: str
     line: str
-    ink: str
+    cmap: str
     accent: str
-    other: str
+    second: str
     third: str
 
     def settings(self) -> Any:
@@ -61,18 +61,18 @@ DARK = Theme("#e4e9ee", "#77838f", "gray", "#ff9a5c", "#7fb2f0", "#8a97a5")
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture for light and for dark pages.
+    """A figure rendered for light and for dark pages.
 
     Attributes
     ----------
     alt : str
-        What it shows, for who cannot see it.
+        Description for screen readers.
     caption : str
-        What stands below it.
+        Text below the picture.
     light, dark : bytes
         PNG files.
     width : int
-        Width at which it is shown at most, in CSS pixels.
+        Maximum width in CSS pixels.
     chart : bool
         Whether it has small text: it then scrolls on a narrow screen instead of shrinking.
     """
@@ -85,25 +85,25 @@ class Picture:
     chart: bool = False
 
 
-def figure(width: float, height: float) -> Figure:
-    """Return an empty figure, in inches."""
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure; sizes are in inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def draw(drawing: Callable[[Theme], Figure], alt: str, caption: str, *, chart: bool = False) -> Picture:
-    """Return a picture of what `drawing` draws, once in each theme."""
-    light, dark = (png(drawing, theme) for theme in (LIGHT, DARK))
-    (width,) = struct.unpack(">I", light[16:20])  # where every PNG has it
+def render(draw: Callable[[Theme], Figure], alt: str, caption: str, *, chart: bool = False) -> Picture:
+    """Return the figure that `draw` makes, in both themes."""
+    light, dark = (to_png(draw, theme) for theme in (LIGHT, DARK))
+    (width,) = struct.unpack(">I", light[16:20])  # its place in every PNG file
     return Picture(alt, caption, light, dark, round(96 * width / DPI), chart)
 
 
-def png(drawing: Callable[[Theme], Figure], theme: Theme, *, dpi: int = DPI, background: str = "none") -> bytes:
-    """Return what `drawing` draws as a PNG file, without a background unless one is named."""
+def to_png(draw: Callable[[Theme], Figure], theme: Theme, *, dpi: int = DPI, background: str = "none") -> bytes:
+    """Return the figure that `draw` makes as a PNG file, transparent unless a background is named."""
     import matplotlib as mpl
 
-    # rc_context puts the user's own settings back; the demo is a program of its own, and no thread draws beside it.
+    # rc_context restores the user's settings; no other thread of the demo draws.
     with mpl.rc_context(theme.settings()), io.BytesIO() as stream:
-        drawing(theme).savefig(stream, format="png", dpi=dpi, facecolor=background, metadata={"Software": None})
+        draw(theme).savefig(stream, format="png", dpi=dpi, facecolor=background, metadata={"Software": None})
         return stream.getvalue()
