@@ -1,4 +1,4 @@
-"""The plots: what is drawn where, on whose axes, and what cannot be drawn."""
+"""The plots: what they draw, on which axes, and what they refuse."""
 
 import subprocess
 import sys
@@ -21,10 +21,10 @@ def vae(digits):
     return VAE(2, hidden_layer_sizes=(8,), max_epochs=2, random_state=0).fit(digits)
 
 
-def test_images_fills_lines_and_leaves_gaps_empty():
+def test_images_fills_rows_and_leaves_gaps_empty():
     ax = plots.images(X, n_columns=4)
     drawn = picture(ax)
-    assert drawn.shape == (9, 19)  # 2 lines of 4 images of 4x4, a pixel between them
+    assert drawn.shape == (9, 19)  # 2 rows of 4 images of 4x4, with gaps of one pixel
     np.testing.assert_array_equal(drawn[:4, 5:9], X[1].reshape(4, 4))
     np.testing.assert_array_equal(drawn[5:, :4], X[4].reshape(4, 4))
     assert np.isnan(drawn.filled(np.nan)[:, 4]).all()
@@ -57,11 +57,11 @@ def test_one_channel_is_grey():
         (np.zeros((2, 5)), None, "set image_shape"),
         (np.zeros((2, 6)), (2, 2), "set image_shape"),
         (np.zeros((2, 8)), (2, 2, 2), "set image_shape"),
-        (np.zeros(4), None, "rows in a matrix"),
-        (np.zeros((0, 4)), None, "rows in a matrix"),
+        (np.zeros(4), None, "expected a nonempty matrix"),
+        (np.zeros((0, 4)), None, "expected a nonempty matrix"),
     ],
 )
-def test_rows_that_are_no_images_are_refused(rows, shape, message):
+def test_samples_that_are_not_images_are_errors(rows, shape, message):
     with pytest.raises(ValueError, match=message):
         plots.images(rows, image_shape=shape)
 
@@ -70,7 +70,7 @@ def test_image_rows_share_the_limits_of_the_first():
     ax = plots.image_rows({"one": X[:3], "two": 2 * X[3:]})
     assert ax.get_images()[0].get_clim() == (X[:3].min(), X[:3].max())
     assert [label.get_text() for label in ax.get_yticklabels()] == ["one", "two"]
-    with pytest.raises(ValueError, match="one shape"):
+    with pytest.raises(ValueError, match="rows must have equal shapes"):
         plots.image_rows({"one": X[:3], "two": X[:2]})
 
 
@@ -98,7 +98,7 @@ def test_latent_plane_names_the_classes_at_their_medians():
         plots.latent_plane(codes[:, :1])
 
 
-def test_more_classes_than_colours_still_draw():
+def test_more_classes_than_colours():
     assert len(plots.latent_plane(np.random.default_rng(0).normal(size=(12, 2)), np.arange(12)).texts) == 12
 
 

@@ -1,0 +1,10 @@
+"""Figures of models and of samples that are images, with matplotlib but without pyplot's global state.
+
+Every function draws on `ax`, or on the axes of a new figure, and returns the axes. Save a figure with
+``ax.figure.savefig("figure.png")``.
+"""
+
+from isthmus.plots._images import image_rows, images
+from isthmus.plots._models import PALETTE, decoded_plane, features, history, latent_plane, reconstructions
+
+__all__ = ["PALETTE", "decoded_plane", "features", "history", "image_rows", "images", "latent_plane", "reconstructions"]
