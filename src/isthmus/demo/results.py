@@ -121,11 +121,11 @@ def compute_results(digits: Digits, trained: TrainedModels, random_state: int, *
     as_asked, accuracies = _conditional_accuracies(digits, models["conditional_vae"], random_state)
     strengths = {
         "autoencoder": _compression(digits, models["autoencoder"]),
-        "sparse": Strength("active units of 64", active, {"unused": float(n_unused)}, "{:.4g}"),
+        "sparse": Strength("active units of 64", active, {"never active": float(n_unused)}, "{:.4g}"),
         "denoising": _denoising(digits, models),
         "contractive": Strength("mean ||df/dx||", norms["contractive"], {"plain": norms["plain"]}, "{:.3f}"),
         "vae": Strength("log p(x), nats per digit", float(log_p.mean()), means, "{:.1f}"),
-        "conditional_vae": Strength("correct class of samples", as_asked, accuracies, "{:.1%}"),
+        "conditional_vae": Strength("samples of the right class", as_asked, accuracies, "{:.1%}"),
     }
     rows = {key: _model_result(digits, key, model, strengths[key]) for key, model in models.items()}
     return Results(rows, jacobians, log_p, baselines, n_unused, *accuracies.values())
@@ -168,7 +168,7 @@ def _conditional_accuracies(digits: Digits, model: Any, random_state: int) -> tu
     classifier = SVC(gamma=0.001).fit(digits.train, digits.y_train)
     accuracy = float(np.mean(model.predict(digits.test.astype(np.float32)) == digits.y_test))
     as_asked = metrics.conditional_accuracy(model, classifier, 100, random_state)
-    return as_asked, {"predict": accuracy, "SVC": float(classifier.score(digits.test, digits.y_test))}
+    return as_asked, {"accuracy of predict": accuracy, "of SVC": float(classifier.score(digits.test, digits.y_test))}
 
 
 HEADER = ("Model", "K", "MSE", "PCA", "Metric", "Value", "For comparison")
@@ -177,7 +177,7 @@ K: latent units. MSE: mean squared error per pixel (grey levels 0 to 16) on test
 (for the sparse model, with as many as it has active units). ||df/dx|| is relative to the spread of the codes. VAE,
 GaussianMixture and FactorAnalysis are fitted to x + U(0, 1), so that integer and constant pixels have a finite density;
 the settings of the latter two are selected on held-out training digits. ConditionalVAE: 100 samples per class, judged
-by a support vector classifier (SVC) trained on real digits; predict and SVC are accuracies on real test digits.
+by a support vector classifier (SVC) trained on real digits; the accuracies are on real test digits.
 """
 
 

@@ -84,8 +84,8 @@ def _page(figures: Figures, results: Results, facts: dict[str, str]) -> Page:
     digits = figures.digits
     return Page(
         title=_TITLE,
-        lead=f"Six models are fitted to {len(digits.train)} handwritten digits of 8 × 8 pixels. All figures and "
-        f"numbers are computed on {len(digits.test)} held-out digits.",
+        lead=f"Six models are fitted to {len(digits.train)} handwritten digits of 8 × 8 pixels. All "
+        f"errors, densities and accuracies are those of {len(digits.test)} held-out digits.",
         cards=[
             Card(row.key, row.model, row.strength.text, row.strength.name, row.strength.comparison_text)
             for row in results.models.values()
