@@ -188,7 +188,7 @@ def test_launch_writes_one_model(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("learned from 1797 rows") == 1
+    assert done.stdout.count("fitted to 1797 rows") == 1
     assert load(out).n_iter_ == 2
     assert [path.name for path in tmp_path.iterdir()] == [out.name]
 
