@@ -45,7 +45,7 @@ EXPORTS = {
     ],
     "isthmus.posteriors": ["DiagonalNormal", "FlowNormal", "FullNormal", "Point", "Posterior", "TopK"],
     "isthmus.priors": ["ConditionalNormal", "Flow", "MixtureOfNormals", "Prior", "StandardNormal", "VampPrior"],
-    "isthmus.corruptions": ["Corruption", "GaussianNoise", "Masking", "NoCorruption", "SaltAndPepper"],
+    "isthmus.corruptions": ["Corruption", "GaussianNoise", "Masking", "NoCorruption", "SaltAndPepper", "UniformNoise"],
     "isthmus.scaling": ["MinMax", "ColumnMoments", "NoScaling", "PerColumn", "Scaling", "Standard"],
     "isthmus.networks": ["MLP", "Conv", "Layer", "Network", "Sizes", "join_inputs"],
     "isthmus.penalties": ["KL", "L1", "Contraction", "EncodedBatch", "KLSparsity", "Penalty", "Warmup"],

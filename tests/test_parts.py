@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy.stats import kstest
 
 from cases import (
     CORRUPTIONS,
@@ -19,7 +20,7 @@ from cases import (
 from isthmus import _activations, testing
 from isthmus._part import Part, UnknownNameError, find, resolve
 from isthmus._random import seeded
-from isthmus.corruptions import GaussianNoise, Masking, SaltAndPepper
+from isthmus.corruptions import GaussianNoise, Masking, SaltAndPepper, UniformNoise
 from isthmus.likelihoods import Bernoulli, Categorical, ContinuousBernoulli, Gaussian, Likelihood
 from isthmus.networks import MLP, Conv, Network, Sizes
 from isthmus.penalties import Warmup
@@ -289,11 +290,14 @@ def test_corruption_shares():
         added = noise(x) - x
     assert abs(float(added.std()) - 0.5) < 0.0125
     assert abs(float(added.mean())) < 0.0178
+    with seeded(0):
+        added = UniformNoise(0.5)(x) - x
+    assert kstest(added.flatten().numpy(), "uniform", (-0.5, 1.0)).pvalue > 1e-3
 
 
 def test_a_part_corrupts_all_or_nothing_at_the_ends():
     x = normal(20, 4)
-    for part, expected in [(Masking(0.0), x), (Masking(1.0), 0 * x), (SaltAndPepper(0.0), x), (GaussianNoise(0.0), x)]:
+    for part, expected in [(Masking(0.0), x), (Masking(1.0), 0 * x), (SaltAndPepper(0.0), x), (UniformNoise(0.0), x)]:
         part.build(x)
         assert torch.equal(part(x), expected)
 

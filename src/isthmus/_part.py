@@ -132,7 +132,7 @@ def find(room: str) -> dict[str, type[Part]]:
     Examples
     --------
     >>> sorted(find("corruptions"))
-    ['gaussian_noise', 'masking', 'none', 'salt_and_pepper']
+    ['gaussian_noise', 'masking', 'none', 'salt_and_pepper', 'uniform_noise']
     """
     module = importlib.import_module(f"isthmus.{room}")
     classes = {name: getattr(module, name) for name in module.__all__}

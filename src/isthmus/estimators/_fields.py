@@ -52,7 +52,8 @@ class Fields(BaseEstimator):
         Invertible scaling inside the model; "auto" is the likelihood's own. Likelihoods are reported in the
         data's units all the same.
     corruption : str or Corruption, default="none"
-        What the encoder sees while training: "none", "gaussian_noise", "masking", "salt_and_pepper".
+        What the encoder sees while training: "none", "gaussian_noise", "uniform_noise",
+        "masking", "salt_and_pepper".
     penalties : sequence of (str or Penalty), default=()
         Further terms of the loss: "l1", "kl_sparsity", "contraction", "kl", or objects with their weights.
     max_epochs : int, default=100

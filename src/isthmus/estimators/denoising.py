@@ -28,8 +28,8 @@ class DenoisingAutoencoder(DeterministicAutoencoder):
     n_components : int, default=16
         K, number of units of the code. It may exceed D: the noise keeps the network from copying.
     corruption : str or Corruption, default="gaussian_noise"
-        c(x~|x): "gaussian_noise", "masking", "salt_and_pepper", or an object such as ``Masking(0.5)``; to fill missing
-        cells, ``Masking(0.5, input_mask=True)``, which tells the encoder where they are.
+        c(x~|x): "gaussian_noise", "uniform_noise", "masking", "salt_and_pepper", or an object such as ``Masking(0.5)``;
+        to fill missing cells, ``Masking(0.5, input_mask=True)``, which tells the encoder where they are.
 
     See Also
     --------
