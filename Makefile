@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format bench bench-quality bench-speed docs clean
+.PHONY: demo test coverage lint format bench bench-quality bench-speed docs clean
 
 $(VENV)/.ok: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -24,6 +24,12 @@ demo: $(VENV)/.ok  ## the six models on handwritten digits; writes isthmus-demo/
 # One thread a process: two torch processes of two threads each slow one another tenfold on two cores.
 test: $(VENV)/.ok  ## every test, in parallel
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow"
+
+coverage: $(VENV)/.ok  ## every test, half as long again, and the branches that none of them reaches
+	$(BIN)/coverage erase
+	OMP_NUM_THREADS=1 $(BIN)/coverage run -m pytest -q -n auto --dist worksteal -m "not slow"
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .
