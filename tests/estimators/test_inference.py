@@ -6,7 +6,7 @@ from sklearn.datasets import load_digits
 
 from isthmus import VAE, DenoisingAutoencoder
 from isthmus.corruptions import Masking
-from isthmus.estimators import _inference
+from isthmus.estimators import _chunking
 
 X = (load_digits().data[:60] / 16).astype(np.float64)
 HOLES = np.where(np.random.default_rng(0).random(X.shape) < 0.2, np.nan, X)
@@ -31,7 +31,7 @@ def model():
 @pytest.mark.parametrize("method", METHODS)
 def test_chunks_make_no_difference(method, n_rows, model, monkeypatch):
     whole = METHODS[method](model)
-    monkeypatch.setattr(_inference, "_CHUNK", n_rows * 64)
+    monkeypatch.setattr(_chunking, "_CHUNK", n_rows * 64)
     parts = METHODS[method](model)
     assert parts.flags.c_contiguous
     assert parts.dtype == whole.dtype
@@ -40,7 +40,7 @@ def test_chunks_make_no_difference(method, n_rows, model, monkeypatch):
 
 def test_draws_in_chunks(model, monkeypatch):
     whole = model.sample(40, random_state=0)
-    monkeypatch.setattr(_inference, "_CHUNK", 7 * 64)
+    monkeypatch.setattr(_chunking, "_CHUNK", 7 * 64)
     parts = model.sample(40, random_state=0)
     assert parts.shape == whole.shape == (40, 64)
     assert parts.dtype == whole.dtype == np.float64
@@ -49,7 +49,7 @@ def test_draws_in_chunks(model, monkeypatch):
 
 
 def test_a_cell_outside_the_support_has_its_row_s_number(model, monkeypatch):
-    monkeypatch.setattr(_inference, "_CHUNK", 7 * 64)
+    monkeypatch.setattr(_chunking, "_CHUNK", 7 * 64)
     rows = X.copy()
     rows[25, 3] = 1.3
     with pytest.raises(ValueError, match=r"1.3 in row 25, column 3.*takes only values in \[0, 1\]"):

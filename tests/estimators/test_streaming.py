@@ -20,7 +20,7 @@ from isthmus.cli import main
 from isthmus.data import DatasetRows, FileRows, RowSource, read, reading, sources
 from isthmus.data.loaders import streaming
 from isthmus.engine import Checkpoints
-from isthmus.estimators import _base, _data, _inference, _loaders, _summary
+from isthmus.estimators import _base, _chunking, _data, _loaders, _summary
 
 DIGITS, LABELS = load_digits(return_X_y=True)
 DIGITS = DIGITS.astype(np.float32)
@@ -36,7 +36,7 @@ def small(monkeypatch):
     monkeypatch.setattr(reading, "STREAM_ABOVE", 1000)
     monkeypatch.setattr(sources, "_BLOCK", 10 * 64 * 4)
     monkeypatch.setattr(streaming, "POOL", 100 * 64 * 4)
-    monkeypatch.setattr(_inference, "_CHUNK", 50 * 64)
+    monkeypatch.setattr(_chunking, "_CHUNK", 50 * 64)
     monkeypatch.setattr(_summary, "_READ", 70 * 64)
     monkeypatch.setattr(_summary, "_MEASURED", 30 * 64)
 

@@ -13,7 +13,8 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from isthmus._random import derive
-from isthmus.estimators._inference import Chunk, as_tensor
+from isthmus.estimators._chunking import as_tensor
+from isthmus.estimators._inference import Chunk
 from isthmus.estimators._validate import check_rows
 from isthmus.estimators._variational import LogLikelihoodEstimate
 from isthmus.model import Model

@@ -210,7 +210,7 @@ def _by_rows(
 ) -> Iterator[np.ndarray]:
     """Yield ``call(X, y)`` chunk by chunk; of several processes each has its run of them, `own` of how many."""
     from isthmus.data import ArrayRows, RowSource
-    from isthmus.estimators._inference import row_chunks
+    from isthmus.estimators._chunking import row_chunks
 
     source = rows.X if isinstance(rows.X, RowSource) else ArrayRows(rows.X, rows.columns, rows.name)
     slices = list(row_chunks(len(rows.X), width))

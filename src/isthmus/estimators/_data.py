@@ -13,8 +13,9 @@ from torch import Tensor
 from isthmus._random import Stream, derive
 from isthmus.data.sources import RowSource
 from isthmus.engine.distributed import Processes
-from isthmus.estimators._inference import as_tensor, check_cells, read_chunks
+from isthmus.estimators._chunking import as_tensor, read_chunks
 from isthmus.estimators._summary import DataSummary
+from isthmus.estimators._validate import check_support
 from isthmus.model import Model
 from isthmus.scaling import Scaling
 
@@ -85,7 +86,8 @@ class TrainingData(NamedTuple):
 
     def check_support(self, model: Model) -> None:
         """Raise a ValueError that names the first cell outside the likelihood's support."""
-        if model.likelihood.interval_support and bool(model.likelihood.supports(self.extremes(model.scaling)).all()):
+        likelihood = model.likelihood
+        if likelihood.interval_support and bool(likelihood.supports(self.extremes(model.scaling)).all()):
             return
         X = self.X
         if isinstance(X, RowSource) and 1 < self.processes.world_size <= len(X):
@@ -95,7 +97,7 @@ class TrainingData(NamedTuple):
         def check() -> None:
             for part, values in read_chunks(X, X.shape[1], _CHECKED):
                 x, mask = model.scaling.to_model_units(as_tensor(values), torch.float64)
-                check_cells(model, values, x, mask, self.names, getattr(X, "first_row", 0) + part.start)
+                check_support(likelihood, values, x, mask, self.names, getattr(X, "first_row", 0) + part.start)
 
         self.processes.on_all_ranks(check)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any
 
 import numpy as np
 
 from isthmus._part import Part
 from isthmus.estimators._base import BaseAutoencoder
+from isthmus.estimators._inference import iterate_imputation, map_rows
 from isthmus.posteriors import Point
 
 __all__ = ["DeterministicAutoencoder"]
@@ -34,6 +36,10 @@ class DeterministicAutoencoder(BaseAutoencoder):
 
     def _network_fields(self) -> dict[str, Any]:
         return super()._network_fields() | {"tied": self.tied}
+
+    def _impute(self, X: np.ndarray) -> np.ndarray:
+        once = self._corruption().simulates_missing
+        return map_rows(self, functools.partial(iterate_imputation, once=once), X)
 
     def score(self, X: Any, y: Any = None) -> float:  # noqa: ARG002 - scikit-learn's signature
         """Return the mean over rows of log p(x|f(x)), in nats of the data's units; higher is better.

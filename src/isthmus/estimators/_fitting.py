@@ -11,8 +11,9 @@ from torch import nn
 from isthmus._batch import Batch
 from isthmus._random import seeded
 from isthmus.engine.distributed import launched
+from isthmus.estimators._chunking import as_tensor
 from isthmus.estimators._data import TrainingData
-from isthmus.estimators._inference import Chunk, as_tensor, feature_errors
+from isthmus.estimators._inference import Chunk, feature_errors
 from isthmus.estimators._validate import column_name
 from isthmus.model import Model
 from isthmus.serialization import encode

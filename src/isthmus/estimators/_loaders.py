@@ -14,8 +14,8 @@ from isthmus._chunks import chunks
 from isthmus._random import Stream, derive
 from isthmus.data.loaders import BatchPartition, InMemoryLoader, StreamingLoader
 from isthmus.data.sources import RowSource
+from isthmus.estimators._chunking import as_tensor
 from isthmus.estimators._data import TrainingData
-from isthmus.estimators._inference import as_tensor
 from isthmus.scaling import Scaling
 
 __all__ = ["LoaderSettings", "Loaders", "make_loaders"]

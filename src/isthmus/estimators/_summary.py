@@ -14,7 +14,7 @@ from torch import Tensor
 from isthmus._chunks import chunks
 from isthmus.data.sources import RowSource
 from isthmus.engine.distributed import Processes
-from isthmus.estimators._inference import as_tensor, read_chunks
+from isthmus.estimators._chunking import as_tensor, read_chunks
 from isthmus.estimators._validate import all_finite, check_finite, check_observed
 from isthmus.scaling import ColumnMoments
 

@@ -13,10 +13,12 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
+from torch import Tensor
 
 from isthmus._names import nearest
 from isthmus.data import ArrayRows, RowSource, as_source
 from isthmus.estimators._fields import layer_sizes
+from isthmus.likelihoods import Likelihood
 
 __all__ = [
     "as_plain_array",
@@ -240,17 +242,42 @@ def check_codes(estimator: Any, Z: Any) -> np.ndarray:
 
 
 def check_support(
-    inside: np.ndarray, X: np.ndarray, likelihood: Any, names: Sequence[object] | None, first_row: int = 0
+    likelihood: Likelihood,
+    values: np.ndarray,
+    x: Tensor,
+    mask: Tensor | None,
+    names: Sequence[object] | None,
+    first_row: int = 0,
 ) -> None:
-    """Raise a ValueError that names the first cell outside the likelihood's support."""
+    """Raise a ValueError that names the first observed cell of a chunk outside the likelihood's support.
+
+    Parameters
+    ----------
+    likelihood : Likelihood
+        The likelihood.
+    values, x : ndarray and Tensor of shape (N, D)
+        The chunk in the data's units, and in the model's.
+    mask : Tensor of shape (N, D) or None
+        1 where a cell was observed; None if every cell was.
+    names : sequence, optional
+        Names of the columns.
+    first_row : int, default=0
+        Number of the chunk's first row.
+    """
+    if mask is None and likelihood.interval_support:
+        extremes = torch.stack(x.aminmax()).unsqueeze(-1).expand(-1, x.shape[1])  # of all columns: ten times as fast
+        if likelihood.supports(extremes).all():
+            return
+    inside = likelihood.supports(x)
+    inside = inside if mask is None else inside | (mask == 0)
     if inside.all():
         return
-    row, column = (int(i) for i in np.argwhere(~inside)[0])
-    likelihood = likelihood.for_column(column)
+    row, column = (int(i) for i in np.argwhere(~inside.cpu().numpy())[0])
+    part = likelihood.for_column(column)
     raise ValueError(
-        f"X has {X[row, column]:g} in row {first_row + row}, {column_name(names, column)}, and likelihood "
-        f"{likelihood!r} takes only values {likelihood.support_text} (after scaling): use another likelihood "
-        "('gaussian' takes any number) or another scaling."
+        f"X has {values[row, column]:g} in row {first_row + row}, {column_name(names, column)}, and likelihood "
+        f"{part!r} takes only values {part.support_text} (after scaling): use another likelihood ('gaussian' takes any "
+        "number) or another scaling."
     )
 
 

@@ -16,8 +16,9 @@ from isthmus._device import check_device
 from isthmus._part import Part
 from isthmus._random import Stream, derive, seeded
 from isthmus.estimators._base import BaseAutoencoder
+from isthmus.estimators._chunking import empty_result, row_chunks
 from isthmus.estimators._fields import layer_sizes
-from isthmus.estimators._inference import Chunk, empty_result, map_rows, max_draws_per_pass, row_chunks
+from isthmus.estimators._inference import Chunk, map_rows, max_draws_per_pass
 from isthmus.estimators._validate import check_positive_integer
 from isthmus.evaluation import (
     Estimate,
