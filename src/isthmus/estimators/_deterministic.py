@@ -18,15 +18,7 @@ __all__ = ["DeterministicAutoencoder"]
 
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class DeterministicAutoencoder(BaseAutoencoder):
-    """Base of the autoencoders whose posterior is a point mass at f(x).
-
-    Parameters
-    ----------
-    code_activation : str, default="identity"
-        Activation of the code itself.
-    tied : bool, default=False
-        Whether the decoder's weights are the encoder's, transposed (network="mlp").
-    """
+    """Base of the autoencoders whose posterior is a point mass at f(x)."""
 
     code_activation: str = "identity"
     tied: bool = False

@@ -32,83 +32,7 @@ _T = TypeVar("_T")
 
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class Fields(BaseEstimator):
-    """Fields of every estimator.
-
-    Parameters
-    ----------
-    n_components : int, default=2
-        K, number of latent units.
-    hidden_layer_sizes : int or tuple of int, default=(256, 128)
-        Widths of the encoder's dense hidden layers; the decoder has them in reverse. () makes both linear.
-    activation : str, default="elu"
-        Of the hidden layers: "identity", "relu", "elu", "silu", "gelu", "tanh", "sigmoid" or "softplus".
-    network : {"mlp", "conv"} or Network, default="mlp"
-        Encoder and decoder. A Network object brings its own sizes; a name takes them from the fields here.
-    image_shape : tuple of int, optional
-        (height, width) or (channels, height, width) of a row's image, for network="conv".
-    likelihood : str or Likelihood, default="gaussian"
-        p(x|z): "gaussian" (one learned sigma), "bernoulli", "continuous_bernoulli", "categorical".
-    scaling : {"auto", "standard", "min_max", "none"} or Scaling, default="auto"
-        Invertible scaling inside the model; "auto" is the likelihood's own. Likelihoods are reported in the
-        data's units all the same.
-    corruption : str or Corruption, default="none"
-        What the encoder sees while training: "none", "gaussian_noise", "uniform_noise",
-        "masking", "salt_and_pepper".
-    penalties : sequence of (str or Penalty), default=()
-        Further terms of the loss: "l1", "kl_sparsity", "contraction", "kl", or objects with their weights.
-    max_epochs : int, default=100
-        Most passes over the data.
-    batch_size : int, default=128
-        Most rows of a step.
-    gradient_accumulation : int, default=1
-        Parts that a batch is computed in, one after the other, with their gradients summed: the same step in less
-        memory. What is a mean over the batch ("kl_sparsity", free_bits) is then one over each part.
-    learning_rate : float, default=3e-3
-        Peak learning rate of Adam.
-    encoder_learning_rate : float, optional
-        That of the encoder's parameters, where it is another one. A decoder bears larger steps than an encoder, whose
-        codes may collapse: in runs of a few passes, a quarter of the decoder's reaches a given loss sooner.
-    schedule : {"one_cycle", "linear", "constant"}, default="one_cycle"
-        How the learning rate changes over the training: a short rise and a cosine, the same rise and a straight line
-        (for one or two passes over many rows), or not at all.
-    weight_decay : float, default=0.0
-        Decoupled weight decay.
-    adam_betas : tuple of float, default=(0.9, 0.999)
-        How much Adam keeps, a step, of its means of the gradient and of its square. A run of a thousand steps ends
-        lower with 0.95 for the second: the default remembers the last thousand.
-    early_stopping : bool, default=False
-        Whether to hold out rows and keep the parameters that were best on them.
-    validation_fraction : float, default=0.1
-        Share of the rows held out for early stopping.
-    n_iter_no_change : int, default=10
-        Epochs without a better validation loss before training stops.
-    random_state : int, RandomState or None, default=None
-        Seed of everything random in ``fit``. None takes fresh entropy; no global generator is touched.
-    device : str, default="auto"
-        "auto" (the first GPU, else the CPU), "cpu", "cuda", "cuda:1", "mps".
-    precision : {"float32", "float64", "bf16"}, default="float32"
-        Number format while training. "bf16" casts the network's weights once a step and steps float32 copies; it needs
-        a processor or GPU with bf16 arithmetic.
-    compile : bool, default=False
-        Whether to capture whole training steps and replay them: an operator graph on a CPU, a CUDA graph on a GPU.
-        Results are the same, and small networks train faster (docs/speed.md, F). Steps that cannot be captured run
-        as without it, with a warning.
-    warm_start : bool, default=False
-        Whether ``fit`` goes on from the last fit's parameters.
-    verbose : int, default=0
-        1 shows a progress bar on stderr (a line an epoch where stderr is no terminal).
-    callbacks : sequence of callable, default=()
-        Each is called with every epoch's record (a dict of numbers); training stops when one returns True.
-    loggers : sequence, default=()
-        Each has ``log_metrics(metrics, step)``, called with every epoch's numbers: :class:`isthmus.engine.CSVLogger`,
-        :class:`isthmus.engine.TensorBoardLogger`, Lightning Fabric's loggers, or your own.
-    checkpoint_dir : str, optional
-        Folder for checkpoints of ``fit``. A run that was interrupted, at any instant, goes on from the newest one when
-        the same ``fit`` is called again, and ends with the very parameters of an uninterrupted run. The checkpoints
-        of a run that is complete are removed.
-    checkpoint_seconds : float, default=30.0
-        Seconds between two checkpoints.
-    """
+    """The fields that every estimator has; each estimator documents them."""
 
     n_components: int = dataclasses.field(default=2, kw_only=False)
     hidden_layer_sizes: int | tuple[int, ...] = (256, 128)
@@ -228,13 +152,8 @@ def layer_sizes(hidden_layer_sizes: Any) -> tuple[Any, ...]:
 
 @dataclass_transform(kw_only_default=True, eq_default=False)
 def estimator(cls: type[_T]) -> type[_T]:
-    """Make a keyword-only dataclass of an estimator, with the shared fields in its docstring.
-
-    The docstring's own "Parameters" section describes what the class adds or defaults otherwise; the rest is
-    taken from the classes that the fields come from, so that every text stands in one place.
-    """
+    """Make a keyword-only dataclass of an estimator, whose ``__init__`` names the nearest field to an unknown one."""
     made: type[_T] = dataclasses.dataclass(kw_only=True, eq=False, repr=False)(cls)
-    made.__doc__ = _with_parameters(made)
     init: Any = made.__init__
     names = list(inspect.signature(init).parameters)[1:]
 
@@ -249,17 +168,8 @@ def estimator(cls: type[_T]) -> type[_T]:
     return made
 
 
-_ENTRY = re.compile(r"^(\w+) : .*(?:\n(?:[ ]+.*)?)*", re.MULTILINE)
-
-
-def _entries(doc: str) -> dict[str, str]:
-    """Return the entries of a numpydoc Parameters section by name."""
-    section = re.search(r"Parameters\n-+\n(.*?)(?=\n\w[^\n]*\n-+\n|\Z)", inspect.cleandoc(doc), re.DOTALL)
-    return {m[1]: m[0].rstrip() for m in _ENTRY.finditer(section[1])} if section else {}
-
-
 def field_docs(cls: type) -> dict[str, str]:
-    """Return the text of every field of an estimator class, by name, in the order of the fields.
+    """Return the documentation of each field of an estimator class, by name, as its docstring has it.
 
     Examples
     --------
@@ -267,14 +177,6 @@ def field_docs(cls: type) -> dict[str, str]:
     >>> print(field_docs(VAE)["beta"].splitlines()[0])
     beta : float or Warmup, default=1.0
     """
-    known: dict[str, str] = {}
-    for base in reversed(cls.__mro__):
-        known |= _entries(base.__dict__.get("__doc__") or "")
-    return {f.name: known[f.name] for f in dataclasses.fields(cls)}
-
-
-def _with_parameters(cls: type) -> str:
-    doc = inspect.cleandoc(cls.__doc__ or "")
-    section = "Parameters\n----------\n" + "\n".join(field_docs(cls).values())
-    pattern = r"Parameters\n-+\n.*?(?=\n\n\w[^\n]*\n-+\n|\Z)"
-    return re.sub(pattern, lambda _: section, doc, count=1, flags=re.DOTALL)
+    section = inspect.cleandoc(cls.__doc__ or "").partition("Parameters\n----------\n")[2].partition("\n\n")[0]
+    entries = re.split(r"\n(?=\w)", section)
+    return {entry.partition(" : ")[0]: entry for entry in entries}

@@ -118,23 +118,7 @@ _COUNTS = 0.01  # share of p(c|x) from which on a class's tail matters
 
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class Variational(BaseAutoencoder):
-    """Base of the estimators with a posterior that has a density.
-
-    Parameters
-    ----------
-    posterior : {"diagonal_normal", "full_normal"} or Posterior, default="diagonal_normal"
-        q(z|x).
-    prior : str or Prior, default="standard_normal"
-        p(z).
-    objective : {"penalized_likelihood", "importance_weighted"} or Objective, default="penalized_likelihood"
-        What is maximised: the ELBO, or the importance-weighted (IWAE) bound, into which beta does not enter.
-    beta : float or Warmup, default=1.0
-        Weight of the KL divergence; 1 is the ELBO.
-    free_bits : float, default=0.0
-        Nats of divergence that each latent unit may use without being penalised.
-    n_draws : int, default=100
-        S, draws from the posterior in ``score_samples`` and ``elbo``.
-    """
+    """Base of the estimators with a posterior that has a density."""
 
     has_density = True
 
