@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from isthmus._device import number
+from isthmus._device import scalar_buffer
 
 __all__ = ["Adam", "AdamState"]
 
@@ -70,7 +70,7 @@ class Adam:
     def set_learning_rate(self, rate: float) -> None:
         """Set the learning rate on the parameters' device, in the same memory every time, for replayed steps."""
         if not isinstance(self.learning_rate, Tensor):
-            self.learning_rate = number(self.parameters[0].device)
+            self.learning_rate = scalar_buffer(self.parameters[0].device)
         self.learning_rate.fill_(rate)
 
     def zero_grad(self) -> None:

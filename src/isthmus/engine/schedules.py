@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from isthmus._names import nearest
+from isthmus._names import unknown_name
 
 __all__ = ["constant", "find_schedule", "linear", "one_cycle"]
 
@@ -64,5 +64,5 @@ def find_schedule(name: str) -> Callable[[float], float]:
         If there is none; the message has the nearest name.
     """
     if name not in _SCHEDULES:
-        raise nearest("schedule", name, _SCHEDULES)
+        raise unknown_name("schedule", name, _SCHEDULES)
     return _SCHEDULES[name]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from isthmus._batch import Batch
-from isthmus._device import number
+from isthmus._device import scalar_buffer
 
 __all__ = ["MIN_STEPS", "Capture", "CapturedStep", "Step"]
 
@@ -43,7 +43,7 @@ class CapturedStep:
 
     def __init__(self, step: Step, capture: Capture, device: torch.device) -> None:
         self._step, self._capture, self._calls = step, capture, 0
-        self._progress = number(device)
+        self._progress = scalar_buffer(device)
         self._forms: list[tuple[object, ...] | None] = []
         self._places: list[int] = []
         self._again: Step | None = None
