@@ -40,6 +40,11 @@ class LatentDistribution(Distribution):
     support = constraints.real_vector
     arg_constraints: dict[str, Any] = {}
 
+    @property
+    def numbers_per_unit(self) -> int:
+        """The numbers that the density at a code holds at a time for each of the K units."""
+        return 1
+
     def __init__(self, mean: Tensor) -> None:
         super().__init__(mean.shape[:-1], mean.shape[-1:], validate_args=False)
         self._mean = mean
@@ -119,6 +124,11 @@ class FullGaussian(LatentDistribution):
     def __init__(self, mean: Tensor, scale_tril: Tensor) -> None:
         super().__init__(mean)
         self.scale_tril = scale_tril
+
+    @property
+    def numbers_per_unit(self) -> int:
+        """K, for a row of the Cholesky factor."""
+        return self._mean.shape[-1]
 
     @property
     def variance(self) -> Tensor:

@@ -78,6 +78,14 @@ class Part(nn.Module, ABC):
         """Return an unbuilt part with the same hyperparameters, which ``fit`` then builds."""
         return type(self)(**{k: _clone(v) for k, v in self.get_params(deep=False).items()})
 
+    @property
+    def numbers_per_row(self) -> int:
+        """The most numbers that a tensor inside this built part holds for one row; chunks of rows are sized by it.
+
+        By default the largest dimension of any parameter, which is right for dense layers.
+        """
+        return max((size for parameter in self.parameters() for size in parameter.shape), default=1)
+
     def __repr__(self) -> str:
         signature = inspect.signature(type(self).__init__).parameters
         shown = [

@@ -79,6 +79,13 @@ class Model(nn.Module):
         )
         self.network.build(sizes)
 
+    @property
+    def numbers_per_row(self) -> int:
+        """The most numbers that a tensor inside the built model holds for one row and one draw of its code."""
+        sizes = self.network.sizes
+        outputs = sizes.n_features, sizes.n_encoder_outputs, sizes.n_decoder_outputs
+        return max(*outputs, *(part.numbers_per_row for part in self.parts().values()))
+
     def init_from_mean(self, mean: Tensor) -> None:
         """Set what training starts from, for columns of mean `mean` (D,) in model units.
 

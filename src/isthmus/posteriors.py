@@ -183,6 +183,11 @@ class FullNormal(Posterior):
         """K + K (K + 1) / 2."""
         return self.n_components + self.n_components * (self.n_components + 1) // 2
 
+    @property
+    def numbers_per_row(self) -> int:
+        """K^2, for the Cholesky factor."""
+        return self.n_components**2
+
     def forward(self, h: Tensor) -> FullGaussian:
         """Return N(mu, L L')."""
         k = self.n_components

@@ -92,6 +92,11 @@ class MixtureOfNormals(Prior):
         self.means = nn.Parameter(torch.randn(self.n_mixture, n_components))
         self.log_scales = nn.Parameter(torch.full((self.n_mixture, n_components), -0.7))
 
+    @property
+    def numbers_per_row(self) -> int:
+        """M K: a code is compared with every component."""
+        return self.n_mixture * self.n_components
+
     def forward(self, c: Tensor | None = None, encode: _Encode | None = None) -> Mixture:  # noqa: ARG002
         """Return the mixture."""
         return Mixture(self.logits.log_softmax(0), DiagonalGaussian(self.means, self.log_scales))
@@ -129,6 +134,11 @@ class VampPrior(Prior):
             raise ValueError(f"{self!r} knows no conditions; use 'standard_normal' or 'conditional_normal'.")
         self.logits = nn.Parameter(torch.zeros(self.n_pseudo_inputs))
         self.pseudo_inputs = nn.Parameter(torch.randn(self.n_pseudo_inputs, n_features))
+
+    @property
+    def numbers_per_row(self) -> int:
+        """M K: a code is compared with every component."""
+        return self.n_pseudo_inputs * self.n_components
 
     def init_from_data(self, x: Tensor) -> None:
         """Set the pseudo-inputs to training rows drawn without replacement, or with it where there are too few."""

@@ -26,17 +26,20 @@ def test_the_sandwich_holds_the_exact_value(ppca, from_posterior, n_distribution
     assert np.abs(upper - exact).mean() < 0.1
 
 
-@pytest.mark.parametrize("from_posterior", [False, True])
-def test_both_directions_are_unbiased_however_few_the_steps(ppca, from_posterior):
-    """E w = p(x) forwards and E 1/w' = 1/p(x) backwards: Hamiltonian steps leave every distribution as it is."""
-    how = Annealing(8, 3000, 2, from_posterior)
-    result = sandwich(ppca.model(wider=0.9), 20, annealing=how, seed=1)
+@pytest.mark.parametrize(("n_distributions", "from_posterior"), [(40, False), (8, True)])
+def test_both_directions_are_unbiased_with_few_steps(ppca, n_distributions, from_posterior):
+    """E w = p(x) forwards and E 1/w' = 1/p(x) backwards: Hamiltonian steps leave every distribution as it is.
+
+    From p(z), 8 distributions are too few to see it: 1/w' then has tails so heavy that the mean of 1,000 rows is off.
+    """
+    how = Annealing(n_distributions, 500, 2, from_posterior)
+    result = sandwich(ppca.model(wider=0.9), 100, annealing=how, seed=1)
     exact = torch.from_numpy(ppca.log_p(result.x))
     forward = (result.lower.value - exact).expm1()
     backward = (exact - result.upper.value).expm1()
     assert (forward.abs() < 4.5 * result.lower.standard_error).all()
     # backward chains share the code they start from, so that only the mean over rows is 0
-    assert float(backward.mean().abs()) < 4.5 * float(backward.std()) / math.sqrt(20)
+    assert float(backward.mean().abs()) < 4.5 * float(backward.std()) / math.sqrt(100)
     assert float(forward.std()) > 0.001  # and it was no trivial case
 
 

@@ -9,11 +9,8 @@ from scipy.stats import genpareto, multivariate_normal
 
 from isthmus.evaluation import Estimate, log_marginal, log_marginal_estimate, unreliable
 from isthmus.evaluation._weights import WeightSums, pareto_k, tail_length
-from isthmus.evaluation._width import growth
 from isthmus.evaluation.row_noise import row_noise
 from isthmus.likelihoods import Gaussian
-from isthmus.networks import Conv
-from isthmus.networks._base import Sizes
 from isthmus.priors import MixtureOfNormals
 from models import build, normal, put_linear
 
@@ -109,18 +106,6 @@ def test_of_many_draws_only_sums_and_a_tail_are_kept(ppca):
     error = (sums.log_mean() - torch.from_numpy(ppca.log_p(x))).abs()
     assert (error < 4 * sums.standard_error()).all()
     assert (sums.standard_error() < 0.001).all()
-
-
-def test_what_a_row_costs_is_measured():
-    """Weights cost nothing, pictures inside a convolution and the components of a mixture prior do."""
-    weights = torch.zeros(100, 5000)
-    assert growth(lambda n: torch.zeros(n, 100) @ weights).largest == 5000
-    net = Conv(image_shape=(8, 8))
-    net.build(Sizes(64, 2, 4, 64))
-    assert growth(lambda n: net.decode(torch.zeros(n, 2))).largest > 64
-    mixture = build(4, 3, prior=MixtureOfNormals(50))
-    plain = growth(lambda n: mixture.p_z().log_prob(torch.zeros(n, 3).double()))
-    assert plain.largest == 150
 
 
 def test_widening_undoes_a_narrow_posterior(ppca):

@@ -49,10 +49,7 @@ def _write_rows(method: str, path: str, data: str, labels: str | None, output: s
 
 def numbers_per_row(model: Any, *, draws: bool = True) -> int:
     """Return the numbers that the widest layer holds per row, for all importance samples if `draws`."""
-    from isthmus.estimators._fields import layer_sizes
-
-    n_draws = getattr(model, "n_draws", 1) if draws else 1
-    return int(n_draws * max(model.n_features_in_, model.n_components, *layer_sizes(model.hidden_layer_sizes), 1))
+    return int((getattr(model, "n_draws", 1) if draws else 1) * model.model_.numbers_per_row)
 
 
 @click.command(short_help="Encode rows.")

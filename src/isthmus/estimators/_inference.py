@@ -13,7 +13,6 @@ from torch import Tensor
 from isthmus._device import check_device
 from isthmus.data.sources import RowSource
 from isthmus.estimators._chunking import as_tensor, concat_chunks, read_chunks, row_chunks, rows_per_chunk
-from isthmus.estimators._fields import layer_sizes
 from isthmus.estimators._validate import check_finite, check_support
 from isthmus.model import Model
 
@@ -90,7 +89,7 @@ def map_rows(
     first_row, names = getattr(X, "first_row", 0), getattr(estimator, "feature_names_in_", None)
 
     def results() -> Iterator[tuple[slice, Tensor]]:
-        for part, values in read_chunks(X, draws * _width(estimator)):
+        for part, values in read_chunks(X, draws * estimator.model_.numbers_per_row):
             if isinstance(X, RowSource):
                 check_finite(values, names, first_row + part.start)
             raw = as_tensor(values)
@@ -127,7 +126,7 @@ def map_codes(estimator: Any, Z: np.ndarray, c: np.ndarray | None = None) -> np.
     model = model_as(estimator, dtype)
 
     def results() -> Iterator[tuple[slice, Tensor]]:
-        for part in row_chunks(len(Z), _width(estimator)):
+        for part in row_chunks(len(Z), estimator.model_.numbers_per_row):
             condition = None if c is None else torch.from_numpy(c[part]).to(dtype)
             with torch.no_grad():
                 rows = decode(model, as_tensor(Z[part]), condition)
@@ -136,14 +135,9 @@ def map_codes(estimator: Any, Z: np.ndarray, c: np.ndarray | None = None) -> np.
     return concat_chunks(results(), len(Z), Z.dtype)
 
 
-def _width(estimator: Any) -> int:
-    """Return how many numbers the widest layer has per sample."""
-    return max(estimator.n_features_in_, estimator.n_components, *layer_sizes(estimator.hidden_layer_sizes), 1)
-
-
 def max_draws_per_pass(estimator: Any) -> int:
     """Return how many draws of one sample to decode at once."""
-    return rows_per_chunk(_width(estimator))
+    return rows_per_chunk(estimator.model_.numbers_per_row)
 
 
 # ---- functions of a model and a chunk ----------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -9,13 +10,14 @@ from torch import Tensor
 
 from isthmus._chunks import chunks
 from isthmus._random import derive, seeded
-from isthmus.evaluation._chains import PILOTS, Annealing, Chain, Path, draws
+from isthmus.evaluation._chains import PILOTS, Annealing, Chain, draws
 from isthmus.evaluation._weights import WeightSums, tail_length
-from isthmus.evaluation._width import growth, repeated
 from isthmus.evaluation.importance import Estimate, exact_where_unobserved
 from isthmus.model import Model
 
 __all__ = ["Annealing", "Sandwich", "annealed_estimate", "sandwich"]
+
+_KEPT = 16  # about so many tensors of a row's widest size are kept for the gradient of one density
 
 
 class Sandwich(NamedTuple):
@@ -93,7 +95,7 @@ def annealed_estimate(
     """
     how = _checked(annealing)
     table = torch.zeros(4, len(x), dtype=torch.float64)
-    for part in chunks(len(x), _width(model, x, c, mask, how), budget):
+    for part in _chunks(model, len(x), how, budget):
         condition, seen = (None if t is None else t[part] for t in (c, mask))
         chain = Chain.begin(model, x[part], condition, seen, how, derive(seed, part.start))
         table[:, part] = torch.stack(exact_where_unobserved(_estimate(chain.forward()), seen, how.n_chains))
@@ -148,7 +150,7 @@ def sandwich(
     how = _checked(annealing)
     x, code = _simulated(model, n, c, seed)
     lower, upper = torch.zeros(2, 4, n, dtype=torch.float64)
-    for part in chunks(n, _width(model, x, c, None, how), budget):
+    for part in _chunks(model, n, how, budget):
         condition = None if c is None else c[part]
         chain = Chain.begin(model, x[part], condition, None, how, derive(seed, part.start))
         lower[:, part] = torch.stack(_estimate(chain.forward()))
@@ -174,17 +176,9 @@ def _checked(annealing: Annealing | None) -> Annealing:
     return how
 
 
-def _width(model: Model, x: Tensor, c: Tensor | None, mask: Tensor | None, how: Annealing) -> int:
-    """Return the numbers that all chains of one row hold, those kept for the gradient included."""
-    if not len(x):
-        return 1
-
-    def one_draw(n: int) -> None:
-        path = Path.of(model, x[:1].expand(n, -1), repeated(c, n), repeated(mask, n), how)
-        path.at(torch.zeros_like(path.scales[:1]))
-
-    with seeded(0, x.device):
-        return growth(one_draw).total * max(how.n_chains, PILOTS)
+def _chunks(model: Model, n: int, how: Annealing, budget: int) -> Iterator[slice]:
+    """Cut n rows into chunks whose chains, with what their gradients keep, hold about `budget` numbers."""
+    return chunks(n, _KEPT * model.numbers_per_row * max(how.n_chains, PILOTS), budget)
 
 
 def _estimate(log_w: Tensor) -> Estimate:

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from isthmus._chunks import chunks
 from isthmus.evaluation._weights import WeightSums, tail_length
-from isthmus.evaluation._width import growth, repeated
 from isthmus.evaluation.proposal import proposal
 from isthmus.evaluation.row_noise import row_noise
 from isthmus.model import Model
@@ -119,7 +118,7 @@ def log_marginal_estimate(
     if not proposal_scale > 0:
         raise ValueError(f"proposal_scale={proposal_scale!r} must be positive; 1 draws from the posterior itself.")
     table = torch.zeros(4, len(x), dtype=torch.float64)
-    block, n_rows = _shape(_width(model, x, c, mask), n_draws, budget)
+    block, n_rows = _shape(model.numbers_per_row, n_draws, budget)
     for part in chunks(len(x), 1, n_rows):
         rows, (condition, seen) = x[part], (None if t is None else t[part] for t in (c, mask))
         sums, q = WeightSums(len(rows), tail_length(n_draws) + 1), model.encode(rows, condition, seen)
@@ -134,17 +133,6 @@ def _shape(width: int, n_draws: int, budget: int) -> tuple[int, int]:
     """Return how many draws and how many rows to take at a time."""
     block = min(_BLOCK, n_draws, max(1, budget // width))
     return block, max(1, budget // max(block * width, tail_length(n_draws) + 1 + block))
-
-
-def _width(model: Model, x: Tensor, c: Tensor | None, mask: Tensor | None) -> int:
-    """Return the numbers that one draw of one row has in the largest tensor."""
-
-    def one_draw(n: int) -> Tensor:
-        rows = x[:1].expand(n, -1), repeated(c, n), repeated(mask, n)
-        q = model.q(*rows)
-        return model.log_joint_ratio(q, q.mean.unsqueeze(0), *rows)
-
-    return growth(one_draw).largest if len(x) else 1
 
 
 def _noise(key: Tensor, n_components: int, n_draws: int, block: int, seed: int) -> Iterator[Tensor]:

@@ -15,7 +15,6 @@ from torch.distributions import Distribution
 from isthmus._chunks import chunks
 from isthmus._distributions import DiagonalGaussian, FullGaussian, LatentDistribution
 from isthmus._random import seeded
-from isthmus.evaluation._width import growth
 from isthmus.evaluation.log_marginal import Bound
 from isthmus.evaluation.samples import mmd
 from isthmus.kl import kl_divergence, kl_per_unit
@@ -181,8 +180,7 @@ def aggregate_log_prob(q: LatentDistribution, z: Tensor, budget: int = 1 << 24) 
 
 def _pairs(q: LatentDistribution, z: Tensor, budget: int) -> list[slice]:
     """Return chunks of codes whose densities under all N posteriors fit the budget."""
-    width = growth(lambda n: q.log_prob(z[:1].expand(n, -1).unsqueeze(1))).largest
-    return list(chunks(len(z), width, budget))
+    return list(chunks(len(z), q.mean.numel() * q.numbers_per_unit, budget))
 
 
 @torch.no_grad()

@@ -113,6 +113,12 @@ class Conv(Network):
                 h = hidden(h)
         return h.reshape(*z.shape[:-1], -1)
 
+    @property
+    def numbers_per_row(self) -> int:
+        """The numbers of the largest image inside the network, or of the widest dense layer."""
+        images = [n * math.prod(size) for n, size in zip(self.channels, self.stages[1:], strict=True)]
+        return max(self.dense.numbers_per_row, *images)
+
     def decoder_weights(self) -> list[Tensor]:
         """Return the weights of the dense layers, and the kernels of the transposed convolutions as matrices."""
         kernels = [layer.weight.flatten(1).T for layer in self.up if isinstance(layer, nn.ConvTranspose2d)]
