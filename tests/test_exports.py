@@ -84,6 +84,7 @@ EXPORTS = {
         "TensorBoardLogger",
         "Trainer",
         "find_schedule",
+        "keep_until_saved",
     ],
     "isthmus.testing": [
         "check_corruption",

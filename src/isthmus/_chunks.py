@@ -8,16 +8,16 @@ __all__ = ["chunks"]
 
 
 def chunks(n_rows: int, width: int, budget: int = 1 << 26) -> Iterator[slice]:
-    """Yield slices of `n_rows` samples, whose largest intermediate tensor stays within a budget.
+    """Cut `n_rows` into slices whose largest intermediate of `width` numbers a row fits a budget.
 
     Parameters
     ----------
     n_rows : int
-        N, the number of samples.
+        Number of rows, N.
     width : int
-        Numbers per sample in the largest tensor (S * D for S draws of D features).
+        Numbers that one row needs in the widest tensor (S * D for S draws of D features, say).
     budget : int
-        Numbers that this tensor may have; the default, 2**26, is 256 MiB of float32.
+        Numbers that a chunk may hold in that tensor; the default, 2**26, is 256 MiB of float32.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Normalizing flows of zuko, an optional dependency that is imported when a flow is built."""
+"""Normalising flows, by zuko: an extra, imported only where one is built."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ def coupling_flow(n_features: int, n_context: int, n_layers: int, hidden_layer_s
     Parameters
     ----------
     n_features : int
-        Dimension of the variable.
+        Dimensions of the flow's variable.
     n_context : int
-        Dimension of the context that the flow is conditioned on; 0 without one.
+        Width of what it is conditioned on; 0 for nothing.
     n_layers : int
-        Number of coupling layers.
+        Coupling layers.
     hidden_layer_sizes : tuple of int
-        Hidden layer sizes of the networks inside each layer.
+        Widths of the networks inside each.
 
     Raises
     ------
     ImportError
-        If zuko is not installed; the message says how to install it.
+        If zuko is not installed; the message has the command.
     """
     try:
         import zuko

@@ -7,7 +7,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -125,15 +125,19 @@ class TrainingLoss(nn.Module):
         self.corruption = corruption
         self.penalties = nn.ModuleList(penalties)
 
-    def forward(self, batch: Batch, progress: float | Tensor = 1.0) -> Terms:
+    def weights(self, progress: float) -> list[float]:
+        """Return the weight of each penalty when the share `progress` of training is done."""
+        return [penalty.weight_at(progress) for penalty in self._penalties()]
+
+    def forward(self, batch: Batch, weights: Sequence[float | Tensor] | None = None) -> Terms:
         """Return the terms of a batch.
 
         Parameters
         ----------
         batch : Batch
-            Rows in the model's units.
-        progress : float or Tensor of shape (), default=1.0
-            Share of the training that is done, for weights that warm up.
+            Samples in the model's units.
+        weights : sequence of (float or Tensor of shape ()), optional
+            Weight of each penalty, by default what it is at the end of training.
         """
         x = self.model.likelihood.sample_targets(batch.x)
         corrupted, input_mask = self.corruption.corrupt(x) if self.training else (x, None)
@@ -145,13 +149,14 @@ class TrainingLoss(nn.Module):
         z = q.rsample((n_draws,)) if n_draws > 1 else q.rsample().unsqueeze(0)  # (S, N, K)
         encoded = EncodedBatch(self.model, corrupted, q, z, batch.weight, batch.c, batch.mask, input_mask)
         values = self.objective(self.model, encoded, x)  # every observed cell counts, the masked ones as well
-        weights: dict[str, float | Tensor] = dict.fromkeys(values, 1.0)
-        for penalty in self.penalties:
-            assert isinstance(penalty, Penalty)  # a ModuleList forgets what it holds
+        named: dict[str, float | Tensor] = dict.fromkeys(values, 1.0)
+        for penalty, weight in zip(self._penalties(), self.weights(1.0) if weights is None else weights, strict=True):
             name = _free_name(penalty.name, values)
-            values[name] = penalty(encoded)
-            weights[name] = penalty.weight_at(progress)
-        return Terms(values, weights)
+            values[name], named[name] = penalty(encoded), weight
+        return Terms(values, named)
+
+    def _penalties(self) -> list[Penalty]:
+        return cast("list[Penalty]", list(self.penalties))  # a ModuleList forgets what it holds
 
 
 def _free_name(name: str, taken: dict[str, Tensor]) -> str:

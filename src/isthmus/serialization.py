@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from isthmus._atomic import atomic_write
-from isthmus._names import unknown_name
+from isthmus._names import nearest
 from isthmus._part import Part
 
 __all__ = ["FORMAT", "FileError", "MissingFileError", "decode", "encode", "read", "write"]
@@ -71,13 +71,17 @@ def write(path: str | Path, description: dict[str, Any], tensors: dict[str, Tens
     >>> read(path)
     ({'epoch': 3}, {'weight': tensor([1., 1.])})
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     text = json.dumps(description, allow_nan=False)
     tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
     metadata = {"isthmus": text, "format": str(FORMAT), "checksum": _checksum(text, tensors)}
     with atomic_write(Path(path)) as temporary:
-        save_file(tensors, temporary, metadata=metadata)
+        try:
+            save_file(tensors, temporary, metadata=metadata)
+        except SafetensorError as error:  # the disk is full, say
+            raise OSError(f"{path}: could not be written ({error}).") from error
 
 
 def read(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -228,7 +232,7 @@ def _part(name: Any, params: Any, parts: tuple[type[Part], ...]) -> Part:
     cls = known[name]
     for key in params:
         if key not in cls.parameter_names():
-            raise unknown_name(f"parameter of {name}", key, cls.parameter_names())
+            raise nearest(f"parameter of {name}", key, cls.parameter_names())
     return cls(**{key: decode(v, parts) for key, v in params.items()})
 
 

@@ -5,14 +5,17 @@ import signal
 import subprocess
 import sys
 import textwrap
+from contextlib import contextmanager, nullcontext, suppress
 
 import numpy as np
 import pytest
+import torch
 from sklearn.datasets import load_iris
 
-from isthmus import VAE, DenoisingAutoencoder
-from isthmus.engine import Checkpoints, InterruptedTrainingError
-from isthmus.engine import checkpoint as module
+from isthmus import VAE, DenoisingAutoencoder, serialization
+from isthmus.data.loaders import InMemoryLoader
+from isthmus.engine import Checkpoints, InterruptedTrainingError, keep_until_saved
+from regression import D, Regression, rows, trainer
 
 X = load_iris().data
 FIELDS = {"max_epochs": 6, "batch_size": 32, "hidden_layer_sizes": (8,), "random_state": 0, "checkpoint_seconds": 0.0}
@@ -28,11 +31,11 @@ def assert_same_bits(a, b):
 
 
 class StopError(Exception):
-    """What stands for a crash in one process."""
+    """Stands for a crash, in one process."""
 
 
 def crash_after(steps):
-    """Return a corruption-free way to die: a write that counts steps and raises after the last of them."""
+    """Return a replacement of `Checkpoints.write` that raises after it has written for the `steps`-th time."""
     plain, count = Checkpoints.write, [0]
 
     def write(self, description, tensors):
@@ -46,7 +49,7 @@ def crash_after(steps):
 
 @pytest.mark.parametrize("early", [False, True])
 @pytest.mark.parametrize("steps", [1, 4, 5, 13])
-def test_resumed_is_uninterrupted(tmp_path, monkeypatch, steps, early):
+def test_a_resumed_run_has_the_bits_of_an_uninterrupted_one(tmp_path, monkeypatch, steps, early):
     fields = {**FIELDS, "early_stopping": early, "corruption": "gaussian_noise"}
     whole = VAE(**fields).fit(X)
     model = VAE(**fields, checkpoint_dir=str(tmp_path))
@@ -113,10 +116,12 @@ def test_killed_at_dozens_of_random_instants(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_finish_the_step_and_say_how_to_go_on(tmp_path, number):
+def test_signals_finish_the_step_and_say_how_to_resume(tmp_path, number):
     model = VAE(**FIELDS, checkpoint_dir=str(tmp_path), callbacks=[lambda _: os.kill(os.getpid(), number)])
     before = signal.getsignal(number)
-    with pytest.raises(InterruptedTrainingError, match=rf"{number.name}; to go on.*checkpoint_dir=") as caught:
+    with pytest.raises(
+        InterruptedTrainingError, match=rf"{number.name}; to resume, call fit again with checkpoint_dir="
+    ) as caught:
         model.fit(X)
     assert caught.value.signal == number
     assert signal.getsignal(number) is before
@@ -129,7 +134,7 @@ def interrupted(folder, monkeypatch, steps=7, cls=VAE):
         cls(**FIELDS, checkpoint_dir=str(folder)).fit(X)
 
 
-def test_another_run_is_refused(tmp_path, monkeypatch):
+def test_a_run_with_other_settings_is_refused(tmp_path, monkeypatch):
     interrupted(tmp_path, monkeypatch)
     with pytest.raises(
         ValueError, match=r"unfinished run that differs in batch_size \(32, now 16\), max_epochs \(6, now 7\)"
@@ -142,29 +147,159 @@ def test_another_run_is_refused(tmp_path, monkeypatch):
     assert len(list(tmp_path.glob("checkpoint-*"))) == 2, "nothing was overwritten"
 
 
-def test_corrupt_newest_checkpoint(tmp_path, monkeypatch):
+def flip(path, where):
+    """Flip a bit of a file: `where` is its distance from the end, or a text to find."""
+    raw = bytearray(path.read_bytes())
+    raw[raw.index(where) + 1 if isinstance(where, bytes) else len(raw) - where] ^= 1
+    path.write_bytes(raw)
+
+
+def rewritten(path, change):
+    """Write a checkpoint anew, with what `change` makes of its description and tensors."""
+    description, tensors = serialization.read(path)
+    change(description, tensors)
+    serialization.write(path, description, tensors)
+
+
+DAMAGE = {
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[:100]),
+    "empty": lambda path: path.write_bytes(b""),
+    "another file": lambda path: path.write_text("not a checkpoint"),
+    "a bit of a parameter": lambda path: flip(path, 3),
+    "a bit of a tensor's name": lambda path: flip(path, b"optimizer.3.exp_avg"),
+    "a bit of the seed": lambda path: flip(path, b'0, \\"epochs'),
+    "a bit of the settings": lambda path: flip(path, b"32, \\"),
+    "a tensor that is missing": lambda path: rewritten(path, lambda _, tensors: tensors.pop("optimizer.3.exp_avg")),
+    "a tensor of another shape": lambda path: rewritten(
+        path, lambda _, tensors: tensors.update({"parameter.0": tensors["parameter.0"][:1].clone()})
+    ),
+    "a field that is missing": lambda path: rewritten(path, lambda description, _: description.pop("best_epoch")),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, monkeypatch, damage):
     interrupted(tmp_path, monkeypatch)
-    newest = max(tmp_path.glob("checkpoint-*"))
-    newest.write_bytes(newest.read_bytes()[:100])
-    with pytest.warns(UserWarning, match="damaged.*Going on from the checkpoint before it"):
+    DAMAGE[damage](max(tmp_path.glob("checkpoint-*")))
+    with pytest.warns(
+        UserWarning, match=r"checkpoint-00000007.* cannot be resumed \(.*; the checkpoint before it is used"
+    ) as caught:
         resumed = VAE(**FIELDS, checkpoint_dir=str(tmp_path)).fit(X)
+    assert len(caught) == 1
     assert_same_bits(resumed, VAE(**FIELDS).fit(X))
 
 
-def test_full_disk(tmp_path, monkeypatch):
+def test_without_a_whole_checkpoint_the_run_starts_again(tmp_path, monkeypatch):
+    interrupted(tmp_path, monkeypatch)
+    for path in tmp_path.glob("checkpoint-*"):
+        flip(path, 3)
+    with pytest.warns(UserWarning, match="its checksum does not fit its content"):
+        again = VAE(**FIELDS, checkpoint_dir=str(tmp_path)).fit(X)
+    assert_same_bits(again, VAE(**FIELDS).fit(X))
+
+
+def test_buffers_that_training_changes_are_in_the_checkpoint(tmp_path):
+    """A loss may keep running means: they are resumed as parameters are."""
+
+    class Running(Regression):
+        def __init__(self):
+            super().__init__(noise=0.1)
+            self.register_buffer("mean", torch.zeros(D).double())
+
+        def forward(self, batch, weights):
+            if self.training:
+                self.mean.lerp_(batch.x.mean(0), 0.1)
+            return super().forward(batch._replace(x=batch.x - self.mean), weights)
+
+    def trained(folder=None, stop=False):
+        loss = Running()
+        callbacks = [lambda record: 1 / (2 - record["epoch"])] if stop else []
+        checkpoints = Checkpoints(folder, {}, every=0.0) if folder else None
+        with checkpoints or nullcontext(), suppress(ZeroDivisionError):
+            trainer(loss).fit(
+                InMemoryLoader(rows(), 16), first_epoch=0, n_epochs=4, checkpoints=checkpoints, callbacks=callbacks
+            )
+        return loss.state_dict()
+
+    trained(tmp_path, stop=True)
+    resumed, whole = trained(tmp_path), trained()
+    assert all(torch.equal(resumed[name], value) for name, value in whole.items())
+
+
+@contextmanager
+def small_files(n_bytes):
+    """Let no file of this process grow beyond `n_bytes`, as if the disk were full."""
+    resource = pytest.importorskip("resource", reason="limits of file sizes are Unix's")
+    handler, limits = signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_a_full_disk_does_not_end_training(tmp_path, monkeypatch):
+    """There is one warning, and the checkpoints that were there before stay as they are."""
     interrupted(tmp_path, monkeypatch)
     before = {path: path.read_bytes() for path in tmp_path.glob("checkpoint-*")}
     seen = []
 
-    def full(*_):
-        seen.append({path: path.read_bytes() for path in tmp_path.glob("checkpoint-*")})
-        raise OSError(28, "No space left on device")
+    def look(_record):
+        seen.append({path: path.read_bytes() for path in tmp_path.iterdir() if path.name != "lock"})
 
-    monkeypatch.setattr(module, "write", full)
-    with pytest.warns(UserWarning, match="No space left on device.*training goes on"):
-        model = VAE(**FIELDS, checkpoint_dir=str(tmp_path)).fit(X)
-    assert all(state == before for state in seen), "the checkpoint before stays as it is"
+    warned = pytest.warns(UserWarning, match=r"no checkpoint was written \(.*File too large.*training continues")
+    with warned as caught, small_files(2048):
+        model = VAE(**FIELDS, checkpoint_dir=str(tmp_path), callbacks=[look]).fit(X)
+    assert len(caught) == 1
+    assert seen
+    assert all(state == before for state in seen)
     assert_same_bits(model, VAE(**FIELDS).fit(X))
+
+
+def test_checkpoints_stay_until_the_model_is_saved(tmp_path):
+    fields = {**FIELDS, "checkpoint_dir": str(tmp_path / "run")}
+    with pytest.raises(OSError, match="could not be written"), keep_until_saved():
+        model = VAE(**fields).fit(X)
+        with small_files(2048):
+            model.save(tmp_path / "model.safetensors")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    assert len(list((tmp_path / "run").glob("checkpoint-*"))) == 2
+    with keep_until_saved():
+        resumed = VAE(**fields).fit(X)
+        resumed.save(tmp_path / "model.safetensors")
+    assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
+    assert_same_bits(resumed, model)
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["with checkpoints", "without"])
+@pytest.mark.parametrize("early", [False, True])
+def test_an_interrupted_fit_has_the_epochs_that_it_trained(tmp_path, kept, early):
+    fields = {**FIELDS, "early_stopping": early, "max_epochs": 5}
+    whole = VAE(**fields).fit(X)
+
+    def interrupt(record):
+        if record["epoch"] == 3:
+            raise KeyboardInterrupt
+
+    model = VAE(**fields, callbacks=[interrupt], checkpoint_dir=str(tmp_path) if kept else None)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X)
+    assert model.n_iter_ == len(model.history_) == 3
+    for record, expected in zip(model.history_, whole.history_, strict=False):
+        assert record | {"seconds": 0} == expected | {"seconds": 0}
+    assert model.transform(X).shape == (150, 2)
+
+
+def test_a_fit_that_a_signal_stopped_has_the_epochs_that_it_trained(tmp_path):
+    model = VAE(
+        **FIELDS,
+        checkpoint_dir=str(tmp_path),
+        callbacks=[lambda record: record["epoch"] == 2 and os.kill(os.getpid(), signal.SIGTERM)],
+    )
+    with pytest.raises(InterruptedTrainingError):
+        model.fit(X)
+    assert model.n_iter_ == len(model.history_) == 2
 
 
 def test_two_processes_in_one_folder(tmp_path):

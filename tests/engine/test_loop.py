@@ -97,7 +97,7 @@ def test_the_same_seed_gives_the_same_bits():
 def test_what_steps_gave_is_kept_in_few_tensors():
     run, rows = RunProgress(), torch.arange(600.0).reshape(200, 3)
     for row in rows:
-        run.append(row.clone())
+        run.append(row.clone(), [])
         assert len(run.rows) <= 65
     assert torch.equal(torch.cat(run.rows), rows)
 
@@ -151,9 +151,9 @@ class Breaking(Regression):
         super().__init__(0.1)
         self.step, self.how = step, how
 
-    def forward(self, batch, progress=1.0):
-        terms = super().forward(batch, progress)
-        bad = math.isclose(progress, self.step / 12)
+    def forward(self, batch, weights):
+        terms = super().forward(batch, weights)
+        bad = math.isclose(weights[0], self.step / 12)
         extra = torch.zeros(len(batch.x)).double()
         if bad and self.how == "gradient":
             extra = (0 * self.weight.sum()).sqrt().expand(len(batch.x))
@@ -178,10 +178,10 @@ def test_a_loss_that_is_not_finite_stops_as_before_the_step(step, how):
     assert len(error.batch.x) == 13
 
     class Stopping(Breaking):
-        def forward(self, batch, progress=1.0):
-            if math.isclose(progress, step / 12):
+        def forward(self, batch, weights):
+            if math.isclose(weights[0], step / 12):
                 raise InterruptedError
-            return super().forward(batch, progress)
+            return super().forward(batch, weights)
 
     good = Stopping(-1, how)
     with pytest.raises(InterruptedError):
@@ -274,9 +274,9 @@ def test_bf16_steps_float32():
     seen = []
 
     class Watched(Regression):
-        def forward(self, batch, progress=1.0):
+        def forward(self, batch, weights):
             seen.append((self.weight.dtype, self.bias.dtype))
-            return super().forward(batch._replace(x=batch.x.to(self.weight.dtype)), progress)
+            return super().forward(batch._replace(x=batch.x.to(self.weight.dtype)), weights)
 
     source = InMemoryLoader(rows().to(torch.device("cpu"), torch.float32), 10)
     half, single = Watched().float(), Watched().float()

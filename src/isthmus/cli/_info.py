@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from isthmus._formats import BUNDLED
-from isthmus._names import unknown_name
+from isthmus._names import nearest
 from isthmus.cli._build import PART_MODULES, known_parts
 from isthmus.cli._models import MODELS, class_name, load_model, loading, normalize, public_class
 
@@ -105,12 +105,12 @@ def _entry(text: str) -> str:
 def _describe_parts(topic: str) -> str:
     """Return the list of parts of one kind, or the parameters of a part."""
     with loading():
-        from isthmus._part import find_parts
+        from isthmus._part import find
     asked = normalize(topic)
     kinds = dict.fromkeys(PART_MODULES.values())
     kind = PART_MODULES.get(asked, asked)
     if kind in kinds:
-        return "\n".join([_bold(kind), *(f"  {name:<22}{_doc(part)[0]}" for name, part in find_parts(kind).items())])
+        return "\n".join([_bold(kind), *(f"  {name:<22}{_doc(part)[0]}" for name, part in find(kind).items())])
     parts = [(field, name, part) for field in (*PART_MODULES, "beta") for name, part in known_parts(field).items()]
     found = [
         "\n\n".join([f"{_bold(name)} ({field})", *_doc(part)])
@@ -118,7 +118,7 @@ def _describe_parts(topic: str) -> str:
         if asked == normalize(name)
     ]
     if not found:
-        raise unknown_name("topic", topic, {*MODELS, *kinds, *(name for _, name, _ in parts)})
+        raise nearest("topic", topic, {*MODELS, *kinds, *(name for _, name, _ in parts)})
     return "\n\n".join(found)
 
 

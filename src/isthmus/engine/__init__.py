@@ -1,8 +1,9 @@
 """The engine: trains anything that maps a batch to named terms. It knows no model."""
 
-from isthmus.engine.checkpoint import Checkpoints, InterruptedTrainingError
+from isthmus.engine.checkpoint import Checkpoints, InterruptedTrainingError, keep_until_saved
+from isthmus.engine.diagnose import NonFiniteError
 from isthmus.engine.loggers import CSVLogger, TensorBoardLogger
-from isthmus.engine.loop import NonFiniteError, Trainer
+from isthmus.engine.loop import Trainer
 from isthmus.engine.schedules import find_schedule
 from isthmus.engine.state import Record
 
@@ -15,4 +16,5 @@ __all__ = [
     "TensorBoardLogger",
     "Trainer",
     "find_schedule",
+    "keep_until_saved",
 ]

@@ -1,15 +1,15 @@
-"""Adam with decoupled weight decay, in one kernel a step."""
+"""Adam with decoupled weight decay, in one kernel per step."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from isthmus._device import scalar_buffer
+from isthmus._device import number
+from isthmus.engine._private import fused_adamw
 
 __all__ = ["Adam", "AdamState"]
 
@@ -19,30 +19,31 @@ _EPS = 1e-8
 
 
 class Adam:
-    r"""AdamW with the usual epsilon, 1e-8.
+    r"""Minimise by AdamW with the usual epsilon, 1e-8.
 
     .. math:: m \leftarrow \beta_1 m + (1 - \beta_1) g, \qquad v \leftarrow \beta_2 v + (1 - \beta_2) g^2, \qquad
         \theta \leftarrow (1 - \eta\lambda)\theta -
         \eta \frac{m / (1 - \beta_1^t)}{\sqrt{v / (1 - \beta_2^t)} + \epsilon}
 
-    The kernel is torch's own, to the bit; what ``torch.optim.AdamW`` does around it takes longer than the kernel for a
-    small network, and its first use imports torch's compiler, which takes seconds.
+    The kernel is torch's own, and the results have the bits of ``torch.optim.AdamW(fused=True)``. For a small network,
+    what that class does around its kernel takes longer than the kernel, and its first use imports torch's compiler,
+    which takes seconds. All state stays in the same memory, so that captured steps can read and write it.
 
     Parameters
     ----------
     parameters : sequence of Parameter
-        On one device. A step that finds one without a gradient leaves it as it is.
+        Parameters on one device. A step leaves those without a gradient as they are.
     weight_decay : float
         lambda.
     betas : tuple of float, default=(0.9, 0.999)
         beta_1 and beta_2.
     lr_multipliers : sequence of float, optional
-        What each parameter's eta is multiplied by; 1 by default.
+        Factor of eta for each parameter; 1 by default.
 
     Attributes
     ----------
-    learning_rate : float or Tensor of shape ()
-        eta, set before each step.
+    learning_rate : Tensor of shape ()
+        eta; set it with :meth:`set_learning_rate`.
 
     References
     ----------
@@ -57,81 +58,80 @@ class Adam:
         lr_multipliers: Sequence[float] | None = None,
     ) -> None:
         self.parameters, self.weight_decay = list(parameters), weight_decay
-        self.learning_rate: float | Tensor = 0.0
+        device = self.parameters[0].device
+        self.learning_rate = number(device)
         self._first = [torch.zeros_like(p) for p in self.parameters]
         self._second = [torch.zeros_like(p) for p in self.parameters]
-        device = self.parameters[0].device
-        # Parameters that have been stepped equally often share a counter: one addition for all.
-        self._steps = [torch.zeros((), device=device if device.type == "cuda" else "cpu")] * len(self.parameters)
-        self._step = _kernel(device, betas)
-        own = list(lr_multipliers or [1.0] * len(self.parameters))
-        self._groups = {factor: [i for i, f in enumerate(own) if f == factor] for factor in dict.fromkeys(own)}
+        counters = torch.zeros(len(self.parameters), device=device if device.type == "cuda" else "cpu")
+        self._all_steps, self._steps = counters, list(counters.unbind())  # one memory: one addition counts for all
+        self._kernel = _kernel(device, betas)
+        multipliers = list(lr_multipliers or [1.0] * len(self.parameters))
+        self._groups = {m: [i for i, own in enumerate(multipliers) if own == m] for m in dict.fromkeys(multipliers)}
 
     def set_learning_rate(self, rate: float) -> None:
-        """Set the learning rate on the parameters' device, in the same memory every time, for replayed steps."""
-        if not isinstance(self.learning_rate, Tensor):
-            self.learning_rate = scalar_buffer(self.parameters[0].device)
+        """Set eta for the steps that follow."""
         self.learning_rate.fill_(rate)
 
     def zero_grad(self) -> None:
-        """Forget all gradients."""
+        """Remove all gradients."""
         for p in self.parameters:
             p.grad = None
 
     @torch.no_grad()
     def step(self) -> None:
-        """Move the parameters that have a gradient."""
+        """Update the parameters that have a gradient."""
         with_gradient = [i for i, p in enumerate(self.parameters) if p.grad is not None]
-        if len(with_gradient) < len(self.parameters):  # their counters part ways
-            self._steps = [step.clone() for step in self._steps]
-        for step in {id(self._steps[i]): self._steps[i] for i in with_gradient}.values():
-            step += 1
+        if len(with_gradient) == len(self.parameters):
+            self._all_steps += 1
+        else:
+            for i in with_gradient:
+                self._steps[i] += 1
         lists = (self.parameters, [p.grad for p in self.parameters], self._first, self._second, self._steps)
-        for factor, group in self._groups.items():
-            moved = [i for i in group if self.parameters[i].grad is not None]
-            if moved:
-                rate = self.learning_rate if factor == 1 else factor * self.learning_rate
-                self._step(*([values[i] for i in moved] for values in lists), rate, self.weight_decay)
+        for multiplier, group in self._groups.items():
+            updated = [i for i in group if self.parameters[i].grad is not None]
+            if updated:
+                rate = self.learning_rate if multiplier == 1 else multiplier * self.learning_rate
+                self._kernel(*([values[i] for i in updated] for values in lists), rate, self.weight_decay)
+
+    def tensors(self) -> list[Tensor]:
+        """Return the tensors of the state, in the memory that steps read and write."""
+        return [*self._first, *self._second, self._all_steps]
+
+    def views(self) -> AdamState:
+        """Return the state of each parameter, named as in torch's optimizers, in the memory that steps use."""
+        states = zip(self._steps, self._first, self._second, strict=True)
+        return [{"step": step, "exp_avg": first, "exp_avg_sq": second} for step, first, second in states]
 
     def state(self) -> AdamState:
-        """Return a copy of the state of every parameter."""
-        states = zip(self._steps, self._first, self._second, strict=True)
-        return [{"step": s.clone(), "exp_avg": m.clone(), "exp_avg_sq": v.clone()} for s, m, v in states]
+        """Return a copy of the state of each parameter."""
+        return [{name: tensor.clone() for name, tensor in own.items()} for own in self.views()]
 
     @torch.no_grad()
-    def load_state(self, moments: AdamState) -> None:
-        """Go on with the state that :meth:`state` returned."""
-        for own, name in ((self._first, "exp_avg"), (self._second, "exp_avg_sq")):
-            for value, state in zip(own, moments, strict=True):
-                value.copy_(state[name])
-        steps = [state["step"].to(self._steps[0]) for state in moments]
-        same = all(torch.equal(step, steps[0]) for step in steps)
-        self._steps = [steps[0].clone()] * len(steps) if same else [step.clone() for step in steps]
+    def load_state(self, state: AdamState) -> None:
+        """Continue from a state that :meth:`state` returned."""
+        for own, saved in zip(self.views(), state, strict=True):
+            for name, tensor in own.items():
+                tensor.copy_(saved[name])
 
 
 def _kernel(device: torch.device, betas: tuple[float, float]) -> Callable[..., None]:
-    """Return what steps lists of parameters, gradients, moments and counters on a device."""
-    fused: Any = torch._fused_adamw_ if device.type in ("cpu", "cuda") else None
-    if fused is None:
-        return functools.partial(_plain, betas)
+    """Return the function that steps lists of parameters, gradients, moments and counters on a device."""
+    fused: Any = fused_adamw(device)
 
-    def step(ps: Any, grads: Any, first: Any, second: Any, steps: Any, rate: Any, decay: float) -> None:
+    def step(ps: Any, grads: Any, first: Any, second: Any, steps: Any, rate: Tensor, decay: float) -> None:
         fused(
             ps, grads, first, second, [], steps,
             lr=rate, beta1=betas[0], beta2=betas[1], weight_decay=decay, eps=_EPS, amsgrad=False, maximize=False,
         )  # fmt: skip
 
-    return step
+    def step_each(ps: Any, grads: Any, first: Any, second: Any, steps: Any, rate: Tensor, decay: float) -> None:
+        eta = float(rate)
+        for p, g, m, v, step in zip(ps, grads, first, second, steps, strict=True):
+            t = float(step)
+            p.mul_(1 - eta * decay)
+            m.lerp_(g, 1 - betas[0])
+            v.mul_(betas[1]).addcmul_(g, g, value=1 - betas[1])
+            spread = (v / (1 - betas[1] ** t)).sqrt_().add_(_EPS)
+            p.addcdiv_(m, spread, value=-eta / (1 - betas[0] ** t))
 
-
-def _plain(
-    betas: tuple[float, float], ps: Any, grads: Any, first: Any, second: Any, steps: Any, rate: float, decay: float
-) -> None:
-    """Step by the formula, parameter by parameter, where there is no kernel."""
-    for p, g, m, v, step in zip(ps, grads, first, second, steps, strict=True):
-        t = float(step)
-        p.mul_(1 - rate * decay)
-        m.lerp_(g, 1 - betas[0])
-        v.mul_(betas[1]).addcmul_(g, g, value=1 - betas[1])
-        spread = (v / (1 - betas[1] ** t)).sqrt_().add_(_EPS)
-        p.addcdiv_(m, spread, value=-rate / (1 - betas[0] ** t))
+    return step if fused else step_each

@@ -1,22 +1,29 @@
-"""Checkpoints: written aside and renamed, the last ones kept, read back with everything that training depends on."""
+"""Checkpoints: written to a temporary file and renamed; the last ones are kept, and the newest whole one is resumed."""
 
 from __future__ import annotations
 
+import re
 import signal
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from types import FrameType
-from typing import IO, Any, Self
+from typing import IO, Any, Self, TypeVar
 
 from torch import Tensor
 
-from isthmus.serialization import FileError, read, write
+from isthmus.serialization import read, write
 
-__all__ = ["Checkpoints", "InterruptedTrainingError"]
+__all__ = ["Checkpoints", "InterruptedTrainingError", "keep_until_saved"]
+
+_T = TypeVar("_T")
+
+_FILE = re.compile(r"checkpoint-(\d{8,})\.safetensors")
+_KEPT: ContextVar[list[Checkpoints] | None] = ContextVar("kept", default=None)
 
 
 class InterruptedTrainingError(KeyboardInterrupt):
@@ -29,25 +36,62 @@ class InterruptedTrainingError(KeyboardInterrupt):
     """
 
     def __init__(self, number: int, folder: Path) -> None:
-        super().__init__(
-            f"stopped by {signal.Signals(number).name}; to go on, fit again with checkpoint_dir={str(folder)!r}."
-        )
+        name = signal.Signals(number).name
+        super().__init__(f"stopped by {name}; to resume, call fit again with checkpoint_dir={str(folder)!r}.")
         self.signal = number
 
 
+@contextmanager
+def keep_until_saved() -> Iterator[None]:
+    """Keep the checkpoints of runs that complete inside the block until it ends without an error.
+
+    A fit removes its checkpoints when it is complete. Whoever saves the model afterwards puts both into this block, so
+    that the run can be resumed if the model cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from isthmus import VAE
+    >>> from sklearn.datasets import load_iris
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> model = VAE(2, max_epochs=1, checkpoint_dir=str(folder / "run"), checkpoint_seconds=0, random_state=0)
+    >>> with keep_until_saved():
+    ...     model.fit(load_iris().data).save(folder / "model.safetensors")
+    >>> [path.name for path in folder.iterdir()]
+    ['model.safetensors']
+    """
+    kept: list[Checkpoints] = []
+    token = _KEPT.set(kept)
+    try:
+        yield
+    finally:
+        _KEPT.reset(token)
+    for checkpoints in kept:
+        checkpoints.clear()
+
+
 class Checkpoints:
-    """The checkpoints of one run in a folder of its own.
+    """The checkpoints of one run, in a folder of their own.
+
+    Use it as a context: inside, the folder is locked.
 
     Parameters
     ----------
     folder : str or Path
         Made if it does not exist. One process at a time may use it.
-    run : dict
-        What the run is, its fields and data. A checkpoint of another run is refused, not overwritten.
+    settings : dict
+        What identifies the run: its fields and data. Checkpoints of a run with other settings are refused, not
+        overwritten.
     every : float, default=30.0
         Seconds between two checkpoints.
     keep : int, default=2
-        How many to keep.
+        Number of checkpoints to keep.
+
+    Attributes
+    ----------
+    seed : int or None
+        Seed of the run, stored in its checkpoints.
 
     Raises
     ------
@@ -55,12 +99,14 @@ class Checkpoints:
         If another process uses the folder.
     """
 
-    def __init__(self, folder: str | Path, run: dict[str, Any], *, every: float = 30.0, keep: int = 2) -> None:
-        self.folder, self.run, self.every, self.keep = Path(folder), run, every, keep
+    def __init__(self, folder: str | Path, settings: dict[str, Any], *, every: float = 30.0, keep: int = 2) -> None:
+        self.folder, self.settings, self.every, self.keep = Path(folder), settings, every, keep
         self.seed: int | None = None
         self.received: int | None = None
         self._written = time.monotonic()
         self._number = 0
+        self._damaged: set[Path] = set()
+        self._full = False
         self._lock: IO[str] | None = None
 
     def __enter__(self) -> Self:
@@ -77,90 +123,126 @@ class Checkpoints:
             raise ValueError(
                 f"checkpoint_dir={str(self.folder)!r} is in use by another process; name another."
             ) from error
-        for half in self.folder.glob(".isthmus-*"):  # of a process that was killed while it wrote
-            half.unlink(missing_ok=True)
+        for temporary in self.folder.glob(".isthmus-*"):  # of a process that was killed while it wrote
+            temporary.unlink(missing_ok=True)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._lock is None:
-            return
-        if not self.files():  # nothing to go on with: leave nothing behind
-            (self.folder / "lock").unlink(missing_ok=True)
-            with suppress(OSError):
-                self.folder.rmdir()
-        self._lock.close()
+        if self._lock is not None:
+            self._remove_empty_folder()
+            self._lock.close()
 
     def files(self) -> list[Path]:
         """Return the checkpoints, oldest first."""
-        return sorted(self.folder.glob("checkpoint-*.safetensors"))
+        return sorted(path for path in self.folder.glob("checkpoint-*") if _FILE.fullmatch(path.name))
 
-    def latest(self) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-        """Return description and tensors of the newest whole checkpoint, or None if there is none.
+    # ---- reading ---------------------------------------------------------------------------------------------------
+
+    def stored_seed(self) -> int | None:
+        """Return the seed of the run that will be resumed, or None if there is none."""
+        return self.resume(lambda description, _: int(description["seed"]))
+
+    def resume(self, load: Callable[[dict[str, Any], dict[str, Tensor]], _T]) -> _T | None:
+        """Return what `load` returns for the newest whole checkpoint, or None if there is none.
+
+        A damaged checkpoint, and one for which `load` raises a KeyError, TypeError or ValueError, gives a warning, and
+        the one before it is used.
+
+        Parameters
+        ----------
+        load : callable
+            Maps the description and the tensors of a checkpoint to the result; it changes nothing if it raises.
 
         Raises
         ------
         ValueError
-            If it belongs to another run; the message names what differs.
+            If the checkpoint belongs to a run with other settings; the message names what differs.
         """
         for path in reversed(self.files()):
             try:
                 description, tensors = read(path)
-            except FileError as error:
-                warnings.warn(f"{error} Going on from the checkpoint before it.", stacklevel=2)
+                differ = self._differences(description["settings"])
+                result = None if differ else load(description, tensors)
+            except (OSError, KeyError, TypeError, ValueError) as error:  # a FileError is a ValueError
+                self._warn_damaged(path, error)
                 continue
-            self._check(description["run"])
+            if differ:
+                raise ValueError(
+                    f"checkpoint_dir={str(self.folder)!r} holds an unfinished run that differs in {', '.join(differ)}: "
+                    "resume with identical settings, or choose another checkpoint_dir."
+                )
             self._number = int(path.stem.rpartition("-")[2])
-            return description, tensors
+            return result
         return None
 
-    def stored_seed(self) -> int | None:
-        """Return the seed of the run that is to go on, or None if there is none."""
-        latest = self.latest()
-        return None if latest is None else int(latest[0]["seed"])
+    def _warn_damaged(self, path: Path, error: Exception) -> None:
+        """Warn once of a checkpoint that cannot be used."""
+        if path not in self._damaged:
+            reason = str(error).removeprefix(f"{path}: ").partition(";")[0]
+            text = f"{path}: cannot be resumed ({reason}); the checkpoint before it is used, if there is one."
+            warnings.warn(text, stacklevel=3)
+        self._damaged.add(path)
 
-    def _check(self, run: dict[str, Any]) -> None:
-        differ = [
-            f"{name} ({run.get(name)!r}, now {self.run.get(name)!r})"
-            for name in sorted({*run, *self.run})
-            if run.get(name) != self.run.get(name)
+    def _differences(self, settings: dict[str, Any]) -> list[str]:
+        return [
+            f"{name} ({settings.get(name)!r}, now {self.settings.get(name)!r})"
+            for name in sorted({*settings, *self.settings})
+            if settings.get(name) != self.settings.get(name)
         ]
-        if differ:
-            raise ValueError(
-                f"checkpoint_dir={str(self.folder)!r} holds an unfinished run that differs in {', '.join(differ)}: "
-                "give the same again to go on with it, or name another folder."
-            )
+
+    # ---- writing ---------------------------------------------------------------------------------------------------
 
     @property
     def due(self) -> bool:
-        """Whether to write one after this step."""
+        """Whether to write a checkpoint after this step."""
         return self.received is not None or time.monotonic() - self._written >= self.every
 
     def write(self, description: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         """Write a checkpoint, and remove those that are too old.
 
-        A full disk does not end training: it is warned of, and the checkpoint before stays as it is.
+        If it cannot be written, because the disk is full, say, training continues: there is one warning, and the
+        checkpoints before it stay as they are.
         """
         path = self.folder / f"checkpoint-{self._number + 1:08d}.safetensors"
         try:
-            write(path, {"run": self.run, "seed": self.seed, **description}, tensors)
+            write(path, {"settings": self.settings, "seed": self.seed, **description}, tensors)
         except OSError as error:
-            warnings.warn(f"{path}: no checkpoint was written ({error}); training goes on.", stacklevel=2)
+            if not self._full:
+                warnings.warn(f"{path}: no checkpoint was written ({error}); training continues.", stacklevel=2)
+            self._full = True
         else:
             self._number += 1
             for old in self.files()[: -self.keep]:
                 old.unlink(missing_ok=True)
         self._written = time.monotonic()
 
+    def complete(self) -> None:
+        """Remove the checkpoints of a run that is complete: now, or where :func:`keep_until_saved` says."""
+        kept = _KEPT.get()
+        if kept is None:
+            self.clear()
+        else:
+            kept.append(self)
+
     def clear(self) -> None:
-        """Remove the checkpoints of a run that is complete."""
+        """Remove the checkpoints, and their folder if nothing else is in it."""
         for path in self.files():
             path.unlink(missing_ok=True)
+        self._remove_empty_folder()
+
+    def _remove_empty_folder(self) -> None:
+        if not self.files():
+            (self.folder / "lock").unlink(missing_ok=True)
+            with suppress(OSError):
+                self.folder.rmdir()
+
+    # ---- signals ---------------------------------------------------------------------------------------------------
 
     @contextmanager
     def signals(self) -> Iterator[None]:
-        """Note SIGINT and SIGTERM inside the block, so that the step in hand is finished and written first.
+        """Delay SIGINT and SIGTERM inside the block, so that the current step is finished and written first.
 
-        A second signal acts at once. Outside the main thread signals are not ours, and nothing changes.
+        A second signal acts at once. Outside the main thread Python receives no signals, and nothing changes.
         """
         if threading.current_thread() is not threading.main_thread():
             yield
@@ -168,19 +250,18 @@ class Checkpoints:
         numbers: tuple[int, ...] = (signal.SIGINT, signal.SIGTERM)
         before: dict[int, Any] = {number: signal.getsignal(number) for number in numbers}
 
-        def note(number: int, _frame: FrameType | None) -> None:
+        def receive(number: int, _frame: FrameType | None) -> None:
             self.received = number
             signal.signal(number, before[number])
 
         for number in numbers:
-            signal.signal(number, note)
+            signal.signal(number, receive)
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def raise_if_stopped(self, asked: bool) -> None:
-        """Raise :class:`InterruptedTrainingError` if a signal came, to this process or to another."""
-        if asked:
-            raise InterruptedTrainingError(self.received or signal.SIGTERM, self.folder)
+    def raise_interrupted(self) -> None:
+        """Raise :class:`InterruptedTrainingError` for the signal that came to this process, or to another one."""
+        raise InterruptedTrainingError(self.received or signal.SIGTERM, self.folder)

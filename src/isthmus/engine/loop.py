@@ -1,101 +1,68 @@
-"""The training loop, on one screen."""
+"""The training loop: fit, epoch, step, evaluation."""
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from typing import Protocol
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from isthmus._batch import Batch
-from isthmus._random import Stream, derive, generator_states, reseed, seeded, set_generator_states
+from isthmus._random import Stream, derive, reseed, seeded, set_generator_states
 from isthmus.engine.adam import Adam
-from isthmus.engine.capture.captured_step import MIN_STEPS, Capture, CapturedStep
+from isthmus.engine.capture import MIN_STEPS, CapturedStep, ReplayError
 from isthmus.engine.checkpoint import Checkpoints
+from isthmus.engine.diagnose import check_validation_loss, raise_at_bad_step
 from isthmus.engine.distributed import Processes, SingleProcess
-from isthmus.engine.memory import raise_malloc_threshold
-from isthmus.engine.precision import MasterWeights, flush_denormals
-from isthmus.engine.state import Record, RunProgress, Snapshot, TrainState, resume, write
+from isthmus.engine.environment import training_environment
+from isthmus.engine.precision import MasterWeights
+from isthmus.engine.progress_bar import ProgressBar
+from isthmus.engine.protocols import Loader, LossTerms, Weights
+from isthmus.engine.schedules import EpochSpan
+from isthmus.engine.state import Record, RunProgress, TrainState, resume, write_checkpoint
 
-__all__ = ["LossTerms", "NonFiniteError", "Source", "Trainer"]
-
-
-class LossTerms(Protocol):
-    """What a batch is mapped to."""
-
-    @property
-    def values(self) -> dict[str, Tensor]:
-        """The terms by name, each (N,)."""
-
-    def total(self) -> Tensor:
-        """Return what is minimised, (N,)."""
-
-
-class Source(Protocol):
-    """What yields batches: in many processes, each process its own part of every batch."""
-
-    def __len__(self) -> int: ...
-
-    def __iter__(self) -> Iterator[Batch]: ...
-
-    def shuffled(self, seed: int, start: int = 0) -> Iterator[Batch]:
-        """Yield the rows in an order that depends on `seed` alone, from the batch numbered `start` on."""
-
-
-class NonFiniteError(FloatingPointError):
-    """A loss or a parameter became infinite or NaN; the parameters are back at what they were before the step.
-
-    Attributes
-    ----------
-    epoch, step : int
-        Where, counted from 1.
-    term : str
-        The term of the loss that was not finite, or "the gradient".
-    batch : Batch
-        The rows of that step.
-    """
-
-    def __init__(self, epoch: int, step: int, term: str, batch: Batch) -> None:
-        super().__init__(f"training stopped in epoch {epoch}, step {step}: {term} is not finite.")
-        self.epoch, self.step, self.term, self.batch = epoch, step, term, batch
+__all__ = ["Trainer"]
 
 
 class Trainer:
-    """Minimises the weighted mean of ``loss(batch, progress).total()`` by Adam.
+    """Minimise the weighted mean of a loss by Adam.
 
-    Every epoch draws from generators that are derived from the seed and the epoch's number alone, so an epoch can be
-    run again, or run after an interruption, with the same numbers.
+    The random numbers of an epoch depend only on the seed and on the number of the epoch, so that an epoch can be run
+    again, or continued after an interruption, with the same numbers.
 
     Parameters
     ----------
     loss : Module
-        Maps a batch and the share of training done to :class:`LossTerms`.
+        ``loss(batch, weights)`` returns :class:`~isthmus.engine.protocols.LossTerms`; ``loss.weights(progress)``, which
+        is called once per step, returns the weights when the share `progress` of training is done.
     learning_rate : float
         Peak learning rate.
     schedule : callable
-        Maps the share of training done to a factor of it.
+        Maps the share of training done to a factor of the learning rate.
     weight_decay : float
         Decoupled weight decay.
     betas : tuple of float, default=(0.9, 0.999)
-        Adam's.
+        Adam's decay rates.
     lr_multipliers : sequence of float, optional
-        What the learning rate is multiplied by for each of the loss's parameters that are trained.
+        Factor of the learning rate for each parameter of the loss that is trained.
     seed : int
-        Where all randomness comes from.
+        Seed of all random numbers.
     bf16_parameters : sequence of Parameter, default=()
-        Those of the loss's parameters that compute in bf16 while training; the optimizer steps float32 copies.
+        Parameters of the loss that compute in bf16; the optimizer steps float32 copies.
     gradient_accumulation : int, default=1
-        Parts that a process computes its batches in, one after the other, before it takes the step.
-    capture : callable, optional
-        Takes a step and captures it to be replayed (:class:`isthmus.engine.capture.captured_step.CapturedStep`); only
-        where batches are computed in one part.
+        Number of parts in which a process computes its batches, one after the other.
+    capture : bool, default=False
+        Whether to capture whole steps and replay them (:class:`~isthmus.engine.capture.CapturedStep`).
     processes : Processes, optional
-        Those that train together; this one alone by default. Each part of a batch, whoever computes it, draws from a
-        generator of its own: so many parts in one process or in several give the same parameters.
+        The processes that train together; this one alone by default. Each part of a batch has its own random numbers,
+        whichever process computes it: as many parts in one process or in several give the same parameters.
+
+    Attributes
+    ----------
+    history : list of dict
+        The record of each epoch that the last :meth:`fit` completed, also if it was interrupted.
     """
 
     def __init__(
@@ -110,247 +77,162 @@ class Trainer:
         seed: int,
         bf16_parameters: Sequence[nn.Parameter] = (),
         gradient_accumulation: int = 1,
-        capture: Capture | None = None,
+        capture: bool = False,
         processes: Processes | None = None,
     ) -> None:
-        self.gradient_accumulation, self.processes = gradient_accumulation, processes or SingleProcess()
+        self.loss, self.learning_rate, self.schedule, self.seed = loss, learning_rate, schedule, seed
+        self.gradient_accumulation, self.capture = gradient_accumulation, capture
+        self.processes = processes or SingleProcess()
         self.n_parts = gradient_accumulation * self.processes.world_size
-        self.learning_rate, self.schedule, self.seed = learning_rate, schedule, seed
         master_weights = MasterWeights(bf16_parameters)
         parameters = master_weights.replace(p for p in loss.parameters() if p.requires_grad)
-        self.device = parameters[0].device
         self.optimizer = Adam(parameters, weight_decay, betas, lr_multipliers)
-        self.state = TrainState(parameters, self.optimizer, master_weights)
-        self.loss = loss
+        self.state = TrainState(loss, self.optimizer, master_weights)
+        self.history: list[Record] = []
+        self._weights = cast("Callable[[float], Weights]", loss.weights)
+        self._module = loss  # the loss, or what averages its gradients over processes
+        self._captured: CapturedStep | None = None
         self._names: list[str] = []
-        self._captured = CapturedStep(self._moved, capture, self.device) if capture and self.n_parts == 1 else None
 
     def fit(
         self,
-        source: Source,
+        loader: Loader,
         *,
         first_epoch: int,
         n_epochs: int | None,
-        validation: Source | None = None,
+        validation: Loader | None = None,
         patience: int = 10,
         callbacks: Sequence[Callable[[Record], object]] = (),
         checkpoints: Checkpoints | None = None,
-        on_step: Callable[[float], object] | None = None,
+        progress: ProgressBar | None = None,
     ) -> list[Record]:
-        """Train for at most `n_epochs` epochs, the first of which has the number `first_epoch` (from 0).
+        """Train for at most `n_epochs` epochs, the first of which has the number `first_epoch`; return their records.
 
-        Without `n_epochs` nobody knows how long training goes on: one epoch, and what warms up has its full weight.
-        With a `validation` source, training stops after `patience` epochs without a lower validation loss, and ends
-        with the parameters that had the lowest. A callback gets the record of every epoch and stops training by
-        returning True. With `checkpoints`, training resumes from the newest one, if any. `on_step` is called after
-        every step with the epochs done so far, a fraction, and should return at once.
+        If `n_epochs` is None, nobody knows how long training will continue: one epoch is run, with the final weights of
+        the loss. With `validation`, training stops after `patience` epochs without a lower validation loss, and ends
+        with the parameters that had the lowest. A callback gets each epoch's record, and stops training by returning
+        True. With `checkpoints`, training resumes from the newest one.
 
         Raises
         ------
         NonFiniteError
-            If a loss is infinite or NaN.
+            If a loss or a parameter becomes infinite or NaN.
         InterruptedTrainingError
             If a signal came; only with `checkpoints`.
         """
-        signals = checkpoints.signals() if checkpoints else nullcontext()
-        if self.device.type == "cpu":
-            raise_malloc_threshold()
-        if len(source) * (n_epochs or 1) < MIN_STEPS:
-            self._captured = None
-        with self._set_up(), flush_denormals(), seeded(self.seed, self.device), signals:
-            run = self._resumed(checkpoints)
-            while run.index < (1 if n_epochs is None else n_epochs):
-                record = self._epoch(source, run, first_epoch, n_epochs, checkpoints, on_step)
-                run.history.append(record)
+        with training_environment(self.state, self.seed, checkpoints):
+            self._module = self.processes.setup(self.loss)
+            captures = self.capture and len(loader) * (n_epochs or 1) >= MIN_STEPS
+            self._captured = CapturedStep(self._train_step, self.state, self.n_parts) if captures else None
+            run = resume(checkpoints, self.state, self.processes)
+            self.history = run.history
+            while run.epochs < (n_epochs or 1):
+                epoch = EpochSpan.of(first_epoch + run.epochs, run.epochs, n_epochs, len(loader))
+                record = self._train_epoch(loader, epoch, run, checkpoints, progress)
                 if validation is not None:
                     record["validation_loss"] = self.evaluate(validation)
-                    if not math.isfinite(record["validation_loss"]):
-                        raise FloatingPointError(
-                            f"training stopped after epoch {first_epoch + run.index + 1}: the validation loss is not "
-                            "finite. Look for extreme values in the rows held out, or scale them."
-                        )
-                    if record["validation_loss"] < run.best:
-                        run.best, run.best_index = record["validation_loss"], run.index
-                        run.best_parameters = self.state.parameters_copy()
-                run.index, run.step, run.rows = run.index + 1, 0, []
-                stop = [bool(callback(record)) for callback in callbacks] if self.processes.is_main else []
-                if self.processes.any_rank(any(stop)) or (
-                    run.best_parameters is not None and run.index - 1 - run.best_index >= patience
-                ):
+                    check_validation_loss(record["validation_loss"], epoch.number)
+                    run.keep_best(record["validation_loss"], self.state)
+                run.end_epoch(record)
+                if progress:
+                    progress(record)
+                if self._stops(callbacks, record) or run.epochs_without_improvement >= patience:
                     break
             if run.best_parameters is not None:
-                self.state.restore(run.best_parameters)
+                self.state.load_parameters(run.best_parameters)
         return run.history
 
-    @contextmanager
-    def _set_up(self) -> Iterator[None]:
-        """Let parameters compute in their format, and gradients meet, inside the block."""
-        alone, master_weights = self.loss, self.state.master_weights
-        master_weights.to_bf16()
-        try:
-            self.loss = self.processes.setup(alone)
-            yield
-        finally:
-            self.loss = alone
-            master_weights.to_float32()
-
-    def _epoch(
+    def _train_epoch(
         self,
-        source: Source,
+        loader: Loader,
+        epoch: EpochSpan,
         run: RunProgress,
-        first_epoch: int,
-        n_epochs: int | None,
         checkpoints: Checkpoints | None,
-        on_step: Callable[[float], object] | None,
+        progress: ProgressBar | None,
     ) -> Record:
-        """Train on every row once, or on those that an interruption left of the epoch."""
-        start = time.perf_counter()
-        number, share = first_epoch + run.index, (run.index / n_epochs, 1 / n_epochs) if n_epochs else (1.0, 0.0)
-        self._start(number, run)
-        before = self.state.copy(), generator_states(self.device), run.step
-        for batch, progress in self._steps(source, number, share, run.step):
-            run.names, row = self._step(batch, progress, number, run.step)
-            run.append(row)
-            run.step += 1
-            if on_step:
-                on_step(run.index + run.step / len(source))
-            if checkpoints and self.processes.any_rank(checkpoints.due):
-                self._checkpoint(checkpoints, run)
-                checkpoints.raise_if_stopped(self.processes.any_rank(checkpoints.received is not None))
-        values = self._summed(run.rows).double().cpu()  # the epoch's one synchronisation
-        if not bool(values.isfinite().all()) or not self.state.finite():
-            self._diagnose(source, number, share, before)
-        weight, means = values[:, :1], values[:, 1:]
-        mean = (weight * means).sum(0) / weight.sum().clamp(min=1e-300)
-        record: Record = {"epoch": number + 1, "loss": float(mean[0])}
-        record |= dict(zip(run.names, mean[1:].tolist(), strict=True))
-        record["learning_rate"] = self._rate(share[0] + share[1] * (len(source) - 1) / len(source))
-        record["seconds"] = time.perf_counter() - start
-        return record
-
-    @torch.no_grad()
-    def evaluate(self, source: Source) -> float:
-        """Return the weighted mean of the loss with the final weights, with the same draws at every call."""
-        self.loss.eval()
-        total = weight = 0.0
-        with seeded(derive(self.seed, Stream.VALIDATION), self.device):
-            for i, batch in enumerate(source):
-                for j, part in enumerate(batch.split(self.gradient_accumulation)):
-                    self._draw_for(j, Stream.VALIDATION, i)
-                    loss = self.loss(part).total()
-                    total += float((loss * part.weight).sum())
-                    weight += float(part.weight.sum())
-        total, weight = self.processes.all_reduce(torch.tensor([total, weight], dtype=torch.float64)).tolist()
-        return total / weight
-
-    # ---- one step -------------------------------------------------------------------------------------------
-
-    def _start(self, number: int, run: RunProgress) -> None:
-        """Set mode and generators for an epoch, or for the rest of one."""
-        self.loss.train()
-        if self._captured:
-            self._captured.invalidate_if_moved(
-                [*self.loss.parameters(), *self.loss.buffers(), *self.optimizer.parameters]
-            )
-        if run.step and run.generators is not None:
-            set_generator_states(run.generators, self.device)
+        """Train on every sample once, or on those that an interruption left of the epoch."""
+        start, first, rows = time.perf_counter(), run.steps, list(run.rows)
+        self._module.train()
+        if run.steps and run.generators is not None:
+            set_generator_states(run.generators, self.state.device)
         else:
-            reseed(derive(self.seed, Stream.TRAINING, number), self.device)
+            reseed(derive(self.seed, Stream.TRAINING, epoch.number), self.state.device)
+        before = self.state.snapshot()
+        train_step = self._captured or self._train_step
+        try:
+            for batch, weights in self._scheduled(loader, epoch, first):
+                run.append(train_step(batch, weights, epoch.number, run.steps), self._names)
+                if progress:
+                    progress.update(run.epochs + run.steps / epoch.n_steps)
+                if checkpoints and self.processes.any_rank(checkpoints.due):
+                    write_checkpoint(checkpoints, run, self.state, self.processes)
+        except ReplayError:  # the captured step is given up: train the epoch again, with eager steps
+            self.state.load(before)
+            run.steps, run.rows = first, rows
+            return self._train_epoch(loader, epoch, run, checkpoints, progress)
+        values = self.processes.all_reduce(torch.cat(run.rows)).double().cpu()  # the epoch's only synchronisation
+        if not bool(values.isfinite().all()) or not self.state.is_finite():
+            self.state.load(before)
+            raise_at_bad_step(
+                self._train_step, self._scheduled(loader, epoch, first), epoch=epoch.number, first=first,
+                names=self._names, state=self.state, processes=self.processes,
+            )  # fmt: skip
+        rate = self.learning_rate * self.schedule(epoch.progress(epoch.n_steps - 1))
+        record = {"epoch": epoch.number + 1, **run.means(values), "learning_rate": rate}
+        return record | {"seconds": time.perf_counter() - start}
 
-    def _steps(
-        self, source: Source, number: int, share: tuple[float, float], first: int
-    ) -> Iterator[tuple[Batch, float]]:
-        """Yield an epoch's batches from the one numbered `first`, each with the share of training done before it."""
-        for i, batch in enumerate(source.shuffled(derive(self.seed, Stream.SHUFFLING, number), first), start=first):
-            yield batch, share[0] + share[1] * i / len(source)
-
-    def _step(self, batch: Batch, progress: float, number: int, step: int) -> tuple[list[str], Tensor]:
-        """Take one step; return the terms' names and this process' share of (weight, loss, terms...) before it."""
-        if self._captured:
-            self.optimizer.set_learning_rate(self._rate(progress))
-            row = self._captured(batch, progress)
-        else:
-            self.optimizer.learning_rate = self._rate(progress)
-            row = self._moved(batch, progress, number, step)
-        return self._names, row
-
-    def _moved(self, batch: Batch, progress: float | Tensor, number: int = 0, step: int = 0) -> Tensor:
-        """Move the parameters; return (weight, loss, terms...) and note the terms' names."""
-        master_weights = self.state.master_weights
+    def _train_step(self, batch: Batch, weights: Weights, epoch: int = 0, step: int = 0) -> Tensor:
+        """Take one step; return this process' share of (batch weight, loss, terms...), as they were before it."""
         self.optimizer.zero_grad()
         own = batch.weight.sum()
-        weight = self.processes.all_reduce(own).clamp(min=torch.finfo(own.dtype).tiny)
+        total = self.processes.all_reduce(own).clamp(min=torch.finfo(own.dtype).tiny)
         parts, shares = batch.split(self.gradient_accumulation), []
         for i, part in enumerate(parts):
-            self._draw_for(i, Stream.TRAINING, number, step)
-            with self.processes.no_backward_sync(self.loss, enabled=i < len(parts) - 1):
-                shares.append(self._part(part, progress, weight))
-        master_weights.sync_grads()
+            self._seed_part(i, Stream.TRAINING, epoch, step)
+            with self.processes.no_backward_sync(self._module, enabled=i < len(parts) - 1):
+                terms: LossTerms = self._module(part, weights)
+                share = part.weight / total
+                loss = share @ terms.total().to(share)
+                self.processes.backward(loss)
+            shares.append([loss.detach(), *(share @ value.detach().to(share) for value in terms.values.values())])
+        self._names = list(terms.values)
+        self.state.master_weights.sync_grads()
         self.optimizer.step()
-        master_weights.sync_to_model()
+        self.state.master_weights.sync_to_model()
         values = shares[0] if len(shares) == 1 else [sum(several) for several in zip(*shares, strict=True)]
         return torch.stack([own, *values])
 
-    def _rate(self, progress: float) -> float:
-        return self.learning_rate * self.schedule(progress)
+    @torch.no_grad()
+    def evaluate(self, loader: Loader) -> float:
+        """Return the weighted mean of the loss with its final weights, with the same random numbers at every call."""
+        self._module.eval()
+        sums, weights = torch.zeros(2, dtype=torch.float64), self._weights(1.0)
+        with seeded(derive(self.seed, Stream.VALIDATION), self.state.device):
+            for step, batch in enumerate(loader):
+                for i, part in enumerate(batch.split(self.gradient_accumulation)):
+                    self._seed_part(i, Stream.VALIDATION, step)
+                    loss = self._module(part, weights).total()
+                    sums += torch.stack([(loss * part.weight).sum(), part.weight.sum()]).double().cpu()
+        total, weight = self.processes.all_reduce(sums).tolist()
+        return total / weight
 
-    def _part(self, part: Batch, progress: float | Tensor, weight: Tensor) -> list[Tensor]:
-        """Go forward and back through a part of a batch of `weight`; return its shares of loss, terms..."""
-        terms: LossTerms = self.loss(part, progress)
-        share = part.weight / weight
-        loss = share @ terms.total().to(share)
-        self.processes.backward(loss)
-        self._names = list(terms.values)
-        return [loss.detach(), *(share @ value.detach().to(share) for value in terms.values.values())]
+    def _scheduled(self, loader: Loader, epoch: EpochSpan, first: int) -> Iterator[tuple[Batch, Weights]]:
+        """Yield the batches from number `first` with the weights of the loss, and set the learning rate for each."""
+        seed = derive(self.seed, Stream.SHUFFLING, epoch.number)
+        for step, batch in enumerate(loader.shuffled(seed, first), start=first):
+            progress = epoch.progress(step)
+            self.optimizer.set_learning_rate(self.learning_rate * self.schedule(progress))
+            yield batch, self._weights(progress)
 
-    def _draw_for(self, i: int, *place: int) -> None:
-        """Seed the generators for this process' part `i` of a batch, where batches have more than one part."""
+    def _seed_part(self, part: int, *stream: int) -> None:
+        """Seed the generators for part number `part` of this process' batch, if batches have several parts."""
         if self.n_parts > 1:
-            reseed(derive(self.seed, *place, self.processes.rank * self.gradient_accumulation + i), self.device)
+            number = self.processes.rank * self.gradient_accumulation + part
+            reseed(derive(self.seed, *stream, number), self.state.device)
 
-    def _summed(self, rows: list[Tensor]) -> Tensor:
-        """Return the steps' (batch weight, loss, terms...) summed over the processes."""
-        return self.processes.all_reduce(torch.cat(rows))
-
-    def _own(self, rows: Tensor) -> list[Tensor]:
-        """Return this process' share of what :meth:`_summed` gave: all of it in the first one."""
-        return [rows if self.processes.is_main else torch.zeros_like(rows)]
-
-    # ---- when something goes wrong -----------------------------------------------------------------------------
-
-    def _diagnose(
-        self,
-        source: Source,
-        number: int,
-        share: tuple[float, float],
-        before: tuple[Snapshot, list[Tensor], int],
-    ) -> None:
-        """Run the epoch again from where it started, looking at every step, and stop before the first bad one."""
-        copy, generators, first = before
-        self._captured = None  # what was recorded steps the optimizer's state as it was
-        self.state.load(copy)
-        set_generator_states(generators, self.device)
-        for i, (batch, progress) in enumerate(self._steps(source, number, share, first), start=first + 1):
-            good = self.state.parameters_copy()
-            names, row = self._step(batch, progress, number, i - 1)
-            means = self._summed([row.unsqueeze(0)])[0, 2:]
-            bad = [name for name, finite in zip(names, means.isfinite().tolist(), strict=True) if not finite]
-            if bad or not self.state.finite():
-                self.state.restore(good)
-                raise NonFiniteError(number + 1, i, bad[0] if bad else "the gradient", batch)
-
-    # ---- checkpoints --------------------------------------------------------------------------------------------
-
-    def _checkpoint(self, checkpoints: Checkpoints, run: RunProgress) -> None:
-        """Write everything that training depends on; what processes have of the epoch so far is summed in the first."""
-        if run.rows:
-            run.rows = self._own(self._summed(run.rows))
-        if self.processes.is_main:
-            write(checkpoints, run, self.state, generator_states(self.device))
-
-    def _resumed(self, checkpoints: Checkpoints | None) -> RunProgress:
-        """Return the run of the newest checkpoint, with parameters and optimizer as they were, or a new one."""
-        run = (resume(checkpoints, self.state) if checkpoints else None) or RunProgress()
-        if run.rows:
-            run.rows = self._own(torch.cat(run.rows))
-        return run
+    def _stops(self, callbacks: Sequence[Callable[[Record], object]], record: Record) -> bool:
+        """Call the callbacks in the first process; return in all whether one of them stops training."""
+        stop = [bool(callback(record)) for callback in callbacks] if self.processes.is_main else []
+        if callbacks and self._captured:
+            self._captured.check_again()
+        return self.processes.any_rank(any(stop))

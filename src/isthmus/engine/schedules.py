@@ -4,10 +4,40 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
-from isthmus._names import unknown_name
+from isthmus._names import nearest
 
-__all__ = ["constant", "find_schedule", "linear", "one_cycle"]
+__all__ = ["EpochSpan", "constant", "find_schedule", "linear", "one_cycle"]
+
+
+class EpochSpan(NamedTuple):
+    """An epoch, and which part of training it is.
+
+    Attributes
+    ----------
+    number : int
+        Its number, from 0.
+    start, share : float
+        Share of training done before it, and its own share of training.
+    n_steps : int
+        Its number of steps.
+    """
+
+    number: int
+    start: float
+    share: float
+    n_steps: int
+
+    @classmethod
+    def of(cls, number: int, done: int, n_epochs: int | None, n_steps: int) -> EpochSpan:
+        """Return the epoch after `done` epochs of `n_epochs`; if nobody knows how many there are, training is done."""
+        start, share = (done / n_epochs, 1 / n_epochs) if n_epochs else (1.0, 0.0)
+        return cls(number, start, share, n_steps)
+
+    def progress(self, step: int) -> float:
+        """Return the share of training done before a step."""
+        return self.start + self.share * step / self.n_steps
 
 
 def constant(progress: float) -> float:  # noqa: ARG001 - the schedules' common signature
@@ -64,5 +94,5 @@ def find_schedule(name: str) -> Callable[[float], float]:
         If there is none; the message has the nearest name.
     """
     if name not in _SCHEDULES:
-        raise unknown_name("schedule", name, _SCHEDULES)
+        raise nearest("schedule", name, _SCHEDULES)
     return _SCHEDULES[name]

@@ -16,7 +16,6 @@ from isthmus._part import Part, resolve
 from isthmus._random import Stream, derive, seeded
 from isthmus.corruptions import Corruption
 from isthmus.engine import Checkpoints, NonFiniteError, Trainer, find_schedule
-from isthmus.engine.capture import choose_capture
 from isthmus.engine.distributed import Processes, find_processes
 from isthmus.engine.precision import parameter_dtype
 from isthmus.engine.progress_bar import ProgressBar
@@ -234,7 +233,7 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Fields):
             seed=self.seed_,
             bf16_parameters=list(model.network.parameters()) if self.precision == "bf16" else [],
             gradient_accumulation=self.gradient_accumulation,
-            capture=choose_capture(loss, device) if self.compile else None,
+            capture=self.compile,
             processes=processes,
         )
         if n_epochs is None and self._optimizer_state is not None:
@@ -244,15 +243,15 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Fields):
         writer = checkpoints if checkpoints and processes.is_main else None
         with writer or nullcontext(), progress:
             try:
-                history = trainer.fit(
+                trainer.fit(
                     loaders.train,
                     first_epoch=self.n_iter_,
                     n_epochs=n_epochs,
                     validation=loaders.validation,
                     patience=self.n_iter_no_change,
-                    callbacks=[progress, *map(logged, self.loggers), *self.callbacks, epochs],
+                    callbacks=[*map(logged, self.loggers), *self.callbacks, *([epochs] if epochs.active else [])],
                     checkpoints=checkpoints,
-                    on_step=progress.update,
+                    progress=progress,
                 )
             except NonFiniteError as error:
                 raise FloatingPointError(
@@ -260,13 +259,13 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Fields):
                     "back at what they were before it. Look for extreme values there, scale them, or lower "
                     f"learning_rate={self.learning_rate:g}."
                 ) from error
-            finally:
+            finally:  # if it was interrupted, what it completed stays
+                self.history_ = [*self.history_, *trainer.history]
+                self.n_iter_ += len(trainer.history)
                 model.eval()
                 model.to("cpu")
             if writer:
-                writer.clear()
-        self.history_ = [*self.history_, *history]
-        self.n_iter_ += len(history)
+                writer.complete()
         self._optimizer_state = trainer.optimizer.state() if n_epochs is None else None
 
     def _fit_condition(self, y: Any, weight: np.ndarray, *, reset: bool) -> np.ndarray | None:  # noqa: ARG002

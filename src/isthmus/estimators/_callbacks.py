@@ -50,8 +50,8 @@ class Epochs:
         self.estimator, self.n_epochs, self.data = estimator, n_epochs, data
         self._records: list[Record] = []
         # Without callbacks scikit-learn is not asked: what it keeps of every task would only take time.
-        self._active = bool(getattr(estimator, "_skl_callbacks", ()))
-        if self._active:
+        self.active = bool(getattr(estimator, "_skl_callbacks", ()))
+        if self.active:
             self._fit = estimator._init_callback_context(max_subtasks=n_epochs)
             self._fit.call_on_fit_task_begin(estimator=estimator, **data)
             self._begin()
@@ -62,7 +62,7 @@ class Epochs:
 
     def __call__(self, record: Record) -> bool:
         """End an epoch, and begin the next; return whether a callback wants training to stop."""
-        if not self._active:
+        if not self.active:
             return False
         self._records.append(dict(record))
         ended = {"estimator": self.estimator, **self.data, "reconstruction_attributes": self._so_far}
@@ -73,7 +73,7 @@ class Epochs:
 
     def end(self) -> None:
         """End the fit."""
-        if self._active:
+        if self.active:
             self._fit.call_on_fit_task_end(estimator=self.estimator, **self.data)
 
     def _so_far(self) -> dict[str, Any]:

@@ -72,12 +72,9 @@ class Warmup(Part):
     value: float = 1.0
     over: float = 0.2
 
-    def at(self, progress: float | Tensor) -> float | Tensor:
-        """Return the weight after the fraction `progress` of training; a tensor if `progress` is one."""
-        if self.over <= 0:
-            return self.value
-        risen = progress / self.over
-        return self.value * (risen.clamp(max=1.0) if isinstance(risen, Tensor) else min(1.0, risen))
+    def at(self, progress: float) -> float:
+        """Return the weight after the fraction `progress` of training."""
+        return self.value if self.over <= 0 else self.value * min(1.0, progress / self.over)
 
 
 class Penalty(Part):
@@ -93,7 +90,7 @@ class Penalty(Part):
         """The name of the term in the history."""
         return str(getattr(self, "alias", None) or type(self).__name__.lower())
 
-    def weight_at(self, progress: float | Tensor) -> float | Tensor:
+    def weight_at(self, progress: float) -> float:
         """Return the weight after the fraction `progress` of training."""
         return self.weight.at(progress) if isinstance(self.weight, Warmup) else self.weight
 

@@ -1,80 +1,182 @@
-"""Training steps that are recorded once and replayed: on a GPU as a CUDA graph, which Python launches as one.
-
-A recorded step reads and writes the memory that it was recorded with. So what changes from step to step beside the
-rows, the learning rate and the share of training done, are tensors on the device.
-"""
+"""A training step that is captured once and replayed, for as long as this gives the bits of the eager step."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from isthmus._batch import Batch
-from isthmus._device import scalar_buffer
+from isthmus.engine._private import has_hooks
+from isthmus.engine.capture.cuda_graph import capture_cuda_graph
+from isthmus.engine.capture.operator_graph import capture_operator_graph
+from isthmus.engine.protocols import Weights
+from isthmus.engine.state import Snapshot, TrainState
 
-__all__ = ["MIN_STEPS", "Capture", "CapturedStep", "Step"]
+__all__ = ["CAPTURES", "MIN_STEPS", "CapturedStep", "ReplayError", "Step"]
 
-Step = Callable[[Batch, Tensor], Tensor]  # takes a batch and the share of training done
-Capture = Callable[[Step, Batch, Tensor], tuple[Tensor, Step | None]]
+Step = Callable[..., Tensor]  # takes a batch, the weights of the loss, and the position of the step
 
-MIN_STEPS = 50  # steps in which it pays to record one
-_WARMUP_STEPS = 3  # steps before one is recorded: libraries choose their kernels and workspaces in them
+CAPTURES = {"cpu": capture_operator_graph, "cuda": capture_cuda_graph}  # by type of device
+
+MIN_STEPS = 50  # shorter runs are over before capturing a step pays
+_WARMUP_STEPS = 3  # eager steps in which libraries choose their kernels and workspaces
+_N_CHECKS = 3  # checks before a step with parts from outside isthmus is trusted
+
+
+class ReplayError(RuntimeError):
+    """Replaying a step that was trusted failed: the state is undefined, and the next steps will be eager."""
 
 
 class CapturedStep:
-    """A step that is recorded at its fourth call and replayed from then on.
+    """Take training steps; capture one after three eager ones, and replay it from then on.
 
-    Where it cannot be recorded it is taken as it is, call by call; if trying raised an error, a UserWarning says so,
-    once. A batch of other shapes is taken as it is, too.
+    A captured step is trusted once it was checked: the eager step and the replayed one, taken from the same snapshot,
+    leave the same bits of parameters, buffers, optimizer and random generators. Steps with parts from outside isthmus
+    and torch are trusted after three such checks. :meth:`check_again` has the next step checked once more; one that was
+    trusted before and differs now is captured anew.
+
+    Whatever fails, each step is taken exactly once, and steps are eager from then on; one warning names the reason.
+
+    A replayed step reads and writes the memory that it was captured with. Therefore, the learning rate and the weights
+    of the terms are tensors, which are set before each step. Python code in a loss does not run in a replayed step, and
+    ``Parameter.grad`` is not set.
 
     Parameters
     ----------
     step : callable
-        Takes a batch and the share of training done, a tensor of shape (); returns a tensor.
-    capture : callable
-        Takes such a step, a batch and the share of training done; takes the step, and returns its result with what
-        takes further ones, or with None: :func:`~isthmus.engine.capture.cuda_graph.capture_cuda_graph`, say.
-    device : torch.device
-        Of the batches.
+        Takes a batch and the weights of the loss' terms; returns a tensor.
+    state : TrainState
+        Everything that the step changes.
+    n_parts : int, default=1
+        Number of parts in which batches are computed; steps are captured only if it is 1.
     """
 
-    def __init__(self, step: Step, capture: Capture, device: torch.device) -> None:
-        self._step, self._capture, self._calls = step, capture, 0
-        self._progress = scalar_buffer(device)
-        self._forms: list[tuple[object, ...] | None] = []
-        self._places: list[int] = []
-        self._again: Step | None = None
+    def __init__(self, step: Step, state: TrainState, n_parts: int = 1) -> None:
+        self._step, self._state, self._n_parts = step, state, n_parts
+        self._eager_steps = 0
+        self._weights: list[Tensor] = []
+        self._format: list[object] = []
+        self._replay: Callable[[Batch], Tensor] | None = None
+        self._checks_left, self._was_trusted = 0, False
+        self._stopped = False
+        if reason := self._obstacle():
+            self._stop(reason)
 
-    def __call__(self, batch: Batch, progress: float) -> Tensor:
-        """Take the step."""
-        self._progress.fill_(progress)
-        self._calls += 1
-        if self._calls == _WARMUP_STEPS + 1:
-            return self._first(batch)
-        if self._again is None or _forms(batch) != self._forms:
-            return self._step(batch, self._progress)
-        return self._again(batch, self._progress)
-
-    def invalidate_if_moved(self, tensors: Iterable[Tensor]) -> None:
-        """Record anew if what a step reads and writes lies elsewhere than at the last call: a callback may move it."""
-        places = [tensor.data_ptr() for tensor in tensors]
-        if places != self._places:
-            self._calls, self._again, self._places = 0, None, places
-
-    def _first(self, batch: Batch) -> Tensor:
-        self._forms = _forms(batch)
+    def __call__(self, batch: Batch, weights: Weights, *position: int) -> Tensor:
+        """Take a step; its position, the numbers of epoch and step, is for eager steps that are computed in parts."""
+        if self._stopped:
+            return self._step(batch, weights, *position)
+        if len(weights) != len(self._weights):
+            self._weights = [torch.zeros((), dtype=torch.float64, device=batch.x.device) for _ in weights]
+            self._replay = None
+        for tensor, weight in zip(self._weights, weights, strict=True):
+            tensor.fill_(weight)
+        if self._eager_steps < _WARMUP_STEPS:
+            self._eager_steps += 1
+            return self._step(batch, self._weights)
+        if self._replay is None:
+            return self._captured(batch)
+        if _format_of(batch) != self._format:
+            return self._step(batch, self._weights)
+        if self._checks_left:
+            before = self._state.snapshot()
+            return self._checked(batch, before, self._step(batch, self._weights))
         try:
-            result, self._again = self._capture(self._step, batch, self._progress)
-        except RuntimeError as error:
-            why = str(error).strip().partition("\n")[0]
-            warnings.warn(f"training steps cannot be recorded and are taken one by one: {why}", stacklevel=2)
-            return self._step(batch, self._progress)
+            return self._replay(batch)
+        except Exception as error:
+            self._stop(_reason(error))
+            raise ReplayError from error
+
+    def check_again(self) -> None:
+        """Check the next step: code that is not ours has run, and may have changed what a step does."""
+        self._checks_left = max(self._checks_left, 1)
+        if not self._stopped and (reason := self._obstacle()):
+            self._stop(reason)
+
+    def _stop(self, reason: str) -> None:
+        """Take eager steps from now on, and warn, saying why."""
+        self._stopped, self._replay = True, None
+        warnings.warn(f"compile=True: training steps are not captured, but run eagerly: {reason}", stacklevel=2)
+
+    def _obstacle(self) -> str | None:
+        """Return why steps cannot be captured, as far as this is known before one is."""
+        if self._state.device.type not in CAPTURES:
+            return f"there is no way to capture steps on the device {self._state.device}."
+        if self._n_parts > 1:
+            return "batches are computed in several parts."
+        if torch.is_anomaly_enabled():
+            return "torch's anomaly detection is on."
+        if has_hooks(self._state.loss):
+            return "a hook is registered on a module or a parameter, and would not be called."
+        return None
+
+    def _captured(self, batch: Batch) -> Tensor:
+        """Take the step and capture it."""
+        before = self._state.snapshot()
+        try:
+            result, build = CAPTURES[self._state.device.type](self._step, batch, self._weights)
+        except Exception as error:
+            self._state.load(before)
+            self._stop(_reason(error))
+            return self._step(batch, self._weights)  # an error of the step itself is raised here once more
+        try:
+            self._replay, self._format = build(), _format_of(batch)
+        except Exception as error:
+            self._stop(_reason(error))
+            return result
+        self._checks_left, self._was_trusted = (1 if self._is_own() else _N_CHECKS), False
+        return self._checked(batch, before, result)
+
+    def _checked(self, batch: Batch, before: Snapshot, result: Tensor) -> Tensor:
+        """Replay the eager step that was just taken, compare what the two left, and leave that of the eager one."""
+        assert self._replay is not None
+        eager = self._state.snapshot()
+        try:
+            self._state.load(before)
+            replayed = self._replay(batch)
+            snapshot = self._state.snapshot()
+            same = _same_bits(
+                [replayed, *snapshot.tensors, *snapshot.generators], [result, *eager.tensors, *eager.generators]
+            )
+            reason = "" if same else "a replayed step gives other numbers than an eager one."
+        except Exception as error:
+            reason = _reason(error)
+        self._state.load(eager)
+        self._checks_left -= 1
+        if not reason:
+            self._was_trusted = self._was_trusted or not self._checks_left
+        elif self._was_trusted:
+            self._replay = None
+        else:
+            self._stop(reason)
         return result
 
+    def _is_own(self) -> bool:
+        """Return whether every part of the loss is one of isthmus or torch."""
+        return all(
+            type(part).__module__.partition(".")[0] in ("isthmus", "torch") for part in self._state.loss.modules()
+        )
 
-def _forms(batch: Batch) -> list[tuple[object, ...] | None]:
-    """Return what a recorded step relies on."""
+
+def _format_of(batch: Batch) -> list[object]:
+    """Return what a captured step relies on."""
     return [None if field is None else (field.shape, field.stride(), field.dtype) for field in batch]
+
+
+def _same_bits(ones: list[Tensor], others: list[Tensor]) -> bool:
+    """Return whether tensors are equal bit for bit: NaN equals itself, 0 does not equal -0."""
+    bits = (([*map(_bits, pair)]) for pair in zip(ones, others, strict=True))
+    return all(torch.equal(one, other) for one, other in bits)
+
+
+def _bits(tensor: Tensor) -> Tensor:
+    return tensor.reshape(-1).view(torch.uint8)
+
+
+def _reason(error: Exception) -> str:
+    """Return an error as one line."""
+    line = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {line}" if line else type(error).__name__

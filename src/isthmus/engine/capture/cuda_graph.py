@@ -1,38 +1,55 @@
-"""Training steps captured as a CUDA graph, which Python launches as one."""
+"""Training steps captured as CUDA graphs: Python launches all kernels of a step as one."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from isthmus._batch import Batch
-from isthmus.engine.capture.captured_step import Step
 
 __all__ = ["capture_cuda_graph"]
 
 
-def capture_cuda_graph(step: Step, batch: Batch, progress: Tensor) -> tuple[Tensor, Step]:
-    """Record what a step launches, take it, and return its result with what takes such a step with other batches.
+def capture_cuda_graph(
+    step: Callable[[Batch, list[Tensor]], Tensor], batch: Batch, weights: list[Tensor]
+) -> tuple[Tensor, Callable[[], Callable[[Batch], Tensor]]]:
+    """Take a step eagerly; return its result, and what captures such a step and returns the function that replays it.
 
-    torch's default generator of the device goes on from call to call as it would outside. Batches are copied into the
-    memory that the step was recorded with.
+    Capturing runs the step's Python code once more, but changes nothing on the device. Batches are copied into the
+    memory that the step was captured with. torch's default generator of the device continues from replay to replay as
+    from step to step.
+
+    Parameters
+    ----------
+    step : callable
+        Takes a batch and weights; everything else that it reads and writes stays in the same memory.
+    batch : Batch
+        The samples of the step.
+    weights : list of Tensor
+        Weights of the loss' terms, in memory of their own.
 
     Raises
     ------
     RuntimeError
-        If a part of it cannot be recorded: it waits for the device, or its shapes hang on numbers there. Nothing has
-        been done then.
+        When capturing, if the step waits for the device, or if its shapes depend on numbers there.
     """
-    own = Batch(*(None if field is None else field.clone() for field in batch))  # type: ignore[arg-type]
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        result = step(own, progress)
+    result = step(batch, weights)
 
-    def again(batch: Batch, progress: Tensor) -> Tensor:  # noqa: ARG001 - the graph reads it where it is
-        for mine, field in zip(own, batch, strict=True):
-            if mine is not None and field is not None:
-                mine.copy_(field)
-        graph.replay()
-        return result.clone()
+    def build() -> Callable[[Batch], Tensor]:
+        static = Batch(*(None if field is None else field.clone() for field in batch))  # type: ignore[arg-type]
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            output = step(static, weights)
 
-    return again(batch, progress), again
+        def replay(batch: Batch) -> Tensor:
+            for target, field in zip(static, batch, strict=True):
+                if target is not None and field is not None:
+                    target.copy_(field)
+            graph.replay()
+            return output.clone()
+
+        return replay
+
+    return result, build

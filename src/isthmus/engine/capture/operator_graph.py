@@ -1,33 +1,71 @@
-"""Training steps written down as the operators that torch ran, and run again without modules and autograd around them.
+"""Training steps captured as graphs of the operators that torch ran.
 
-A step of a small network takes longer to arrange than to compute. The tape keeps what is computed: the operators of the
-way forward, of the way back and of the optimizer, in their order, on the same numbers. So a step that is run from it
-gives the bits of the plain one, draws included.
+Arranging a step of a small network takes longer than computing it: modules, autograd, the optimizer's loops. The graph
+keeps what is computed, the operators of the forward pass, the backward pass and the optimizer, in their order and on
+the same memory. A replayed step therefore gives the bits of the eager one, random numbers included.
 """
 
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from types import BuiltinFunctionType, MethodDescriptorType
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, fx, nn
 from torch.fx.node import map_aggregate
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from isthmus._batch import Batch
-from isthmus.engine.capture.captured_step import Step
+from isthmus.engine._private import dispatch_mode, writes
 
 __all__ = ["capture_operator_graph"]
 
-_FRESH = {"aten::empty_like", "aten::empty_strided", "aten::new_empty_strided"}  # memory without numbers in it
-_ARITHMETIC = {f"aten::{name}{end}" for name in ("add", "sub", "mul", "div") for end in ("", "_")}
-_VARIES = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
+_FRESH = {"empty_like", "empty_strided", "new_empty_strided"}  # return memory without numbers in it
+_ARITHMETIC = {f"{name}{end}" for name in ("add", "sub", "mul", "div") for end in ("", "_")}
+_DATA_DEPENDENT = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
+
+Replay = Callable[[Batch], Tensor]
+_Key = tuple[Any, ...]
+
+
+def capture_operator_graph(
+    step: Callable[[Batch, list[Tensor]], Tensor], batch: Batch, weights: list[Tensor]
+) -> tuple[Tensor, Callable[[], Replay]]:
+    """Take a step eagerly; return its result, and what builds the function that replays such a step.
+
+    Parameters
+    ----------
+    step : callable
+        Takes a batch and weights; everything else that it reads and writes stays in the same memory.
+    batch : Batch
+        The samples of the step.
+    weights : list of Tensor
+        Weights of the loss' terms, in memory of their own.
+
+    Raises
+    ------
+    NotImplementedError
+        When building, if what a step does depends on the values of tensors, or if an argument of an operator has no
+        form in a graph.
+    """
+    recorder = _OpRecorder()
+    with dispatch_mode(recorder.run):
+        result = step(batch, weights)
+
+    def build() -> Replay:
+        if recorder.error is not None:
+            raise recorder.error
+        for call in recorder.calls:
+            if _is_data_dependent(call):
+                raise NotImplementedError(f"what a step does depends on the values of tensors ({call.operator}).")
+        return _GraphBuilder(batch).build(recorder.calls, result)
+
+    return result, build
 
 
 class _Call(NamedTuple):
-    """An operator that ran, on what, and what it gave."""
+    """An operator that ran, its arguments and its result."""
 
     operator: Any
     args: tuple[Any, ...]
@@ -35,76 +73,58 @@ class _Call(NamedTuple):
     result: Any
 
 
-class _OpRecorder(TorchDispatchMode):
-    """Notes every operator that runs inside the block."""
+class _OpRecorder:
+    """Record every operator that runs; whatever goes wrong with this is kept, and the operators run all the same."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
         self.calls: list[_Call] = []
+        self.error: Exception | None = None
 
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False  # to skip it imports torch's compiler, which takes seconds
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        if func is torch.ops.aten.lift_fresh.default:  # a number of Python's becomes a tensor, that may be written to
+    def run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run an operator, and record it."""
+        if func is torch.ops.aten.lift_fresh.default:  # a Python number becomes a tensor, which may be written to later
             func, args = torch.ops.aten.clone.default, (args[0].clone(),)
-        if torch.Tag.inplace_view not in func.tags:
-            result = func(*args, **kwargs)
-            self.calls.append(_Call(func, args, kwargs, result))
-            return result
-        # It gives a tensor another form: written down is the view of that form, of the tensor as it was till now.
-        tensor, before = args[0], torch.ops.aten.alias.default(args[0])
-        self.calls = [
-            _Call(call[0], *map_aggregate(call[1:], lambda leaf: before if leaf is tensor else leaf))
-            for call in self.calls
-        ]
+        inplace_view = torch.Tag.inplace_view in func.tags
+        before = torch.ops.aten.alias.default(args[0]) if inplace_view else None
         result = func(*args, **kwargs)
-        view = getattr(torch.ops.aten, func._schema.name.removeprefix("aten::").removesuffix("_"), func)
-        self.calls.append(_Call(getattr(view, func._overloadname, func), (before, *args[1:]), kwargs, result))
+        try:
+            if before is None:
+                self.calls.append(_Call(func, args, kwargs, result))
+            else:
+                self._record_inplace_view(func, args, kwargs, result, before)
+        except Exception as error:
+            self.error = error
         return result
 
+    def _record_inplace_view(self, func: Any, args: Any, kwargs: Any, result: Any, before: Tensor) -> None:
+        """Record what gives a tensor another shape as a view of that shape, of the tensor as it was until now."""
+        self.calls = [
+            _Call(call[0], *map_aggregate(call[1:], lambda leaf: before if leaf is args[0] else leaf))
+            for call in self.calls
+        ]
+        view = getattr(torch.ops.aten, _name(func).removesuffix("_"), func)
+        overload = func.name().partition(".")[2] or "default"
+        self.calls.append(_Call(getattr(view, overload, func), (before, *args[1:]), kwargs, result))
 
-def capture_operator_graph(step: Step, batch: Batch, progress: Tensor) -> tuple[Tensor, Step | None]:
-    """Take a step; return its result, and what takes such a step with other batches.
 
-    That is None where the step cannot be written down: what it does hangs on numbers that it computes.
-
-    Parameters
-    ----------
-    step : callable
-        Takes a batch and the share of training done. Whatever else it reads and writes stays in the same memory.
-    batch : Batch
-        The rows.
-    progress : Tensor of shape ()
-        The share of training done, in memory of its own.
-    """
-    with _OpRecorder() as recorder:
-        result = step(batch, progress)
-    if any(_is_data_dependent(call) for call in recorder.calls):
-        return result, None
-    try:
-        return result, _GraphBuilder(batch).to_graph(recorder.calls, result)
-    except NotImplementedError:  # an argument that a graph has no form for
-        return result, None
+def _name(operator: Any) -> str:
+    """Return the name of an operator without its namespace and overload: "add" of ``aten::add.Tensor``."""
+    return str(operator.name()).removeprefix("aten::").partition(".")[0]
 
 
 def _is_data_dependent(call: _Call) -> bool:
-    """Tell whether a call, or what comes after it, may be another one with other numbers."""
+    """Return whether a call, or what follows it, may be another one for other values."""
     if call.operator is torch.ops.aten.index.Tensor:
         return any(index is not None and index.dtype in (torch.bool, torch.uint8) for index in call.args[1])
-    return torch.Tag.inplace_view in call.operator.tags or not _VARIES.isdisjoint(call.operator.tags)
+    return torch.Tag.inplace_view in call.operator.tags or not _DATA_DEPENDENT.isdisjoint(call.operator.tags)
 
 
 def _storage(tensor: Tensor) -> int:
-    return tensor.untyped_storage()._cdata
+    return tensor.untyped_storage().data_ptr()
 
 
-def _tensor_key(tensor: Tensor) -> tuple[Any, ...]:
-    """Return which numbers a tensor is of: autograd wraps the same ones in several tensors."""
+def _tensor_key(tensor: Tensor) -> _Key:
+    """Return what identifies the numbers of a tensor: autograd wraps the same ones in several tensors."""
     return _storage(tensor), tensor.storage_offset(), tensor.shape, tensor.stride(), tensor.dtype
 
 
@@ -115,11 +135,11 @@ def _tensors(value: Any) -> list[Tensor]:
 
 
 class _GraphBuilder:
-    """The graph of a step: its inputs are the batch's fields and what was there before it."""
+    """Build the graph of a step: its inputs are the fields of the batch and all memory that was there before it."""
 
     def __init__(self, batch: Batch) -> None:
         self.graph = fx.Graph()
-        self.nodes: dict[tuple[Any, ...], fx.Node] = {}
+        self.nodes: dict[_Key, fx.Node] = {}
         self.constants: list[Tensor] = []
         self.given: set[int] = set()  # memory of the batch
         self.made: set[int] = set()  # memory of what the step has computed so far
@@ -129,68 +149,80 @@ class _GraphBuilder:
                 self.given.add(_storage(field))
         self.head = self.graph.call_function(operator.pos, (0,))  # inputs that are found later go before it
 
-    def to_graph(self, calls: list[_Call], result: Tensor) -> Step:
-        """Write the calls down; return what runs them."""
-        last = {_storage(tensor): i for i, call in enumerate(calls) for tensor in _tensors((call.args, call.kwargs))}
-        empty: set[tuple[Any, ...]] = set()
+    def build(self, calls: list[_Call], result: Tensor) -> Replay:
+        """Return the function that runs the calls on another batch."""
+        last_use = {
+            _storage(tensor): i for i, call in enumerate(calls) for tensor in _tensors((call.args, call.kwargs))
+        }
+        empty: set[_Key] = set()
         for i, call in enumerate(calls):
-            if call.operator._schema.name in _FRESH:
+            if _name(call.operator) in _FRESH:
                 empty.add(_tensor_key(call.result))
-            elif self._moves(call, empty) and last[_storage(call.args[1])] == i:
-                # Autograd copies a gradient that somebody else holds, as the listener did: there is no need to.
+            elif self._is_move(call, empty) and last_use[_storage(call.args[1])] == i:
+                # Autograd copies a gradient that somebody else holds, as the recorder did: this copy is not needed.
                 self.nodes[_tensor_key(call.args[0])] = self.node(call.args[1])
                 self.made.add(_storage(call.args[0]))
             else:
-                self._write(call)
+                self._add(call)
         self.graph.output(self.node(result))
         self.graph.eliminate_dead_code(_is_impure)
         run = fx.GraphModule(nn.Module(), self.graph).forward
         constants = self.constants
 
-        def replay(batch: Batch, progress: Tensor) -> Tensor:  # noqa: ARG001 - it is among the constants
+        def replay(batch: Batch) -> Tensor:
             with torch.inference_mode():
                 row = run(*(field for field in batch if field is not None), *constants)
             return row.clone()  # a tensor like others
 
         return replay
 
-    def _moves(self, call: _Call, empty: set[tuple[Any, ...]]) -> bool:
-        """Tell whether a call copies numbers that the step made into fresh memory of the same form."""
+    def node(self, tensor: Tensor) -> fx.Node:
+        """Return the node of a tensor; one that nothing in the step has made is a new input."""
+        key = _tensor_key(tensor)
+        if key not in self.nodes:
+            with self.graph.inserting_before(self.head):
+                self.nodes[key] = self.graph.placeholder(f"constant_{len(self.constants)}")
+            self.constants.append(tensor.detach())
+        return self.nodes[key]
+
+    def _is_move(self, call: _Call, empty: set[_Key]) -> bool:
+        """Return whether a call copies numbers that the step made into fresh memory of the same shape."""
         if call.operator is not torch.ops.aten.copy_.default:
             return False
         to, source = _tensor_key(call.args[0]), _tensor_key(call.args[1])
         return to in empty and to[2:] == source[2:] and source[0] in self.made
 
-    def _write(self, call: _Call) -> None:
+    def _add(self, call: _Call) -> None:
+        """Add a call to the graph."""
         results = _tensors(call.result)
         if call.operator.is_view:
             if all(_tensor_key(tensor) in self.nodes for tensor in results):
                 return
             if self.made.isdisjoint(map(_storage, results)) and self.given.isdisjoint(map(_storage, results)):
-                return  # what stays where it is has views that stay: each is an input when it is used
+                return  # memory that stays where it is has views that stay: each is an input when it is used
         args, kwargs = map_aggregate(
             (call.args, call.kwargs), lambda leaf: self.node(leaf) if isinstance(leaf, Tensor) else leaf
         )
         node = self._call(call.operator, self._with_tensor(call, args), kwargs)
-        node.meta["acts"] = call.operator._schema.is_mutable or torch.Tag.nondeterministic_seeded in call.operator.tags
+        node.meta["impure"] = writes(call.operator) or torch.Tag.nondeterministic_seeded in call.operator.tags
         if isinstance(call.result, Tensor):
-            self._made(call.result, node)
+            self._set_made(call.result, node)
         elif isinstance(call.result, (list, tuple)):
             for i, tensor in enumerate(call.result):
                 if isinstance(tensor, Tensor):
-                    self._made(tensor, self.graph.call_function(operator.getitem, (node, i)))
+                    self._set_made(tensor, self.graph.call_function(operator.getitem, (node, i)))
 
     def _with_tensor(self, call: _Call, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return arguments with a tensor for a number: torch would make one, and cast it, in every step."""
-        if call.operator._schema.name not in _ARITHMETIC or len(args) < 2 or type(args[1]) not in (int, float):
+        if _name(call.operator) not in _ARITHMETIC or len(args) < 2 or type(args[1]) not in (int, float):
             return args
         if not isinstance(call.args[0], Tensor) or call.args[0].dtype not in (torch.float32, torch.float64):
-            return args  # of bf16, say: the number itself is not rounded to that
+            return args  # for bf16, say, the number itself is not rounded
         return args[0], self.node(call.args[0].new_tensor(args[1])), *args[2:]
 
     def _call(self, target: Any, args: Any, kwargs: Any) -> fx.Node:
-        """Call an operator by torch's compiled function or method, where there is one: they read arguments faster."""
-        name = target._schema.name.removeprefix("aten::")
+        """Call an operator by torch's compiled function or method, if there is one: they read arguments faster."""
+        name = _name(target)
         function, method = getattr(torch, name, None), getattr(Tensor, name, None)
         gaps = any(isinstance(arg, (list, tuple)) and None in arg for arg in args)  # they want lists of tensors whole
         if isinstance(function, BuiltinFunctionType) and not gaps:
@@ -199,21 +231,12 @@ class _GraphBuilder:
             return self.graph.call_method(name, args, kwargs)
         return self.graph.call_function(target, args, kwargs)
 
-    def _made(self, tensor: Tensor, node: fx.Node) -> None:
-        if _tensor_key(tensor) not in self.nodes:  # it is there already where it was written in its own memory
+    def _set_made(self, tensor: Tensor, node: fx.Node) -> None:
+        if _tensor_key(tensor) not in self.nodes:  # it is there already if it was written in its own memory
             self.nodes[_tensor_key(tensor)] = node
             self.made.add(_storage(tensor))
 
-    def node(self, tensor: Tensor) -> fx.Node:
-        """Return the node of a tensor; one that nothing in the step has made is a new input."""
-        place = _tensor_key(tensor)
-        if place not in self.nodes:
-            with self.graph.inserting_before(self.head):
-                self.nodes[place] = self.graph.placeholder(f"constant_{len(self.constants)}")
-            self.constants.append(tensor.detach())
-        return self.nodes[place]
-
 
 def _is_impure(node: fx.Node) -> bool:
-    """Tell whether a node does more than to give its result: it writes, or draws."""
-    return node.op in ("placeholder", "output") or bool(node.meta.get("acts"))
+    """Return whether a node does more than return its result: it writes to memory, or draws random numbers."""
+    return node.op in ("placeholder", "output") or bool(node.meta.get("impure"))

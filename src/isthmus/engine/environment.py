@@ -1,0 +1,38 @@
+"""What is set for the time of training: number formats, memory, generators, signals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+from isthmus._random import seeded
+from isthmus.engine.checkpoint import Checkpoints
+from isthmus.engine.memory import raise_malloc_threshold
+from isthmus.engine.precision import flush_denormals
+from isthmus.engine.state import TrainState
+
+__all__ = ["training_environment"]
+
+
+@contextmanager
+def training_environment(state: TrainState, seed: int, checkpoints: Checkpoints | None) -> Iterator[None]:
+    """Set number formats, memory, generators and signals inside the block; they are as before after it.
+
+    Parameters
+    ----------
+    state : TrainState
+        What is trained.
+    seed : int
+        Seed of the generators.
+    checkpoints : Checkpoints or None
+        If given, signals wait until the current step is in a checkpoint.
+    """
+    if state.device.type == "cpu":
+        raise_malloc_threshold()
+    signals = checkpoints.signals() if checkpoints else nullcontext()
+    with flush_denormals(), seeded(seed, state.device), signals:
+        state.master_weights.to_bf16()
+        try:
+            yield
+        finally:
+            state.master_weights.to_float32()
