@@ -5,13 +5,14 @@ import signal
 import subprocess
 import sys
 import textwrap
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import nullcontext, suppress
 
 import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_iris
 
+from disk import small_files
 from isthmus import VAE, DenoisingAutoencoder, serialization
 from isthmus.data.loaders import InMemoryLoader
 from isthmus.engine import Checkpoints, InterruptedTrainingError, keep_until_saved
@@ -224,19 +225,6 @@ def test_buffers_that_training_changes_are_in_the_checkpoint(tmp_path):
     trained(tmp_path, stop=True)
     resumed, whole = trained(tmp_path), trained()
     assert all(torch.equal(resumed[name], value) for name, value in whole.items())
-
-
-@contextmanager
-def small_files(n_bytes):
-    """Let no file of this process grow beyond `n_bytes`, as if the disk were full."""
-    resource = pytest.importorskip("resource", reason="limits of file sizes are Unix's")
-    handler, limits = signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, handler)
 
 
 def test_a_full_disk_does_not_end_training(tmp_path, monkeypatch):

@@ -123,18 +123,33 @@ def _logger(path: str) -> Any:
 
 def _fit(estimator: Any, rows: Dataset, y: Any, data: str, output: str) -> str:
     """Fit and save; return a summary, empty in all processes but the first."""
+    from isthmus.engine import keep_until_saved
     from isthmus.engine.distributed import rank
 
-    start = time.perf_counter()
-    with about(data):
-        estimator.fit(rows.X, y)
-    seconds = time.perf_counter() - start
-    if rank() > 0:
-        return ""
-    _name_columns(estimator, rows)
-    # so that the file does not depend on how the run was observed
-    estimator.set_params(verbose=0, checkpoint_dir=None, loggers=()).save(output)
+    with keep_until_saved():
+        start = time.perf_counter()
+        with about(data):
+            estimator.fit(rows.X, y)
+        seconds = time.perf_counter() - start
+        if rank() > 0:
+            return ""
+        _name_columns(estimator, rows)
+        _save(estimator, output)
     return f"{output}: {_summary(estimator, rows)}, {seconds:.1f} s"
+
+
+def _save(estimator: Any, output: str) -> None:
+    """Save the model; if it cannot be written, say where its checkpoints are."""
+    folder = estimator.checkpoint_dir
+    try:
+        # so that the file does not depend on how the run was observed
+        estimator.set_params(verbose=0, checkpoint_dir=None, loggers=()).save(output)
+    except OSError as error:
+        reason = error.strerror or error.__cause__ or error
+        again = "make room, and run the same command again"
+        if any(Path(folder).glob("checkpoint-*")):
+            again = f"make room, and run the same command with --resume (the checkpoints are in {folder})"
+        raise OSError(f"{output}: the model could not be written ({reason}); {again}.") from error
 
 
 def _summary(estimator: Any, rows: Dataset) -> str:
