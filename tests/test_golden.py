@@ -1,4 +1,4 @@
-"""A loss curve for every estimator at a fixed seed: a refactor that changes nothing changes none of them.
+"""A loss curve for every estimator at a fixed seed, which a refactoring must leave as it is.
 
 ``python tests/test_golden.py`` writes ``golden.json`` anew. Do that only where numbers are meant to change, and say in
 ``docs/decisions.md`` why they did.
@@ -15,7 +15,7 @@ import isthmus
 
 STORE = Path(__file__).with_name("golden.json")
 
-# Every field is said, so that a new default changes no curve.
+# Every field is given, so that a new default changes no curve.
 COMMON = {
     "n_components": 3,
     "hidden_layer_sizes": (16,),

@@ -1,6 +1,6 @@
-"""docs/notes.md says what benchmarks/notes.py measured, and every claim holds in short form as well.
+"""docs/notes.md holds the numbers that benchmarks/notes.py measured, and its claims hold in the quick form as well.
 
-The short form has 256 training rows and one seed: directions and exact values are asserted here, sizes are not.
+The quick form has 256 training rows and one seed: directions and exact values are asserted here, sizes are not.
 """
 
 import importlib
@@ -40,7 +40,7 @@ def of(data, request):
     return notes.CLAIMS[name](data) if name in notes.EXACT else notes.CLAIMS[name](data, 0)
 
 
-# ---- the claims, in the order of the notes ------------------------------------------------------------------------
+# ---- the claims, in the order of docs/notes.md ---------------------------------------------------------------------
 
 
 def test_latent_variable(of):
@@ -50,7 +50,7 @@ def test_latent_variable(of):
 
 
 def test_identity(of):
-    """The copier restores what is no digit; what it was not made for, it does not do."""
+    """A wide model copies images that are no digits as well, and so neither denoises nor imputes."""
     assert of["copier_digits"] < 0.01 * of["variance"]
     assert of["copier_scrambled"] < 0.04 * of["variance"]
     assert of["narrow_scrambled"] > 2 * of["narrow_digits"] > 20 * of["copier_digits"]

@@ -1,4 +1,4 @@
-"""The quality scripts run, their peers are what they say, and the pages say what the committed results say.
+"""The quality scripts run, their reference methods are right, and the pages agree with the committed results.
 
 The quick form is on scikit-learn's digits: Fashion-MNIST need not be there, and seconds suffice.
 """

@@ -1,6 +1,6 @@
-"""The speed benchmark runs in its quick form, judges all sides alike, and the page says what the results say.
+"""The speed benchmark runs in its quick form, measures all libraries alike, and the page agrees with the results.
 
-No time is asserted anywhere: other tests run beside these.
+No time is asserted anywhere: other tests run at the same time.
 """
 
 import importlib
@@ -70,7 +70,7 @@ def test_tuning_sees_no_test_row(script):
 
 
 def test_judge_agrees_with_elbo(script):
-    """The bound from weights and numpy alone is what isthmus says of its own model, up to the draws."""
+    """The bound computed from weights with numpy alone agrees with `VAE.elbo`, up to the draws."""
     bound, rows = script("bound"), script("rows")
     train, test = rows.cut("digits", n_rows=300)
     recipe = script("recipes").Recipe(epochs=5)

@@ -1,4 +1,4 @@
-"""The contractive penalty is the squared norm of the encoder's Jacobian, whichever way it is computed (DESIGN 5)."""
+"""The contractive penalty is the squared norm of the encoder's Jacobian, whichever way it is computed."""
 
 import math
 from functools import partial
@@ -29,7 +29,7 @@ def jacobian_norm(model, x, c=None):
     return sum(row.square().sum(1) for row in rows)
 
 
-def test_one_sigmoid_layer_is_rifais_formula():
+def test_one_sigmoid_layer_agrees_with_rifai():
     model, x = build(D, K, posterior=Point("sigmoid")), normal(N, D)
     layer = model.network.encoder[0]
     h = torch.sigmoid(x @ layer.weight.T + layer.bias)
@@ -46,7 +46,7 @@ def test_one_layer_of_every_activation(code):
 
 
 @pytest.mark.parametrize("name", _activations.names())
-def test_slopes_from_values(name):
+def test_derivatives_from_activation_values(name):
     a = torch.linspace(-6, 6, 49, dtype=torch.float64)
     at_output = _activations.derivative_at_output(name)
     if at_output is None:
@@ -124,7 +124,7 @@ def test_gradient_reaches_every_weight(encoder, method):
 
 
 @pytest.mark.parametrize("network", [MLP(()), MLP((6,), "tanh"), Conv((2, 3), (2,), (), "tanh")], ids=repr)
-def test_conditions_are_no_part_of_x(network):
+def test_the_derivative_is_with_respect_to_x_alone(network):
     """The derivative is with respect to the row alone; the condition only moves where it is taken."""
     model = build(6, K, network=network, posterior=Point("sigmoid"), n_conditions=2)
     x, c = normal(N, 6), normal(N, 2, seed=1)

@@ -1,4 +1,4 @@
-"""The best denoiser of Gaussian data is a ridge regression; of any data, Tweedie's formula (DESIGN 5.7)."""
+"""The best denoiser of Gaussian data is a ridge regression; of any data, Tweedie's formula."""
 
 import math
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class SigmaPoints(Corruption):
         return x + points.repeat(len(x) // len(points), 1)
 
 
-def test_the_formulas_minimum_is_the_ridge_solution():
+def test_the_minimum_of_the_loss_is_the_ridge_solution():
     rows = torch.from_numpy(rows_with_covariance(covariance(), 16, mean=MEAN))
     batch = Batch(rows.repeat_interleave(2 * D, 0), torch.ones(16 * 2 * D).double())
     model = build(D, D, posterior=Point(), likelihood=Gaussian(scale=1.0))
@@ -50,7 +50,7 @@ def test_the_formulas_minimum_is_the_ridge_solution():
     np.testing.assert_allclose(restored, best(y.numpy()), atol=1e-4)
 
 
-def test_the_trained_linear_denoiser():
+def test_a_trained_linear_denoiser_is_the_ridge_solution():
     X = rows_with_covariance(covariance(), 2000, mean=MEAN)
     model = DenoisingAutoencoder(
         D,

@@ -1,4 +1,4 @@
-"""The importance-weighted bound: L_1 <= L_2 <= ... <= log p, and the value that is reported is the bound (DESIGN 5)."""
+"""The importance-weighted bound: L_1 <= L_2 <= ... <= log p, and the value that is reported is the bound."""
 
 import math
 
@@ -19,7 +19,7 @@ SIZES = [1, 2, 4, 8, 16, 32, 64]
 
 
 @pytest.fixture(scope="module")
-def spoiled():
+def wrong_posterior():
     """A pPCA model whose posterior has the right mean and scales 40 % too large, rows, and their exact log p."""
     rng = np.random.default_rng(0)
     W, mu = rng.normal(size=(D, K)), rng.normal(size=D)
@@ -50,9 +50,9 @@ def bounds(model, x, n_repeats=512):
     return np.stack(result)
 
 
-def test_the_bounds_rise_to_log_p(spoiled):
+def test_the_bounds_rise_to_log_p(wrong_posterior):
     """With nested groups L_k <= L_2k holds for any draws, by Jensen's inequality, and strictly for these."""
-    model, x, log_p = spoiled
+    model, x, log_p = wrong_posterior
     L = bounds(model, x)
     assert (np.diff(L, axis=0) > 0).all()
     gap = log_p - L
@@ -62,15 +62,15 @@ def test_the_bounds_rise_to_log_p(spoiled):
     assert gap[-2].mean() / gap[-1].mean() == pytest.approx(2.0, rel=0.25)
 
 
-def test_converges_to_the_exact_value(spoiled):
-    model, x, log_p = spoiled
+def test_converges_to_the_exact_value(wrong_posterior):
+    model, x, log_p = wrong_posterior
     estimate = log_marginal(model, x, normal(100_000, N, K, seed=2)).numpy()
     np.testing.assert_allclose(estimate, log_p, atol=0.02)
 
 
-def test_one_draw_is_the_elbo(spoiled):
+def test_one_draw_is_the_elbo(wrong_posterior):
     """log p(x|z) + log p(z) - log q(z|x), whose mean over draws is the ELBO with the divergence in closed form."""
-    model, x, _ = spoiled
+    model, x, _ = wrong_posterior
     q = model.q(x)
     z = q.from_noise(normal(50_000, N, K, seed=3))
     log_w = model.log_joint_ratio(q, z, x)
@@ -84,7 +84,7 @@ def test_one_draw_is_the_elbo(spoiled):
     torch.testing.assert_close(single, -log_w[0])
 
 
-def test_the_reported_loss_is_the_bound_and_its_gradient_the_bounds():
+def test_the_loss_is_the_bound_and_so_is_its_gradient():
     model, x = build(), normal(5, 4)
 
     def loss(*_):

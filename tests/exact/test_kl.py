@@ -1,4 +1,4 @@
-"""Closed forms of KL(q || p) against torch's, against Monte Carlo, and against each other (DESIGN 5.4)."""
+"""Closed forms of KL(q || p) against torch's, against Monte Carlo, and against each other."""
 
 import math
 
@@ -39,13 +39,13 @@ PAIRS = [(q, p) for q in (diagonal, full) for p in (standard, diagonal, full)]
 
 
 @pytest.mark.parametrize(("make_q", "make_p"), PAIRS)
-def test_against_torch(make_q, make_p):
+def test_agrees_with_torch(make_q, make_p):
     q, p = make_q(10), make_p(20)
     torch.testing.assert_close(kl_divergence(q, p), torch_kl(as_torch(q), as_torch(p)), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize(("make_q", "make_p"), PAIRS)
-def test_against_monte_carlo(make_q, make_p):
+def test_agrees_with_monte_carlo(make_q, make_p):
     q, p = make_q(10), make_p(20)
     z = q.from_noise(normal(50_000, N, K, seed=30))
     log_ratio = q.log_prob(z) - p.log_prob(z)
@@ -54,13 +54,13 @@ def test_against_monte_carlo(make_q, make_p):
 
 
 @pytest.mark.parametrize("make", [diagonal, full])
-def test_zero_for_itself_and_positive_otherwise(make):
+def test_divergence_is_zero_for_itself_and_positive_otherwise(make):
     q, p = make(10), make(20)
     torch.testing.assert_close(kl_divergence(q, q), torch.zeros(N).double(), rtol=0, atol=1e-12)
     assert (kl_divergence(q, p) > 0).all()
 
 
-def test_the_notes_formula():
+def test_divergence_from_the_standard_normal():
     """D[N(mu, Sigma) || N(0, I)] = (tr Sigma + mu'mu - K - log det Sigma) / 2."""
     q = full(10)
     sigma = q.scale_tril @ q.scale_tril.mT
@@ -75,7 +75,7 @@ def test_per_unit_sums_to_the_whole():
     torch.testing.assert_close(units.sum(-1), kl_divergence(q, p))
 
 
-def test_tiny_divergences_are_not_lost():
+def test_tiny_divergences_keep_their_digits():
     """A unit that is nearly off: 1 - s2 + log s2 would cancel to nothing, expm1 does not."""
     eps = torch.full((1,), 1e-6, dtype=torch.float64)
     zeros = torch.zeros(1, dtype=torch.float64)
@@ -103,7 +103,7 @@ def test_a_pair_without_closed_form_is_averaged_over_draws():
         kl_divergence(q, p)
 
 
-def test_a_point_is_infinitely_far():
+def test_the_divergence_of_a_point_mass_is_an_error():
     with pytest.raises(ValueError, match="infinite for a point posterior"):
         kl_divergence(PointMass(normal(N, K)), standard(0))
     model, x = build(posterior=Point()), normal(6, 4)

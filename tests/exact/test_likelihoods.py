@@ -42,7 +42,7 @@ LEVELS = [DiscretizedLogistic(n_levels=256), DiscretizedLogistic("decoder", n_le
 FLOATS = torch.float32, torch.float64
 
 
-def holes(X, share=0.2, seed=1):
+def with_missing(X, share=0.2, seed=1):
     return np.where(np.random.default_rng(seed).random(X.shape) < share, np.nan, X)
 
 
@@ -98,7 +98,7 @@ def test_negative_binomial_becomes_poisson():
     torch.testing.assert_close(near, made(Poisson(), 6).log_prob(h, x), rtol=1e-6, atol=1e-6)
 
 
-def test_student_t_between_cauchy_and_the_normal():
+def test_student_t_has_cauchy_and_normal_as_limits():
     h, x = normal(6), 3 * normal(6, seed=1)
     for df, expected in ((1.0, stats.cauchy.logpdf(x, h)), (1e9, stats.norm.logpdf(x, h))):
         np.testing.assert_allclose(made(StudentT(1.0, df=df), 6).log_prob(h, x), expected, rtol=1e-7)
@@ -165,7 +165,7 @@ def test_counts_start_from_the_mean_and_are_drawn_at_any_rate(part, dtype):
         assert p.supports(drawn).all(), drawn
 
 
-def test_what_counts_are():
+def test_cells_that_are_counts():
     x = torch.tensor([[0.0, 3.0, 1e6, -1.0, 1.5, torch.inf, torch.nan]])
     assert made(Poisson(), 7).supports(x)[0].tolist() == [True, True, True, False, False, False, False]
     p = made(DiscretizedLogistic(n_levels=4), 7)
@@ -189,8 +189,8 @@ def test_encoder_input():
     np.testing.assert_allclose(counts.encoder_input(rows), rows * torch.tensor([1, np.log(2), 1]), rtol=1e-6)
 
 
-def test_logits_from_20_on_keep_their_digits():
-    """log sigmoid(25) is -1.39e-11; torch's softplus says 25 for log(1 + e^25), and 0 comes of it."""
+def test_large_logits_keep_their_digits():
+    """log sigmoid(25) is -1.39e-11; torch's softplus returns 25 for log(1 + e^25), which gives 0."""
     part, h, x = Bernoulli(), torch.tensor([[25.0]]).double(), torch.ones(1, 1).double()
     part.build(1)
     expected = -np.log1p(np.exp(-25.0))
@@ -232,7 +232,7 @@ def test_dynamic_binarisation_trains_on_what_the_encoder_saw():
 
 
 def test_counts_are_standardised_by_what_was_observed():
-    x = torch.from_numpy(holes(np.random.default_rng(0).poisson([[1.0, 50.0, 4e5]], (40, 3)).astype(float)))
+    x = torch.from_numpy(with_missing(np.random.default_rng(0).poisson([[1.0, 50.0, 4e5]], (40, 3)).astype(float)))
     weight = (torch.arange(40) % 3).double()
     weighted, repeated = Poisson(), Poisson()
     weighted.set_from_data(x, weight)
@@ -348,7 +348,7 @@ def test_mixed_scales_each_column_as_its_likelihood_does():
 def check_fit(model, X, tmp_path):
     """Check that a fit scores, draws, fills and is saved; return its imputation of every fifth cell."""
     model.fit(X)
-    score, drawn, torn = model.score_samples(X), model.sample(300, random_state=0), holes(X)
+    score, drawn, torn = model.score_samples(X), model.sample(300, random_state=0), with_missing(X)
     support = model.model_.likelihood.supports(model.model_.scaling(torch.from_numpy(drawn)))
     assert np.isfinite(score).all()
     assert support.all()
@@ -368,7 +368,7 @@ def check_fit(model, X, tmp_path):
 def error(guess, X, columns=slice(None)):
     """Return the error of filled cells, in standard deviations of their columns: about 1 for the columns' means."""
     cells = ((guess - X) / X.std(0))[:, columns]
-    return np.sqrt((cells[np.isnan(holes(X))[:, columns]] ** 2).mean())
+    return np.sqrt((cells[np.isnan(with_missing(X))[:, columns]] ** 2).mean())
 
 
 @pytest.mark.parametrize(
@@ -423,7 +423,7 @@ def test_held_out_counts_come_near_the_truth(dispersion):
         assert poisson.score(test) < truth - 1, "another family is told by its log-probability"
 
 
-def test_student_t_leaves_an_outlier_alone():
+def test_student_t_is_robust_to_an_outlier():
     X = load_iris().data.copy()
     X[7, 1] = 300.0
     clean = np.ones(X.shape, bool)
@@ -442,7 +442,7 @@ def test_mixed_table(tmp_path):
     filled = check_fit(model, X, tmp_path)
     assert model.likelihood == KINDS, "what the user passed is never changed"
     assert model.model_.likelihood.parts[2] == Categorical((3, 2))
-    categories = np.isnan(holes(X)) & np.isin(np.arange(6), (2, 5))
+    categories = np.isnan(with_missing(X)) & np.isin(np.arange(6), (2, 5))
     assert (filled == X)[categories].mean() > 0.7  # 0.5 for the commonest
     assert error(filled, X, [0, 4]) < 0.8
     drawn = model.sample(2000, random_state=0)
@@ -451,8 +451,8 @@ def test_mixed_table(tmp_path):
     assert ((drawn[:, 2] == 1) == drawn[:, 1]).mean() > 0.8, "the group decides the flag, and a draw knows it"
 
 
-def test_mixed_table_with_holes():
-    X, torn = table(), holes(table())
+def test_mixed_table_with_missing_cells():
+    X, torn = table(), with_missing(table())
     model = VAE(2, likelihood=KINDS, max_epochs=100, random_state=0, n_draws=20).fit(torn)
     filled = model.impute(torn)
     assert np.isfinite(model.score_samples(torn)).all()
@@ -482,7 +482,7 @@ def test_other_estimators_take_counts():
         ContractiveAutoencoder(2, likelihood="negative_binomial", max_epochs=2, random_state=0),
     ):
         assert np.isfinite(model.fit(X).score(X))
-        assert np.isfinite(model.impute(holes(X))).all()
+        assert np.isfinite(model.impute(with_missing(X))).all()
     model = VAE(2, likelihood="negative_binomial", max_epochs=2, random_state=0).fit(np.append(X, 1e6 * X, axis=0))
     assert np.isfinite(model.score_samples(1e6 * X)).all()
 

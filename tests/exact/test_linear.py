@@ -1,4 +1,4 @@
-"""Linear models, trained: PCA's subspace and error, probabilistic PCA's likelihood, active units (DESIGN 5)."""
+"""Linear models, trained: PCA's subspace and error, probabilistic PCA's likelihood, active units."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""DESIGN: missing cells are integrated out; imputation is the conditional distribution."""
+"""Missing cells are integrated out, and imputation uses the conditional distribution."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ X, Y = load_iris(return_X_y=True)
 ESTIMATORS = [part for name in isthmus.__all__ if isinstance(part := getattr(isthmus, name), type)]
 
 
-def holes(X, share, seed=0):
+def with_missing(X, share, seed=0):
     mask = np.random.default_rng(seed).random(X.shape) < share
     return np.where(mask, np.nan, X)
 
@@ -91,7 +91,7 @@ def test_multiple_imputations_have_the_conditional_covariance(gaussian):
         np.testing.assert_allclose(np.atleast_2d(np.cov(draws[:, i, m].T)), covariance, atol=0.15)
 
 
-def test_more_draws_come_closer(gaussian):
+def test_more_draws_are_more_accurate(gaussian):
     model, rows = gaussian
     exact = np.concatenate([conditional(row)[0] for row in rows[:4]])
     error = []
@@ -101,7 +101,7 @@ def test_more_draws_come_closer(gaussian):
     assert error[1] < 0.3 * error[0]
 
 
-def test_rows_of_which_nothing_was_observed(gaussian):
+def test_rows_without_observed_cells(gaussian):
     model, _ = gaussian
     nothing = np.full((1, 5), np.nan)
     assert model.score_samples(nothing) == 0
@@ -109,10 +109,10 @@ def test_rows_of_which_nothing_was_observed(gaussian):
 
 
 @pytest.mark.parametrize("cls", ESTIMATORS, ids=lambda cls: cls.__name__)
-@pytest.mark.parametrize("train_has_holes", [False, True])
-def test_every_estimator_takes_missing_cells(cls, train_has_holes):
-    data = holes(X, 0.2)
-    model = cls(2, max_epochs=5, random_state=0).fit(data if train_has_holes else X, Y)
+@pytest.mark.parametrize("missing_in_training", [False, True])
+def test_every_estimator_takes_missing_cells(cls, missing_in_training):
+    data = with_missing(X, 0.2)
+    model = cls(2, max_epochs=5, random_state=0).fit(data if missing_in_training else X, Y)
     filled = model.impute(data)
     assert np.isfinite(filled).all()
     assert (filled[~np.isnan(data)] == data[~np.isnan(data)]).all()
@@ -122,10 +122,10 @@ def test_every_estimator_takes_missing_cells(cls, train_has_holes):
     assert (model.impute(X) == X).all()
 
 
-def test_the_filler_changes_nothing_and_no_nan_is_the_plain_path():
-    model = VAE(2, max_epochs=3, random_state=0).fit(holes(X, 0.2))
+def test_the_filler_has_no_effect_and_complete_rows_need_no_mask():
+    model = VAE(2, max_epochs=3, random_state=0).fit(with_missing(X, 0.2))
     seen = torch.from_numpy((X - model.model_.scaling.shift.numpy()) / model.model_.scaling.scale.numpy()).float()
-    mask = torch.from_numpy(~np.isnan(holes(X, 0.3, seed=1))).float()
+    mask = torch.from_numpy(~np.isnan(with_missing(X, 0.3, seed=1))).float()
     a, b = (model.model_.q(torch.where(mask == 1, seen, filler), None, mask).mean for filler in (0.0, 7.0))
     assert (a == b).all()
     plain = VAE(2, max_epochs=3, random_state=0).fit(X)
@@ -135,7 +135,7 @@ def test_the_filler_changes_nothing_and_no_nan_is_the_plain_path():
 
 
 def test_imputation_beats_the_column_mean():
-    data = holes(X, 0.3)
+    data = with_missing(X, 0.3)
     missing = np.isnan(data)
     mean_error = ((X - np.nanmean(data, axis=0))[missing] ** 2).mean()
     for model in (
@@ -147,11 +147,11 @@ def test_imputation_beats_the_column_mean():
         assert ((X - filled)[missing] ** 2).mean() < 0.5 * mean_error
 
 
-# ---- masked cells that the encoder is told of ----------------------------------------------------------------------
+# ---- the encoder sees the mask of the corruption --------------------------------------------------------------------
 
 
 class Watched(MLP):
-    """A network that keeps what its encoder was given first."""
+    """A network that records the first input of its encoder."""
 
     given = None
 
@@ -160,8 +160,8 @@ class Watched(MLP):
         return super().encode(x, c, mask)
 
 
-def told(batch, corruption, *penalties):
-    """Return the terms of a batch in training, and what the encoder was given."""
+def terms_and_inputs(batch, corruption, *penalties):
+    """Return the terms of a batch in training, and the inputs of the encoder."""
     model = build(4, 3, network=Watched(()), posterior=Point())
     model.network.build(model.network.sizes._replace(masked=True))
     model.double()
@@ -171,15 +171,15 @@ def told(batch, corruption, *penalties):
     return terms.values, *model.network.given, model
 
 
-@pytest.mark.parametrize("has_holes", [False, True])
-def test_the_encoder_is_told_what_is_masked_and_the_loss_counts_it(has_holes):
+@pytest.mark.parametrize("has_missing", [False, True])
+def test_the_encoder_sees_the_mask_and_the_loss_counts_masked_cells(has_missing):
     x = 1 + normal(6, 4).abs()
     observed = (normal(6, 4, seed=1) > -0.5).double()
-    batch = Batch(x, torch.ones(6).double(), mask=observed if has_holes else None)
-    terms, seen, mask, model = told(batch, Masking(0.5, input_mask=True))
+    batch = Batch(x, torch.ones(6).double(), mask=observed if has_missing else None)
+    terms, seen, mask, model = terms_and_inputs(batch, Masking(0.5, input_mask=True))
     with seeded(0):
         _, kept = Masking(0.5, input_mask=True).corrupt(x)
-    observed = observed if has_holes else torch.ones_like(x)
+    observed = observed if has_missing else torch.ones_like(x)
     assert 0 < kept.sum() < kept.numel()
     assert torch.equal(mask, observed * kept)
     assert torch.equal(seen, x * observed * kept)
@@ -187,16 +187,16 @@ def test_the_encoder_is_told_what_is_masked_and_the_loss_counts_it(has_holes):
     torch.testing.assert_close(terms["reconstruction"], -(cells * observed).sum(-1))
 
 
-def test_an_unseen_mask_is_not_told():
+def test_without_input_mask_the_encoder_sees_no_mask():
     batch = Batch(1 + normal(6, 4).abs(), torch.ones(6).double())
-    _, seen, mask, _ = told(batch, Masking(0.5))
+    _, seen, mask, _ = terms_and_inputs(batch, Masking(0.5))
     assert mask is None
     assert (seen == 0).any()
 
 
-def test_penalties_look_at_the_encoder_as_it_was_told():
+def test_penalties_use_the_mask_that_the_encoder_sees():
     batch = Batch(1 + normal(6, 4).abs(), torch.ones(6).double())
-    terms, _, mask, model = told(batch, Masking(0.5, input_mask=True), Contraction(method="exact"))
+    terms, _, mask, model = terms_and_inputs(batch, Masking(0.5, input_mask=True), Contraction(method="exact"))
     weight = model.network.encoder[0].weight[:, :4]
     slopes = weight.square().sum(0)  # of a linear encoder; a masked cell has none
     torch.testing.assert_close(terms["contraction"], mask @ slopes)
@@ -208,35 +208,35 @@ SMALL = {"hidden_layer_sizes": (128,), "scaling": "none", "max_epochs": 40, "ran
 
 def filled_digits(corruption, train=DIGITS[:1500]):
     """Return a denoiser, and the mean squared error of its guesses of the missing half of other digits' pixels."""
-    gaps = holes(DIGITS[1500:], 0.5, seed=3)
+    gaps = with_missing(DIGITS[1500:], 0.5, seed=3)
     model = DenoisingAutoencoder(64, corruption=corruption, **SMALL).fit(train)
     guess, missing = model.impute(gaps), np.isnan(gaps)
     return model, ((guess - DIGITS[1500:])[missing] ** 2).mean()
 
 
 @pytest.fixture(scope="module")
-def sighted():
+def input_masked():
     return filled_digits(Masking(0.5, input_mask=True))
 
 
-def test_a_mask_that_is_seen_fills_better(sighted):
-    """Without scaling a masked pixel is a black one to who is not told: seeds 0 and 1 gave 9.6 against 11.6."""
-    _, error = sighted
+def test_input_mask_improves_imputation(input_masked):
+    """Without scaling and without the mask, a masked pixel looks black: seeds 0 and 1 gave 9.6 against 11.6."""
+    _, error = input_masked
     assert error < 0.9 * filled_digits(Masking(0.5))[1]
 
 
-def test_imputation_is_then_one_pass(sighted):
-    model, _ = sighted
-    gaps = holes(DIGITS[1500:], 0.5, seed=3)
+def test_with_input_mask_imputation_takes_one_pass(input_masked):
+    model, _ = input_masked
+    gaps = with_missing(DIGITS[1500:], 0.5, seed=3)
     filled = model.impute(gaps)
     missing = np.isnan(gaps)
     np.testing.assert_array_equal(filled[missing], model.reconstruct(gaps)[missing])
     assert not np.isnan(filled).any()
 
 
-def test_a_seen_mask_is_saved_and_trained_on(sighted, tmp_path):
-    model, _ = sighted
-    gaps = holes(DIGITS[1500:], 0.5, seed=3)
+def test_input_mask_is_saved_and_training_continues(input_masked, tmp_path):
+    model, _ = input_masked
+    gaps = with_missing(DIGITS[1500:], 0.5, seed=3)
     model.save(tmp_path / "model.safetensors")
     again = isthmus.load(tmp_path / "model.safetensors")
     assert again.corruption == Masking(0.5, input_mask=True)
@@ -244,19 +244,19 @@ def test_a_seen_mask_is_saved_and_trained_on(sighted, tmp_path):
     np.testing.assert_array_equal(again.impute(gaps), model.impute(gaps))
     np.testing.assert_array_equal(again.transform(DIGITS[:9]), model.transform(DIGITS[:9]))
     before = again.impute(gaps)
-    again.partial_fit(holes(DIGITS[:300], 0.2))  # holes in the data, beside those of the corruption
+    again.partial_fit(with_missing(DIGITS[:300], 0.2))  # missing cells in the data, besides those of the corruption
     again.set_params(warm_start=True, max_epochs=1).fit(DIGITS[:300])
     assert np.isfinite(again.impute(gaps)).all()
     assert (again.impute(gaps) != before).any()
 
 
-def test_a_seen_mask_beside_holes_in_the_data(sighted):
-    _, error = sighted
-    _, with_holes = filled_digits(Masking(0.5, input_mask=True), holes(DIGITS[:1500], 0.2))
-    assert error < with_holes < 1.3 * error
+def test_input_mask_with_missing_cells(input_masked):
+    _, error = input_masked
+    _, with_both = filled_digits(Masking(0.5, input_mask=True), with_missing(DIGITS[:1500], 0.2))
+    assert error < with_both < 1.3 * error
 
 
-def test_a_network_without_a_mask_cannot_be_told_later():
+def test_input_mask_cannot_be_added_by_warm_start():
     model = DenoisingAutoencoder(2, corruption=Masking(0.5), max_epochs=1, random_state=0, warm_start=True).fit(X)
     model.set_params(corruption=Masking(0.5, input_mask=True))
     with pytest.raises(ValueError, match=r"input_mask=True\): the network was built without a mask.*warm_start=False"):
@@ -266,8 +266,8 @@ def test_a_network_without_a_mask_cannot_be_told_later():
 
 
 @pytest.mark.parametrize("objective", ["penalized_likelihood", "importance_weighted"])
-def test_a_vae_can_be_told_what_is_masked(objective):
-    data = holes(X, 0.2)
+def test_a_vae_takes_input_mask(objective):
+    data = with_missing(X, 0.2)
     corruption = Masking(0.3, input_mask=True)
     model = VAE(2, corruption=corruption, objective=objective, max_epochs=5, random_state=0).fit(data)
     assert np.isfinite(model.impute(data)).all()

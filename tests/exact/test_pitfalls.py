@@ -1,4 +1,4 @@
-"""What other libraries get wrong (DESIGN 6): each is a test here."""
+"""Mistakes that other libraries make: one test for each."""
 
 import random
 
@@ -81,7 +81,7 @@ def doubled(model):
     return twice
 
 
-def test_the_loss_sums_over_features_and_kl_is_no_part_of_that():
+def test_the_loss_sums_over_features_and_kl_does_not_depend_on_them():
     """With every column there twice the reconstruction doubles, and KL stays: a mean over features would keep both."""
     model, x = build(4, 3), normal(6, 4)
     terms = []
@@ -114,7 +114,7 @@ def test_terms_are_reported_unweighted():
     torch.testing.assert_close(terms.total(), expected)
 
 
-# ---- the same from call to call, whatever stands beside a row ------------------------------------------------------
+# ---- the same numbers in every call, whatever other rows there are -------------------------------------------------
 
 
 @pytest.mark.parametrize("estimator", ALL, ids=by_name)
@@ -127,7 +127,7 @@ def test_the_same_call_gives_the_same_numbers(estimator, fitted):
 
 
 @pytest.mark.parametrize("estimator", ALL, ids=by_name)
-def test_a_row_does_not_depend_on_its_neighbours(estimator, fitted):
+def test_a_row_does_not_depend_on_other_rows(estimator, fitted):
     """Alone, in another order, beside an outlier: no statistics of the test set, no shared draws."""
     model = fitted[by_name(estimator)]
     whole = outputs(model, X)
@@ -142,7 +142,7 @@ def test_a_row_does_not_depend_on_its_neighbours(estimator, fitted):
 
 
 @pytest.mark.parametrize("estimator", ALL, ids=by_name)
-def test_scaling_is_of_the_training_rows(estimator, fitted):
+def test_scaling_uses_the_training_rows(estimator, fitted):
     model = fitted[by_name(estimator)]
     before = model.model_.scaling.shift.clone(), model.model_.scaling.scale.clone()
     np.testing.assert_allclose(before[0].numpy(), X.mean(0))
@@ -152,7 +152,7 @@ def test_scaling_is_of_the_training_rows(estimator, fitted):
     assert not model.model_.training
 
 
-def test_no_statistics_of_held_out_weightless_rows():
+def test_rows_of_weight_0_enter_no_statistics():
     """Rows of weight 0 do not move the scaling either."""
     weight = np.ones(len(X))
     weight[100:] = 0

@@ -1,4 +1,4 @@
-"""Probabilistic PCA put into a VAE by hand: every number that isthmus gives has a closed form (DESIGN 5.1)."""
+"""A VAE with the weights of probabilistic PCA: every number that isthmus returns has a closed form."""
 
 import math
 
@@ -56,7 +56,7 @@ def exact(x, W, mu, sigma):
     return log_normal(x, mu, W @ W.T + sigma**2 * np.eye(D))
 
 
-def test_the_reference_is_scipys():
+def test_the_reference_agrees_with_scipy():
     W, mu = loadings(orthogonal=False)
     x = normal(10, D).numpy()
     expected = multivariate_normal.logpdf(x, mu, W @ W.T + SIGMA**2 * np.eye(D))
@@ -75,7 +75,7 @@ def ppca(request):
     return model, x, exact(x.numpy(), W, mu, SIGMA)
 
 
-def test_every_single_draw_is_log_p(ppca):
+def test_every_draw_gives_log_p(ppca):
     model, x, log_p = ppca
     q = model.q(x)
     log_w = model.log_joint_ratio(q, q.from_noise(normal(50, 40, K, seed=4)), x)
@@ -100,7 +100,7 @@ def test_the_elbo_is_log_p(ppca):
     np.testing.assert_allclose((-bound.reconstruction - bound.kl).numpy(), bound.elbo.numpy(), rtol=0, atol=1e-12)
 
 
-def test_the_formula_is_log_p_on_average(ppca):
+def test_the_training_loss_is_log_p_on_average(ppca):
     """The same by draws, through the objective that is trained: a mean within five standard errors."""
     model, x, log_p = ppca
     formula = TrainingLoss(model, PenalizedLikelihood(n_draws=4000), NoCorruption(), [KL()])
@@ -111,7 +111,7 @@ def test_the_formula_is_log_p_on_average(ppca):
     assert loss == pytest.approx(-log_p.mean(), abs=5 * one_draw / math.sqrt(4000 * 40))
 
 
-def test_a_spoiled_posterior_lies_below(ppca):
+def test_a_wrong_posterior_gives_a_lower_bound(ppca):
     model, x, log_p = ppca
     with torch.no_grad():
         model.network.encoder[0].bias[K : 2 * K] += 0.5
@@ -146,7 +146,7 @@ def fitted(scaling, likelihood=None, **fields):
 @pytest.mark.parametrize("scaling", [NoScaling(), Standard("feature"), Standard("all"), MinMax()], ids=repr)
 @pytest.mark.parametrize(("posterior", "orthogonal"), [("diagonal_normal", True), ("full_normal", False)])
 @pytest.mark.parametrize("n_draws", [1, 20])
-def test_score_samples_is_log_p_of_the_data_themselves(scaling, posterior, orthogonal, n_draws):
+def test_score_samples_is_log_p_in_the_units_of_the_data(scaling, posterior, orthogonal, n_draws):
     model, X = fitted(scaling, posterior=posterior, n_draws=n_draws)
     W, mu = loadings(orthogonal)
     put_ppca(model.model_, W, mu, SIGMA)
@@ -160,7 +160,7 @@ def test_score_samples_is_log_p_of_the_data_themselves(scaling, posterior, ortho
 
 
 @pytest.mark.parametrize("scale", ["shared", "feature"])
-def test_a_learned_sigma_is_the_same_sigma(scale):
+def test_a_learned_sigma_gives_the_same_log_p(scale):
     model, X = fitted("none", Gaussian(scale))
     W, mu = loadings(orthogonal=True)
     floor = math.log(model.likelihood.min_scale)

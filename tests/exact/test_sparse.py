@@ -1,4 +1,4 @@
-"""What makes a code sparse: the divergence over samples, L1 that cannot be cheated, exactly k units (DESIGN 5.8)."""
+"""Sparse codes: the divergence over samples, an L1 that rescaling cannot lower, and exactly k active units."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def sigmoid_draw(weight=None, posterior=None):
 
 
 @pytest.mark.parametrize("rho", [0.05, 0.3])
-def test_kl_sparsity_is_the_notes_formula(rho):
+def test_kl_sparsity_is_a_sum_of_bernoulli_divergences(rho):
     draw = sigmoid_draw()
     mean = draw.q.mean.detach().numpy().mean(0)  # over samples: a number for each unit
     expected = (rel_entr(rho, mean) + rel_entr(1 - rho, 1 - mean)).sum()
@@ -117,7 +117,7 @@ def test_l1_cannot_be_lowered_by_a_deep_decoder(network):
 
 
 @pytest.mark.parametrize(("n_components", "active"), [(1, 1), (2, 1), (8, 4), (16, 8), (64, 16), (256, 32)])
-def test_top_k_by_default(n_components, active):
+def test_default_number_of_active_units(n_components, active):
     assert SparseAutoencoder(n_components)._posterior() == TopK(active)
 
 
