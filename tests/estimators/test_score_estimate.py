@@ -128,9 +128,9 @@ def test_a_sum_over_labels_by_hand():
         np.testing.assert_allclose(column, number, rtol=1e-12)
 
 
-def test_numbers_that_were_conditions_must_be_given():
+def test_numbers_as_conditions_must_be_given():
     model = ConditionalVAE(1, max_epochs=1, random_state=0).fit(X[:, :2], X[:, 2:])
-    with pytest.raises(ValueError, match="score_samples_estimate: y was continuous in fit"):
+    with pytest.raises(ValueError, match="y was continuous in fit, and p\\(x\\) is no finite sum over it: pass y"):
         model.score_samples_estimate(X[:, :2])
     assert np.isfinite(model.score_samples_estimate(X[:9, :2], X[:9, 2:]).value).all()
 

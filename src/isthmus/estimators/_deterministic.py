@@ -1,4 +1,4 @@
-"""What the four deterministic autoencoders share."""
+"""Base of the deterministic autoencoders."""
 
 from __future__ import annotations
 
@@ -34,13 +34,17 @@ class DeterministicAutoencoder(BaseAutoencoder):
         return map_rows(self, functools.partial(iterate_imputation, once=once), X)
 
     def score(self, X: Any, y: Any = None) -> float:  # noqa: ARG002 - scikit-learn's signature
-        """Return the mean over rows of log p(x|f(x)), in nats of the data's units; higher is better.
+        """Return the mean of log p(x|z = f(x)) over the samples, in nats of the data's units; higher is better.
 
         Parameters
         ----------
         X : array-like of shape (N, D)
-            Rows.
+            Samples.
         y : None
             Ignored.
+
+        Returns
+        -------
+        float
         """
         return float(-np.mean(self.reconstruction_error(X)))

@@ -1,4 +1,4 @@
-"""What VAE and ConditionalVAE share: bounds, importance-weighted likelihoods and draws."""
+"""Base of VAE and ConditionalVAE: likelihoods, lower bounds, imputation and random samples."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ __all__ = ["Elbo", "LogLikelihoodEstimate", "Variational"]
 
 
 class Elbo(NamedTuple):
-    """The evidence lower bound of rows with its parts, in nats of the data's units.
+    """Evidence lower bound of each sample and its parts, in nats of the data's units.
 
     Attributes
     ----------
     elbo : ndarray of shape (N,)
-        ``-(reconstruction + kl)``, at most log p(x) on average over draws.
+        ``-(reconstruction + kl)``. Its expectation is at most log p(x).
     reconstruction : ndarray of shape (N,)
         E_q[-log p(x|z)].
     kl : ndarray of shape (N,)
@@ -56,18 +56,19 @@ class Elbo(NamedTuple):
 
 
 class LogLikelihoodEstimate(NamedTuple):
-    """log p(x) of rows, estimated by importance sampling, with what tells how far to trust it.
+    """Importance-sampling estimate of log p(x) of each sample, with measures of its reliability.
 
     Attributes
     ----------
     value : ndarray of shape (N,)
-        The estimate, in nats of the data's units; on average below the truth, by about ``standard_error**2 / 2``.
+        The estimate, in nats of the data's units. Its bias is about ``-standard_error**2 / 2``.
     standard_error : ndarray of shape (N,)
-        Of the estimate, in nats; NaN for a single draw.
+        Standard error of the estimate, in nats; NaN for a single draw.
     effective_sample_size : ndarray of shape (N,)
-        How many draws from the true posterior the weighted ones are worth, 1 to ``n_draws``.
+        Number of draws from the true posterior that would be as good as the weighted ones, 1 to ``n_draws``.
     pareto_k : ndarray of shape (N,)
-        Shape of the tail of the weights: above 0.7 the standard error means nothing. NaN with too few draws to tell.
+        Tail index of the importance weights. Above 0.7 the standard error is meaningless. NaN if there are too few
+        draws to estimate it.
     """
 
     value: np.ndarray
@@ -76,15 +77,15 @@ class LogLikelihoodEstimate(NamedTuple):
     pareto_k: np.ndarray
 
     def unreliable(self) -> np.ndarray:
-        """Return the indices of the rows that :func:`isthmus.evaluation.unreliable` names, in rising order."""
+        """Return the indices of unreliable samples in ascending order, by :func:`isthmus.evaluation.unreliable`."""
         return unreliable(Estimate(*(torch.from_numpy(np.asarray(column)) for column in self))).numpy()
 
     def warn_if_unreliable(self) -> Self:
-        """Return the same, after a UserWarning that names unreliable rows if there are any."""
+        """Return the estimate itself, after a UserWarning if there are unreliable samples, which it names."""
         rows = self.unreliable()
         if len(rows):
-            more = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
-            named = ("row " if len(rows) == 1 else "rows ") + ", ".join(map(str, rows[:_NAMED])) + more
+            more = f" and {len(rows) - _MAX_NAMED} more" if len(rows) > _MAX_NAMED else ""
+            named = ("row " if len(rows) == 1 else "rows ") + ", ".join(map(str, rows[:_MAX_NAMED])) + more
             warnings.warn(
                 f"log p(x) is unreliable, usually too low, in {len(rows)} of {len(self.value)} rows (few effective "
                 f"draws, or weights with a heavy tail): {named}. Try proposal_scale=1.3, more draws (n_draws), or "
@@ -94,26 +95,35 @@ class LogLikelihoodEstimate(NamedTuple):
         return self
 
     @classmethod
-    def sum_over_labels(cls, log_share: np.ndarray, parts: Sequence[Self], n_draws: int) -> Self:
-        """Return log sum_c p(c) p(x|c) for estimates of p(x|c), one for each c, and their log p(c), (C,).
+    def sum_over_labels(cls, log_prior: np.ndarray, estimates: Sequence[Self], n_draws: int) -> Self:
+        """Return the estimate of log p(x) = log sum_y p(y) p(x|y) from those of log p(x|y), one for each label.
 
-        All c share their draws, so that errors may add up in full: the standard error is their sum with the weights
-        p(c|x), an upper bound, and the effective sample size follows from it. ``pareto_k`` is the largest of those c
-        that have a hundredth of p(c|x).
+        The labels share their draws, so that errors may add up: the standard error is an upper bound, the sum of the
+        labels' errors with weights p(y|x), and the effective sample size is computed from it. ``pareto_k`` is the
+        largest of the labels with p(y|x) of at least 0.01.
+
+        Parameters
+        ----------
+        log_prior : ndarray of shape (C,)
+            log p(y).
+        estimates : sequence of LogLikelihoodEstimate
+            Estimates of log p(x|y), in the order of the labels.
+        n_draws : int
+            Number of draws of each estimate.
         """
-        value, error, _, k = (np.stack(columns) for columns in zip(*parts, strict=True))  # (C, N)
-        joint = value + log_share[:, None]
+        value, error, _, k = (np.stack(columns) for columns in zip(*estimates, strict=True))  # (C, N)
+        joint = value + log_prior[:, None]
         total = logsumexp(joint, axis=0)
-        with np.errstate(invalid="ignore"):  # a row of probability 0 has no shares
+        with np.errstate(invalid="ignore"):  # -inf - -inf for a sample of probability 0
             share = np.exp(joint - total)
         error = np.where(share > 0, share * error, 0.0).sum(axis=0)
         square = np.nan_to_num(error, nan=0.0, posinf=np.inf) ** 2
-        tail = np.where(share >= _COUNTS, k, -np.inf).max(axis=0)
+        tail = np.where(share >= _MIN_PROBA, k, -np.inf).max(axis=0)
         return cls(*(a.astype(value.dtype) for a in (total, error, n_draws / (1 + (n_draws - 1) * square), tail)))
 
 
-_NAMED = 10  # unreliable rows that a warning names
-_COUNTS = 0.01  # share of p(c|x) from which on a class's tail matters
+_MAX_NAMED = 10  # samples that a warning names
+_MIN_PROBA = 0.01  # p(y|x) from which the tail of a label's weights matters
 
 
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
@@ -146,19 +156,19 @@ class Variational(BaseAutoencoder):
     # ---- likelihoods ----------------------------------------------------------------------------------------
 
     def _log_likelihood(self, X: np.ndarray, c: np.ndarray | None) -> np.ndarray:
-        """Return log p(x|c) of valid rows, (N,)."""
+        """Return log p(x|c) of valid samples, (N,)."""
         noise, at_once = self._noise(), max_draws_per_pass(self)
 
-        def log_px(model: Model, rows: Chunk) -> Tensor:
+        def log_likelihood(model: Model, rows: Chunk) -> Tensor:
             log_det = _log_det(model, rows)
             return log_marginal(model, rows.x, noise(rows), rows.c, rows.mask, at_once) + log_det
 
-        return map_rows(self, log_px, X, c, draws=self.n_draws)
+        return map_rows(self, log_likelihood, X, c, draws=self.n_draws)
 
     def _log_likelihood_estimate(
         self, X: np.ndarray, c: np.ndarray | None, n_draws: int, proposal_scale: float
     ) -> LogLikelihoodEstimate:
-        """Return the estimate of log p(x|c) of valid rows."""
+        """Return the estimate of log p(x|c) of valid samples."""
 
         def estimate(model: Model, rows: Chunk) -> Tensor:
             found = log_marginal_estimate(
@@ -187,11 +197,11 @@ class Variational(BaseAutoencoder):
         return Elbo(*map_rows(self, parts, X, c, draws=self.n_draws, axis=1))
 
     def _noise(self) -> Callable[[Chunk], Tensor]:
-        """Return the noise of rows' draws, (S, N, K): the same at every call, whatever rows stand beside a row."""
+        """Return a function from samples to their noise (S, N, K), which depends on nothing but each sample."""
         seed = derive(self.seed_, Stream.SCORING)
         return lambda rows: row_noise(rows.raw, self.n_draws, self.n_components, seed).to(rows.x)
 
-    # ---- missing cells --------------------------------------------------------------------------------------
+    # ---- missing values -------------------------------------------------------------------------------------
 
     def _impute(self, X: np.ndarray, c: np.ndarray | None = None) -> np.ndarray:
         noise = self._noise()
@@ -204,7 +214,7 @@ class Variational(BaseAutoencoder):
         return map_rows(self, mean, X, c, draws=self.n_draws)
 
     def _sample_imputations(self, X: np.ndarray, n_samples: int, seed: int, c: np.ndarray | None) -> np.ndarray:
-        """Return completed copies of the rows, (n_samples, N, D)."""
+        """Return completed copies of valid samples, (n_samples, N, D)."""
         check_positive_integer("n_samples", n_samples)
         noise = self._noise()
 
@@ -217,7 +227,7 @@ class Variational(BaseAutoencoder):
         with seeded(seed, check_device(self.device)):
             return map_rows(self, draws, X, c, draws=max(n_samples, self.n_draws), axis=1)
 
-    # ---- draws ----------------------------------------------------------------------------------------------
+    # ---- random samples -------------------------------------------------------------------------------------
 
     def _sample_rows(self, n_samples: int, seed: int, c: np.ndarray | None) -> np.ndarray:
         """Return draws (n_samples, D) from p(x|c), in the data's units."""
@@ -237,7 +247,7 @@ class Variational(BaseAutoencoder):
         return drawn.numpy()
 
     def _sample_codes(self, X: np.ndarray, n_samples: int, seed: int, c: np.ndarray | None) -> np.ndarray:
-        """Return draws from q(z|x, c) for each row, (n_samples, N, K)."""
+        """Return draws from q(z|x, c) for each sample, (n_samples, N, K)."""
         check_positive_integer("n_samples", n_samples)
         noise = np.random.default_rng(seed).standard_normal((n_samples, len(X), self.n_components))
         start = 0
@@ -251,7 +261,7 @@ class Variational(BaseAutoencoder):
         return map_rows(self, draw, X, c, draws=n_samples, axis=1)
 
     def _like_training_data(self, values: np.ndarray) -> Any:
-        """Return drawn rows as what ``fit`` was given: a DataFrame with the same columns, or an array."""
+        """Return samples as a DataFrame with the columns of the training data if that was one, else as they are."""
         if not self._fit_on_dataframe:
             return values
         import pandas as pd
@@ -260,6 +270,6 @@ class Variational(BaseAutoencoder):
 
 
 def _log_det(model: Model, rows: Chunk) -> Tensor:
-    """Return the scaling's log-determinant over the observed columns, () or (N,)."""
+    """Return the scaling's log-determinant over observed features, () or (N,)."""
     log_det = model.log_det().to(rows.x)
     return log_det.sum() if rows.mask is None else rows.mask @ log_det

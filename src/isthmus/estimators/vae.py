@@ -157,15 +157,17 @@ class VAE(Variational):
     """
 
     def score_samples(self, X: Any) -> np.ndarray:
-        """Return log p(x) of every row by importance sampling with ``n_draws`` draws, in nats of the data's units.
+        r"""Return log p(x) of each sample, estimated by importance sampling, in nats of the data's units.
 
-        The estimate lies below the truth on average and rises to it with ``n_draws``. Draws come from a generator of
-        the model's own: the same call gives the same numbers, whatever rows stand beside a row.
+        .. math:: \log p(x) \approx \log \frac1S \sum_s \frac{p(x|z_s)\, p(z_s)}{q(z_s|x)}, \qquad z_s \sim q(z|x)
+
+        with S = ``n_draws``. The estimate is too low on average, and approaches log p(x) with S (Burda et al., 2016).
+        It is deterministic: a sample's score depends neither on earlier calls nor on the other samples in X.
 
         Parameters
         ----------
         X : array-like of shape (N, D)
-            Rows.
+            Samples; missing values (NaN) are integrated out.
 
         Returns
         -------
@@ -174,25 +176,33 @@ class VAE(Variational):
         return self._log_likelihood(self._rows(X), None)
 
     def score(self, X: Any, y: Any = None) -> float:  # noqa: ARG002 - scikit-learn's signature
-        """Return the mean of :meth:`score_samples`; higher is better."""
+        """Return the mean of :meth:`score_samples`; higher is better.
+
+        Parameters
+        ----------
+        X : array-like of shape (N, D)
+            Samples.
+        y : None
+            Ignored.
+        """
         return float(np.mean(self.score_samples(X)))
 
     def score_samples_estimate(
         self, X: Any, *, n_draws: int = 1000, proposal_scale: float = 1.3
     ) -> LogLikelihoodEstimate:
-        """Return log p(x) of every row with its standard error, and warn of rows where it cannot be trusted.
+        """Return log p(x) of each sample with its standard error, and warn of unreliable samples.
 
-        The same estimate as :meth:`score_samples`, with draws of its own number and width.
+        The estimate is that of :meth:`score_samples`, with its own number of draws and width of the proposal.
 
         Parameters
         ----------
         X : array-like of shape (N, D)
-            Rows.
+            Samples.
         n_draws : int, default=1000
-            S, draws for each row; memory does not grow with it.
+            Number of importance samples, S. Memory does not grow with it.
         proposal_scale : float, default=1.3
-            Factor by which draws from q(z|x) are spread, and weighted accordingly: trained posteriors are too narrow as
-            a rule. 1, with at most 256 draws, gives the numbers of :meth:`score_samples`.
+            Factor by which the proposal q(z|x) is widened; importance weights account for it. Trained posteriors are
+            usually too narrow. With 1 and at most 256 draws the results are those of :meth:`score_samples`.
 
         Returns
         -------
@@ -200,15 +210,9 @@ class VAE(Variational):
             Named tuple of ``value``, ``standard_error``, ``effective_sample_size`` and ``pareto_k``, each of shape
             (N,), in nats of the data's units.
 
-        Warns
-        -----
-        UserWarning
-            Naming up to ten rows whose value cannot be trusted, and what helps.
-
         See Also
         --------
-        isthmus.evaluation.log_marginal_estimate : The estimator, and its sources.
-        isthmus.evaluation.annealed_estimate : For rows that cannot be trusted.
+        isthmus.evaluation.annealed_estimate : An estimate that is reliable for more samples.
 
         Examples
         --------
@@ -221,12 +225,14 @@ class VAE(Variational):
         return self._log_likelihood_estimate(self._rows(X), None, n_draws, proposal_scale).warn_if_unreliable()
 
     def elbo(self, X: Any) -> Elbo:
-        """Return the evidence lower bound of every row with its parts, in nats of the data's units (beta = 1).
+        """Return the evidence lower bound of each sample with its parts, in nats of the data's units.
+
+        beta is 1 here, whatever the model was trained with. As in :meth:`score_samples` there are ``n_draws`` draws.
 
         Parameters
         ----------
         X : array-like of shape (N, D)
-            Rows.
+            Samples.
 
         Returns
         -------
@@ -236,19 +242,19 @@ class VAE(Variational):
         return self._elbo(self._rows(X), None)
 
     def sample(self, n_samples: int = 1, *, random_state: Any = None) -> Any:
-        """Draw rows from p(x), noise of p(x|z) included.
+        """Draw samples from p(x), including the noise of p(x|z).
 
         Parameters
         ----------
         n_samples : int, default=1
-            Number of rows.
+            Number of samples.
         random_state : int, RandomState or None, default=None
-            Seed; no global generator is touched.
+            Seed; no global generator is used.
 
         Returns
         -------
-        ndarray of shape (n_samples, D), or a DataFrame where ``fit`` was given one
-            float32 where ``fit`` was given that or integers of up to 16 bits, else float64.
+        ndarray of shape (n_samples, D), or a DataFrame if ``fit`` got one
+            float32 if ``fit`` got float32 or integers of up to 16 bits, else float64.
         """
         check_is_fitted(self, "model_")
         return self._like_training_data(self._sample_rows(n_samples, as_seed(random_state), None))
@@ -259,11 +265,11 @@ class VAE(Variational):
         Parameters
         ----------
         X : array-like of shape (N, D)
-            Rows.
+            Samples.
         n_samples : int, default=1
-            Draws for each row.
+            Number of draws for each sample.
         random_state : int, RandomState or None, default=None
-            Seed; no global generator is touched.
+            Seed; no global generator is used.
 
         Returns
         -------
@@ -272,18 +278,19 @@ class VAE(Variational):
         return self._sample_codes(self._rows(X), n_samples, as_seed(random_state), None)
 
     def sample_imputations(self, X: Any, n_samples: int = 1, *, random_state: Any = None) -> np.ndarray:
-        """Draw completed copies of rows from p(x_missing | x_observed): multiple imputations, with the right spread.
+        """Draw completed copies of X from p(x_missing | x_observed), for multiple imputation.
 
-        Codes are resampled from ``n_draws`` weighted draws; more of them come closer to the posterior.
+        Codes are resampled from ``n_draws`` weighted draws, whose distribution approaches the posterior as their number
+        grows (sampling-importance-resampling).
 
         Parameters
         ----------
         X : array-like of shape (N, D)
-            Rows, NaN where a cell is missing; observed cells come back bit for bit.
+            Samples, NaN where a value is missing. Observed values come back bit for bit.
         n_samples : int, default=1
-            Completed copies.
+            Number of completed copies.
         random_state : int, RandomState or None, default=None
-            Seed; no global generator is touched.
+            Seed; no global generator is used.
 
         Returns
         -------
