@@ -1,7 +1,6 @@
-"""Likelihoods p(x|z): maps from the decoder's output to a distribution over rows."""
+"""Likelihoods p(x|z): maps from decoder outputs to a distribution over samples."""
 
-from isthmus.likelihoods._base import Likelihood
-from isthmus.likelihoods._factorized import FactorizedDistribution
+from isthmus.likelihoods._base import FactorizedDistribution, Likelihood
 from isthmus.likelihoods.bernoulli import Bernoulli, ContinuousBernoulli
 from isthmus.likelihoods.categorical import Categorical
 from isthmus.likelihoods.discretized_logistic import DiscretizedLogistic

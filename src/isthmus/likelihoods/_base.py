@@ -1,4 +1,4 @@
-"""The base of the likelihoods."""
+"""The base class of the likelihoods, and the distribution that those without one in torch return."""
 
 from __future__ import annotations
 
@@ -10,33 +10,31 @@ from torch.distributions import Distribution
 
 from isthmus._part import Part
 
-__all__ = ["Likelihood"]
+__all__ = ["FactorizedDistribution", "Likelihood"]
 
 _FILLERS = (0.0, 1.0, 0.5, -1.0, 10.0, 100.0, 1000.0, -10.0, -100.0)
 
 
 class Likelihood(Part):
-    """Base of the likelihoods p(x|z): columns are independent given z.
+    """Base of the likelihoods p(x|z), in which features are independent given z.
 
-    ``forward`` maps decoder outputs (..., n_outputs) to a torch distribution of batch shape (..., D);
-    ``log_prob``, ``mean`` and ``sample`` follow from it, and a closed form may override each of them (all three, and
-    ``forward`` returns :class:`FactorizedDistribution`, where torch has no such distribution).
+    ``forward`` maps decoder outputs (..., n_outputs) to a torch distribution of batch shape (..., D). ``log_prob``,
+    ``mean`` and ``sample`` follow from it; override those that have a closed form. If torch has no such distribution,
+    override all three, and return a :class:`FactorizedDistribution` from ``forward``.
 
     Attributes
     ----------
     default_scaling : str or Part
-        The scaling that ``scaling="auto"`` takes for it.
+        The scaling that ``scaling="auto"`` stands for.
     density : bool
-        Whether it is a density on the real line, so that scaling adds its log-determinant.
+        Whether it is a density on the real line: then scaling adds its log-determinant to log p(x).
     interval_support : bool
-        Whether what it takes is an interval: a column is inside where its extremes are.
+        Whether the support is an interval, so that checking the minimum and maximum of a feature is enough.
     centred : bool
-        Whether the encoder sees columns less their mean in the training rows: what standard scaling does to those of a
-        density. Probabilities are not scaled, and a network learns slowly from inputs that are all of one sign.
-    binary : bool
-        Whether it is a probability of 0 and 1, which gives no density for values between them.
+        Whether the encoder's inputs are centred, which standard scaling does for densities. Probabilities are not
+        scaled, and networks learn slowly from inputs that all have one sign.
     support_text : str
-        What values it takes, for messages: "... takes only values in [0, 1]".
+        The support, for messages: "... takes only values in [0, 1]".
     transforms_input : bool
         Whether ``encoder_input`` changes what it is given. The contractive penalty is then computed by automatic
         differentiation, as its closed forms are those of the network alone.
@@ -50,18 +48,17 @@ class Likelihood(Part):
     density: bool = True
     interval_support: bool = False
     centred: bool = False
-    binary: bool = False
     support_text: str = "that are finite numbers"
     transforms_input: bool = False
     filler: float | None = None
 
     def set_from_data(self, x: Tensor, weight: Tensor | None = None) -> None:
-        """Fill hyperparameters left open (None), and measure what else it has to know, before ``build``.
+        """Set hyperparameters that are None, and other statistics of the training data, before ``build``.
 
         Parameters
         ----------
         x : Tensor of shape (N, D)
-            Training rows in the model's units, NaN where missing.
+            Training samples in the model's units, NaN where missing.
         weight : Tensor of shape (N,), optional
             Sample weights.
         """
@@ -72,27 +69,31 @@ class Likelihood(Part):
 
     @property
     def n_outputs(self) -> int:
-        """How many numbers a row of the decoder gives."""
+        """Number of decoder outputs per sample."""
         return self.n_features
 
     def initial_output(self, mean: Tensor) -> Tensor:
-        """Return decoder outputs (n_outputs,) that fit columns of mean `mean`: the bias to start from."""
+        """Return decoder outputs (n_outputs,) at which :meth:`mean` is about `mean` (D,).
+
+        Training starts from them: they become the bias of the decoder's last layer. `mean` is that of the training
+        samples, in the model's units. The default is 0.
+        """
         return mean.new_zeros(self.n_outputs)
 
     def supports(self, x: Tensor) -> Tensor:
-        """Return where `x` (N, D), in the model's units, may be scored: bool of shape (N, D)."""
+        """Return where `x` (N, D), in the model's units, lies in the support, bool of shape (N, D)."""
         return torch.isfinite(x)
 
     def density_columns(self) -> Tensor:
-        """Return ``density`` for each column, bool of shape (D,)."""
+        """Return ``density`` for each feature, bool of shape (D,)."""
         return torch.full((self.n_features,), self.density)
 
     def centred_columns(self) -> Tensor:
-        """Return ``centred`` for each column, bool of shape (D,)."""
+        """Return ``centred`` for each feature, bool of shape (D,)."""
         return torch.full((self.n_features,), self.centred)
 
     def for_column(self, column: int) -> Likelihood:  # noqa: ARG002 - a default
-        """Return the likelihood of one column, for messages: itself, where all columns have the same."""
+        """Return the likelihood of one feature, for messages: itself if all features have the same."""
         return self
 
     def encoder_input(self, x: Tensor) -> Tensor:
@@ -104,9 +105,9 @@ class Likelihood(Part):
         return x
 
     def sample_targets(self, x: Tensor) -> Tensor:
-        """Return what a step of training takes rows `x` (..., D) for: themselves, or draws that they are means of.
+        """Return the samples of a training step for data `x` (..., D): `x` itself, or draws whose means are `x`.
 
-        From torch's default generator; encoder and likelihood both see it.
+        They are drawn from torch's default generator; both the encoder and the loss get them.
         """
         return x
 
@@ -115,7 +116,7 @@ class Likelihood(Part):
         """Return p(x|z), of batch shape (..., D), for decoder outputs `h` (..., n_outputs)."""
 
     def log_prob(self, h: Tensor, x: Tensor) -> Tensor:
-        """Return log p(x_d|z) of every cell in nats, (..., D), not summed."""
+        """Return log p(x_d|z) of every cell in nats, (..., D)."""
         return self(h).log_prob(x)
 
     def row_log_prob(self, h: Tensor, x: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -129,7 +130,7 @@ class Likelihood(Part):
 
     def fill_missing(self, x: Tensor, mask: Tensor) -> Tensor:
         """Return `x` (..., D) with ``filler`` where `mask` is 0."""
-        if self.filler is None:  # found once: to ask a tensor is to wait for the device
+        if self.filler is None:  # found once, since reading a tensor's value waits for the device
             self.filler = self._find_filler(x)
         return torch.where(mask == 0, self.filler, x)
 
@@ -152,5 +153,36 @@ class Likelihood(Part):
         return self(h).sample()
 
     def sample_into(self, out: Tensor, h: Tensor) -> Tensor:
-        """Write the draws of ``sample`` into `out` (..., D) and return it; a likelihood that can draws them there."""
+        """Write the draws of ``sample`` to `out` (..., D), and return it. An override may save the copy."""
         return out.copy_(self.sample(h))
+
+
+class FactorizedDistribution(Distribution):
+    """p(x|z) as computed by its likelihood, of batch shape (..., D).
+
+    Parameters
+    ----------
+    likelihood : Likelihood
+        A built likelihood that overrides ``log_prob``, ``mean`` and ``sample``.
+    h : Tensor of shape (..., n_outputs)
+        Decoder outputs.
+    """
+
+    arg_constraints = {}
+
+    def __init__(self, likelihood: Likelihood, h: Tensor) -> None:
+        super().__init__(torch.Size((*h.shape[:-1], likelihood.n_features)), validate_args=False)
+        self.likelihood, self.h = likelihood, h
+
+    @property
+    def mean(self) -> Tensor:
+        """E[x|z], (..., D)."""
+        return self.likelihood.mean(self.h)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Return log p(x_d|z) of cells (..., D)."""
+        return self.likelihood.log_prob(self.h, value)
+
+    def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
+        """Draw cells, ``(*sample_shape, ..., D)``."""
+        return self.likelihood.sample(self.h.expand(*sample_shape, *self.h.shape))

@@ -1,7 +1,7 @@
-r"""What the likelihoods of counts share: their support, what the encoder sees, and log-probabilities that keep digits.
+r"""The base of the likelihoods of counts, and their log-probabilities without loss of digits.
 
-At a count of a million, x log(rate) - rate - log x! is a difference of tens of millions, of which float32 keeps one
-nat. Written as a deviance, what is subtracted is subtracted exactly (Loader 2000, Fast and Accurate Computation of
+For a count of a million, x log(rate) - rate - log x! is a difference of numbers of tens of millions, which float32
+resolves to one nat. Written as a deviance, it has no such difference (Loader 2000, Fast and Accurate Computation of
 Binomial Probabilities):
 
     log Poisson(x; r) = -x D(log r/x) - d(x) - 1/2 log 2 pi x,     D(u) = e^u - 1 - u,
@@ -23,20 +23,20 @@ from isthmus.likelihoods._logistic import log1p_exp
 __all__ = ["Counts", "draw_counts", "log_mean", "negative_binomial", "output_for_mean", "poisson"]
 
 _LOG_2PI = math.log(2 * math.pi)
-# Above exp(30) = 1e13 the mean grows linearly with the decoder's output: finite, and its gradient never 0.
+# Above exp(30) = 1e13 the mean grows linearly with the decoder output, so that it stays finite and has a gradient.
 _BEND = 30.0
-# A column that is always 0 would start at a mean of 0 and never move again.
+# A feature that is always 0 would start at a mean of 0, where the gradient vanishes.
 _LEAST_MEAN = 1e-3
-# torch.poisson draws 64-bit whole numbers, and overflows in silence.
+# torch.poisson draws 64-bit integers, and overflows silently.
 _MOST_DRAWN = 1e18
 
 
 class Counts(Likelihood):
-    """Base of the likelihoods of counts 0, 1, 2, ..., whose decoder gives the logarithm of a mean.
+    """Base of the likelihoods of counts 0, 1, 2, ..., whose decoder outputs logarithms of means.
 
-    The encoder sees log(1 + x) less its mean in the column, divided by one number for all columns, the root of their
-    mean variance (logarithms are in one unit, and a column of few counts must not be blown up). Where it is not
-    centred, the first codes lie far out, their exponentials are astronomical, and Adam does not forget such gradients.
+    The encoder gets log(1 + x) less its mean, divided by the root of the features' mean variance: one number for all
+    features, because logarithms have one unit and features with few counts must not be blown up. Without centring,
+    the first codes would lie far from 0, and their exponentials give gradients that Adam remembers for long.
     """
 
     default_scaling = "none"
@@ -45,11 +45,11 @@ class Counts(Likelihood):
     support_text = "that are whole numbers of at least 0"
 
     def supports(self, x: Tensor) -> Tensor:
-        """Return where x is a whole number of at least 0."""
+        """Return where `x` is a whole number of at least 0."""
         return (x >= 0) & (x == x.round()) & torch.isfinite(x)
 
     def set_from_data(self, x: Tensor, weight: Tensor | None = None) -> None:
-        """Measure the logarithms of the observed cells."""
+        """Measure mean and spread of log(1 + x) over the observed cells."""
         share = (~x.isnan()).to(x) if weight is None else (~x.isnan()) * weight.to(x).unsqueeze(-1)
         share = share / share.sum(0)
         logs = _signed_log1p(x.nan_to_num(0.0))
@@ -58,14 +58,14 @@ class Counts(Likelihood):
         self._measured = centre, torch.where(spread > 0, spread, 1.0)
 
     def build(self, n_features: int) -> None:
-        """Store what was measured; without a measurement the encoder sees log(1 + x) as it is."""
+        """Store what was measured; without it, the encoder gets log(1 + x) itself."""
         super().build(n_features)
         centre, spread = getattr(self, "_measured", (torch.zeros(n_features), torch.ones(())))
         self.register_buffer("log_centre", centre.clone())
         self.register_buffer("log_spread", spread.clone())
 
     def encoder_input(self, x: Tensor) -> Tensor:
-        """Return the standardised log(1 + x), odd about 0 before, for a corruption may have made a count negative."""
+        """Return log(1 + x), standardised; -log(1 - x) for negative x, which a corruption may give."""
         return (_signed_log1p(x) - self.get_buffer("log_centre")) / self.get_buffer("log_spread")
 
     @abstractmethod
@@ -78,12 +78,12 @@ def _signed_log1p(x: Tensor) -> Tensor:
 
 
 def log_mean(h: Tensor) -> Tensor:
-    """Return the logarithm of the mean: the decoder's output, bent above 30 so that its exponential is a number."""
+    """Return the logarithm of the mean: the decoder output, bent above 30 so that its exponential is finite."""
     return torch.where(h > _BEND, _BEND + torch.log1p((h - _BEND).clamp(min=0)), h)
 
 
 def output_for_mean(mean: Tensor) -> Tensor:
-    """Return the outputs that :func:`log_mean` takes to columns of mean `mean`."""
+    """Return the decoder outputs for features of mean `mean`."""
     return mean.clamp(min=_LEAST_MEAN).log()
 
 
@@ -101,9 +101,9 @@ def poisson(log_rate: Tensor, x: Tensor) -> Tensor:
 
 
 def negative_binomial(log_mu: Tensor, log_r: Tensor, x: Tensor) -> Tensor:
-    """Return the log-probability of x, of mean mu and variance mu + mu^2 / r.
+    """Return the log-probability of `x` for mean mu and variance mu + mu^2 / r.
 
-    With total = x + r it is Loader's binomial of r in total, times r / total.
+    With n = x + r it is r / n times Loader's binomial probability of r in n.
     """
     zero, count = x == 0, x.clamp(min=1)
     r, log_x = log_r.exp(), count.log()
@@ -131,7 +131,7 @@ def stirling_error(a: Tensor, log_a: Tensor) -> Tensor:
 
 
 def _shortfall(log_a: Tensor, u: Tensor) -> Tensor:
-    """Return a (e^u - 1 - u) >= 0, where a e^u is a number of the type even if e^u is none."""
+    """Return a (e^u - 1 - u) >= 0 for a = exp(log_a), also where e^u overflows but a e^u does not."""
     a = log_a.exp()
     near = a * (torch.expm1(u.clamp(max=1)) - u.clamp(max=1))
     return torch.where(u > 1, (log_a + u.clamp(min=1)).exp() - a * (1 + u.clamp(min=1)), near)

@@ -1,4 +1,4 @@
-"""The base of the likelihoods that have a centre and a scale."""
+"""The base of the likelihoods with a centre and a scale."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ __all__ = ["LocationScale"]
 
 @dataclass(eq=False, repr=False)
 class LocationScale(Likelihood):
-    """Base of the likelihoods of (x_d - f_d(z)) / s_d, symmetric about 0: the decoder gives the centre f(z).
+    """Base of the likelihoods in which (x_d - f_d(z)) / s_d has one distribution, symmetric about 0.
 
     Parameters
     ----------
     scale : float or {"shared", "feature", "decoder"}, default="shared"
-        s: a number fixes it; "shared" learns one for all columns, "feature" one per column; with "decoder" it is
+        s: a number fixes it; "shared" learns one for all features, "feature" one per feature; with "decoder" it is
         a function of z, s_d(z).
     min_scale : float, default=1e-3
-        Learned scales stay above it.
+        Lower bound of learned scales.
     """
 
     scale: float | str = "shared"
@@ -38,7 +38,7 @@ class LocationScale(Likelihood):
         Raises
         ------
         ValueError
-            If scale is neither positive nor one of the three names.
+            If `scale` is neither positive nor one of the three names.
         """
         super().build(n_features)
         check_positive(type(self).__name__, "scale", self.scale, self.min_scale)
@@ -47,11 +47,11 @@ class LocationScale(Likelihood):
 
     @property
     def n_outputs(self) -> int:
-        """D centres, and with scale="decoder" D logarithms of s."""
+        """Number of decoder outputs: D centres, and with ``scale="decoder"`` D logarithms of s."""
         return self.n_features * (2 if self.scale == "decoder" else 1)
 
     def initial_output(self, mean: Tensor) -> Tensor:
-        """Start from the columns' means and s(z) = 1."""
+        """Return outputs for the means, and for s(z) = 1."""
         return self._with_scales(mean)
 
     def mean(self, h: Tensor) -> Tensor:
@@ -59,11 +59,11 @@ class LocationScale(Likelihood):
         return h[..., : self.n_features]
 
     def _with_scales(self, centre: Tensor) -> Tensor:
-        """Return centres (D,) followed by the zeros that are the logarithms of s = 1, where the decoder gives them."""
+        """Return centres (D,), followed by the logarithms of s = 1 if the decoder outputs them."""
         return F.pad(centre, (0, self.n_outputs - self.n_features))
 
     def _centre_and_log_scale(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the centre (..., D) and log s, which broadcasts against it."""
+        """Return the centre (..., D), and log s, which broadcasts with it."""
         if isinstance(self.scale, (int, float)):
             return h, h.new_tensor(math.log(self.scale))
         if self.scale == "decoder":

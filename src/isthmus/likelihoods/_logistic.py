@@ -1,4 +1,4 @@
-"""log(1 + e^h), of which the logistic likelihoods are made."""
+"""log(1 + e^h), which logistic likelihoods consist of."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 __all__ = ["log1p_exp"]
 
-_LINEAR = 40.0  # log(1 + e^h) is h from here on, to the last bit of float64; torch takes h from 20 on, 2e-9 short
+# From here on, log(1 + e^h) is h in float64; torch's default is 20, where the error is 2e-9.
+_LINEAR = 40.0
 
 
 def log1p_exp(h: Tensor) -> Tensor:
-    """Return log(1 + e^h), (...), to the last bits.
+    """Return log(1 + e^h), (...), accurate to rounding.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Positive numbers of a likelihood (a scale, a dispersion): given, learned, or a function of z."""
+"""Positive parameters of likelihoods (a scale, a dispersion): fixed, learned, or functions of z."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 __all__ = ["check_positive", "learned", "log_learned", "soft_floor"]
 
-# Adam moves every parameter by about the learning rate a step, and log sigma has far to go: from 0 to -3, say.
-# It is therefore stored divided by this gain.
+# Adam moves every parameter by about the learning rate per step, and log sigma often has to move from 0 to -3.
+# It is therefore stored divided by this number.
 _GAIN = 10.0
 
 
 def check_positive(
     part: str, name: str, value: float | str, floor: float, named: tuple[str, ...] = ("shared", "feature", "decoder")
 ) -> None:
-    """Raise a ValueError unless `value` is a positive number or one of the names, and its floor is positive."""
+    """Raise a ValueError unless `value` is a positive number or one of the names, and `floor` is positive."""
     if value not in named and not (isinstance(value, (int, float)) and value > 0):
         words = ", ".join(repr(word) for word in named[:-1]) + f" or {named[-1]!r}"
         raise ValueError(f"{part}({name}={value!r}): {name} must be a positive number, {words}.")
@@ -27,16 +27,16 @@ def check_positive(
 
 
 def learned(value: float | str, n_features: int) -> nn.Parameter:
-    """Return the parameter of a number that is learned: one for all columns ("shared"), or one a column."""
+    """Return the parameter of learned numbers: one per feature if `value` is "feature", otherwise one for all."""
     return nn.Parameter(torch.zeros(n_features if value == "feature" else 1))
 
 
 def log_learned(parameter: Tensor) -> Tensor:
-    """Return the logarithm that a parameter of :func:`learned` stands for; it starts at 0."""
+    """Return the logarithm that a parameter of :func:`learned` stores; it is 0 at first."""
     return _GAIN * parameter
 
 
 def soft_floor(floor: float, log_value: Tensor) -> Tensor:
-    """Return the logarithm bent softly to stay above log `floor`."""
+    """Return `log_value` with a soft lower bound of log(floor)."""
     low = math.log(floor)
     return low + F.softplus(log_value - low)

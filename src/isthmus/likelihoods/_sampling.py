@@ -12,10 +12,10 @@ _LEVELS = 1 << 16
 
 
 def bernoulli(p: Tensor) -> Tensor:
-    """Draw zeros and ones of probability `p`, of its shape and type, from torch's default generator.
+    """Draw zeros and ones with probability `p`, with its shape and dtype, from torch's default generator.
 
-    On a CPU ``torch.bernoulli`` takes five times as long. For a step of training, which torch alone may see:
-    :func:`sample_bernoulli` is quicker yet.
+    ``torch.bernoulli`` takes five times as long on a CPU. :func:`sample_bernoulli` is faster still, but uses numpy, so
+    that steps with it cannot be captured.
 
     Examples
     --------
@@ -27,15 +27,14 @@ def bernoulli(p: Tensor) -> Tensor:
 
 
 def sample_bernoulli(p: Tensor, out: Tensor | None = None) -> Tensor:
-    r"""Draw zeros and ones of probability `p` (..., D), of its shape and type; seeded by torch's default generator.
+    r"""Draw zeros and ones with probability `p` (..., D), with its shape and dtype; torch's generator seeds them.
 
-    With `out` they are written there, and computed there: no other memory of that size is gone through.
+    They are written to `out`, if given, without other memory of that size.
 
-    A cell is 1 where :math:`(r + v) / 2^{16} < p`, with a whole number r of 16 bits for each cell and one v in [0, 1)
-    for each column. The left side is uniform, in steps of :math:`2^{-24}` in float32, as torch's own is. The cells of a
-    column share v, which tells only where r is the one number of 65,536 that p lies in: the probability of what two
-    cells are together is off by less than :math:`2^{-32}`. torch's generator makes 32 bits for every cell, and takes
-    three times as long in all.
+    A cell is 1 where :math:`(r + v) / 2^{16} < p`, with a 16-bit integer r for each cell and one v in [0, 1) for each
+    feature. The left side is uniform, in steps of :math:`2^{-24}` in float32, as torch's is. The cells of a feature
+    share v, which matters only where r is the one of 65,536 numbers in whose step p lies: joint probabilities of two
+    cells are off by less than :math:`2^{-32}`. torch generates 32 bits per cell, which takes three times as long.
 
     Examples
     --------
@@ -49,7 +48,7 @@ def sample_bernoulli(p: Tensor, out: Tensor | None = None) -> Tensor:
     if out.dtype != p.dtype:
         return out.copy_(sample_bernoulli(p))
     words = np.random.SFC64(int(torch.randint(1 << 62, ()))).random_raw(-(-p.numel() // 4))
-    r = torch.from_numpy(words.view(np.int16)[: p.numel()]).view(p.shape)  # from -2^15 to 2^15 - 1
-    steps = round(2 / torch.finfo(p.dtype).eps) // _LEVELS  # as many as 2^15 + v has digits for
+    r = torch.from_numpy(words.view(np.int16)[: p.numel()]).view(p.shape)  # in [-2^15, 2^15)
+    steps = round(2 / torch.finfo(p.dtype).eps) // _LEVELS  # as fine as 2^15 + v can be
     v = torch.randint(steps, p.shape[-1:]).to(p.dtype) / steps
     return torch.lt(out.copy_(r).sub_(p, alpha=_LEVELS), -v - _LEVELS // 2, out=out)

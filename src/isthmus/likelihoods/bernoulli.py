@@ -1,4 +1,4 @@
-"""Bernoulli and continuous Bernoulli likelihoods: cells that are 0 or 1, or lie between."""
+"""Bernoulli and continuous Bernoulli likelihoods: cells that are 0 or 1, or lie in [0, 1]."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Bernoulli", "ContinuousBernoulli"]
 
 
 def _logit_of(mean: Tensor) -> Tensor:
-    # A column that is always 0 would start at minus infinity and never move again.
+    # A feature that is always 0 would start at minus infinity, where the gradient vanishes.
     return torch.logit(mean.clamp(0.01, 0.99))
 
 
@@ -32,15 +32,14 @@ class Bernoulli(Likelihood):
     Parameters
     ----------
     binarize : bool, default=False
-        Whether every step of training draws its rows anew, x_d ~ Bernoulli(grey value): dynamic binarisation. Rows that
-        are scored should be binarised before.
+        Whether to binarise grey values again at every training step, x_d ~ Bernoulli(grey value) (dynamic
+        binarisation). Binarise samples yourself before scoring them.
 
     Notes
     -----
-    Cells between 0 and 1 are read as the probability of a 1, and the value is then the expected log-probability
-    of the binarised row: **not** a density of the grey values (for that, use ContinuousBernoulli or Gaussian),
-    and no log-determinant is added when the data are scaled to [0, 1] first. The encoder sees cells less their
-    column's mean.
+    A value between 0 and 1 is taken as the probability of a 1; log p(x) is then the expected log-probability of the
+    binarised sample. This is **not** a density of the grey values (for that, use ContinuousBernoulli or Gaussian), so
+    that no log-determinant is added if the data are scaled to [0, 1] first. The encoder's inputs are centred.
 
     References
     ----------
@@ -65,11 +64,11 @@ class Bernoulli(Likelihood):
     support_text = "in [0, 1]"
 
     def sample_targets(self, x: Tensor) -> Tensor:
-        """Draw zeros and ones of probability x, if ``binarize``."""
+        """Return zeros and ones drawn with probability `x` if ``binarize``, otherwise `x`."""
         return bernoulli(x) if self.binarize else x
 
     def initial_output(self, mean: Tensor) -> Tensor:
-        """Start from the columns' means."""
+        """Return the logits of the means."""
         return _logit_of(mean)
 
     def supports(self, x: Tensor) -> Tensor:
@@ -89,7 +88,7 @@ class Bernoulli(Likelihood):
         return sample_bernoulli(torch.sigmoid(h))
 
     def sample_into(self, out: Tensor, h: Tensor) -> Tensor:
-        """Draw x ~ p(x|z) in `out` (..., D)."""
+        """Draw x ~ p(x|z) into `out` (..., D)."""
         return sample_bernoulli(torch.sigmoid(h), out)
 
     def row_log_prob(self, h: Tensor, x: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -122,7 +121,7 @@ class ContinuousBernoulli(Likelihood):
     support_text = "in [0, 1]"
 
     def initial_output(self, mean: Tensor) -> Tensor:
-        """Start near the columns' means."""
+        """Return the logits of the means, at which :meth:`mean` is near them."""
         return _logit_of(mean)
 
     def supports(self, x: Tensor) -> Tensor:

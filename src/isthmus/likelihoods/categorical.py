@@ -1,4 +1,4 @@
-"""The categorical likelihood: columns of codes 0, 1, ..., L - 1."""
+"""The categorical likelihood: features with levels 0, 1, ..., L - 1."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ __all__ = ["Categorical"]
 
 @dataclass(eq=False, repr=False)
 class Categorical(Likelihood):
-    r"""p(x|z) = prod_d softmax(h_d(z))_{x_d}, for columns of whole-number codes 0 ... L_d - 1.
+    r"""p(x|z) = prod_d softmax(h_d(z))_{x_d}, for features with levels 0, ..., L_d - 1.
 
     Parameters
     ----------
     n_levels : tuple of int, optional
-        L_d, the number of levels of every column; read off the training rows (largest code + 1) by default.
+        L_d, the number of levels of each feature. By default, the largest level in the training data plus 1.
 
     Notes
     -----
-    A code has no mean: ``mean`` is the most probable level, the earlier one of two equally probable.
+    Levels have no mean: ``mean`` is the most probable level, or the smaller of two that are equally probable.
 
     Examples
     --------
@@ -41,17 +41,17 @@ class Categorical(Likelihood):
     support_text = "that are whole numbers from 0 to the column's number of levels - 1"
 
     def set_from_data(self, x: Tensor, weight: Tensor | None = None) -> None:  # noqa: ARG002 - levels have no weight
-        """Read the numbers of levels off the rows, at least 2 for every column."""
+        """Set the numbers of levels if they are None: the largest level + 1, and at least 2."""
         if self.n_levels is None:
             self.n_levels = tuple(max(2, int(top) + 1) for top in x.nan_to_num(0.0).amax(0).clamp(min=0).tolist())
 
     def build(self, n_features: int) -> None:
-        """Store where each column's outputs lie.
+        """Store which decoder outputs belong to each feature.
 
         Raises
         ------
         ValueError
-            If the number of levels is missing, or given for another number of columns.
+            If `n_levels` is None, or has another length than D.
         """
         super().build(n_features)
         if self.n_levels is None or len(self.n_levels) != n_features:
@@ -66,11 +66,11 @@ class Categorical(Likelihood):
 
     @property
     def n_outputs(self) -> int:
-        """The sum of the numbers of levels."""
+        """Number of decoder outputs: the sum of the numbers of levels."""
         return sum(self.n_levels or ())
 
     def supports(self, x: Tensor) -> Tensor:
-        """Return where x is a whole number in 0 ... L_d - 1."""
+        """Return where `x` is a whole number from 0 to L_d - 1."""
         return (x == x.round()) & (x >= 0) & (x < self.get_buffer("levels"))
 
     def forward(self, h: Tensor) -> TorchCategorical:
@@ -89,10 +89,10 @@ class Categorical(Likelihood):
         return self(h).logits.argmax(-1).to(h)
 
     def mixture_mean(self, h: Tensor, weight: Tensor) -> Tensor:
-        """Return the level that is most probable under the mixture, (N, D)."""
+        """Return the most probable level under the mixture, (N, D)."""
         probabilities = weight[..., None, None] * self(h).probs  # (S, N, D, L)
         return probabilities.sum(0).argmax(-1).to(h)
 
     def sample(self, h: Tensor) -> Tensor:
-        """Draw levels, (..., D), as numbers of h's type."""
+        """Draw levels, (..., D), in the dtype of `h`."""
         return self(h).sample().to(h)

@@ -1,4 +1,4 @@
-"""The discretised logistic likelihood: grey values that are whole numbers, as in 8-bit images."""
+"""The discretised logistic likelihood: integer grey values, as in 8-bit images."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
-from isthmus.likelihoods._factorized import FactorizedDistribution
+from isthmus.likelihoods._base import FactorizedDistribution
 from isthmus.likelihoods._location_scale import LocationScale
 
 __all__ = ["DiscretizedLogistic"]
@@ -19,31 +19,31 @@ _MOST_LEVELS = 65536
 
 @dataclass(eq=False, repr=False)
 class DiscretizedLogistic(LocationScale):
-    r"""A logistic density in bins, one for each of the levels 0 ... L - 1: probabilities of grey values.
+    r"""A logistic density, integrated over one bin for each of the levels 0, ..., L - 1.
 
-    With the levels at v(x) = 2 x / (L - 1) - 1, from -1 to 1, and w = 1 / (L - 1) half the distance of two,
+    With the levels at v(x) = 2 x / (L - 1) - 1, from -1 to 1, and half their distance w = 1 / (L - 1),
 
     .. math::
 
         \log p(x|z) = \sum_d \log\Big[\sigma\Big(\frac{v(x_d) + w - f_d(z)}{s_d}\Big)
         - \sigma\Big(\frac{v(x_d) - w - f_d(z)}{s_d}\Big)\Big],
 
-    where the bins of the first and the last level reach to minus and plus infinity.
+    where the bins of the first and the last level extend to minus and plus infinity.
 
     Parameters
     ----------
     scale : float or {"shared", "feature", "decoder"}, default="shared"
-        s, where the levels go from -1 to 1: a number fixes it; "shared" learns one for all columns, "feature" one per
-        column; with "decoder" it is a function of z, s_d(z).
+        s, in units in which the levels range from -1 to 1: a number fixes it; "shared" learns one for all features,
+        "feature" one per feature; with "decoder" it is a function of z, s_d(z).
     min_scale : float, default=1e-3
-        Learned scales stay above it.
+        Lower bound of learned scales.
     n_levels : int, optional
-        L: 256 for bytes. By default the largest value among the training rows plus 1: give it where the test rows may
-        go beyond.
+        L: 256 for bytes. By default, the largest value in the training data plus 1; set it if test data may have
+        larger values.
 
     Notes
     -----
-    The data are not scaled; the encoder sees v(x). Divided by D log 2, ``score_samples`` is in bits per dimension.
+    The data are not scaled; the encoder gets v(x). Divide ``score_samples`` by D log 2 for bits per dimension.
 
     References
     ----------
@@ -54,7 +54,7 @@ class DiscretizedLogistic(LocationScale):
     --------
     >>> import torch
     >>> p = DiscretizedLogistic(scale=0.5, n_levels=3); p.build(3)
-    >>> p.log_prob(torch.zeros(3), torch.tensor([0.0, 1.0, 2.0])).exp()  # of levels at -1, 0 and 1
+    >>> p.log_prob(torch.zeros(3), torch.tensor([0.0, 1.0, 2.0])).exp()  # levels at -1, 0 and 1
     tensor([0.2689, 0.4621, 0.2689])
     """
 
@@ -67,7 +67,7 @@ class DiscretizedLogistic(LocationScale):
     support_text = "that are whole numbers from 0 to n_levels - 1"
 
     def set_from_data(self, x: Tensor, weight: Tensor | None = None) -> None:  # noqa: ARG002 - levels have no weight
-        """Read the number of levels off the rows, at least 2."""
+        """Set the number of levels if it is None: the largest value + 1, and at least 2."""
         if self.n_levels is None:
             self.n_levels = max(2, int(x.nan_to_num(0.0).max()) + 1)
 
@@ -77,7 +77,7 @@ class DiscretizedLogistic(LocationScale):
         Raises
         ------
         ValueError
-            If scale is wrong, or the number of levels missing, below 2 or above 65536.
+            If `scale` is wrong, or `n_levels` is None, below 2 or above 65536.
         """
         super().build(n_features)
         if self.n_levels is None or not 2 <= self.n_levels <= _MOST_LEVELS:
@@ -88,12 +88,12 @@ class DiscretizedLogistic(LocationScale):
 
     @property
     def _top(self) -> int:
-        """The last level."""
+        """The largest level."""
         assert self.n_levels is not None  # checked by build
         return self.n_levels - 1
 
     def supports(self, x: Tensor) -> Tensor:
-        """Return where x is a whole number in 0 ... L - 1."""
+        """Return where `x` is a whole number from 0 to L - 1."""
         return (x == x.round()) & (x >= 0) & (x <= self._top)
 
     def encoder_input(self, x: Tensor) -> Tensor:
@@ -101,7 +101,7 @@ class DiscretizedLogistic(LocationScale):
         return 2 * x / self._top - 1
 
     def initial_output(self, mean: Tensor) -> Tensor:
-        """Start from the columns' means and s(z) = 1."""
+        """Return outputs for the means, and for s(z) = 1."""
         return self._with_scales(self.encoder_input(mean))
 
     def forward(self, h: Tensor) -> FactorizedDistribution:
@@ -112,14 +112,14 @@ class DiscretizedLogistic(LocationScale):
         """Return log p(x_d|z), (..., D)."""
         centre, log_scale = self._centre_and_log_scale(h)
         rate = (-log_scale).exp()
-        # sigma(a) - sigma(b) = sigma(a) sigma(-b) (1 - exp(b - a)): nothing cancels, and a - b needs no x
+        # sigma(a) - sigma(b) = sigma(a) sigma(-b) (1 - exp(b - a)) has no cancellation, and a - b is constant
         below = F.logsigmoid(((2 * x + 1) / self._top - 1 - centre) * rate)
         above = F.logsigmoid((centre + 1 - (2 * x - 1) / self._top) * rate)
         width = _log1mexp(math.log(2 / self._top) - log_scale)
         return torch.where(x <= 0, below, torch.where(x >= self._top, above, below + above + width))
 
     def mean(self, h: Tensor) -> Tensor:
-        """Return E[x|z] = sum_k P(x >= k), (..., D), level by level: no tensor is L times as large as the rows."""
+        """Return E[x|z] = sum_k P(x >= k), (..., D), in a loop that needs no tensor (..., D, L)."""
         centre, log_scale = self._centre_and_log_scale(h)
         rate = (-log_scale).exp()
         total = torch.zeros_like(centre)

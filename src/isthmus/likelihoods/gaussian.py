@@ -1,4 +1,4 @@
-"""The Gaussian likelihood, the notes' P(X|z) = N(f(z), sigma^2)."""
+"""The Gaussian likelihood, p(x|z) = N(f(z), sigma^2)."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Gaussian(LocationScale):
     Parameters
     ----------
     scale : float or {"shared", "feature", "decoder"}, default="shared"
-        sigma, in the units of the scaled data: a number fixes it; "shared" learns one for all columns, "feature"
-        one per column; with "decoder" it is a function of z, sigma_d(z).
+        sigma, in the units of the scaled data: a number fixes it; "shared" learns one for all features, "feature"
+        one per feature; with "decoder" it is a function of z, sigma_d(z).
     min_scale : float, default=1e-3
-        Learned sigmas stay above it: a column that is reproduced exactly would have infinite density.
+        Lower bound of learned sigmas: a feature that is reproduced exactly would have infinite density.
 
     References
     ----------
@@ -57,6 +57,6 @@ class Gaussian(LocationScale):
         """Return log p(x|z), (...)."""
         if mask is not None or self.scale in ("feature", "decoder"):
             return super().row_log_prob(h, x, mask)
-        mean, log_scale = self._centre_and_log_scale(h)  # one sigma for all columns
+        mean, log_scale = self._centre_and_log_scale(h)  # one sigma for all features
         halves = squared_distance(mean, x) * (-2 * log_scale).exp()
         return -0.5 * halves - self.n_features * (log_scale + _HALF_LOG_2PI)

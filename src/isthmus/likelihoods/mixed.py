@@ -1,4 +1,4 @@
-"""The mixed likelihood: a sum over columns of different kinds, the basis of tables."""
+"""The mixed likelihood: a likelihood for each group of features, as tables need."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from isthmus._part import Part, resolve
-from isthmus.likelihoods._base import Likelihood
-from isthmus.likelihoods._factorized import FactorizedDistribution
+from isthmus.likelihoods._base import FactorizedDistribution, Likelihood
 
 __all__ = ["Mixed"]
 
 
 @dataclass(eq=False, repr=False)
 class Mixed(Likelihood):
-    r"""p(x|z) = prod_g p_g(x_{columns of g}|z): a likelihood for each group of columns.
+    r"""p(x|z) = prod_g p_g(x_{columns of g}|z): a likelihood for each group of features.
 
     .. math:: \log p(x|z) = \sum_g \sum_{d \in g} \log p_g(x_d|z)
 
@@ -27,14 +26,14 @@ class Mixed(Likelihood):
     parts : tuple of str or Likelihood
         The likelihood of each group, by name ("gaussian") or as a part (``Gaussian(scale="feature")``).
     columns : tuple of tuple of int
-        The columns of each group; together they name every column once. :meth:`by_column` writes both from one
-        likelihood a column.
+        The columns of each group; every column is in exactly one group. :meth:`by_column` makes both from a list of
+        one likelihood per column.
 
     Notes
     -----
-    Every group is scaled as its likelihood alone would be, and only densities gain the log-determinant: log p(x) adds
-    log-densities (of the data's own units) and log-probabilities, and is compared only with another model of the same
-    columns of the same kinds.
+    Every group is scaled as its likelihood alone would be, and only densities get the log-determinant. log p(x) is a
+    sum of log-densities (in the data's units) and log-probabilities, so compare it only between models of the same
+    columns with the same kinds of likelihood.
 
     References
     ----------
@@ -53,14 +52,14 @@ class Mixed(Likelihood):
     parts: tuple[str | Likelihood, ...] = ()
     columns: tuple[tuple[int, ...], ...] = ()
 
-    support_text = "that its columns' parts take"
+    support_text = "that the likelihoods of its columns take"
 
     @classmethod
     def by_column(cls, likelihoods: Sequence[str | Likelihood]) -> Self:
-        """Return the mixed likelihood of one likelihood a column.
+        """Return the mixed likelihood with one likelihood per column.
 
-        Columns of one name are one group, and so are columns of one object: what it learns for all columns
-        ("shared") they share.
+        Columns with the same name, or the same object, form a group, and share what is learned for all features of it
+        (``scale="shared"``).
 
         Parameters
         ----------
@@ -74,7 +73,7 @@ class Mixed(Likelihood):
         return cls(tuple(part for part, _ in groups.values()), tuple(tuple(group) for _, group in groups.values()))
 
     def _described(self, n_features: int | None = None) -> list[Likelihood]:
-        """Return a fresh part for each group, after checking that the groups are of `n_features` columns."""
+        """Return a new part for each group, after checking that every column is in exactly one."""
         named = sorted(column for group in self.columns for column in group)
         width = len(named) if n_features is None else n_features
         if len(self.parts) != len(self.columns) or not all(self.columns) or named != list(range(width)):
@@ -86,7 +85,7 @@ class Mixed(Likelihood):
 
     @property
     def default_scaling(self) -> Part:  # type: ignore[override]  # a part's depends on its parameters
-        """Each group's own, by the scaling "per_column"."""
+        """The default scaling of each group, joined by the scaling "per_column"."""
         scalings = tuple(part.default_scaling for part in self._described())
         return resolve("scaling", "per_column", Part, scalings=scalings, columns=self.columns)
 
@@ -101,7 +100,7 @@ class Mixed(Likelihood):
         return any(part.transforms_input for part in self._members)
 
     def set_from_data(self, x: Tensor, weight: Tensor | None = None) -> None:
-        """Let each part see its columns, and keep what it read off them."""
+        """Let each part set its hyperparameters from its columns, and keep them."""
         self.members = nn.ModuleList(self._described(x.shape[-1]))
         for part, columns in zip(self._members, self.columns, strict=True):
             part.set_from_data(x[..., list(columns)], weight)
@@ -113,11 +112,11 @@ class Mixed(Likelihood):
         Raises
         ------
         ValueError
-            If the groups do not name every column once.
+            If a column is in no group, or in two.
         """
         super().build(n_features)
         described = self._described(n_features)
-        if "members" not in self._modules:  # else they have seen the training rows
+        if "members" not in self._modules:  # otherwise set_from_data made them
             self.members = nn.ModuleList(described)
         for part, columns in zip(self._members, self.columns, strict=True):
             part.build(len(columns))
@@ -131,34 +130,34 @@ class Mixed(Likelihood):
 
     @property
     def n_outputs(self) -> int:
-        """The sum of the parts' numbers."""
+        """Number of decoder outputs: the sum of those of the parts."""
         return sum(part.n_outputs for part in self._members)
 
-    # ---- every method is its parts', group by group -----------------------------------------------------------------
+    # ---- every method calls that of the parts, group by group -------------------------------------------------------
 
     def _outputs(self, h: Tensor) -> list[tuple[Likelihood, Tensor]]:
-        """Return each part with its decoder outputs."""
+        """Return the pairs of parts and their decoder outputs."""
         parts = self._members
         return list(zip(parts, h.split([part.n_outputs for part in parts], dim=-1), strict=True))
 
-    def _apart(self, x: Tensor) -> list[Tensor]:
-        """Return the columns (..., D) group by group."""
+    def _split(self, x: Tensor) -> list[Tensor]:
+        """Return the columns of `x` (..., D), group by group."""
         return list(x.index_select(-1, self.get_buffer("order")).split([len(group) for group in self.columns], dim=-1))
 
-    def _joined(self, groups: Sequence[Tensor]) -> Tensor:
-        """Undo :meth:`_apart`."""
+    def _join(self, groups: Sequence[Tensor]) -> Tensor:
+        """Undo :meth:`_split`."""
         return torch.cat(list(groups), -1).index_select(-1, self.get_buffer("place"))
 
     def density_columns(self) -> Tensor:
         """Return whether each column has a density, bool of shape (D,)."""
-        return self._told([part.density_columns() for part in self._members])
+        return self._join_flags([part.density_columns() for part in self._members])
 
     def centred_columns(self) -> Tensor:
-        """Return whether the encoder sees each column less its mean, bool of shape (D,)."""
-        return self._told([part.centred_columns() for part in self._members])
+        """Return whether the encoder's input is centred, for each column, bool of shape (D,)."""
+        return self._join_flags([part.centred_columns() for part in self._members])
 
-    def _told(self, groups: list[Tensor]) -> Tensor:
-        """Return what each part tells of its columns, (D,)."""
+    def _join_flags(self, groups: list[Tensor]) -> Tensor:
+        """Return the flags (D,) of all columns, given those of each group, on any device."""
         place = self.get_buffer("place")
         return torch.cat([group.to(place.device) for group in groups])[place]
 
@@ -167,48 +166,48 @@ class Mixed(Likelihood):
         return next(part for part, group in zip(self._members, self.columns, strict=True) if column in group)
 
     def initial_output(self, mean: Tensor) -> Tensor:
-        """Return the parts' outputs to start from."""
-        return torch.cat([p.initial_output(m) for p, m in zip(self._members, self._apart(mean), strict=True)])
+        """Return the initial outputs of the parts."""
+        return torch.cat([p.initial_output(m) for p, m in zip(self._members, self._split(mean), strict=True)])
 
     def supports(self, x: Tensor) -> Tensor:
-        """Return where each column's part supports x."""
-        return self._joined([p.supports(v) for p, v in zip(self._members, self._apart(x), strict=True)])
+        """Return where `x` lies in the support of its column's part."""
+        return self._join([p.supports(v) for p, v in zip(self._members, self._split(x), strict=True)])
 
     def encoder_input(self, x: Tensor) -> Tensor:
-        """Return what each column's part shows the encoder."""
+        """Return the encoder's inputs, by the part of each column."""
         return self._each(x, lambda part, columns: part.encoder_input(columns))
 
     def sample_targets(self, x: Tensor) -> Tensor:
-        """Return what each column's part takes x for."""
+        """Return the samples of a training step, by the part of each column."""
         return self._each(x, lambda part, columns: part.sample_targets(columns))
 
     def fill_missing(self, x: Tensor, mask: Tensor) -> Tensor:
         """Return `x` with the filler of each feature's part where `mask` is 0."""
-        groups = zip(self._members, self._apart(x), self._apart(mask), strict=True)
-        return self._joined([part.fill_missing(v, m) for part, v, m in groups])
+        groups = zip(self._members, self._split(x), self._split(mask), strict=True)
+        return self._join([part.fill_missing(v, m) for part, v, m in groups])
 
     def _each(self, x: Tensor, function: Callable[[Likelihood, Tensor], Tensor]) -> Tensor:
-        """Return what `function` makes of each part's columns; `x` itself, where it changes none."""
-        groups = self._apart(x)
+        """Return `function` of each part and its columns, joined; `x` itself if it changes none."""
+        groups = self._split(x)
         made = [function(part, columns) for part, columns in zip(self._members, groups, strict=True)]
-        return x if all(a is b for a, b in zip(made, groups, strict=True)) else self._joined(made)
+        return x if all(a is b for a, b in zip(made, groups, strict=True)) else self._join(made)
 
     def forward(self, h: Tensor) -> FactorizedDistribution:
         """Return the distribution of all columns, of batch shape (..., D)."""
         return FactorizedDistribution(self, h)
 
     def log_prob(self, h: Tensor, x: Tensor) -> Tensor:
-        """Return log p(x_d|z), (..., D), a density or a probability by the column."""
-        return self._joined([p.log_prob(g, v) for (p, g), v in zip(self._outputs(h), self._apart(x), strict=True)])
+        """Return log p(x_d|z), (..., D), a density or a probability depending on the column."""
+        return self._join([p.log_prob(g, v) for (p, g), v in zip(self._outputs(h), self._split(x), strict=True)])
 
     def mean(self, h: Tensor) -> Tensor:
-        """Return each part's mean, (..., D)."""
-        return self._joined([part.mean(g) for part, g in self._outputs(h)])
+        """Return the means of the parts, (..., D)."""
+        return self._join([part.mean(g) for part, g in self._outputs(h)])
 
     def mixture_mean(self, h: Tensor, weight: Tensor) -> Tensor:
-        """Return each part's average under the mixture, (N, D)."""
-        return self._joined([part.mixture_mean(g, weight) for part, g in self._outputs(h)])
+        """Return the mixture means of the parts, (N, D)."""
+        return self._join([part.mixture_mean(g, weight) for part, g in self._outputs(h)])
 
     def sample(self, h: Tensor) -> Tensor:
         """Draw from each part, (..., D)."""
-        return self._joined([part.sample(g) for part, g in self._outputs(h)])
+        return self._join([part.sample(g) for part, g in self._outputs(h)])

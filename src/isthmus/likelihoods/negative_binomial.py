@@ -1,4 +1,4 @@
-"""The negative binomial likelihood: counts that vary more than Poisson's."""
+"""The negative binomial likelihood: counts that vary more than Poisson counts."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ __all__ = ["NegativeBinomial"]
 
 @dataclass(eq=False, repr=False)
 class NegativeBinomial(Counts):
-    r"""p(x|z) = prod_d NB(x_d; mu_d(z), alpha), counts of mean mu and variance mu + alpha mu^2.
+    r"""p(x|z) = prod_d NB(x_d; mu_d(z), alpha), counts with mean mu and variance mu + alpha mu^2.
 
     .. math::
 
         \log p(x|z) = \sum_d \log\frac{\Gamma(x_d + r)}{\Gamma(r)\, x_d!} + r\log\frac{r}{r + \mu_d(z)}
         + x_d\log\frac{\mu_d(z)}{r + \mu_d(z)}, \qquad r = 1/\alpha
 
-    The decoder gives log mu.
+    The decoder outputs log mu.
 
     Parameters
     ----------
     dispersion : float or {"shared", "feature", "decoder"}, default="feature"
         alpha, without unit: how much the square of the coefficient of variation exceeds Poisson's 1 / mu. A number
-        fixes it; "shared" learns one for all columns, "feature" one per column; with "decoder" it is a function
-        of z, alpha_d(z).
+        fixes it; "shared" learns one for all features, "feature" one per feature; with "decoder" it is a
+        function of z, alpha_d(z).
     min_dispersion : float, default=1e-6
-        Learned alpha stay above it; at 0 the distribution is Poisson's.
+        Lower bound of learned alpha; 0 would be the Poisson distribution.
 
     Notes
     -----
-    The data are not scaled; the encoder sees log(1 + x), standardised. Above exp(30) the mean grows linearly with the
-    decoder's output, so that no output is too large.
+    The data are not scaled; the encoder gets log(1 + x), standardised. Above exp(30) the mean grows linearly with the
+    decoder output, so that no output is too large.
 
     See Also
     --------
-    ZeroInflatedNegativeBinomial : More zeros than that.
+    ZeroInflatedNegativeBinomial : Counts with more zeros.
 
     References
     ----------
@@ -67,7 +67,7 @@ class NegativeBinomial(Counts):
         Raises
         ------
         ValueError
-            If dispersion is neither positive nor one of the three names.
+            If `dispersion` is neither positive nor one of the three names.
         """
         super().build(n_features)
         check_positive(type(self).__name__, "dispersion", self.dispersion, self.min_dispersion)
@@ -76,15 +76,15 @@ class NegativeBinomial(Counts):
 
     @property
     def n_outputs(self) -> int:
-        """D logarithms of mu, and with dispersion="decoder" D logarithms of alpha."""
+        """Number of decoder outputs: D logarithms of mu, and with ``dispersion="decoder"`` D logarithms of alpha."""
         return self.n_features * (2 if self.dispersion == "decoder" else 1)
 
     def initial_output(self, mean: Tensor) -> Tensor:
-        """Start from the columns' means and alpha(z) = 1."""
+        """Return outputs for the means, and for alpha(z) = 1."""
         return F.pad(output_for_mean(mean), (0, self.n_outputs - self.n_features))
 
     def _log_moments(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        """Return log mu (..., D) and log r = -log alpha, which broadcasts against it."""
+        """Return log mu (..., D), and log r = -log alpha, which broadcasts with it."""
         if isinstance(self.dispersion, (int, float)):
             return log_mean(h), h.new_tensor(-math.log(self.dispersion))
         if self.dispersion == "decoder":
@@ -107,6 +107,6 @@ class NegativeBinomial(Counts):
         return self._log_moments(h)[0].exp()
 
     def sample(self, h: Tensor) -> Tensor:
-        """Draw counts, (..., D): Poisson's, of rates from a gamma distribution."""
+        """Draw counts, (..., D): Poisson counts with rates from a gamma distribution."""
         log_mu, log_r = self._log_moments(h)
         return draw_counts(torch._standard_gamma(log_r.exp().expand_as(log_mu)) * (log_mu - log_r).exp())

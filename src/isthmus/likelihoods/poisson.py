@@ -1,4 +1,4 @@
-"""The Poisson likelihood: counts whose variance is their mean."""
+"""The Poisson likelihood: counts whose variance equals their mean."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ __all__ = ["Poisson"]
 
 @dataclass(eq=False, repr=False)
 class Poisson(Counts):
-    r"""p(x|z) = prod_d Poisson(x_d; lambda_d(z)), for counts; the decoder gives log lambda.
+    r"""p(x|z) = prod_d Poisson(x_d; lambda_d(z)), for counts; the decoder outputs log lambda.
 
     .. math:: \log p(x|z) = \sum_d x_d \log\lambda_d(z) - \lambda_d(z) - \log x_d!
 
     Notes
     -----
-    The data are not scaled; the encoder sees log(1 + x), standardised. Above exp(30) the rate grows linearly with the
-    decoder's output, so that no output is too large. Counts vary about their mean by its square root: where they vary
-    more, take NegativeBinomial.
+    The data are not scaled; the encoder gets log(1 + x), standardised. Above exp(30) the rate grows linearly with the
+    decoder output, so that no output is too large. The standard deviation of a count is the square root of its mean:
+    if counts vary more, use NegativeBinomial.
 
     See Also
     --------
-    NegativeBinomial : Counts whose variance is greater than their mean.
-    ZeroInflatedPoisson : More zeros than that.
+    NegativeBinomial : Counts whose variance is larger than their mean.
+    ZeroInflatedPoisson : Counts with more zeros.
 
     References
     ----------
@@ -38,12 +38,12 @@ class Poisson(Counts):
     --------
     >>> import torch
     >>> p = Poisson(); p.build(2)
-    >>> p.log_prob(torch.zeros(2), torch.tensor([0.0, 2.0]))  # -1, and log 2 less
+    >>> p.log_prob(torch.zeros(2), torch.tensor([0.0, 2.0]))  # -1 and -1 - log 2
     tensor([-1.0000, -1.6931])
     """
 
     def initial_output(self, mean: Tensor) -> Tensor:
-        """Start from the columns' means."""
+        """Return the logarithms of the means."""
         return output_for_mean(mean)
 
     def forward(self, h: Tensor) -> TorchPoisson:

@@ -1,4 +1,4 @@
-"""The Student-t likelihood: an outlier costs the logarithm of its distance, not its square."""
+"""The Student-t likelihood: an outlier costs the logarithm of its distance, not the square."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from isthmus.likelihoods._positive import check_positive, learned, log_learned, 
 __all__ = ["StudentT"]
 
 _HALF_LOG_PI = 0.5 * math.log(math.pi)
-_LOG_START = math.log(10.0)  # of the degrees of freedom that are learned
+_LOG_INITIAL_DF = math.log(10.0)
 
 
 @dataclass(eq=False, repr=False)
 class StudentT(LocationScale):
-    r"""p(x|z) = prod_d t(x_d; f_d(z), s, nu): a few wild cells do not bend the fit to all others.
+    r"""p(x|z) = prod_d t(x_d; f_d(z), s, nu): a few outliers do not spoil the fit to the other cells.
 
     .. math::
 
@@ -31,19 +31,19 @@ class StudentT(LocationScale):
     Parameters
     ----------
     scale : float or {"shared", "feature", "decoder"}, default="shared"
-        s, in the units of the scaled data: a number fixes it; "shared" learns one for all columns, "feature" one
-        per column; with "decoder" it is a function of z, s_d(z). The standard deviation is s sqrt(nu / (nu - 2)).
+        s, in the units of the scaled data: a number fixes it; "shared" learns one for all features, "feature" one
+        per feature; with "decoder" it is a function of z, s_d(z). The standard deviation is s sqrt(nu / (nu - 2)).
     min_scale : float, default=1e-3
-        Learned s stay above it: a column that is reproduced exactly would have infinite density.
+        Lower bound of learned s: a feature that is reproduced exactly would have infinite density.
     df : float or {"shared", "feature"}, default="shared"
-        nu, the degrees of freedom: a number fixes it; "shared" learns one for all columns, "feature" one per
-        column. 1 is Cauchy's distribution, infinity the normal one.
+        nu, the degrees of freedom: a number fixes it; "shared" learns one for all features, "feature" one per
+        feature. 1 is the Cauchy distribution, infinity the normal distribution.
     min_df : float, default=1.0
-        Learned nu stay above it; with 1 the mean exists, with 2 the variance as well.
+        Lower bound of learned nu; above 1 the mean exists, above 2 the variance.
 
     Notes
     -----
-    ``mean`` is f(z), which for df <= 1 is the median alone.
+    ``mean`` is f(z), which is only the median if nu <= 1.
 
     References
     ----------
@@ -54,7 +54,7 @@ class StudentT(LocationScale):
     --------
     >>> import torch
     >>> p = StudentT(scale=1.0, df=1.0); p.build(2)
-    >>> p.log_prob(torch.zeros(2), torch.tensor([0.0, 1e10]))  # -log pi, and 2 log 1e10 less
+    >>> p.log_prob(torch.zeros(2), torch.tensor([0.0, 1e10]))  # -log pi and -log pi - 2 log 1e10
     tensor([ -1.1447, -47.1964])
     """
 
@@ -67,7 +67,7 @@ class StudentT(LocationScale):
         Raises
         ------
         ValueError
-            If scale or df is neither positive nor one of its names.
+            If `scale` or `df` is neither positive nor one of its names.
         """
         super().build(n_features)
         check_positive(type(self).__name__, "df", self.df, self.min_df, ("shared", "feature"))
@@ -78,7 +78,7 @@ class StudentT(LocationScale):
         """Return nu, () or (1,) or (D,)."""
         if isinstance(self.df, (int, float)):
             return h.new_tensor(self.df)
-        return soft_floor(self.min_df, _LOG_START + log_learned(self.raw_log_df)).exp()
+        return soft_floor(self.min_df, _LOG_INITIAL_DF + log_learned(self.raw_log_df)).exp()
 
     def forward(self, h: Tensor) -> TorchStudentT:
         """Return t(f(z), s, nu)."""
@@ -96,7 +96,7 @@ class StudentT(LocationScale):
 
 
 def _log_gamma_step(a: Tensor) -> Tensor:
-    """Return log Gamma(a + 1/2) - log Gamma(a), by its series where the difference would lose its digits."""
+    """Return log Gamma(a + 1/2) - log Gamma(a), by a series where the difference would lose digits."""
     large = a > 30
     small, b = torch.where(large, 1.0, a), torch.where(large, a, 30.0)
     series = 0.5 * b.log() - 1 / (8 * b) + 1 / (192 * b**3) - 1 / (640 * b**5)
@@ -104,7 +104,7 @@ def _log_gamma_step(a: Tensor) -> Tensor:
 
 
 def _log_one_plus_square(t: Tensor) -> Tensor:
-    """Return log(1 + t^2), also where t^2 is no number of the type any more."""
+    """Return log(1 + t^2), also where t^2 overflows."""
     far = t.abs() > 1
     near = torch.log1p(torch.where(far, 0.0, t).square())
     return torch.where(far, 2 * torch.hypot(torch.where(far, t, 1.0), torch.ones_like(t)).log(), near)

@@ -1,4 +1,4 @@
-"""Zero-inflated counts: a count, or with some probability nothing at all."""
+"""Zero-inflated counts: with some probability 0, otherwise a count."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from isthmus.likelihoods._base import Likelihood
+from isthmus.likelihoods._base import FactorizedDistribution, Likelihood
 from isthmus.likelihoods._counts import Counts
-from isthmus.likelihoods._factorized import FactorizedDistribution
 from isthmus.likelihoods._logistic import log1p_exp
 from isthmus.likelihoods._sampling import sample_bernoulli
 from isthmus.likelihoods.negative_binomial import NegativeBinomial
@@ -19,34 +18,34 @@ from isthmus.likelihoods.poisson import Poisson
 
 __all__ = ["ZeroInflatedNegativeBinomial", "ZeroInflatedPoisson"]
 
-_START = 0.1  # the share of zeros that are no counts, to start from
-_LOGIT_START = math.log(_START / (1 - _START))
+_INITIAL_PI = 0.1
+_INITIAL_LOGIT = math.log(_INITIAL_PI / (1 - _INITIAL_PI))
 
 
 class ZeroInflated(Counts):
-    """Base of the zero-inflated likelihoods: 0 with probability pi_d(z), else a count of another likelihood."""
+    """Base of the zero-inflated likelihoods: 0 with probability pi_d(z), otherwise a count of another likelihood."""
 
     @abstractmethod
     def _describe_counts(self) -> Likelihood:
-        """Return the likelihood of the counts, unbuilt."""
+        """Return the unbuilt likelihood of the counts."""
 
     def build(self, n_features: int) -> None:
-        """Make the tensors of the counts' likelihood."""
+        """Build the likelihood of the counts."""
         super().build(n_features)
         self.counts = self._describe_counts()
         self.counts.build(n_features)
 
     @property
     def n_outputs(self) -> int:
-        """The counts' outputs, and D logits of pi."""
+        """Number of decoder outputs: those of the counts, and D logits of pi."""
         return self.counts.n_outputs + self.n_features
 
     def initial_output(self, mean: Tensor) -> Tensor:
-        """Start from the columns' means, with pi(z) = 0.1."""
-        return torch.cat([self.counts.initial_output(mean / (1 - _START)), torch.full_like(mean, _LOGIT_START)])
+        """Return outputs for the means, with pi(z) = 0.1."""
+        return torch.cat([self.counts.initial_output(mean / (1 - _INITIAL_PI)), torch.full_like(mean, _INITIAL_LOGIT)])
 
     def _split(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the counts' outputs and the logits of pi (..., D)."""
+        """Return the outputs of the counts, and the logits of pi (..., D)."""
         return h[..., : -self.n_features], h[..., -self.n_features :]
 
     def forward(self, h: Tensor) -> FactorizedDistribution:
@@ -79,8 +78,8 @@ class ZeroInflatedPoisson(ZeroInflated):
         \log p(x|z) = \sum_d \begin{cases} \log\big(\pi_d(z) + (1 - \pi_d(z))\, e^{-\lambda_d(z)}\big) & x_d = 0 \\
         \log(1 - \pi_d(z)) + x_d\log\lambda_d(z) - \lambda_d(z) - \log x_d! & x_d > 0 \end{cases}
 
-    The decoder gives log lambda and the logit of pi: zeros that no count explains (a shop that was closed, a gene that
-    was not caught) do not pull the rate down.
+    The decoder outputs log lambda and the logit of pi. Zeros for other reasons than a low rate (a shop that was closed,
+    a gene that was not captured) do not pull the rate down.
 
     References
     ----------
@@ -106,15 +105,15 @@ class ZeroInflatedNegativeBinomial(ZeroInflated):
 
         \log p(x|z) = \sum_d \log\Big(\pi_d(z)\, 1_{x_d = 0} + (1 - \pi_d(z))\, \mathrm{NB}(x_d; \mu_d(z), \alpha)\Big)
 
-    The decoder gives log mu and the logit of pi; NB is NegativeBinomial's.
+    The decoder outputs log mu and the logit of pi; NB is that of NegativeBinomial.
 
     Parameters
     ----------
     dispersion : float or {"shared", "feature", "decoder"}, default="feature"
-        alpha: the counts that are not inflated have variance mu + alpha mu^2. A number fixes it; "shared" learns one
-        for all columns, "feature" one per column; with "decoder" it is a function of z, alpha_d(z).
+        alpha: counts that are not inflated have variance mu + alpha mu^2. A number fixes it; "shared" learns one for
+        all features, "feature" one per feature; with "decoder" it is a function of z, alpha_d(z).
     min_dispersion : float, default=1e-6
-        Learned alpha stay above it.
+        Lower bound of learned alpha.
 
     References
     ----------
