@@ -185,7 +185,7 @@ class Forgetful(GaussianNoise):
         (lambda: testing.check_posterior(Tight()), "rsample|density of transported noise|variance"),
         (lambda: testing.check_corruption(Leaky()), "in place"),
         (lambda: testing.check_corruption(Secretive()), "a mask if input_mask"),
-        (lambda: testing.check_corruption(Shapeless()), "the rows' shape"),
+        (lambda: testing.check_corruption(Shapeless()), "the shape and dtype of x"),
         (lambda: testing.check_part(Forgetful()), "clone"),
     ],
 )

@@ -1,6 +1,6 @@
 """Scaling: an invertible map of the data inside the model, with its log-determinant.
 
-The buffers are float64 whatever the network computes in: a column of 1e8 +- 1 loses its digits otherwise.
+The buffers are float64 whatever the network computes in: otherwise, a feature of 1e8 +- 1 would lose its digits.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from isthmus._part import Part, resolve
 
 __all__ = ["ColumnMoments", "MinMax", "NoScaling", "PerColumn", "Scaling", "Standard"]
 
-# Columns count as measured in one unit when the median range is at least this share of the largest one.
-# Over scikit-learn's bundled sets: digits 1, linnerud .9, diabetes .8, iris .5; wine .003, breast_cancer .0001.
+# Features are taken to have one unit if their median range is at least this fraction of the largest one.
+# In scikit-learn's data sets: digits 1, linnerud .9, diabetes .8, iris .5; wine .003, breast_cancer .0001.
 _ONE_UNIT = 0.1
 
 _SCALED = 1 << 18  # numbers that are scaled at once: in float64 they stay in the processor's cache
 
 
 class ColumnMoments(NamedTuple):
-    r"""What scalings know of the training rows: numbers of each column, over its observed cells, (D,) and float64.
+    r"""Statistics of each feature over its observed cells, (D,) and float64: what scalings are set from.
 
-    Moments of chunks are merged, so rows need not be in memory at once (Chan, Golub & LeVeque, 1983, equation 1.5):
-    with t the second chunk's share of the weight and d the difference of the means,
+    Those of chunks are merged, so that samples need not be in memory at once (Chan, Golub & LeVeque, 1983, equation
+    1.5): with t the second chunk's fraction of the weight and d the difference of the means,
 
     .. math:: m = m_1 + t d, \qquad v = (1 - t) v_1 + t v_2 + t (1 - t) d^2.
 
@@ -38,9 +38,9 @@ class ColumnMoments(NamedTuple):
     weight : Tensor of shape (D,)
         Sum of the weights.
     mean, variance : Tensor of shape (D,)
-        Weighted; the variance is divided by `weight`. 0 where nothing was observed.
+        Weighted mean, and weighted variance divided by `weight`; 0 if no cell is observed.
     low, high : Tensor of shape (D,)
-        Smallest and largest value among rows of positive weight; inf and -inf where nothing was observed.
+        Minimum and maximum over samples of positive weight; inf and -inf if no cell is observed.
 
     Examples
     --------
@@ -58,13 +58,13 @@ class ColumnMoments(NamedTuple):
 
     @classmethod
     def of(cls, x: Tensor, weight: Tensor) -> ColumnMoments:
-        """Return the moments of rows `x` (N, D), float64, NaN where missing, with sample weights (N,)."""
+        """Return the moments of samples `x` (N, D), float64, NaN where missing, with sample weights (N,)."""
         weight = weight.to(x)
-        holes = bool(x.sum().isnan())  # most data have none, and then no mask need be made
-        missing = x.isnan() if holes else None
+        has_missing = bool(x.sum().isnan())  # most data have none, and then need no mask
+        missing = x.isnan() if has_missing else None
         total = weight.sum().expand(x.shape[1]) if missing is None else weight @ (~missing).to(x)  # (D,)
         divisor = torch.where(total > 0, total, 1.0)
-        mean = weight @ (x.nan_to_num() if holes else x) / divisor
+        mean = weight @ (x.nan_to_num() if has_missing else x) / divisor
         deviation = x - mean
         deviation = deviation if missing is None else deviation.masked_fill_(missing, 0.0)
         variance = weight @ deviation.square_() / divisor
@@ -73,11 +73,11 @@ class ColumnMoments(NamedTuple):
         if not len(rows):
             nothing = torch.full_like(mean, torch.inf)
             return cls(total, mean, variance, nothing, -nothing)
-        low, high = (rows.nan_to_num(fill) if holes else rows for fill in (torch.inf, -torch.inf))
+        low, high = (rows.nan_to_num(fill) if has_missing else rows for fill in (torch.inf, -torch.inf))
         return cls(total, mean, variance, low.amin(0), high.amax(0))
 
     def merge(self, other: ColumnMoments) -> ColumnMoments:
-        """Return the moments of the rows of both."""
+        """Return the moments of the samples of both."""
         total = self.weight + other.weight
         t = other.weight / torch.where(total > 0, total, 1.0)
         delta = other.mean - self.mean
@@ -86,12 +86,12 @@ class ColumnMoments(NamedTuple):
         return ColumnMoments(total, mean, variance, self.low.minimum(other.low), self.high.maximum(other.high))
 
     def columns(self, columns: list[int]) -> ColumnMoments:
-        """Return the moments of some columns."""
+        """Return the moments of some features."""
         return ColumnMoments(*(value[columns] for value in self))
 
 
 class Scaling(Part):
-    """Base of the scalings: x' = (x - shift) / scale for every column, with scale > 0."""
+    """Base of the scalings: x' = (x - shift) / scale for every feature, with scale > 0."""
 
     shift: Tensor
     scale: Tensor
@@ -102,20 +102,20 @@ class Scaling(Part):
         self.register_buffer("scale", torch.ones(n_features, dtype=torch.float64))
 
     def set_from_data(self, x: Tensor, weight: Tensor) -> None:
-        """Set shift and scale from training rows `x` (N, D), float64, NaN where missing, with sample weights (N,)."""
+        """Set shift and scale from training samples `x` (N, D), float64, NaN where missing, with weights (N,)."""
         self.set_from_moments(ColumnMoments.of(x, weight))
 
     @abstractmethod
     def set_from_moments(self, moments: ColumnMoments) -> None:
-        """Set shift and scale from the training rows' moments; every column has an observed cell."""
+        """Set shift and scale from moments of the training data, in which every feature has an observed cell."""
 
     @property
     def identity(self) -> bool:
-        """Whether it leaves every number as it is."""
+        """Whether every number stays the same."""
         return bool((self.shift == 0).all() and (self.scale == 1).all())
 
     def forward(self, x: Tensor) -> Tensor:
-        """Scale rows (..., D)."""
+        """Scale samples (..., D)."""
         return (x - self.shift) / self.scale
 
     def inverse(self, x: Tensor) -> Tensor:
@@ -151,11 +151,11 @@ class Scaling(Part):
         return x if self.identity else self.inverse(x.double())
 
     def log_det(self) -> Tensor:
-        r"""Return ``log |dx'/dx|`` per column, (D,): add it to a density of x' to have one of x."""
+        r"""Return ``log |dx'/dx|`` per feature, (D,): added to a log-density of x', it gives that of x."""
         return -self.scale.log()
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        # `.to(float32)` moves the buffers to the device but leaves them in float64.
+        # `.to(float32)` may move the buffers to another device, but they stay float64.
         kept = {name: buffer for name, buffer in self._buffers.items() if buffer is not None}
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         for name, buffer in kept.items():
@@ -171,33 +171,33 @@ class NoScaling(Scaling):
     alias = "none"
 
     def set_from_moments(self, moments: ColumnMoments) -> None:
-        """Adopt nothing."""
+        """Do nothing."""
 
 
 @dataclass(eq=False, repr=False)
 class Standard(Scaling):
-    r"""x' = (x - mean) / s, with each column's own standard deviation or one for all of them.
+    r"""x' = (x - mean) / s, with the standard deviation s of each feature, or one for all features.
 
     Parameters
     ----------
     per : {"auto", "feature", "all"}, default="auto"
-        "feature": each column is divided by its own standard deviation (columns in different units, as in a
-        table). "all": every column is divided by the same number, the root of the mean variance (columns in
-        one unit, as in images, where a nearly constant pixel must not be blown up). "auto" takes "all" when
-        the median range of the columns is at least a tenth of the largest, else "feature".
+        "feature" divides each feature by its own standard deviation (features in different units, as in a table).
+        "all" divides every feature by the same number, the root of the mean variance (features in one unit, as in
+        images, where a nearly constant pixel must not be blown up). "auto" is "all" if the median range of the
+        features is at least a tenth of the largest, otherwise "feature".
 
     Notes
     -----
-    A constant column has scale 1, so nothing is divided by 0.
+    A constant feature has scale 1, so that nothing is divided by 0.
     """
 
     per: str = "auto"
 
     def set_from_moments(self, moments: ColumnMoments) -> None:
-        """Set shift to the means, and scale to the standard deviations or the root of their mean square."""
+        """Set shift to the means, and scale to the standard deviations or the root of the mean variance."""
         if self.per not in ("auto", "feature", "all"):
             raise ValueError(f"{self!r}: per must be 'auto', 'feature' or 'all'.")
-        # A constant column's variance is rounding noise of its mean: nothing to divide by.
+        # The variance of a constant feature is rounding error of its mean.
         noise = (1e-14 * moments.mean.abs()).square() + 1e-300
         variance = torch.where(moments.variance > noise, moments.variance, 0.0)
         if self.per == "all" or (self.per == "auto" and _one_unit(moments)):
@@ -208,20 +208,20 @@ class Standard(Scaling):
 
 @dataclass(eq=False, repr=False)
 class MinMax(Scaling):
-    """x' = (x - low) / (high - low), with one low and one high for all columns: data that have bounds.
+    """x' = (x - low) / (high - low), with one low and one high for all features, for data with bounds.
 
     Parameters
     ----------
     low, high : float, optional
-        The bounds. By default 0 and 1 where the training rows lie in [0, 1], else their smallest and largest
-        value: give them where the test rows may go beyond (0 and 255 for bytes).
+        The bounds. By default 0 and 1 if the training data lie in [0, 1], otherwise their minimum and maximum. Set
+        them if test data may lie outside (0 and 255 for bytes).
     """
 
     low: float | None = None
     high: float | None = None
 
     def set_from_moments(self, moments: ColumnMoments) -> None:
-        """Set shift and scale by the smallest and the largest value of all columns."""
+        """Set shift and scale from the minimum and the maximum over all features."""
         low, high = float(moments.low.min()), float(moments.high.max())
         if low >= 0 and high <= 1:
             low, high = 0.0, 1.0
@@ -235,14 +235,14 @@ class MinMax(Scaling):
 
 @dataclass(eq=False, repr=False)
 class PerColumn(Scaling):
-    """A scaling for each group of columns: what a table of numbers, counts and categories needs.
+    """A scaling for each group of columns, as tables of numbers, counts and categories need.
 
     Parameters
     ----------
     scalings : tuple of str or Scaling
         The scaling of each group, by name ("standard") or as a part.
     columns : tuple of tuple of int
-        The columns of each group; together they name every column once.
+        The columns of each group; every column is in exactly one group.
 
     Examples
     --------
@@ -261,7 +261,7 @@ class PerColumn(Scaling):
         Raises
         ------
         ValueError
-            If the groups do not name every column once.
+            If a column is in no group, or in two.
         """
         super().build(n_features)
         named = sorted(column for group in self.columns for column in group)
@@ -272,7 +272,7 @@ class PerColumn(Scaling):
             )
 
     def set_from_moments(self, moments: ColumnMoments) -> None:
-        """Let each group's scaling adopt its columns' moments."""
+        """Set the scaling of each group from the moments of its columns."""
         for described, group in zip(self.scalings, self.columns, strict=True):
             columns = list(group)
             scaling = resolve("scaling", described, Scaling)

@@ -18,26 +18,26 @@ __all__ = ["Conv"]
 
 @dataclass(eq=False, repr=False)
 class Conv(Network):
-    r"""Strided convolutions, then dense layers to the code, and the mirror image back.
+    r"""Strided convolutions, then dense layers to the code; the decoder mirrors them.
 
-    Every convolution (kernel 3, padding 1) halves height and width, rounding up; every transposed convolution
-    restores the size that its mirror image had, so any `image_shape` works.
+    Every convolution (kernel 3, padding 1) halves height and width, rounding up. Every transposed convolution restores
+    the size before its mirror image, so that any `image_shape` works.
 
     Parameters
     ----------
     image_shape : tuple of int
-        (height, width) or (channels, height, width) of a row's image; their product is D.
+        (height, width) or (channels, height, width) of an image; their product is D.
     channels : tuple of int, default=(32, 64)
-        Channels after each convolution.
+        Number of channels after each convolution.
     hidden_layer_sizes : tuple of int, default=(256,)
-        Dense layers between the last convolution and the code.
+        Sizes of the dense layers between the last convolution and the code.
     activation : str, default="elu"
-        Activation of all but the last layers.
+        Activation of all layers but the last of encoder and decoder.
 
     References
     ----------
     LeCun et al. (1998), Gradient-Based Learning Applied to Document Recognition; Dumoulin & Visin (2016),
-    A Guide to Convolution Arithmetic, for the transposed ones.
+    A Guide to Convolution Arithmetic, for transposed convolutions.
 
     Examples
     --------
@@ -59,7 +59,7 @@ class Conv(Network):
         Raises
         ------
         ValueError
-            If image_shape is missing or its product is not D, or outputs and pixels do not fit.
+            If `image_shape` is None, or its product is not D, or there is no whole number of decoder outputs per pixel.
         """
         self.sizes = sizes
         n_channels, height, width = self._shape(sizes)
@@ -88,12 +88,12 @@ class Conv(Network):
             )
         if not self.channels or sizes.n_decoder_outputs % (shape[-1] * shape[-2]):
             raise ValueError(
-                f"{self!r}: needs at least one channel size and a whole number of decoder outputs a pixel."
+                f"{self!r}: needs at least one channel size and a whole number of decoder outputs per pixel."
             )
         return (1, *shape) if len(shape) == 2 else shape  # type: ignore[return-value]
 
     def encode(self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
-        """Map rows to the posterior's numbers; a mask is seen as further channels."""
+        """Map images to posterior parameters; a mask is given as further channels."""
         lead = x.shape[:-1]
         h = x.reshape(-1, *self.image)
         if self.sizes.masked:
@@ -103,7 +103,7 @@ class Conv(Network):
         return self.dense.encode(h.reshape(*lead, -1), c)
 
     def decode(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """Map codes to the likelihood's numbers."""
+        """Map codes to likelihood parameters."""
         hidden = activation(self.activation)
         flat = hidden(self.dense.decode(z, c))
         h = flat.reshape(-1, self.channels[-1], *self.stages[-1])
@@ -125,5 +125,5 @@ class Conv(Network):
         return [*self.dense.decoder_weights(), *kernels]
 
     def encoder_parameters(self) -> list[nn.Parameter]:
-        """Return the parameters of the convolutions down and of the dense layers after them."""
+        """Return the parameters of the convolutions and of the encoder's dense layers."""
         return [*self.down.parameters(), *self.dense.encoder_parameters()]

@@ -21,26 +21,26 @@ def dense(widths: list[int]) -> nn.ModuleList:
 
 
 def _affine(layers: nn.ModuleList) -> list[tuple[Tensor, Tensor]]:
-    # nn.Module looks every attribute up by name in three tables: for small networks that shows.
+    # Attribute access of nn.Module searches three dictionaries, which takes measurable time in small networks.
     return [(layer._parameters["weight"], layer._parameters["bias"]) for layer in layers._modules.values() if layer]  # type: ignore[misc]
 
 
 @dataclass(eq=False, repr=False)
 class MLP(Network):
-    r"""D - hidden - K and back: h_l = a(W_l h_{l-1} + b_l), the last layer linear, the decoder mirrored.
+    r"""Dense layers, h_l = a(W_l h_{l-1} + b_l) with a linear last one, mirrored by the decoder.
 
     Parameters
     ----------
     hidden_layer_sizes : tuple of int, default=(256, 128)
-        Widths of the encoder's hidden layers; the decoder has them in reverse. () is the linear model.
+        Sizes of the encoder's hidden layers; the decoder has them in reverse. () is a linear model.
     activation : str, default="elu"
         Activation of the hidden layers.
     tied : bool, default=False
-        Decoder weights are the transposed encoder weights (biases stay free).
+        Whether the decoder's weights are the transposed weights of the encoder (the biases are not tied).
 
     Notes
     -----
-    A condition is joined to the input of the encoder and to the code.
+    A condition is appended to the input of the encoder and to the code.
 
     References
     ----------
@@ -65,13 +65,13 @@ class MLP(Network):
         Raises
         ------
         ValueError
-            If a width is not positive, or weights are tied and the decoder has other outputs than the row.
+            If a size is not positive, or weights are tied although the decoder's outputs are not the features.
         """
         self.sizes = sizes
         hidden = list(self.hidden_layer_sizes)
         if any(width < 1 for width in hidden):
             raise ValueError(f"hidden_layer_sizes={self.hidden_layer_sizes}: widths must be positive.")
-        activation(self.activation)  # an unknown name is an error here, not in the first step
+        activation(self.activation)  # an unknown name is an error now, not in the first step
         n_inputs = sizes.n_features * (2 if sizes.masked else 1) + sizes.n_conditions
         self.encoder = dense([n_inputs, *hidden, sizes.n_encoder_outputs])
         widths = [sizes.n_components + sizes.n_conditions, *reversed(hidden), sizes.n_decoder_outputs]
@@ -87,7 +87,7 @@ class MLP(Network):
             return _affine(self.decoder)
         weights = [weight.T for weight, _ in reversed(_affine(self.encoder))]
         weights[0] = weights[0][:, : self.sizes.n_components]
-        weights[-1] = weights[-1][: self.sizes.n_features]  # the encoder may see a mask beside the row
+        weights[-1] = weights[-1][: self.sizes.n_features]  # without those of a mask
         return list(zip(weights, self.decoder_biases, strict=True))
 
     def _run(self, layers: list[tuple[Tensor, Tensor]], h: Tensor) -> Tensor:
@@ -97,16 +97,16 @@ class MLP(Network):
         return F.linear(h, *layers[-1])
 
     def encode(self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
-        """Map rows to the posterior's numbers."""
+        """Map samples to posterior parameters."""
         return self._run(_affine(self.encoder), join_inputs(self.sizes, x, c, mask))
 
     def decode(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """Map codes to the likelihood's numbers."""
+        """Map codes to likelihood parameters."""
         return self._run(self._decoder(), concatenate(z, c))
 
     @property
     def dtype(self) -> torch.dtype:
-        """The number format that it computes in."""
+        """The dtype of the weights."""
         return self.encoder[0].weight.dtype  # type: ignore[return-value]
 
     @property

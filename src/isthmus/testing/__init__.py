@@ -1,7 +1,7 @@
-"""The conformance kit: what every part has to do, as checks for anyone's own parts.
+"""The test kit: checks of what every part has to do, for parts of your own.
 
-Every check takes an unbuilt part, says nothing where it holds, and raises an AssertionError that names the broken
-promise. They are the checks that isthmus' own parts pass.
+Every check takes an unbuilt part, and raises an AssertionError that says which requirement it does not meet. The parts
+of isthmus pass the same checks.
 """
 
 from isthmus.testing._inputs import check_corruption, check_scaling

@@ -1,4 +1,4 @@
-"""The checks of what rows go through: corruptions and scalings."""
+"""Checks of corruptions and scalings."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ __all__ = ["check_corruption", "check_scaling"]
 
 
 def check_corruption(corruption: Corruption, x: Tensor | None = None) -> None:
-    """Check a corruption: shape, type, the clean rows left as they are, draws that a seed repeats, and the mask.
+    """Check a corruption: shape, dtype, no change of its input, reproducible draws, and the mask.
 
     Parameters
     ----------
     corruption : Corruption
-        Unbuilt.
+        An unbuilt corruption.
     x : Tensor of shape (N, D), optional
-        Rows to corrupt; normal draws by default.
+        Samples to corrupt; normal draws by default.
     """
     check_part(corruption)
     built = corruption.clone()
@@ -37,17 +37,18 @@ def check_corruption(corruption: Corruption, x: Tensor | None = None) -> None:
             draws.append(built(x))
     with seeded(0):
         again, kept = built.corrupt(x)
-    require(draws[0].shape == x.shape and draws[0].dtype == x.dtype, f"{built!r}: shape and type must be kept.")
-    require(torch.equal(x, clean), f"{built!r}: must not change the rows in place.")
+    require(draws[0].shape == x.shape and draws[0].dtype == x.dtype, f"{built!r}: shape and dtype must be kept.")
+    require(torch.equal(x, clean), f"{built!r}: must not change samples in place.")
     require(torch.equal(*draws), f"{built!r}: the same seed must give the same draws.")
-    require(torch.equal(again, draws[0]), f"{built!r}: corrupt must draw the rows that forward draws.")
+    require(torch.equal(again, draws[0]), f"{built!r}: corrupt must draw what forward draws.")
     require(
         (kept is not None) == built.input_mask,
         f"{built!r}: corrupt must return a mask if input_mask, else None.",
     )
     if kept is not None:
         require(
-            kept.shape == x.shape and kept.dtype == x.dtype, f"{built!r}: the mask must have the rows' shape, type."
+            kept.shape == x.shape and kept.dtype == x.dtype,
+            f"{built!r}: the mask must have the shape and dtype of x.",
         )
         require(
             bool(((kept == 0) | (kept == 1)).all()), f"{built!r}: the mask must be 1 where a cell was kept, else 0."
@@ -55,19 +56,19 @@ def check_corruption(corruption: Corruption, x: Tensor | None = None) -> None:
 
 
 def check_scaling(scaling: Scaling, x: Tensor | None = None) -> None:
-    """Check a scaling: inverse, log-determinant, sample weights, and float64 buffers whatever the model's type.
+    """Check a scaling: inverse, log-determinant, sample weights, and float64 buffers in any model.
 
     Parameters
     ----------
     scaling : Scaling
-        Unbuilt.
+        An unbuilt scaling.
     x : Tensor of shape (N, D), float64, optional
-        Rows to measure; normal draws in four different units by default.
+        Samples to set it from; normal draws in four different units by default.
     """
     check_part(scaling)
     x = normal(30, 4) * torch.tensor([1.0, 20.0, 0.1, 3.0]) + torch.tensor([0.0, 5.0, -1.0, 1e3]) if x is None else x
     count = torch.arange(len(x), dtype=torch.float64) % 3
-    x = torch.where(count.unsqueeze(-1) > 0, x, 100 * x)  # rows that must not be looked at
+    x = torch.where(count.unsqueeze(-1) > 0, x, 100 * x)  # samples of weight 0 must not matter
     weighted, repeated, cast = (scaling.clone() for _ in range(3))
     for part, rows, weight in (
         (weighted, x, count),
@@ -76,7 +77,7 @@ def check_scaling(scaling: Scaling, x: Tensor | None = None) -> None:
     ):
         part.build(x.shape[1])
         part.set_from_data(rows, weight)
-    close(weighted(x), repeated(x), f"{scaling!r}: a weight of 2 must count as the row twice, 0 as none.")
+    close(weighted(x), repeated(x), f"{scaling!r}: a weight of 2 must count as two samples, 0 as none.")
     close(weighted.inverse(weighted(x)), x, f"{scaling!r}: inverse must undo forward.")
     jacobian: Any = torch.autograd.functional.jacobian(weighted, x[0])
     close(weighted.log_det(), jacobian.diagonal().log(), f"{scaling!r}: log_det must be log |dx'/dx|.")

@@ -1,4 +1,4 @@
-"""The checks of posteriors and priors."""
+"""Checks of posteriors and priors."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def check_posterior(posterior: Posterior, n_components: int = 3) -> None:
     Parameters
     ----------
     posterior : Posterior
-        Unbuilt.
+        An unbuilt posterior.
     n_components : int, default=3
         K to build it for.
 
@@ -41,7 +41,7 @@ def check_posterior(posterior: Posterior, n_components: int = 3) -> None:
     built = posterior.clone()
     built.build(n_components)
     perturb(built)
-    require(built.n_outputs >= n_components, f"{built!r}: needs at least K outputs, of which K are the mean's.")
+    require(built.n_outputs >= n_components, f"{built!r}: needs at least K outputs, the first K for the mean.")
     for lead in BATCH_SHAPES:
         q = built(normal(*lead, built.n_outputs))
         noise = normal(5, *lead, n_components, seed=1)
@@ -77,12 +77,12 @@ def _latent_density(part: Part, q: LatentDistribution, noise: Tensor) -> None:
     close(q.log_prob(z), log_noise - log_det, f"{part!r}: log_prob must be the density of transported noise.")
     try:
         variance = q.variance
-    except NotImplementedError:  # then its mean is no moment either, but what serves as the code
+    except NotImplementedError:  # then its mean is not a moment either, but serves as the code
         return
     many = q.from_noise(normal(20_000, *noise.shape[1:], seed=4))
     error = (many.mean(0) - q.mean).abs() / (variance / len(many)).sqrt()
-    require(error.max() < 5, f"{part!r}: draws must have the mean that it states.")
-    close(many.var(0), variance, f"{part!r}: draws must have the variance that it states.", rtol=0.06)
+    require(error.max() < 5, f"{part!r}: the mean of draws must be `mean`.")
+    close(many.var(0), variance, f"{part!r}: the variance of draws must be `variance`.", rtol=0.06)
 
 
 def check_prior(prior: Prior, *, n_conditions: int = 0) -> None:
@@ -91,9 +91,9 @@ def check_prior(prior: Prior, *, n_conditions: int = 0) -> None:
     Parameters
     ----------
     prior : Prior
-        Unbuilt.
+        An unbuilt prior.
     n_conditions : int, default=0
-        C, for a prior that sees a condition.
+        C, for a prior that depends on a condition.
 
     Examples
     --------
@@ -119,7 +119,7 @@ def check_prior(prior: Prior, *, n_conditions: int = 0) -> None:
 
 
 def _encoder(n_components: int) -> Callable[[Tensor], LatentDistribution]:
-    """Return an encoder of rows with four columns, for priors that are made of posteriors."""
+    """Return an encoder of four features, for priors that are mixtures of posteriors."""
     return lambda x: DiagonalGaussian(x[..., :n_components], 0.3 * x[..., -n_components:])
 
 
@@ -132,7 +132,7 @@ def _prior_density(prior: Prior, c: Tensor | None) -> None:
     p = prior(c, _encoder(k))
     require(p.batch_shape == () and p.event_shape == (k,), f"{prior!r}: p(z) must be one density on R^K.")
     points, weights = grid((-np.inf, np.inf), True)
-    if k == 2:  # coarser, and so less exact where the density has kinks, as a flow's has
+    if k == 2:  # coarser, and less exact where the density has kinks, as that of a flow has
         near = points.abs() < 100
         points, weights = points[near][::50], 50 * weights[near][::50]
     z = torch.cartesian_prod(*[points] * k).reshape(-1, k)

@@ -28,21 +28,21 @@ def check_likelihood(
     log_prob: _Reference | None = None,
     mean_is_mode: bool = False,
 ) -> None:
-    """Check a likelihood: shapes, a density that integrates (or sums) to one, its mean, samples and gradients.
+    """Check a likelihood: shapes, integral (or sum) of one, mean, samples, missing cells and gradients.
 
     Parameters
     ----------
     likelihood : Likelihood
-        Unbuilt; hyperparameters that ``set_from_data`` would fill have to be given.
+        An unbuilt likelihood, with the hyperparameters that ``set_from_data`` would set.
     n_features : int, default=3
         D to build it for.
     support : tuple of float, default=(-inf, inf)
-        Smallest and largest value of a cell; whole numbers between them where ``density`` is False.
+        Smallest and largest value of a cell; if ``density`` is False, whole numbers between them.
     log_prob : callable, optional
-        ``(built, h, x) -> ndarray`` of shape (N, D): an independent log-probability to compare with, scipy's say, for
-        decoder outputs h (N, n_outputs) and cells x (N, D).
+        ``(built, h, x) -> ndarray`` of shape (N, D): an independent log-probability to compare with, for instance
+        scipy's, for decoder outputs h (N, n_outputs) and samples x (N, D).
     mean_is_mode : bool, default=False
-        Whether ``mean`` is the most probable value, for cells that have no mean.
+        Whether ``mean`` is the most probable value, for levels that have no mean.
 
     Examples
     --------
@@ -82,7 +82,10 @@ def check_likelihood(
     far = (torch.tensor([-1.0, 1.0]) * 50).unsqueeze(-1).expand(2, built.n_outputs).clone().requires_grad_()
     value = built.float().log_prob(far, rows[:1].float())
     (slope,) = torch.autograd.grad(value.sum(), far)
-    require(value.isfinite().all() and slope.isfinite().all(), f"{built!r}: finite in float32 at outputs of +-50.")
+    require(
+        value.isfinite().all() and slope.isfinite().all(),
+        f"{built!r}: must be finite in float32 at outputs +-50.",
+    )
 
 
 def _likelihood_shapes(p: Likelihood, h: Tensor) -> None:
@@ -96,11 +99,11 @@ def _likelihood_shapes(p: Likelihood, h: Tensor) -> None:
         shapes = {tuple(v.shape) for v in (x, p.mean(outputs), p.log_prob(outputs, x))}
         require(shapes == {(*lead, p.n_features)}, f"{p!r}: shapes must be (..., D) for outputs (..., n_outputs).")
         require(p(outputs).batch_shape == (*lead, p.n_features), f"{p!r}: forward must have batch shape (..., D).")
-        general = p(outputs).log_prob(x)  # of torch, whose own series are good to about 1e-7
+        general = p(outputs).log_prob(x)  # torch's own series are accurate to about 1e-7
         close(p.log_prob(outputs, x), general, f"{p!r}: log_prob must be forward's.", rtol=1e-6, atol=1e-6)
-        require(x.dtype == h.dtype and p.mean(outputs).dtype == h.dtype, f"{p!r}: the outputs' type must be kept.")
-    draws = p.log_prob(h.expand(3, *h.shape), x[0])  # (S, N, D) from outputs (S, N, ...) and rows (N, D)
-    require(draws.shape == (3, 4, p.n_features), f"{p!r}: rows must broadcast over draws.")
+        require(x.dtype == h.dtype and p.mean(outputs).dtype == h.dtype, f"{p!r}: must keep the dtype of the outputs.")
+    draws = p.log_prob(h.expand(3, *h.shape), x[0])  # (S, N, D) from outputs (S, N, ...) and samples (N, D)
+    require(draws.shape == (3, 4, p.n_features), f"{p!r}: samples must broadcast over draws.")
 
 
 def _likelihood_input(p: Likelihood, x: Tensor) -> None:

@@ -15,14 +15,14 @@ __all__ = ["check_network"]
 
 
 def check_network(network: Network, sizes: Sizes) -> None:
-    """Check a network: shapes with draws in front, conditions, masks, gradients and encoder layers.
+    """Check a network: leading dimensions, conditions, masks, gradients and encoder layers.
 
     Parameters
     ----------
     network : Network
-        Unbuilt.
+        An unbuilt network.
     sizes : Sizes
-        What to build it for.
+        Sizes to build it for.
     """
     check_part(network)
     built = network.clone()
@@ -42,20 +42,20 @@ def check_network(network: Network, sizes: Sizes) -> None:
     idle = [name for name, p in built.named_parameters() if p.grad is None or not p.grad.any()]
     require(not idle, f"{built!r}: no gradient reaches {idle}.")
     alone = built.encode(x[1:2], None if c is None else c[1:2])
-    close(alone, h[1:2], f"{built!r}: a row must not depend on its neighbours.")
+    close(alone, h[1:2], f"{built!r}: a sample must not depend on the others.")
     _network_mask(built, x, c, h)
     _network_ends(built, x, c, out)
     built.zero_grad()
     built.decode(h[:, : sizes.n_components].detach(), c).square().sum().backward()
     shared = [p for p in built.encoder_parameters() if p.grad is not None]
-    require(not shared, f"{built!r}: encoder_parameters must be those that decode does not use.")
+    require(not shared, f"{built!r}: encoder_parameters must be parameters that decode does not use.")
 
 
 def _network_mask(net: Network, x: Tensor, c: Tensor | None, h: Tensor) -> None:
-    close(net.encode(x, c, torch.ones_like(x)), h, f"{net!r}: no mask must be a mask of ones.")
+    close(net.encode(x, c, torch.ones_like(x)), h, f"{net!r}: a mask of None must equal a mask of ones.")
     mask = (normal(*x.shape, seed=4) > 0).to(x)
     sees = not torch.allclose(net.encode(x, c, mask), h)
-    require(sees == net.sizes.masked, f"{net!r}: must see the mask where it is built with one, and only there.")
+    require(sees == net.sizes.masked, f"{net!r}: must use the mask if, and only if, it is built with one.")
 
 
 def _network_ends(net: Network, x: Tensor, c: Tensor | None, out: Tensor) -> None:

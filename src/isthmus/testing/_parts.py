@@ -1,4 +1,4 @@
-"""The check of descriptions, which is the same for every part."""
+"""The check of hyperparameters, which is the same for every part."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["check_part"]
 
 
 def check_part(part: Part) -> None:
-    """Check the description of a part: clone, equality, repr, parameters, JSON, and no tensor before ``build``.
+    """Check clone, equality, repr, parameters and JSON of a part, and that it has no tensor before ``build``.
 
     Parameters
     ----------
     part : Part
-        Any part, unbuilt.
+        Any unbuilt part.
 
     Examples
     --------
@@ -27,10 +27,10 @@ def check_part(part: Part) -> None:
     """
     name = type(part).__name__
     params = part.get_params(deep=False)
-    twin = part.clone()
-    require(twin is not part and twin == part and hash(part) is not None, f"{name}: clone() must be an equal part.")
-    require(not twin.state_dict(), f"{name}: __init__ must only store; build() makes the tensors.")
-    require(list(params) == part.parameter_names(), f"{name}: __init__ must store each parameter under its own name.")
+    copied = part.clone()
+    require(copied is not part and copied == part, f"{name}: clone() must be an equal part.")
+    require(not copied.state_dict(), f"{name}: __init__ must only store hyperparameters; build() makes the tensors.")
+    require(list(params) == part.parameter_names(), f"{name}: __init__ must store hyperparameters under their names.")
     require(part.clone().set_params(**params) == part, f"{name}: set_params(**get_params()) must change nothing.")
     require(copy.deepcopy(part) == part, f"{name}: a deep copy must be equal.")
     known = {type(value).__name__: type(value) for value in [part, *params.values()] if isinstance(value, Part)}
@@ -38,8 +38,8 @@ def check_part(part: Part) -> None:
     text = json.dumps(serialization.encode(part), allow_nan=False)
     require(
         serialization.decode(json.loads(text), tuple(known.values())) == part,
-        f"{name}: JSON must give it back, not {text}.",
+        f"{name}: JSON must describe the same part, not {text}.",
     )
     for key, value in params.items():
         if isinstance(value, float):
-            require(part.clone().set_params(**{key: 2 * value + 1}) != part, f"{name}: {key} must count in equality.")
+            require(part.clone().set_params(**{key: 2 * value + 1}) != part, f"{name}: equality must depend on {key}.")

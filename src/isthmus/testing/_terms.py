@@ -1,4 +1,4 @@
-"""The checks of what makes the loss: penalties and objectives."""
+"""Checks of the terms of the loss: penalties and objectives."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def _encoded(model: Model, x: Tensor, weight: Tensor, n_draws: int) -> EncodedBa
 
 
 def _check_terms(part: Part, model: Model, terms: Callable[[EncodedBatch], Tensor], n_draws: int) -> None:
-    """Check one term of the loss: (N,), finite, differentiable, and deaf to rows of weight 0."""
+    """Check one term of the loss: (N,), finite, differentiable, and independent of samples of weight 0."""
     x = normal(6, model.likelihood.n_features)
     with seeded(0):
         value = terms(_encoded(model, x, torch.ones(6).double(), n_draws))
-    require(value.shape == (6,) and value.isfinite().all(), f"{part!r}: must be a finite number for each row, (N,).")
+    require(value.shape == (6,) and value.isfinite().all(), f"{part!r}: must be a finite number for each sample, (N,).")
     gradients = torch.autograd.grad(value.sum(), list(model.network.parameters()), allow_unused=True)
     require(any(g is not None and g.any() for g in gradients), f"{part!r}: no gradient reaches the network.")
     weight = torch.tensor([1.0, 2.0, 1.0, 0.0, 0.0, 0.0]).double()
@@ -39,34 +39,34 @@ def _check_terms(part: Part, model: Model, terms: Callable[[EncodedBatch], Tenso
         padded = terms(_encoded(model, x, weight, n_draws))
     with seeded(0):
         other = terms(_encoded(model, torch.cat([x[:3], 3 * x[:3]]), weight, n_draws))
-    close(weight @ padded, weight @ other, f"{part!r}: rows of weight 0 must not count.")
+    close(weight @ padded, weight @ other, f"{part!r}: samples of weight 0 must not count.")
 
 
 def check_penalty(penalty: Penalty, model: Model) -> None:
-    """Check a penalty: one finite, differentiable number for each row, and rows of weight 0 that do not count.
+    """Check a penalty: finite, differentiable, (N,), and independent of samples of weight 0.
 
     Parameters
     ----------
     penalty : Penalty
-        Unbuilt.
+        An unbuilt penalty.
     model : Model
         A built float64 model whose posterior suits the penalty.
     """
     check_part(penalty)
     own = penalty.clone()
-    require(isinstance(own.name, str) and own.name.isidentifier(), f"{own!r}: name must be a term's name.")
+    require(isinstance(own.name, str) and own.name.isidentifier(), f"{own!r}: name must be an identifier.")
     weights = [float(own.weight_at(progress)) for progress in (0.0, 0.5, 1.0)]
-    require(np.isfinite(weights).all(), f"{own!r}: the weight must be finite all through training.")
+    require(np.isfinite(weights).all(), f"{own!r}: the weight must be finite throughout training.")
     _check_terms(own, model, own, 2)
 
 
 def check_objective(objective: Objective, model: Model) -> None:
-    """Check an objective: named, finite, differentiable terms (N,), and rows of weight 0 that do not count.
+    """Check an objective: named terms that are finite, differentiable, (N,), and independent of samples of weight 0.
 
     Parameters
     ----------
     objective : Objective
-        Unbuilt.
+        An unbuilt objective.
     model : Model
         A built float64 model whose posterior has a density.
     """

@@ -1,4 +1,4 @@
-"""What the checks have in common: requirements, seeded numbers, integrals and goodness of fit."""
+"""Tools of the checks: requirements, seeded numbers, integrals and goodness of fit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 __all__ = ["BATCH_SHAPES", "agreement", "close", "grid", "normal", "perturb", "require"]
 
-BATCH_SHAPES: tuple[tuple[int, ...], ...] = ((), (4,), (3, 4))  # a row, N rows, S draws for each of N rows
+BATCH_SHAPES: tuple[tuple[int, ...], ...] = ((), (4,), (3, 4))  # a sample, N samples, S draws for each of N samples
 
 
 def require(condition: object, promise: str) -> None:
@@ -27,7 +27,7 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
 
 
 def perturb(module: nn.Module) -> None:
-    """Put float64 parameters where nothing is 0 by chance."""
+    """Convert parameters to float64, and change them, so that none is 0 by chance."""
     module.double()
     with torch.no_grad():
         for i, parameter in enumerate(module.parameters()):
@@ -35,12 +35,12 @@ def perturb(module: nn.Module) -> None:
 
 
 def grid(support: tuple[float, float], density: bool) -> tuple[Tensor, Tensor]:
-    """Return points and weights of a sum that is an integral over the support, or runs over its whole numbers."""
+    """Return points and weights of an integral over the support, or of a sum over its whole numbers."""
     low, high = support
     if not density:
         x = torch.arange(low, min(high, low + 20_000) + 1, dtype=torch.float64)
         return x, torch.ones_like(x)
-    u = torch.linspace(-30, 30, 60_001, dtype=torch.float64)  # trapezoids in u: spectral accuracy for smooth tails
+    u = torch.linspace(-30, 30, 60_001, dtype=torch.float64)  # by the trapezoidal rule in u
     if np.isfinite(low) and np.isfinite(high):
         x, slope = low + (high - low) * torch.sigmoid(u), (high - low) * torch.sigmoid(u) * torch.sigmoid(-u)
     elif np.isfinite(low):
@@ -51,13 +51,13 @@ def grid(support: tuple[float, float], density: bool) -> tuple[Tensor, Tensor]:
 
 
 def agreement(samples: np.ndarray, points: np.ndarray, mass: np.ndarray, density: bool) -> float:
-    """Return the p-value of samples: Kolmogorov and Smirnov's for a density, else chi-square's."""
+    """Return the p-value of samples: by Kolmogorov and Smirnov for a density, otherwise by chi-square."""
     if density:
         below = np.cumsum(mass) - 0.5 * mass
         return float(stats.kstest(samples, lambda v: np.interp(v, points, below)).pvalue)
     possible = mass > 0
     expected = mass[possible] * len(samples)
     counts = np.array([(samples == point).sum() for point in points[possible]])
-    rare = expected < 5  # too few for chi-square: counted together
+    rare = expected < 5  # too few for chi-square, so they are counted together
     cells = [np.append(v[~rare], v[rare].sum()) if rare.any() else v for v in (counts, expected)]
     return float(stats.chisquare(cells[0], cells[1] * cells[0].sum() / cells[1].sum()).pvalue)
