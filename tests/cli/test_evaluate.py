@@ -88,7 +88,7 @@ def test_json_agrees_with_the_model(there, run):
 
 def test_unreliable_rows_are_named(there, run):
     _, out, _ = run("evaluate", "vae.safetensors", "iris", "--n-draws", 5)
-    assert "unreliable rows                          150  usually too low there: 0, 1, 2, 3, 4, 5, ...\n" in out
+    assert "unreliable rows                        150  usually too low there: 0, 1, 2, 3, 4, 5, ...\n" in out
 
 
 def test_an_autoencoder_has_no_likelihood_metrics(there, run):

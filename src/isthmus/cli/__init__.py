@@ -31,7 +31,7 @@ Autoencoders and variational autoencoders, from file to file.
 isthmus fit digits --model vae -k 8 -o m.safetensors     fit a model
 isthmus score m.safetensors digits                       mean log p(x), in nats per row
 isthmus transform m.safetensors digits -o z.csv          codes
-isthmus impute m.safetensors digits -o filled.csv        missing cells filled in
+isthmus impute m.safetensors gaps.csv -o filled.csv      missing cells filled in
 isthmus sample m.safetensors -n 16 -o s.npy              new rows
 isthmus evaluate m.safetensors test.csv                  all quality metrics in one table
 isthmus evaluate vae digits --sizes 2,4,8,16             select the number of latent units

@@ -94,10 +94,12 @@ def impute(model: str, data: str, output: str, labels: str | None) -> None:
 
 @click.command(short_help="Generate new rows.")
 @click.argument("model")
-@click.option("-n", "--rows", "n", type=click.IntRange(1), default=1, show_default=True, help="Number of rows.")
+@click.option(
+    "-n", "--rows", "n", type=click.IntRange(1), metavar="N", default=1, show_default=True, help="Number of rows."
+)
 @OUTPUT
 @click.option("--y", "label", metavar="LABEL", help="Condition of a conditional_vae: one label, or a list of n labels.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed.")
+@click.option("--seed", type=click.IntRange(0), metavar="N", default=0, show_default=True, help="Random seed.")
 def sample(model: str, n: int, output: str, label: str | None, seed: int) -> None:
     """Write new rows drawn from p(x), or from p(x|y) of a conditional_vae.
 

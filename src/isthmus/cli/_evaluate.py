@@ -41,7 +41,7 @@ _NOT_COPIED = ("callbacks", "loggers", "checkpoint_dir", "verbose", "warm_start"
 @click.option("--impute", type=float, metavar="SHARE", help="Hide this share of the cells, impute them and compare.")
 @click.option("--sizes", metavar="K,K,...", help="Fit these numbers of latent units and select one, as in 2,4,8,16.")
 @click.option("--set", "assignments", metavar="NAME=VALUE", multiple=True, help="A field for --sizes; may be repeated.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed.")
+@click.option("--seed", type=click.IntRange(0), metavar="N", default=0, show_default=True, help="Random seed.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def evaluate(
     model: str,
@@ -63,8 +63,8 @@ def evaluate(
     and how well codes preserve neighbourhoods (and labels, if DATA has any). The deterministic autoencoders have no
     density p(x); the other metrics are printed for them.
 
-    With --sizes, MODEL is the name of a model, or a saved model whose fields are used. Each size is fitted to 80 % of
-    the rows; log p(x) of the other 20 % is printed next to that of scikit-learn's density models.
+    With --sizes, MODEL is the name of a model, or a saved model whose fields are used. Each size is fitted to 80% of
+    the rows; log p(x) of the other 20% is printed next to that of scikit-learn's density models.
 
     \b
     isthmus evaluate m.safetensors test.csv --impute 0.3 -o results.json

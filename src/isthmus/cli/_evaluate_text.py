@@ -10,7 +10,7 @@ from typing import Any
 __all__ = ["as_text", "plain_values"]
 
 _WIDTH = 99
-_NAME, _VALUE = 24, 20  # widths of the columns
+_NAME, _VALUE = 24, 18  # widths of the columns
 
 
 def plain_values(value: Any) -> Any:
@@ -93,7 +93,7 @@ def _title(title: str, part: Any) -> str:
 
 def _likelihood(part: Any) -> Iterator[str]:
     draws = f"{part.median_effective_draws:.0f} of {part.n_draws}"
-    yield _line(part.quantity, _mean(part.log_px), "higher is better; comparable to score_samples of scikit-learn")
+    yield _line(part.quantity, _mean(part.log_px), "higher is better; as score_samples of scikit-learn")
     yield _line("effective draws", draws, "median over rows; below 10: unreliable")
     rows = f"usually too low there: {_indices(part.unreliable, 6)}" if part.unreliable else ""
     yield _line("unreliable rows", str(len(part.unreliable)), rows)
@@ -104,13 +104,13 @@ def _likelihood(part: Any) -> Iterator[str]:
 
 def _annealing(part: Any) -> Iterator[str]:
     yield _line("log p(x)", _mean(part.log_px), f"of {len(part.indices)} rows: {_indices(part.indices)}")
-    yield _line("difference", _mean(part.difference), "minus the importance-sampling estimate; 0: that one is right")
+    yield _line("difference", _mean(part.difference), "from importance sampling; 0: both agree")
     yield _line("gap between bounds", _mean(part.bound_gap), "on simulated rows; 0: annealing is exact")
 
 
 def _latent(part: Any) -> Iterator[str]:
     bounds = f"{_number(part.mutual_information)} to {_number(part.mutual_information_upper)}"
-    limit = f"between rows and codes; at most {part.max_mutual_information:.3f} for so many rows"
+    limit = f"of rows and codes; at most log(N) = {part.max_mutual_information:.3f}"
     yield _line("active units", f"{part.active_units} of {part.n_units}", "units whose mean varies between rows")
     yield _line("mutual information", bounds, limit)
     yield _line("KL(q(z) || p(z))", _number(part.aggregate_kl), "0: prior and aggregate posterior match")
@@ -121,7 +121,7 @@ def _latent(part: Any) -> Iterator[str]:
 
 
 def _reconstruction(part: Any) -> Iterator[str]:
-    yield _line("log p(x|code)", _mean(part.score), "nats per row at the mean of the code; higher is better")
+    yield _line("log p(x|code)", _mean(part.score), "nats per row at the mean code; higher is better")
     yield _line("mean squared error", _number(part.mse), "per cell, in the data's units")
     yield _line("explained variance", _percent(part.explained_variance), "0 %: no better than the column means")
     for column in part.worst_columns:
@@ -131,20 +131,20 @@ def _reconstruction(part: Any) -> Iterator[str]:
 
 
 def _samples(part: Any) -> Iterator[str]:
-    reference = f"squared; between two sets from one normal distribution: {_number(part.frechet_reference)}"
+    reference = f"squared; by chance alone: {_number(part.frechet_reference)}"
     yield _line("Frechet distance", _number(part.frechet_distance), reference)
     yield _line("precision", _percent(part.precision), "of samples lie among the data")
     yield _line("recall", _percent(part.recall), "of the data lie among the samples")
     if part.mmd is not None:
         yield _line("MMD", _number(part.mmd), "squared; 0: samples and data match")
     accuracy = _percent(part.two_sample_accuracy)
-    yield _line("two-sample accuracy", accuracy, "of nearest neighbours; 50 %: indistinguishable, below: memorised")
+    yield _line("two-sample accuracy", accuracy, "nearest neighbour; 50 %: alike, below: memorised")
 
 
 def _codes(part: Any) -> Iterator[str]:
-    yield _line("trustworthiness", _number(part.trustworthiness), "1: neighbours of a code are neighbours in the data")
+    yield _line("trustworthiness", _number(part.trustworthiness), "1: codes that are neighbours are so in the data")
     if part.neighbour_accuracy is not None:
-        in_data = f"of labels from 5 nearest codes; from 5 nearest rows: {_percent(part.neighbour_accuracy_in_data)}"
+        in_data = f"of labels by 5 codes; by 5 rows: {_percent(part.neighbour_accuracy_in_data)}"
         yield _line("neighbour accuracy", _percent(part.neighbour_accuracy), in_data)
 
 

@@ -1,4 +1,4 @@
-"""The types of fields, read from their annotations: a value of the wrong type is an error before any work."""
+"""Types of fields, read from their annotations, so that a value of the wrong type is an error before any work."""
 
 from __future__ import annotations
 
@@ -14,60 +14,60 @@ from isthmus.estimators._fields import field_docs
 
 __all__ = ["FieldType", "checked", "field_types", "part_types"]
 
-_CODE = ("callbacks", "loggers")  # functions, which no text can name
+_OBJECTS = ("callbacks", "loggers")  # functions and objects, which cannot be typed
 
 
 class FieldType(typing.NamedTuple):
-    """What a field may hold.
+    """The type of a field.
 
     Attributes
     ----------
     hint : object
-        Its annotation.
-    words : str
-        The same in words, for messages.
+        The annotation.
+    text : str
+        The type in words, for error messages.
     """
 
     hint: Any
-    words: str
+    text: str
 
 
 def field_types(cls: type) -> dict[str, FieldType]:
-    """Return the types of an estimator's fields that can be typed.
+    """Return the types of the fields of an estimator whose values can be typed.
 
     Examples
     --------
     >>> from isthmus import VAE
-    >>> field_types(VAE)["hidden_layer_sizes"].words
+    >>> field_types(VAE)["hidden_layer_sizes"].text
     'int or tuple of int'
     """
     hints = typing.get_type_hints(cls)
-    docs = {name: text.splitlines()[0] for name, text in field_docs(cls).items() if name not in _CODE}
-    return {name: FieldType(hints[name], _words(line)) for name, line in docs.items()}
+    docs = {name: text.splitlines()[0] for name, text in field_docs(cls).items() if name not in _OBJECTS}
+    return {name: FieldType(hints[name], _documented_type(line)) for name, line in docs.items()}
 
 
 def part_types(cls: type[Part]) -> dict[str, FieldType]:
     """Return the types of a part's hyperparameters."""
     hints = typing.get_type_hints(cls.__init__)
-    return {name: FieldType(hints.get(name, Any), _plain(hints.get(name, Any))) for name in cls.parameter_names()}
+    return {name: FieldType(hints.get(name, Any), _hint_text(hints.get(name, Any))) for name in cls.parameter_names()}
 
 
-def _words(line: str) -> str:
-    """Return the type in the first line of a field's text, "beta : float, default=1.0"."""
+def _documented_type(line: str) -> str:
+    """Return the type in the first line of a field's description, as in "beta : float, default=1.0"."""
     return re.sub(r",\s*(default\s*=.*|optional)$", "", line.partition(" : ")[2])
 
 
-def _plain(hint: Any) -> str:
+def _hint_text(hint: Any) -> str:
     return hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
 
 
 def checked(name: str, value: Any, kind: FieldType) -> Any:
-    """Return a typed value as its field takes it: lists as tuples, and ``256`` or ``256,128`` where it takes several.
+    """Return a typed value as its field expects it: a tuple for a list, for ``256,128`` and for a single item.
 
     Raises
     ------
     ValueError
-        If no reading of the value fits.
+        If the value does not fit the type.
 
     Examples
     --------
@@ -75,11 +75,11 @@ def checked(name: str, value: Any, kind: FieldType) -> Any:
     (256, 128)
     """
     value = _tuples(value)
-    several = tuple(map(parse_value, value.split(","))) if isinstance(value, str) else (value,)
-    for reading in (value, _tuples(several)):
-        if _fits(reading, kind.hint):
-            return reading
-    raise ValueError(f"{name}={value!r} must be {kind.words}.")
+    items = tuple(map(parse_value, value.split(","))) if isinstance(value, str) else (value,)
+    for candidate in (value, _tuples(items)):
+        if _fits(candidate, kind.hint):
+            return candidate
+    raise ValueError(f"{name}={value!r} must be {kind.text}.")
 
 
 def _tuples(value: Any) -> Any:
@@ -87,7 +87,7 @@ def _tuples(value: Any) -> Any:
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Tell whether a value is of an annotation's type; a table in braces may stand for a part."""
+    """Tell whether a value has the type of an annotation; a dict stands for a part."""
     if hint is Any:
         return True
     origin, inner = typing.get_origin(hint), typing.get_args(hint)

@@ -62,8 +62,8 @@ def _list_models() -> str:
             _bold("Models"),
             *listed,
             "",
-            "`isthmus info vae` describes the fields of a model. Some fields name a part; the parts are listed with",
-            f"`isthmus info likelihoods`, and likewise: {', '.join(dict.fromkeys(PART_MODULES.values()))}.",
+            "`isthmus info vae` describes the fields of a model. Some of them name a part; the parts of each kind are",
+            f"listed by `isthmus info KIND`: {', '.join(dict.fromkeys(PART_MODULES.values()))}.",
         ]
     )
 
@@ -110,7 +110,9 @@ def _describe_parts(topic: str) -> str:
     kinds = dict.fromkeys(PART_MODULES.values())
     kind = PART_MODULES.get(asked, asked)
     if kind in kinds:
-        return "\n".join([_bold(kind), *(f"  {name:<22}{_doc(part)[0]}" for name, part in find(kind).items())])
+        known = find(kind)
+        width = max(map(len, known)) + 2
+        return "\n".join([_bold(kind), *(f"  {name:<{width}}{_doc(part)[0]}" for name, part in known.items())])
     parts = [(field, name, part) for field in (*PART_MODULES, "beta") for name, part in known_parts(field).items()]
     found = [
         "\n\n".join([f"{_bold(name)} ({field})", *_doc(part)])

@@ -1,4 +1,4 @@
-"""Values as they are typed: ``--set name=value``, and the same names in a TOML file."""
+"""Values of fields from ``--set NAME=VALUE`` and from TOML files."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 
 __all__ = ["merge", "parse_assignment", "parse_value", "read_config"]
 
-# What the two parsers raise: on syntax, on {[1]: 2}, on numbers of 5,000 digits, and on deep nesting.
+# Raised by the two parsers for invalid syntax, {[1]: 2}, numbers of 5,000 digits, and deep nesting.
 _NOT_A_VALUE = (ValueError, SyntaxError, TypeError, MemoryError, RecursionError)
 
 
 def parse_value(text: str) -> Any:
-    """Return what a value stands for: TOML, or a Python literal, or else the text itself.
+    """Return the value of a text as TOML, or as a Python literal, or else the text itself.
 
     Examples
     --------
@@ -28,7 +28,7 @@ def parse_value(text: str) -> Any:
     text = text.strip()
     with contextlib.suppress(*_NOT_A_VALUE):
         table = tomllib.loads(f"value = {text}")
-        if set(table) == {"value"}:  # the text may hold a line break, and more
+        if set(table) == {"value"}:  # false if the text has several lines
             return table["value"]
     with contextlib.suppress(*_NOT_A_VALUE):
         return ast.literal_eval(text)
@@ -36,12 +36,12 @@ def parse_value(text: str) -> Any:
 
 
 def parse_assignment(text: str) -> tuple[str, Any]:
-    """Return name and value of ``name=value``.
+    """Return the name and the value in ``name=value``.
 
     Raises
     ------
     ValueError
-        If it is not of that form.
+        If the text has another form.
 
     Examples
     --------
@@ -50,17 +50,17 @@ def parse_assignment(text: str) -> tuple[str, Any]:
     """
     name, equals, value = text.partition("=")
     if not (equals and name.strip() and value.strip()):
-        raise ValueError(f"--set {text!r} must be name=value, such as --set n_components=8.")
+        raise ValueError(f"--set {text!r} must be NAME=VALUE, such as --set n_components=8.")
     return name.strip(), parse_value(value)
 
 
 def read_config(path: str | os.PathLike[str] | None) -> dict[str, Any]:
-    """Return the fields of a TOML file; none if there is no file to read.
+    """Return the fields in a TOML file; none if `path` is None.
 
     Raises
     ------
     ValueError
-        If the file is missing or not TOML.
+        If the file cannot be read or is not TOML.
     """
     import tomllib
 
@@ -70,12 +70,12 @@ def read_config(path: str | os.PathLike[str] | None) -> dict[str, Any]:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror}); check the name and the folder.") from error
-    except (ValueError, RecursionError) as error:  # of the TOML, or of its encoding
+    except (ValueError, RecursionError) as error:  # in the TOML or its encoding
         raise ValueError(f"{path}: is not TOML: {error}.") from error
 
 
 def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all fields; a later layer wins, and a part named anew loses what an earlier layer set in the old one.
+    """Return the fields of all layers; a later layer overrides, and drops the parameters of a part that it replaces.
 
     Examples
     --------
