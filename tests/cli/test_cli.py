@@ -274,7 +274,7 @@ def test_labels_are_ignored_by_models_without_conditions(there, run):
 
 def test_tables_keep_column_names(there, run):
     assert run("transform", "vae.safetensors", "table.csv", "-o", "z.csv")[2].startswith(
-        "isthmus: table.csv: left out what the model does not know: target\n"
+        "isthmus: table.csv: ignored columns that the model was not fitted on: target\n"
     )
     assert read("z.csv").columns == ("vae0", "vae1")
     assert run("reconstruct", "vae.safetensors", "table.csv", "-o", "r.csv")[0] == 0
@@ -453,7 +453,7 @@ BAD = {
     "empty": (["fit", "empty.csv", "-m", "vae", "-o", "new.safetensors"], "empty.csv: is empty"),
     "strings": (["fit", "text.csv", "-m", "vae", "-o", "new.safetensors"], "text.csv, line 2, column 2: 'x'"),
     "one row": (["fit", "one.npy", "-m", "vae", "-o", "new.safetensors"], "one.npy: "),
-    "labels for rows": (["fit", "labels.npy", "-m", "vae", "-o", "new.safetensors"], "holds one number a row"),
+    "labels for rows": (["fit", "labels.npy", "-m", "vae", "-o", "new.safetensors"], "holds one number per row"),
     "diverges": ([*FIT, "vae", "--epochs", "2", "--set", "learning_rate=1e30"], "is not finite"),
     "no labels": (["fit", "wide.npy", "-m", "cvae", "-o", "new.safetensors"], "has no labels to condition on"),
     "labels of other rows": ([*FIT, "cvae", "--y", "labels.npy"], "labels.npy: 10 labels for the 150 rows of iris"),

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from isthmus.cli._data import LABELS, OUTPUT, aligned, check_output, save_array, save_by_rows, stream_rows
+from isthmus.cli._data import LABELS, OUTPUT, align_columns, open_data
 from isthmus.cli._errors import about
 from isthmus.cli._models import load_model
+from isthmus.cli._paths import check_output
+from isthmus.cli._results import write_by_chunks, write_result
 from isthmus.cli._values import parse_value
 
 if TYPE_CHECKING:
@@ -21,11 +23,11 @@ def model_and_rows(path: str, data: str, labels: str | None) -> tuple[Any, Datas
     """Return a saved model, the rows of DATA, and their conditions if `labels` names them."""
     if data.endswith(".safetensors"):
         raise ValueError(f"{data}: is a model, not data; pass MODEL first, then DATA.")
-    rows = stream_rows(data, labels)
+    rows = open_data(data, labels)
     model = load_model(path)
     if labels is not None and not model.conditional:
         raise ValueError(f"--y {labels}: {path} holds {_article(model)}, which has no conditions; leave out --y.")
-    return model, aligned(model, rows, data), None if labels is None else rows.y
+    return model, align_columns(model, rows, data), None if labels is None else rows.y
 
 
 def _article(model: Any) -> str:
@@ -44,7 +46,9 @@ def _write_rows(method: str, path: str, data: str, labels: str | None, output: s
     width = numbers_per_row(model, draws=uses_draws)
     columns = list(model.get_feature_names_out()) if method == "transform" else rows.columns or _column_names(model)
     with about(data):
-        save_by_rows(output, method, lambda X, c: function(X) if c is None else function(X, c), rows, y, width, columns)
+        write_by_chunks(
+            output, method, lambda X, c: function(X) if c is None else function(X, c), rows, y, width, columns
+        )
 
 
 def numbers_per_row(model: Any, *, draws: bool = True) -> int:
@@ -122,7 +126,7 @@ def sample(model: str, n: int, output: str, label: str | None, seed: int) -> Non
         drawn = fitted.sample(n, y=_parse_label(fitted, label), random_state=seed)
     else:
         raise ValueError(f"--y {label}: {model} holds {_article(fitted)}; only a conditional_vae takes labels.")
-    save_array(output, drawn, _column_names(fitted))
+    write_result(output, drawn, _column_names(fitted))
 
 
 def _parse_label(model: Any, text: str) -> Any:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from isthmus.cli._build import build
-from isthmus.cli._data import LABELS, aligned, check_output, read_rows
+from isthmus.cli._data import LABELS, align_columns, read_data
 from isthmus.cli._errors import about, note
 from isthmus.cli._models import MODELS, check_condition, class_name, load_model, normalize, public_class
+from isthmus.cli._paths import check_output
 from isthmus.cli._values import merge, parse_assignment
 
 if TYPE_CHECKING:
@@ -107,9 +108,9 @@ def _assess(path: str, data: str, labels: str | None, n_draws: int, ais: int, im
         raise ValueError(f"{path}: is the name of a model; add --sizes 2,4,8 to fit it, or pass a saved model.")
     if impute is not None and not 0 < impute < 1:
         raise ValueError(f"--impute {impute:g}: must be a share of the cells, above 0 and below 1.")
-    rows = read_rows(data, labels)
+    rows = read_data(data, labels)
     model = load_model(path)
-    rows = aligned(model, rows, data)
+    rows = align_columns(model, rows, data)
     y = rows.y if labels is not None and model.conditional else None
     row_labels = rows.y if rows.y is not None and rows.y.ndim == 1 else None
 
@@ -159,7 +160,7 @@ def _select(
     fields = dict(parse_assignment(text) for text in assignments)
     if "n_components" in fields:
         raise ValueError("--set n_components: is set by --sizes; leave it out.")
-    rows = read_rows(data, labels)
+    rows = read_data(data, labels)
     estimator = _unfitted(model, fields, rows, seed)
     y = check_condition(estimator, rows, data, labels)
     _note_integers(rows, data)

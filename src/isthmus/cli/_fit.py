@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from isthmus.cli._build import build
-from isthmus.cli._data import LABELS, check_log, check_output, stream_rows
+from isthmus.cli._data import LABELS, open_data
 from isthmus.cli._errors import about
 from isthmus.cli._models import MODELS, check_condition, class_name, public_class
+from isthmus.cli._paths import check_log, check_output
 from isthmus.cli._values import merge, parse_assignment, read_config
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def fit(
     fields = _fields(config, assignments, options)
     name = _class_name(model or fields.pop("model", None))
     fields.pop("model", None)
-    rows = stream_rows(data, labels)
+    rows = open_data(data, labels)
     _check_resume(fields.setdefault("checkpoint_dir", f"{output}.checkpoints"), resume)
     estimator = build(public_class(name), fields, rows)
     if log is not None:

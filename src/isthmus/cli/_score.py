@@ -10,8 +10,10 @@ import click
 
 from isthmus._formats import any_of, writable_suffixes
 from isthmus.cli._apply import model_and_rows, numbers_per_row
-from isthmus.cli._data import LABELS, by_rows, check_output, save_array
+from isthmus.cli._data import LABELS
 from isthmus.cli._errors import about, note
+from isthmus.cli._paths import check_output
+from isthmus.cli._results import compute_by_chunks, write_result
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,7 +48,7 @@ def score(model: str, data: str, output: str | None, labels: str | None, as_json
     result = {"model": type(fitted).__name__, "quantity": quantity, "unit": "nats per row", "rows": len(scores)}
     result |= {"mean": _mean(scores), "standard_error": _standard_error(scores), **terms}
     if output is not None:
-        save_array(output, scores, ["log_p"])
+        write_result(output, scores, ["log_p"])
     click.echo(json.dumps(result) if as_json else _table(result))
     _note_grey_cells(fitted, rows)
 
@@ -56,7 +58,7 @@ def _scores(model: Any, rows: Dataset, y: Any) -> np.ndarray:
     if not model.has_density:
         return -model.reconstruction_error(rows.X)
     call = model.score_samples if model.conditional else lambda X, _: model.score_samples(X)
-    return by_rows("log p(x)", call, rows, y, numbers_per_row(model))
+    return compute_by_chunks("log p(x)", call, rows, y, numbers_per_row(model))
 
 
 def _elbo_terms(model: Any, rows: Dataset, y: Any) -> dict[str, float | None]:
@@ -66,7 +68,7 @@ def _elbo_terms(model: Any, rows: Dataset, y: Any) -> dict[str, float | None]:
     if not model.has_density:
         return {}
     call = model.elbo if model.conditional else lambda X, _: model.elbo(X)
-    table = by_rows("ELBO", lambda X, y_: np.stack(call(X, y_), axis=1), rows, y, numbers_per_row(model))
+    table = compute_by_chunks("ELBO", lambda X, y_: np.stack(call(X, y_), axis=1), rows, y, numbers_per_row(model))
     return dict(zip(("elbo", "reconstruction", "kl"), map(_mean, table.T), strict=True))
 
 

@@ -6,9 +6,11 @@ import time
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from isthmus._batch import Batch
-from isthmus.data.loaders import InMemoryLoader, StreamingLoader, prefetch
+from isthmus.data.loaders import InMemoryLoader, StreamingLoader
 from isthmus.data.sources import ArrayRows, RowSource
 
 N, D = 101, 2
@@ -223,24 +225,6 @@ def test_no_thread_outlives_its_iterator():
     assert waited()
 
 
-def test_prefetch_is_one_ahead_and_no_more():
-    made = []
-
-    def make(i):
-        made.append(i)
-        return i
-
-    values = prefetch(make, range(5))
-    assert made == []
-    assert next(values) == 0
-    time.sleep(0.05)
-    assert made == [0, 1]
-    assert list(values) == [1, 2, 3, 4]
-    assert list(prefetch(make, [])) == []
-    with pytest.raises(ZeroDivisionError):
-        list(prefetch(lambda i: 1 // i, [1, 0]))
-
-
 def test_memory_is_two_pools():
     """Rows of 64 MB through pools of 1 MB: at no time are more than a few of those held."""
     import tracemalloc
@@ -265,3 +249,25 @@ def test_array_rows_stream_as_they_are_resident():
     resident = InMemoryLoader(Batch(torch.from_numpy(X), torch.ones(N)), 10)
     for a, b in list(zip(source, resident, strict=True))[:-1]:
         assert torch.equal(a.x, b.x)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    keep=st.none() | st.lists(st.booleans(), min_size=N, max_size=N).map(np.array).filter(np.any),
+    batch_size=st.integers(1, 120),
+    pool_rows=st.integers(1, 150),
+    world=st.integers(1, 4),
+    multiple=st.integers(1, 3),
+    seed=st.integers(0, 2**40),
+    start=st.integers(0, 20),
+)
+def test_any_partition_has_every_row_once_and_resumes(keep, batch_size, pool_rows, world, multiple, seed, start):
+    fields = {"batch_size": batch_size, "pool_rows": pool_rows, "keep": keep, "multiple": multiple}
+    seen = []
+    for rank in range(world):
+        loader = stream(part=(rank, world), **fields)
+        whole = list(loader.shuffled(seed))
+        assert len({batch.x.shape for batch in whole}) == 1
+        assert [rows_of([b]) for b in whole[start:]] == [rows_of([b]) for b in loader.shuffled(seed, start)]
+        seen += rows_of(whole) if whole else []
+    assert sorted(seen) == (list(range(N)) if keep is None else np.flatnonzero(keep).tolist())
