@@ -1,4 +1,4 @@
-# Two commands do everything on a fresh machine: `make demo` and `make test`.
+# `make demo` and `make test` set up everything they need on a fresh machine.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -18,14 +18,14 @@ $(VENV)/.docs: $(VENV)/.ok
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e ".[docs]"
 	touch $@
 
-demo: $(VENV)/.ok  ## the six models on handwritten digits; writes isthmus-demo/
+demo: $(VENV)/.ok  ## fit the six models to handwritten digits; writes isthmus-demo/
 	$(BIN)/isthmus demo
 
-# One thread a process: two torch processes of two threads each slow one another tenfold on two cores.
-test: $(VENV)/.ok  ## every test, in parallel
+# One thread per process: on two cores, two processes with two threads each are ten times slower.
+test: $(VENV)/.ok  ## run all tests in parallel
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow"
 
-coverage: $(VENV)/.ok  ## every test, half as long again, and the branches that none of them reaches
+coverage: $(VENV)/.ok  ## run all tests (1.5 times as long) and list the branches not covered
 	$(BIN)/coverage erase
 	OMP_NUM_THREADS=1 $(BIN)/coverage run -m pytest -q -n auto --dist worksteal -m "not slow"
 	$(BIN)/coverage combine -q
@@ -40,22 +40,22 @@ format: $(VENV)/.lint
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.ok  ## the numbers of docs/notes.md, measured again; a quarter of an hour on two cores
+bench: $(VENV)/.ok  ## measure the numbers of docs/notes.md; a quarter of an hour on two cores
 	$(BIN)/python benchmarks/notes.py
 
-bench-quality: $(VENV)/.ok  ## docs/quality.md measured again, in its short form; needs Debian's dataset-fashion-mnist
+bench-quality: $(VENV)/.ok  ## measure docs/quality.md in its short form; needs Debian's dataset-fashion-mnist
 	$(BIN)/python benchmarks/quality/all.py
 
 $(VENV)/.bench: $(VENV)/.ok
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e ".[bench]"
 	touch $@
 
-bench-speed: $(VENV)/.bench  ## docs/speed.md measured again, beside other libraries; the machine should be idle
+bench-speed: $(VENV)/.bench  ## measure docs/speed.md, with other libraries; needs an idle machine
 	$(BIN)/python benchmarks/speed
 	$(BIN)/python -m pytest -q -m slow
 
-docs: $(VENV)/.docs  ## the HTML pages; fails on a warning, or on a page that loads anything from another host
-	rm -rf docs/api  # generated pages of names that may be gone
+docs: $(VENV)/.docs  ## build the HTML pages; fails on warnings, and on pages that load anything from another host
+	rm -rf docs/api  # may hold pages of names that no longer exist
 	$(BIN)/sphinx-build -W -q -b html docs docs/_build/html
 
 clean:

@@ -1,4 +1,4 @@
-"""How Sphinx builds the pages: ``sphinx-build -W -b html docs docs/_build/html``."""
+"""Sphinx configuration: ``sphinx-build -W -b html docs docs/_build/html``."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ extensions = [
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "notes.template.md"]
 
-# Docstrings inherited from scikit-learn refer to its own documentation.
+# Docstrings inherited from scikit-learn refer to scikit-learn's documentation.
 suppress_warnings = ["ref.ref", "ref.term", "autosummary.import_cycle"]
 
 html_math_renderer = "mathml"
@@ -39,16 +39,16 @@ html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False}
 myst_enable_extensions = ["dollarmath", "amsmath"]
 myst_heading_anchors = 3
 
-# A module's page lists what is in its __all__: a new part appears without a change here.
+# The page of a module lists its __all__, so that new parts appear by themselves.
 autosummary_generate = True
 autosummary_ignore_module_all = False
 autosummary_imported_members = True
-autodoc_typehints = "none"  # the docstrings say the types
+autodoc_typehints = "none"  # types are in the docstrings
 numpydoc_show_class_members = False
 
 
 def _norms(_app: Any, _what: str, _name: str, _obj: Any, _options: Any, lines: list[str]) -> None:
-    """Write ``||`` of the plain-text formulas as the double bar: reStructuredText reads two bars as markup.
+    """Replace ``||`` in plain-text formulas by a double bar, since reStructuredText reads two bars as markup.
 
     A zero-width space after it keeps the columns of simple tables where they are.
     """
@@ -62,7 +62,7 @@ _ELSEWHERE = re.compile(
 
 
 def _check_offline(app: Any, error: Exception | None) -> None:
-    """Refuse pages that would load anything from another host: the documentation is read without a network too."""
+    """Fail if a page would load anything from another host: the documentation must work offline."""
     if error is None and app.builder.format == "html":
         pages = [p for p in Path(app.outdir).rglob("*") if p.suffix in {".html", ".css"}]
         found = [f"{p.relative_to(app.outdir)}: {m[0]}" for p in pages for m in _ELSEWHERE.finditer(p.read_text())]

@@ -102,5 +102,5 @@ def test_every_estimator_has_a_curve():
 
 
 if __name__ == "__main__":
-    STORE.write_text(json.dumps({name: curve(name) for name in ROWS}, indent=1) + "\n")
+    STORE.write_text(json.dumps({name: curve(name) for name in ROWS}, indent=2) + "\n")
     sys.stderr.write(f"wrote {len(ROWS)} curves to {STORE}\n")

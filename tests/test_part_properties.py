@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isthmus import serialization
-from isthmus._part import find
+from isthmus._part import find_parts
 from isthmus._random import seeded
 from isthmus.corruptions import GaussianNoise, Masking
 from isthmus.likelihoods import Bernoulli, Gaussian, Mixed, Poisson, StudentT
@@ -139,7 +139,7 @@ PARTS = st.one_of(
     st.builds(MLP, WIDTHS, st.text(max_size=8), st.booleans()),
     st.builds(KL, NUMBERS | st.builds(Warmup, NUMBERS, st.floats(0, 1)), NUMBERS),
     st.lists(LIKELIHOODS, min_size=1, max_size=5).map(Mixed.by_column),
-    st.lists(SCALINGS | st.sampled_from(sorted(find("scaling"))), min_size=1, max_size=4).map(
+    st.lists(SCALINGS | st.sampled_from(sorted(find_parts("scaling"))), min_size=1, max_size=4).map(
         lambda scalings: PerColumn(tuple(scalings), tuple((i,) for i in range(len(scalings))))
     ),
 )

@@ -18,7 +18,7 @@ from cases import (
     SCALINGS,
 )
 from isthmus import _activations, testing
-from isthmus._part import Part, UnknownNameError, find, resolve
+from isthmus._part import Part, UnknownNameError, find_parts, resolve
 from isthmus._random import seeded
 from isthmus.corruptions import GaussianNoise, Masking, SaltAndPepper, UniformNoise
 from isthmus.likelihoods import Bernoulli, Categorical, ContinuousBernoulli, Gaussian, Likelihood
@@ -31,7 +31,7 @@ from models import build, normal
 
 @pytest.mark.parametrize("room", ROWS)
 def test_every_part_has_a_row(room):
-    assert set(find(room).values()) == {type(part) for part in ROWS[room]}
+    assert set(find_parts(room).values()) == {type(part) for part in ROWS[room]}
 
 
 @pytest.mark.parametrize("case", LIKELIHOODS, ids=lambda case: repr(case.part))
@@ -94,7 +94,7 @@ def test_refused(use, message):
 
 @pytest.mark.parametrize("room", ROWS)
 def test_names_resolve_to_fresh_parts(room):
-    for name, cls in find(room).items():
+    for name, cls in find_parts(room).items():
         part = resolve(room, name, cls)
         assert type(part) is cls
         assert resolve(room, part, cls) == part

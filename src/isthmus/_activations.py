@@ -1,60 +1,52 @@
-"""Activations by name, each with its derivative (the contractive penalty needs it in closed form)."""
+"""Activations by name, each with its derivative, which the contractive penalty needs in closed form."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
-from isthmus._names import nearest
+from isthmus._names import unknown_name
 
 __all__ = ["activation", "derivative", "derivative_at_output", "names"]
 
 _Function = Callable[[Tensor], Tensor]
 
 
-def _identity(a: Tensor) -> Tensor:
-    return a
+class _Activation(NamedTuple):
+    function: _Function
+    derivative: _Function  # of the argument
+    derivative_at_output: _Function | None = None  # the same as a function of the value, where it is one
 
 
-def _logistic(a: Tensor) -> Tensor:
+def _logistic_derivative(a: Tensor) -> Tensor:
     h = torch.sigmoid(a)
     return h * (1 - h)
 
 
-def _silu(a: Tensor) -> Tensor:
+def _silu_derivative(a: Tensor) -> Tensor:
     s = torch.sigmoid(a)
     return s * (1 + a * (1 - s))
 
 
-def _gelu(a: Tensor) -> Tensor:
+def _gelu_derivative(a: Tensor) -> Tensor:
     density = torch.exp(-0.5 * a.square()) / math.sqrt(2 * math.pi)
     return 0.5 * (1 + torch.erf(a / math.sqrt(2))) + a * density
 
 
-_TABLE: dict[str, tuple[_Function, _Function]] = {
-    "identity": (_identity, torch.ones_like),
-    "relu": (F.relu, lambda a: (a > 0).to(a)),
-    "elu": (F.elu, lambda a: torch.exp(a.clamp(max=0))),
-    "silu": (F.silu, _silu),
-    "gelu": (F.gelu, _gelu),
-    "tanh": (torch.tanh, lambda a: 1 - torch.tanh(a).square()),
-    "sigmoid": (torch.sigmoid, _logistic),
-    "softplus": (F.softplus, torch.sigmoid),
-}
-
-
-# By the activation's value: the argument need not be there.
-_AT_OUTPUT: dict[str, _Function] = {
-    "identity": torch.ones_like,
-    "relu": lambda h: (h > 0).to(h),
-    "elu": lambda h: h.clamp(max=0) + 1,
-    "tanh": lambda h: 1 - h.square(),
-    "sigmoid": lambda h: h * (1 - h),
-    "softplus": lambda h: -torch.expm1(-h),
+_ACTIVATIONS = {
+    "identity": _Activation(lambda a: a, torch.ones_like, torch.ones_like),
+    "relu": _Activation(F.relu, lambda a: (a > 0).to(a), lambda h: (h > 0).to(h)),
+    "elu": _Activation(F.elu, lambda a: torch.exp(a.clamp(max=0)), lambda h: h.clamp(max=0) + 1),
+    "silu": _Activation(F.silu, _silu_derivative),
+    "gelu": _Activation(F.gelu, _gelu_derivative),
+    "tanh": _Activation(torch.tanh, lambda a: 1 - torch.tanh(a).square(), lambda h: 1 - h.square()),
+    "sigmoid": _Activation(torch.sigmoid, _logistic_derivative, lambda h: h * (1 - h)),
+    "softplus": _Activation(F.softplus, torch.sigmoid, lambda h: -torch.expm1(-h)),
 }
 
 
@@ -66,13 +58,13 @@ def names() -> list[str]:
     >>> names()
     ['identity', 'relu', 'elu', 'silu', 'gelu', 'tanh', 'sigmoid', 'softplus']
     """
-    return list(_TABLE)
+    return list(_ACTIVATIONS)
 
 
-def _entry(name: str) -> tuple[_Function, _Function]:
-    if name not in _TABLE:
-        raise nearest("activation", name, _TABLE)
-    return _TABLE[name]
+def _find(name: str) -> _Activation:
+    if name not in _ACTIVATIONS:
+        raise unknown_name("activation", name, _ACTIVATIONS)
+    return _ACTIVATIONS[name]
 
 
 def activation(name: str) -> _Function:
@@ -81,9 +73,9 @@ def activation(name: str) -> _Function:
     Raises
     ------
     UnknownNameError
-        If there is none; the message has the nearest name.
+        If there is none; the message suggests the nearest name.
     """
-    return _entry(name)[0]
+    return _find(name).function
 
 
 def derivative(name: str) -> _Function:
@@ -95,11 +87,11 @@ def derivative(name: str) -> _Function:
     >>> derivative("sigmoid")(torch.zeros(1))
     tensor([0.2500])
     """
-    return _entry(name)[1]
+    return _find(name).derivative
 
 
 def derivative_at_output(name: str) -> _Function | None:
-    """Return the derivative of the activation called `name` as a function of its value, or None where it is none.
+    """Return the derivative of the activation called `name` as a function of its value, or None if it is not one.
 
     Examples
     --------
@@ -109,5 +101,4 @@ def derivative_at_output(name: str) -> _Function | None:
     >>> derivative_at_output("silu") is None
     True
     """
-    _entry(name)
-    return _AT_OUTPUT.get(name)
+    return _find(name).derivative_at_output

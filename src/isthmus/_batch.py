@@ -1,4 +1,4 @@
-"""Batch: what a source yields and an objective takes."""
+"""Batch: samples with their weights, conditions and mask, as loaders yield them and the training loss takes them."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ __all__ = ["Batch"]
 
 
 class Batch(NamedTuple):
-    """Some rows of the data, in the model's (scaled) units.
+    """Samples in the model's units, that is, scaled.
 
     Attributes
     ----------
     x : Tensor of shape (N, D)
-        The rows.
+        The samples.
     weight : Tensor of shape (N,)
-        Sample weights; a row that only pads a short batch has weight 0.
+        Sample weights; 0 for samples that only fill up a short batch.
     c : Tensor of shape (N, C) or None
-        What the model is conditioned on.
+        Conditions.
     mask : Tensor of shape (N, D) or None
-        1 where a cell was observed, 0 where it is missing and `x` holds a filler of 0; None if none is missing.
+        1 where a cell is observed, 0 where it is missing and `x` is 0; None if no cell is missing.
     """
 
     x: Tensor
@@ -31,11 +31,11 @@ class Batch(NamedTuple):
     mask: Tensor | None = None
 
     def take(self, rows: Tensor) -> Batch:
-        """Return the rows at the positions `rows`, in that order."""
+        """Return the samples with the indices `rows`, in that order."""
         return Batch(*(None if field is None else torch.index_select(field, 0, rows) for field in self))  # type: ignore[arg-type]
 
     def split(self, n_parts: int) -> list[Batch]:
-        """Return the batch in consecutive parts of equal size; its rows must be a multiple of their number."""
+        """Return `n_parts` consecutive parts of equal size; `n_parts` must divide the number of samples."""
         if n_parts == 1:
             return [self]
         size = len(self.x) // n_parts
@@ -43,5 +43,5 @@ class Batch(NamedTuple):
         return [Batch(*fields) for fields in zip(*parts, strict=True)]
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Batch:
-        """Return the batch on a device, in a floating-point type."""
+        """Return the batch on `device`, with elements of `dtype`."""
         return Batch(*(None if field is None else field.to(device, dtype) for field in self))  # type: ignore[arg-type]

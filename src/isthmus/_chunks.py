@@ -8,16 +8,16 @@ __all__ = ["chunks"]
 
 
 def chunks(n_rows: int, width: int, budget: int = 1 << 26) -> Iterator[slice]:
-    """Cut `n_rows` into slices whose largest intermediate of `width` numbers a row fits a budget.
+    """Yield slices of `n_rows` samples, whose largest intermediate tensor stays within a budget.
 
     Parameters
     ----------
     n_rows : int
-        Number of rows, N.
+        N, the number of samples.
     width : int
-        Numbers that one row needs in the widest tensor (S * D for S draws of D features, say).
+        Numbers per sample in the largest tensor (S * D for S draws of D features).
     budget : int
-        Numbers that a chunk may hold in that tensor; the default, 2**26, is 256 MiB of float32.
+        Numbers that this tensor may have; the default, 2**26, is 256 MiB of float32.
 
     Examples
     --------

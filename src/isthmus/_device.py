@@ -7,20 +7,20 @@ import os
 import torch
 from torch import Tensor
 
-__all__ = ["check_device", "check_precision", "number"]
+__all__ = ["check_device", "check_precision", "scalar_buffer"]
 
 
 def check_device(name: str) -> torch.device:
-    """Return the device called `name`; "auto" is the first GPU (of torchrun's processes: each its own), or the CPU.
+    """Return the device called `name`; "auto" is a GPU (under torchrun, one for each process) or else the CPU.
 
     Raises
     ------
     ValueError
-        If the device does not exist here; the message says which do.
+        If this machine has no such device; the message lists those that it has.
     """
-    here = ["cpu"] + [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    available = ["cpu"] + [f"cuda:{i}" for i in range(torch.cuda.device_count())]
     if torch.backends.mps.is_available():
-        here.append("mps")
+        available.append("mps")
     if name == "auto":
         gpus = torch.cuda.device_count()
         return torch.device(f"cuda:{int(os.environ.get('LOCAL_RANK', '0')) % gpus}" if gpus else "cpu")
@@ -29,8 +29,8 @@ def check_device(name: str) -> torch.device:
     except (RuntimeError, TypeError):
         device = torch.device("meta")
     full = "cuda:0" if str(device) == "cuda" else str(device)
-    if full not in here:
-        raise ValueError(f"device={name!r} is not on this machine. Use 'auto' or one of: {', '.join(here)}.")
+    if full not in available:
+        raise ValueError(f"device={name!r} is not on this machine. Use 'auto' or one of: {', '.join(available)}.")
     return torch.device(full)
 
 
@@ -40,7 +40,7 @@ def check_precision(name: str, device: torch.device) -> None:
     Raises
     ------
     ValueError
-        If it cannot, or only by way of another format, which takes many times as long.
+        If it cannot, or only by converting to another format, which takes many times as long.
     """
     if name == "float64" and device.type == "mps":
         raise ValueError("precision='float64': the device mps has no float64; use 'float32', or device='cpu'.")
@@ -53,6 +53,6 @@ def check_precision(name: str, device: torch.device) -> None:
         raise ValueError(f"precision='bf16': {device} has no bf16 arithmetic; use 'float32'.")
 
 
-def number(device: torch.device) -> Tensor:
-    """Return memory for a number that changes while what reads it does not, in the format that the device wants."""
+def scalar_buffer(device: torch.device) -> Tensor:
+    """Return a scalar tensor whose value captured steps read: float64 on the CPU, otherwise float32."""
     return torch.zeros((), device=device, dtype=torch.float64 if device.type == "cpu" else torch.float32)

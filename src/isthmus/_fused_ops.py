@@ -1,6 +1,6 @@
-"""Sums over a row's columns with their gradients written out, where autograd would go over the batch many times.
+"""Sums over features with hand-written gradients, for which autograd would pass over the batch many times.
 
-Each gives what the plain expression gives, up to rounding, and can be differentiated twice.
+Each equals the plain expression up to rounding, and can be differentiated twice.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-_FACTORS = 63  # of a product, and one more where some are left over; 2^-64 is far from the smallest float32
+# Factors of a product, and one more if some are left over: 2^-64 is far from the smallest float32.
+_FACTORS = 63
 
 __all__ = ["logistic_log_prob", "squared_distance", "standard_kl"]
 
@@ -58,10 +59,10 @@ def standard_kl(mean: Tensor, log_scale: Tensor) -> Tensor:
 class _LogisticLogProb(Function):
     @staticmethod
     def forward(ctx: Any, h: Tensor, x: Tensor) -> Tensor:
-        # x h - log(1 + e^h) = log sigmoid(|h|) - (max(h, 0) - x h), and those sigmoids lie in [1/2, 1]: one logarithm
-        # does for the product of many, which takes a third less time than a softplus of every cell.
+        # x h - log(1 + e^h) = log sigmoid(|h|) - (max(h, 0) - x h). These sigmoids lie in [1/2, 1], so that the
+        # logarithm of a product of many replaces as many logarithms: two thirds of the time of a softplus per cell.
         linear = torch.addcmul(torch.relu(h), x, h, value=-1).sum(-1)
-        if ctx.needs_input_grad[0]:  # the way back needs sigmoid(h)
+        if ctx.needs_input_grad[0]:  # the backward pass needs sigmoid(h)
             p = torch.sigmoid(h)
             q = torch.rsub(p, 1)
             torch.maximum(p, q, out=q)
@@ -76,21 +77,21 @@ class _LogisticLogProb(Function):
         g = g.unsqueeze(-1)
         for_h = None
         if ctx.needs_input_grad[0]:
-            p = torch.sigmoid(h) if torch.is_grad_enabled() else p  # anew, to be differentiated again
+            p = torch.sigmoid(h) if torch.is_grad_enabled() else p  # again, so that it can be differentiated
             for_h = (x - p).mul_(g)
         return for_h, (g * h).sum_to_size(x.shape) if ctx.needs_input_grad[1] else None
 
 
 def _log_product(q: Tensor) -> Tensor:
-    """Return the sum over columns of the logarithms of numbers in [1/2, 1]: one logarithm for the product of many."""
+    """Return the sum over features of log q, for q in [1/2, 1], as logarithms of products of many."""
     width = q.shape[-1]
     fewest = -(-width // _FACTORS)
-    n = next((n for n in range(fewest, 2 * fewest) if width % n == 0), max(1, fewest))  # without a rest, if that goes
+    n = next((n for n in range(fewest, 2 * fewest) if width % n == 0), max(1, fewest))  # a divisor, if there is one
     size = width // n
     products = q[..., : n * size].unflatten(-1, (n, size)).prod(-1)
-    rest = width - n * size
-    if rest:
-        products[..., :rest].mul_(q[..., -rest:])
+    left_over = width - n * size
+    if left_over:
+        products[..., :left_over].mul_(q[..., -left_over:])
     return products.log_().sum(-1)
 
 
@@ -110,7 +111,7 @@ class _SquaredDistance(Function):
 class _StandardKL(Function):
     @staticmethod
     def forward(ctx: Any, mean: Tensor, log_scale: Tensor) -> Tensor:
-        excess = torch.expm1(log_scale + log_scale)  # of the variance over the prior's
+        excess = torch.expm1(log_scale + log_scale)  # the posterior's variance less the prior's
         ctx.save_for_backward(mean, log_scale, excess)
         halves = torch.addcmul(excess, mean, mean)
         return torch.sub(halves, log_scale, alpha=2).sum(-1).mul_(0.5)
@@ -119,6 +120,6 @@ class _StandardKL(Function):
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_scale, excess = ctx.saved_tensors
         g = g.unsqueeze(-1)
-        if torch.is_grad_enabled():  # to be differentiated again
+        if torch.is_grad_enabled():  # so that it can be differentiated again
             excess = torch.expm1(log_scale + log_scale)
         return g * mean, excess * g

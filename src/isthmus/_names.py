@@ -1,15 +1,15 @@
-"""Names that users type: what is nearest to an unknown one. Standard library only."""
+"""Errors for unknown names, with the nearest known one. Standard library only."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["UnknownNameError", "nearest", "suggestion"]
+__all__ = ["UnknownNameError", "suggestion", "unknown_name"]
 
 
 class UnknownNameError(ValueError):
-    """A name that stands for nothing: the message lists what there is, and the nearest of it."""
+    """An unknown name; the message lists the known ones and suggests the nearest."""
 
 
 def suggestion(name: object, known: Iterable[str]) -> str:
@@ -24,17 +24,22 @@ def suggestion(name: object, known: Iterable[str]) -> str:
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
-def nearest(kind: str, name: object, known: Iterable[str]) -> UnknownNameError:
-    """Return the error for an unknown `name`, with the nearest known one and all of them.
+def unknown_name(kind: str, name: object, known: Iterable[str]) -> UnknownNameError:
+    """Return the error for an unknown `name`; the caller raises it.
 
     Parameters
     ----------
     kind : str
-        What was looked for ("likelihood", "parameter of VAE", ...), for the message.
+        What the name should stand for ("likelihood", "parameter of VAE", ...), for the message.
     name : object
-        What was asked for.
+        The unknown name.
     known : iterable of str
-        The names that exist.
+        The known names.
+
+    Examples
+    --------
+    >>> unknown_name("data set", "digit", ["iris", "digits"])
+    UnknownNameError("unknown data set 'digit'. Did you mean 'digits'? Known: digits, iris.")
     """
     names = sorted(known)
     return UnknownNameError(f"unknown {kind} {name!r}.{suggestion(name, names)} Known: {', '.join(names)}.")

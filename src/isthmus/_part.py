@@ -1,4 +1,4 @@
-"""Part: the base of everything that fills a hole of the formula. Describe first, build later."""
+"""The base class of all parts of a model: they are described first and built later."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any, Self, TypeVar
 
 from torch import nn
 
-from isthmus._names import UnknownNameError, nearest
+from isthmus._names import UnknownNameError, unknown_name
 
-__all__ = ["Part", "UnknownNameError", "find", "nearest", "resolve"]
+__all__ = ["Part", "UnknownNameError", "find_parts", "resolve"]
 
 _P = TypeVar("_P", bound="Part")
 
@@ -21,23 +21,23 @@ _P = TypeVar("_P", bound="Part")
 class Part(nn.Module, ABC):
     r"""A likelihood, posterior, prior, penalty, corruption, network, scaling or objective.
 
-    ``__init__`` only stores hyperparameters under their own names (a dataclass does that by itself);
-    ``build(...)`` makes the tensors. From that one description follow ``repr``, equality, ``clone``,
-    the JSON of a saved file and the command line's ``--set``.
+    ``__init__`` only stores hyperparameters under their own names, as a dataclass does; ``build(...)`` makes the
+    tensors. ``repr``, equality, ``clone``, the JSON of a saved file and ``--set`` of the command line follow from the
+    hyperparameters.
 
-    Two parts are equal when their descriptions are; the hash stays the identity's, because
-    :class:`torch.nn.Module` keeps modules in sets and two layers described alike are still two.
+    Two parts are equal if their hyperparameters are. Hashing is by identity, because :class:`torch.nn.Module` keeps
+    modules in sets, and two layers with the same hyperparameters are two modules.
     """
 
     def __new__(cls, *_args: Any, **_kwargs: Any) -> Self:
-        """Initialise the module before a dataclass's generated ``__init__`` assigns to it."""
+        """Initialize the module before the generated ``__init__`` of a dataclass assigns to it."""
         self = super().__new__(cls)
         nn.Module.__init__(self)
         return self
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # A hyperparameter that is itself a part describes; it is no submodule. And nn.Module would keep it where a
-        # dataclass's default, which is an attribute of the class, hides it.
+        # A part given as a hyperparameter is a description, not a submodule. nn.Module would also store it where the
+        # default of a dataclass field, a class attribute, hides it.
         if name in self.parameter_names():
             object.__setattr__(self, name, value)
         else:
@@ -53,7 +53,7 @@ class Part(nn.Module, ABC):
         return [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the hyperparameters by name, nested parts' as ``name__inner``, as scikit-learn does."""
+        """Return the hyperparameters by name, those of nested parts as ``name__inner``, as scikit-learn does."""
         params: dict[str, Any] = {name: getattr(self, name) for name in self.parameter_names()}
         if deep:
             for name, value in list(params.items()):
@@ -67,7 +67,7 @@ class Part(nn.Module, ABC):
         for key, value in params.items():
             name, _, rest = key.partition("__")
             if name not in names:
-                raise nearest(f"parameter of {type(self).__name__}", name, names)
+                raise unknown_name(f"parameter of {type(self).__name__}", name, names)
             if rest:
                 getattr(self, name).set_params(**{rest: value})
             else:
@@ -75,7 +75,7 @@ class Part(nn.Module, ABC):
         return self
 
     def clone(self) -> Self:
-        """Return an unbuilt part with the same description: what ``fit`` grows tensors on."""
+        """Return an unbuilt part with the same hyperparameters, which ``fit`` then builds."""
         return type(self)(**{k: _clone(v) for k, v in self.get_params(deep=False).items()})
 
     @property
@@ -113,7 +113,7 @@ def _clone(value: Any) -> Any:
 
 
 def _same(a: Any, b: Any) -> bool:
-    # `==` of arrays is an array; the descriptions of two parts are compared value by value.
+    # The `==` of two arrays is an array, so values are compared one by one.
     if type(a) is not type(b) and not (isinstance(a, (int, float)) and isinstance(b, (int, float))):
         return False
     if isinstance(a, (list, tuple)):
@@ -128,21 +128,21 @@ def _snake(name: str) -> str:
     return words.lstrip("_")
 
 
-def find(room: str) -> dict[str, type[Part]]:
-    """Return the parts of a room by their names in lower case, from its module's ``__all__``.
+def find_parts(module_name: str) -> dict[str, type[Part]]:
+    """Return the parts in ``__all__`` of a module, by their names in snake case.
 
     Parameters
     ----------
-    room : str
+    module_name : str
         A module of isthmus: "likelihoods", "posteriors", "priors", "penalties", "corruptions",
         "networks", "scaling" or "objectives".
 
     Examples
     --------
-    >>> sorted(find("corruptions"))
+    >>> sorted(find_parts("corruptions"))
     ['gaussian_noise', 'masking', 'none', 'salt_and_pepper', 'uniform_noise']
     """
-    module = importlib.import_module(f"isthmus.{room}")
+    module = importlib.import_module(f"isthmus.{module_name}")
     classes = {name: getattr(module, name) for name in module.__all__}
     return {
         getattr(cls, "alias", None) or _snake(name): cls
@@ -151,24 +151,24 @@ def find(room: str) -> dict[str, type[Part]]:
     }
 
 
-def resolve(room: str, value: str | Part, base: type[_P], **defaults: Any) -> _P:
-    """Return a fresh, unbuilt part from a name or from a part that serves as its description.
+def resolve(module_name: str, value: str | Part, base: type[_P], **defaults: Any) -> _P:
+    """Return a new, unbuilt part given its name or a part to clone.
 
     Parameters
     ----------
-    room : str
-        Where a name is looked up (see :func:`find`).
+    module_name : str
+        The module in which a name is looked up (see :func:`find_parts`).
     value : str or Part
-        "gaussian", or ``Gaussian(scale=0.5)``; the latter is cloned, never changed.
+        "gaussian", or ``Gaussian(scale=0.5)``, which is cloned and never changed.
     base : type
-        What the part has to be.
+        The class that the part must inherit from.
     **defaults
-        Hyperparameters given to a part that was named by a string, where its class has them.
+        Hyperparameters of a part given by name, as far as its class has them.
 
     Raises
     ------
     UnknownNameError
-        If no part of that name exists; the message has the nearest one.
+        If no part has that name; the message suggests the nearest one.
     TypeError
         If `value` is neither a name nor a `base`.
     """
@@ -177,10 +177,10 @@ def resolve(room: str, value: str | Part, base: type[_P], **defaults: Any) -> _P
         return value.clone()
     if not isinstance(value, str):
         raise TypeError(f"{kind} must be a name or a {base.__name__} object, got {value!r}.")
-    known = find(room)
+    known = find_parts(module_name)
     if value not in known:
-        raise nearest(kind, value, known)
+        raise unknown_name(kind, value, known)
     cls = known[value]
     part = cls(**{k: v for k, v in defaults.items() if k in cls.parameter_names()})
-    assert isinstance(part, base)  # a room holds parts of its own base alone
+    assert isinstance(part, base)  # all parts of a module inherit from its base
     return part

@@ -13,8 +13,8 @@ from torch import Tensor
 
 __all__ = ["Stream", "derive", "generator_states", "reseed", "seeded", "set_generator_states"]
 
-# torch has one default generator per device and `Distribution.sample` takes no other: whoever seeds it
-# holds this lock, so that two threads that fit or sample at once cannot disturb each other's numbers.
+# torch has one default generator per device, and `Distribution.sample` takes no other. Whoever seeds it holds the lock,
+# so that threads that fit or sample at the same time do not change each other's numbers.
 _GENERATOR = threading.RLock()
 
 
@@ -34,14 +34,14 @@ class Stream(IntEnum):
 
 @contextmanager
 def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
-    """Seed torch's generators inside the block, and put them back as they were after it.
+    """Seed torch's generators inside a block, and restore their states after it.
 
     Parameters
     ----------
     seed : int
-        The seed of the block.
+        The seed.
     device : torch.device or str
-        Where the block draws, beside the CPU.
+        A device whose generator is seeded besides that of the CPU.
 
     Examples
     --------
@@ -59,33 +59,33 @@ def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
 
 
 def reseed(seed: int, device: torch.device | str = "cpu") -> None:
-    """Seed the generators that a :func:`seeded` block draws from. Only for use inside such a block."""
+    """Seed the generators again inside a :func:`seeded` block."""
     torch.default_generator.manual_seed(seed)
     if torch.device(device).type == "cuda":
         torch.cuda.default_generators[torch.device(device).index or 0].manual_seed(seed)
 
 
 def generator_states(device: torch.device) -> list[Tensor]:
-    """Return the states of the generators that a :func:`seeded` block on `device` draws from."""
+    """Return the states of the generators that a :func:`seeded` block on `device` seeds."""
     states = [torch.default_generator.get_state()]
     return [*states, torch.cuda.get_rng_state(device)] if device.type == "cuda" else states
 
 
 def set_generator_states(states: list[Tensor], device: torch.device) -> None:
-    """Set what :func:`generator_states` returned. Only for use inside a :func:`seeded` block."""
+    """Restore states from :func:`generator_states` inside a :func:`seeded` block."""
     torch.default_generator.set_state(states[0])
     if device.type == "cuda":
         torch.cuda.set_rng_state(states[1], device)
 
 
 def derive(seed: int, *stream: int) -> int:
-    """Return a 63-bit seed for an independent stream (an epoch, a rank, a method) of `seed`.
+    """Return a 63-bit seed for an independent stream of `seed`: a :class:`Stream`, and numbers of an epoch or a step.
 
     Examples
     --------
     >>> derive(0, 1) != derive(0, 2)
     True
     """
-    # Not SeedSequence([seed, *stream]): trailing zeros would be the same stream.
+    # SeedSequence([seed, *stream]) would give streams that differ by trailing zeros the same numbers.
     low, high = np.random.SeedSequence(seed, spawn_key=stream).generate_state(2)
     return (int(high) << 32 | int(low)) >> 1

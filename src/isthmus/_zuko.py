@@ -1,4 +1,4 @@
-"""Normalising flows, by zuko: an extra, imported only where one is built."""
+"""Normalizing flows of zuko, an optional dependency that is imported when a flow is built."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ def coupling_flow(n_features: int, n_context: int, n_layers: int, hidden_layer_s
     Parameters
     ----------
     n_features : int
-        Dimensions of the flow's variable.
+        Dimension of the variable.
     n_context : int
-        Width of what it is conditioned on; 0 for nothing.
+        Dimension of the context that the flow is conditioned on; 0 without one.
     n_layers : int
-        Coupling layers.
+        Number of coupling layers.
     hidden_layer_sizes : tuple of int
-        Widths of the networks inside each.
+        Hidden layer sizes of the networks inside each layer.
 
     Raises
     ------
     ImportError
-        If zuko is not installed; the message has the command.
+        If zuko is not installed; the message says how to install it.
     """
     try:
         import zuko

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from isthmus._atomic import atomic_write
-from isthmus._names import nearest
+from isthmus._names import unknown_name
 from isthmus._part import Part
 
 __all__ = ["FORMAT", "FileError", "MissingFileError", "decode", "encode", "read", "write"]
@@ -232,7 +232,7 @@ def _part(name: Any, params: Any, parts: tuple[type[Part], ...]) -> Part:
     cls = known[name]
     for key in params:
         if key not in cls.parameter_names():
-            raise nearest(f"parameter of {name}", key, cls.parameter_names())
+            raise unknown_name(f"parameter of {name}", key, cls.parameter_names())
     return cls(**{key: decode(v, parts) for key, v in params.items()})
 
 

@@ -10,6 +10,7 @@ import io
 import math
 import re
 import shlex
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ PAGES.remove("docs/notes.md")  # its code is cut out of benchmarks/notes.py, whi
 PAGES.remove("docs/notes.template.md")
 
 _BLOCK = re.compile(
-    r"(?P<mark><!-- not run: \w[^>]+ -->\n\n?)?^```(?P<language>\w*)\n(?P<code>.*?)^```$"
+    r"(?P<mark><!-- not run: \w[^>]+ -->\n\n?)?^ *```(?P<language>\w*)\n(?P<code>.*?)^ *```$"
     r"(?:\n+```text\n(?P<output>.*?)^```$)?",
     re.DOTALL | re.MULTILINE,
 )
@@ -38,7 +39,7 @@ def blocks(page):
 
 def run(block, where, names):
     if block["language"] == "python":
-        exec(compile(block["code"], where, "exec"), names)
+        exec(compile(textwrap.dedent(block["code"]), where, "exec"), names)
         return
     for line in block["code"].replace("\\\n", " ").splitlines():
         command, *arguments = shlex.split(line, comments=True) or [""]
@@ -74,7 +75,7 @@ def test_code_of_page(page, tmp_path, monkeypatch):
 def test_no_code_is_overlooked():
     """Code stands in fenced blocks that name their language, so that no block escapes the test above."""
     for page in PAGES:
-        languages = re.findall(r"^```(\S*)\n.*?^```$", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
+        languages = re.findall(r"^ *```(\S*)\n.*?^ *```$", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
         assert set(languages) <= {"python", "sh", "text", "math", "{eval-rst}", "{toctree}"}, page
 
 

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from isthmus import estimators
-from isthmus._part import find
+from isthmus._part import find_parts
 from isthmus.estimators._fields import PART_MODULES, field_docs
 
 CLASSES = [getattr(estimators, name) for name in estimators.__all__]
@@ -55,4 +55,4 @@ def test_documented_parts_exist(cls):
         if field in texts:
             named = re.findall(r'"(\w+)"', texts[field])
             assert named
-            assert set(named) <= {*find(module), "auto"}, field
+            assert set(named) <= {*find_parts(module), "auto"}, field

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from isthmus._names import nearest
+from isthmus._names import unknown_name
 
 if TYPE_CHECKING:
     from isthmus._part import Part
@@ -67,7 +67,7 @@ def _check_field(cls: Any, field: str, types: Mapping[str, Any]) -> None:
         hint = "; --log FILE writes the losses of each epoch" if field == "loggers" else ""
         raise ValueError(f"{field}: are objects, which can only be passed in Python{hint}.")
     if field not in types:
-        raise nearest(f"parameter of {cls.__name__}", field, types)
+        raise unknown_name(f"parameter of {cls.__name__}", field, types)
 
 
 def _with_image_shape(given: Mapping[str, Any], rows: Dataset) -> Mapping[str, Any]:
@@ -91,12 +91,12 @@ def _with_image_shape(given: Mapping[str, Any], rows: Dataset) -> Mapping[str, A
 
 def known_parts(field: str) -> dict[str, type[Part]]:
     """Return the parts that a field can name, by name."""
-    from isthmus._part import find
+    from isthmus._part import find_parts
     from isthmus.penalties import Warmup
 
     if field in _WEIGHTS:
         return {"warmup": Warmup}
-    return find(PART_MODULES[field]) if field in PART_MODULES else {}
+    return find_parts(PART_MODULES[field]) if field in PART_MODULES else {}
 
 
 def _as_part(field: str, value: Any, fields: Mapping[str, Any]) -> Any:
@@ -120,7 +120,7 @@ def _make(field: str, name: str, fields: Mapping[str, Any]) -> Part:
     """Return the part called `name`; a network takes its sizes from the fields of the estimator."""
     known = known_parts(field)
     if name not in known:
-        raise nearest(field, name, known)
+        raise unknown_name(field, name, known)
     cls = known[name]
     sizes = {k: v for k, v in fields.items() if k in cls.parameter_names()} if field == "network" else {}
     return cls(**sizes)
@@ -144,7 +144,7 @@ def _set(part: Part, name: str, value: Any) -> None:
     name, _, rest = name.partition("__")
     types = part_types(type(part))
     if name not in types:
-        raise nearest(f"parameter of {type(part).__name__}", name, types)
+        raise unknown_name(f"parameter of {type(part).__name__}", name, types)
     if rest:
         inner = _part_of(name, getattr(part, name), f"{name}__{rest}", {})
         part.set_params(**{name: inner})

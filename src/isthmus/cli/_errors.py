@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from isthmus._names import UnknownNameError, nearest
+from isthmus._names import UnknownNameError, unknown_name
 
 __all__ = ["Commands", "about", "note", "one_line"]
 
@@ -53,7 +53,7 @@ class Commands(click.Group):
         """Find a command; the error for an unknown name suggests the nearest one."""
         name = args[0]
         if name not in self.commands and not name.startswith("-"):
-            raise click.UsageError(str(nearest("command", name, self.commands)), ctx)
+            raise click.UsageError(str(unknown_name("command", name, self.commands)), ctx)
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from isthmus._formats import BUNDLED
-from isthmus._names import nearest
+from isthmus._names import unknown_name
 from isthmus.cli._build import PART_MODULES, known_parts
 from isthmus.cli._models import MODELS, class_name, load_model, loading, normalize, public_class
 
@@ -105,12 +105,12 @@ def _entry(text: str) -> str:
 def _describe_parts(topic: str) -> str:
     """Return the list of parts of one kind, or the parameters of a part."""
     with loading():
-        from isthmus._part import find
+        from isthmus._part import find_parts
     asked = normalize(topic)
     kinds = dict.fromkeys(PART_MODULES.values())
     kind = PART_MODULES.get(asked, asked)
     if kind in kinds:
-        known = find(kind)
+        known = find_parts(kind)
         width = max(map(len, known)) + 2
         return "\n".join([_bold(kind), *(f"  {name:<{width}}{_doc(part)[0]}" for name, part in known.items())])
     parts = [(field, name, part) for field in (*PART_MODULES, "beta") for name, part in known_parts(field).items()]
@@ -120,7 +120,7 @@ def _describe_parts(topic: str) -> str:
         if asked == normalize(name)
     ]
     if not found:
-        raise nearest("topic", topic, {*MODELS, *kinds, *(name for _, name, _ in parts)})
+        raise unknown_name("topic", topic, {*MODELS, *kinds, *(name for _, name, _ in parts)})
     return "\n\n".join(found)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from isthmus._names import nearest
+from isthmus._names import unknown_name
 from isthmus.cli._errors import note
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def class_name(model: object) -> str:
             return cls
     if normalize(str(model)) == "cvae":
         return "ConditionalVAE"
-    raise nearest("model", str(model), MODELS)
+    raise unknown_name("model", str(model), MODELS)
 
 
 def normalize(name: str) -> str:

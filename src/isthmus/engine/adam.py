@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from isthmus._device import number
+from isthmus._device import scalar_buffer
 from isthmus.engine._private import fused_adamw
 
 __all__ = ["Adam", "AdamState"]
@@ -59,7 +59,7 @@ class Adam:
     ) -> None:
         self.parameters, self.weight_decay = list(parameters), weight_decay
         device = self.parameters[0].device
-        self.learning_rate = number(device)
+        self.learning_rate = scalar_buffer(device)
         self._first = [torch.zeros_like(p) for p in self.parameters]
         self._second = [torch.zeros_like(p) for p in self.parameters]
         counters = torch.zeros(len(self.parameters), device=device if device.type == "cuda" else "cpu")

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from isthmus._names import nearest
+from isthmus._names import unknown_name
 from isthmus.engine._private import copy_all
 
 __all__ = ["MasterWeights", "flush_denormals", "parameter_dtype"]
@@ -25,7 +25,7 @@ def parameter_dtype(precision: str) -> torch.dtype:
         If `precision` is none of "float32", "float64", "bf16".
     """
     if precision not in _PARAMETERS:
-        raise nearest("precision", precision, _PARAMETERS)
+        raise unknown_name("precision", precision, _PARAMETERS)
     return _PARAMETERS[precision]
 
 

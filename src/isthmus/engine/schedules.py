@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from isthmus._names import nearest
+from isthmus._names import unknown_name
 
 __all__ = ["EpochSpan", "constant", "find_schedule", "linear", "one_cycle"]
 
@@ -94,5 +94,5 @@ def find_schedule(name: str) -> Callable[[float], float]:
         If there is none; the message has the nearest name.
     """
     if name not in _SCHEDULES:
-        raise nearest("schedule", name, _SCHEDULES)
+        raise unknown_name("schedule", name, _SCHEDULES)
     return _SCHEDULES[name]

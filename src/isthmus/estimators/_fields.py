@@ -11,8 +11,8 @@ from typing import Any, Self, TypeVar, dataclass_transform
 
 from sklearn.base import BaseEstimator
 
-from isthmus._names import nearest
-from isthmus._part import Part, find
+from isthmus._names import unknown_name
+from isthmus._part import Part, find_parts
 
 __all__ = ["PART_MODULES", "Fields", "estimator", "field_docs", "layer_sizes"]
 
@@ -121,7 +121,7 @@ class Fields(BaseEstimator):
             current = getattr(self, field)
             part: Any = self._named_part(field) if isinstance(current, str) else current
             if not hasattr(part, "set_params"):
-                named = f" ({', '.join(find(PART_MODULES[field]))})" if field in PART_MODULES else ""
+                named = f" ({', '.join(find_parts(PART_MODULES[field]))})" if field in PART_MODULES else ""
                 raise ValueError(f"{key}: {field}={current!r} has no parameters; set {field}{named} as well.")
             part.set_params(**{name: value})
             if not isinstance(current, str) or part != self._named_part(field):
@@ -130,7 +130,7 @@ class Fields(BaseEstimator):
 
     def _named_part(self, field: str) -> Part | None:
         """Return the part that a field names, or None if it names none."""
-        cls = find(PART_MODULES[field]).get(getattr(self, field)) if field in PART_MODULES else None
+        cls = find_parts(PART_MODULES[field]).get(getattr(self, field)) if field in PART_MODULES else None
         if cls is None:
             return None
         sizes = self._network_fields() if field == "network" else {}
@@ -161,7 +161,7 @@ def estimator(cls: type[_T]) -> type[_T]:
     def checked(self: Any, *args: Any, **kwargs: Any) -> None:
         for name in kwargs:
             if name not in names:
-                raise TypeError(str(nearest(f"parameter of {made.__name__}", name, names)))
+                raise TypeError(str(unknown_name(f"parameter of {made.__name__}", name, names)))
         init(self, *args, **kwargs)
 
     setattr(made, "__init__", checked)  # noqa: B010 - mypy refuses to assign to a method

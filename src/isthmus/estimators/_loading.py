@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from isthmus import estimators, serialization
-from isthmus._names import nearest
+from isthmus._names import unknown_name
 from isthmus._part import Part
 from isthmus._random import seeded
 from isthmus.estimators._base import BaseAutoencoder
@@ -125,11 +125,11 @@ def _check(values: dict[str, Any], kinds: dict[str, Any]) -> None:
 def _unfitted(name: str, fields: dict[str, Any]) -> BaseAutoencoder:
     classes = {name: getattr(estimators, name) for name in estimators.__all__}
     if name not in classes:
-        raise nearest("estimator", name, classes)
+        raise unknown_name("estimator", name, classes)
     known = [field.name for field in dataclasses.fields(classes[name])]
     for field in fields:
         if field not in known:
-            raise nearest(f"parameter of {name}", field, known)
+            raise unknown_name(f"parameter of {name}", field, known)
     estimator: BaseAutoencoder = classes[name](**fields)
     check_fields(estimator)
     return estimator

@@ -15,7 +15,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
-from isthmus._names import nearest
+from isthmus._names import unknown_name
 from isthmus.data import ArrayRows, RowSource, as_source
 from isthmus.estimators._fields import layer_sizes
 from isthmus.likelihoods import Likelihood
@@ -336,6 +336,6 @@ def check_fields(estimator: Any) -> None:
         raise ValueError(f"weight_decay={values['weight_decay']!r} must not be negative.")
     for name, known in _CHOICES.items():
         if values[name] not in known:
-            raise nearest(name, values[name], list(known))
+            raise unknown_name(name, values[name], list(known))
     if isinstance(values["penalties"], str):
         raise ValueError(f"penalties={values['penalties']!r} must be a list: penalties=[{values['penalties']!r}].")

@@ -45,10 +45,6 @@ class DenoisingAutoencoder(DeterministicAutoencoder):
         Scaling of the data inside the model: "standard", "min_max", "none", or "auto", the default of the likelihood.
         Results are in the units of the data, likelihoods too.
     corruption : str or Corruption, default="gaussian_noise"
-    <<<<<<< HEAD
-        c(x~|x): "gaussian_noise", "uniform_noise", "masking", "salt_and_pepper", or an object such as ``Masking(0.5)``;
-        to fill missing cells, ``Masking(0.5, input_mask=True)``, which tells the encoder where they are.
-    =======
         Corruption of the encoder's input during training: "none", "gaussian_noise", "uniform_noise", "masking",
         "salt_and_pepper", or an object that sets its strength, such as ``Masking(0.5)``.
     penalties : sequence of (str or Penalty), default=()
@@ -124,7 +120,6 @@ class DenoisingAutoencoder(DeterministicAutoencoder):
         Number of features, D.
     feature_names_in_ : ndarray of shape (D,)
         Names of the features, if the columns of X have string names.
-    >>>>>>> ac4f676 (Document every field in the source of each estimator, in plain English)
 
     See Also
     --------

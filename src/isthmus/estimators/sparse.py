@@ -6,7 +6,7 @@ import dataclasses
 import math
 from typing import Any
 
-from isthmus._names import nearest
+from isthmus._names import unknown_name
 from isthmus._part import Part
 from isthmus.estimators._deterministic import DeterministicAutoencoder
 from isthmus.estimators._fields import estimator
@@ -166,7 +166,7 @@ class SparseAutoencoder(DeterministicAutoencoder):
 
     def _posterior(self) -> str | Part:
         if self.method not in _METHODS:
-            raise nearest("method", self.method, list(_METHODS))
+            raise unknown_name("method", self.method, list(_METHODS))
         if self.method == "top_k":
             few = min(self.n_components // 2, round(2 * math.sqrt(self.n_components)))
             return TopK(max(1, few) if self.k is None else self.k)
