@@ -281,7 +281,7 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: TopK(k=0).build(3), "1 <= k <= n_components"),
     (lambda: MixtureOfNormals(0).build(2), "at least one component"),
     (lambda: VampPrior(0).build(2, 4), "at least one component"),
-    (lambda: VampPrior().build(2, 4, 1), "knows no conditions"),
+    (lambda: VampPrior().build(2, 4, 1), "takes no conditions"),
     (built(VampPrior(), 2, 4), "call it with the encoder"),
     (lambda: ConditionalNormal().build(2, 4), "needs conditions"),
     (built(ConditionalNormal(), 2, 4, 1), "needs conditions"),

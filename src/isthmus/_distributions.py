@@ -1,7 +1,7 @@
-"""Distributions over the latent space: torch's, with the noise as an argument.
+"""Distributions of codes: torch distributions that also map given noise to draws.
 
-``rsample`` of :mod:`torch.distributions` draws from the global generator; ``from_noise(noise)`` maps standard
-normal noise to a draw, so that the same noise gives the same numbers wherever it came from.
+``rsample`` of :mod:`torch.distributions` draws from the global generator; ``from_noise`` makes draws reproducible,
+whatever else was drawn.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _LOG_2PI = math.log(2 * math.pi)
 
 
 class LatentDistribution(Distribution):
-    """A distribution on R^K that standard normal noise is transported to.
+    """Base of the distributions on R^K that are functions of standard normal noise.
 
     Parameters
     ----------
     mean : Tensor of shape (..., K)
-        The mean; its last dimension is the event.
+        The mean; the last dimension is the event.
     """
 
     has_rsample = True
@@ -42,7 +42,7 @@ class LatentDistribution(Distribution):
 
     @property
     def numbers_per_unit(self) -> int:
-        """The numbers that the density at a code holds at a time for each of the K units."""
+        """The numbers that computing the density at one code holds at a time for each of the K units."""
         return 1
 
     def __init__(self, mean: Tensor) -> None:
@@ -56,10 +56,10 @@ class LatentDistribution(Distribution):
 
     @abstractmethod
     def from_noise(self, noise: Tensor) -> Tensor:
-        """Map standard normal `noise` of shape (S, ..., K), or (..., K) for one draw, to draws of the same shape."""
+        """Return draws from standard normal `noise` (S, ..., K), or (..., K) for a single draw, of the same shape."""
 
     def scaled(self, factor: Tensor) -> LatentDistribution:  # noqa: ARG002 - a default
-        """Return it with its noise multiplied by a factor (...) for each row, where that has a density; else itself."""
+        """Return the distribution with noise multiplied by a factor (...); by default the distribution itself."""
         return self
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
@@ -69,10 +69,10 @@ class LatentDistribution(Distribution):
 
 
 class PointMass(LatentDistribution):
-    """All mass on one point: the posterior of a plain autoencoder. It has no density."""
+    """A point mass, the posterior of a deterministic autoencoder. It has no density."""
 
     def from_noise(self, noise: Tensor) -> Tensor:
-        """Return the point, once for every draw."""
+        """Return the point for every draw."""
         return self._mean.expand(noise.shape)
 
 
@@ -84,7 +84,7 @@ class DiagonalGaussian(LatentDistribution):
     mean, log_scale : Tensor of shape (..., K)
         Mean and logarithm of the standard deviation.
     standard : bool, default=False
-        Whether it is known to be N(0, I), of which divergences have a shorter form.
+        Whether this is N(0, I), for which divergences have a shorter form.
     """
 
     def __init__(self, mean: Tensor, log_scale: Tensor, *, standard: bool = False) -> None:
@@ -97,7 +97,7 @@ class DiagonalGaussian(LatentDistribution):
         return (2 * self.log_scale).exp()
 
     def scaled(self, factor: Tensor) -> DiagonalGaussian:
-        """Return N(mean, (factor scale)^2)."""
+        """Return N(mean, (factor * scale)^2)."""
         return DiagonalGaussian(self._mean, self.log_scale + factor.log().unsqueeze(-1))
 
     def from_noise(self, noise: Tensor) -> Tensor:
@@ -111,7 +111,7 @@ class DiagonalGaussian(LatentDistribution):
 
 
 class FullGaussian(LatentDistribution):
-    r"""N(mean, L L') with a lower-triangular L of positive diagonal.
+    r"""N(mean, L L'), where L is lower triangular with a positive diagonal.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ class FullGaussian(LatentDistribution):
 
     @property
     def numbers_per_unit(self) -> int:
-        """K, for a row of the Cholesky factor."""
+        """K, for the Cholesky factor."""
         return self._mean.shape[-1]
 
     @property
@@ -152,25 +152,29 @@ class FullGaussian(LatentDistribution):
 
 
 class FlowDistribution(LatentDistribution):
-    """The distribution of T(noise) for an invertible T: what a normalising flow makes of N(0, I).
+    """The distribution of T(noise) for an invertible T, such as a normalizing flow.
 
-    Its mean has no closed form: ``mean`` is T(0), the image of the noise's mean (and median), which is what serves as
-    the code.
+    Its mean has no closed form: ``mean`` is T(0), the image of the noise's mean, which serves as the code.
 
     Parameters
     ----------
     transform : torch.distributions.Transform
-        From noise to draws; for a batch of rows its parameters broadcast with (..., K).
+        T; its parameters broadcast with (..., K).
     zeros : Tensor of shape (..., K)
-        Noise of 0, in the type and on the device of the draws.
+        Zeros with the dtype and the device of the draws.
     factor : Tensor of shape (...), optional
-        What the noise is multiplied by; 1 by default.
+        Factor of the noise; 1 by default.
     """
 
     def __init__(self, transform: torch.distributions.Transform, zeros: Tensor, factor: Tensor | None = None) -> None:
         super().__init__(transform(zeros))
         self.transform, self.zeros = transform, zeros
         self.factor = zeros.new_ones(zeros.shape[:-1]) if factor is None else factor
+
+    @property
+    def numbers_per_unit(self) -> int:
+        """The parameters of a spline, about 24, and the bins that they are compared with."""
+        return 32
 
     def scaled(self, factor: Tensor) -> FlowDistribution:
         """Return the distribution of T(factor * noise)."""
@@ -188,55 +192,59 @@ class FlowDistribution(LatentDistribution):
 
 
 class DefensiveMixture(LatentDistribution):
-    """A latent distribution of which a quarter of the draws come from N(0, I) instead, for the rows that ask for it.
+    """A mixture of a distribution and N(0, I), for importance sampling with bounded weights.
 
-    Which draws is fixed, the last of every block of noise, and the density is that of the mixture: importance weights
-    stay unbiased, and bounded where the distribution misses a part of the prior.
+    A quarter of the draws come from N(0, I): the last ones of all S draws, whichever of them are made at a time. The
+    density is that of the mixture, so that importance weights are unbiased, and bounded where the distribution misses
+    a part of the prior.
 
     Parameters
     ----------
     q : LatentDistribution
-        The distribution.
+        The distribution, of batch shape (N,).
     rows : Tensor of shape (N,)
-        Where the rows ask for it: bool.
+        Which rows are mixed, bool; the others are `q` itself.
     n_draws : int
-        S, the length of the noise that is transported.
+        S, the number of all draws.
+    first_draw : int, default=0
+        The number of the first draw that ``from_noise`` makes.
 
     References
     ----------
     Hesterberg (1995), Weighted Average Importance Sampling and Defensive Mixture Distributions.
     """
 
-    def __init__(self, q: LatentDistribution, rows: Tensor, n_draws: int) -> None:
+    def __init__(self, q: LatentDistribution, rows: Tensor, n_draws: int, first_draw: int = 0) -> None:
         super().__init__(q.mean)
-        self.q, self.rows, self.n_plain = q, rows, n_draws - n_draws // 4
-        self.share = 1 - self.n_plain / n_draws
+        self.q, self.rows = q, rows
+        self.n_own = max(0, n_draws - n_draws // 4 - first_draw)  # draws of q, before those of N(0, I)
+        self.share = n_draws // 4 / n_draws
 
     def from_noise(self, noise: Tensor) -> Tensor:
-        """Map the first three quarters of the noise (S, N, K), and leave the rest as it is."""
+        """Return draws of `q`, then noise itself: (S, N, K)."""
         drawn = self.q.from_noise(noise)
-        last = torch.where(self.rows.unsqueeze(-1), noise[self.n_plain :], drawn[self.n_plain :])
-        return torch.cat([drawn[: self.n_plain], last])
+        from_prior = torch.where(self.rows.unsqueeze(-1), noise[self.n_own :], drawn[self.n_own :])
+        return torch.cat([drawn[: self.n_own], from_prior])
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Return the log density in nats, (...)."""
-        plain = self.q.log_prob(value)
+        own = self.q.log_prob(value)
         if not self.share:
-            return plain
-        wide = -0.5 * value.square().sum(-1) - 0.5 * value.shape[-1] * _LOG_2PI
-        mixed = torch.logaddexp(plain + math.log(1 - self.share), wide + math.log(self.share))
-        return torch.where(self.rows, mixed, plain)
+            return own
+        standard = -0.5 * value.square().sum(-1) - 0.5 * value.shape[-1] * _LOG_2PI
+        mixed = torch.logaddexp(own + math.log(1 - self.share), standard + math.log(self.share))
+        return torch.where(self.rows, mixed, own)
 
 
 class Mixture(Distribution):
-    """A mixture of M latent distributions.
+    """A mixture of M distributions of codes.
 
     Parameters
     ----------
     log_weight : Tensor of shape (M,)
-        Logarithms of the weights, normalised.
+        Logarithms of the weights, which sum to 1.
     components : LatentDistribution
-        Of batch shape (M,).
+        The components, of batch shape (M,).
     """
 
     support = constraints.real_vector

@@ -1,4 +1,7 @@
-"""Model: the arrows q(z|x), p(x|z) and p(z), of parts that were described before and are built here."""
+"""The model: q(z|x), p(x|z) and p(z), composed of five parts.
+
+Shapes in this package: N samples, D features, K units of the code, S draws of codes, C columns of the condition.
+"""
 
 from __future__ import annotations
 
@@ -18,18 +21,56 @@ from isthmus.scaling import Scaling
 
 __all__ = ["Model"]
 
-_N_FILLS = 5  # times that missing cells are filled before encoding; more hardly change the result
+_N_FILLS = 5  # times that missing cells are filled in before encoding; more hardly change the result
 
 
 class Model(nn.Module):
-    """Five parts joined: scaling, network, posterior, likelihood, prior.
+    r"""An autoencoder: q(z|x, c), p(x|z, c) and p(z|c), composed of a network, distributions and a scaling.
 
-    Every tensor here is in the model's units, that is after ``scaling``; only :meth:`log_det` knows the data's.
+    .. math:: p(x) = \int p(x|z)\,p(z)\,dz, \qquad q(z|x) \approx p(z|x)
+
+    All tensors are in the model's units, after ``scaling``; :meth:`log_det` converts log densities to the data's units.
 
     Parameters
     ----------
-    network, posterior, likelihood, prior, scaling : Part
-        Descriptions of the parts; they become this model's and are built by :meth:`build`.
+    network : Network
+        Encoder and decoder.
+    posterior : Posterior
+        Maps the encoder's outputs to q(z|x).
+    likelihood : Likelihood
+        Maps the decoder's outputs to p(x|z).
+    prior : Prior
+        p(z).
+    scaling : Scaling
+        Maps data to the model's units and back.
+
+    Notes
+    -----
+    The parts are descriptions until :meth:`build` makes their tensors; they then belong to this model.
+
+    References
+    ----------
+    Kingma & Welling (2019), An Introduction to Variational Autoencoders.
+
+    Examples
+    --------
+    >>> from isthmus.likelihoods import Gaussian
+    >>> from isthmus.networks import MLP
+    >>> from isthmus.posteriors import DiagonalNormal
+    >>> from isthmus.priors import StandardNormal
+    >>> from isthmus.scaling import NoScaling
+    >>> model = Model(
+    ...     network=MLP((8,)),
+    ...     posterior=DiagonalNormal(),
+    ...     likelihood=Gaussian(),
+    ...     prior=StandardNormal(),
+    ...     scaling=NoScaling(),
+    ... )
+    >>> model.build(n_features=4, n_components=2)
+    >>> x = torch.zeros(3, 4)
+    >>> z = model.q(x).rsample((5,))
+    >>> z.shape, model.log_likelihood(z, x).shape, model.sample(7).shape
+    (torch.Size([5, 3, 2]), torch.Size([5, 3]), torch.Size([7, 4]))
     """
 
     network: Network
@@ -56,15 +97,22 @@ class Model(nn.Module):
         self.scaling = scaling
 
     def parts(self) -> dict[str, Part]:
-        """Return the parts by the name of the hole that each fills."""
+        """Return the five parts by name."""
         return {name: part for name, part in self.named_children() if isinstance(part, Part)}
 
     def build(self, n_features: int, n_components: int, n_conditions: int = 0, *, masked: bool = False) -> None:
-        """Make all tensors for D = `n_features`, K = `n_components` and C = `n_conditions`.
+        """Make the tensors of all parts. A scaling that was built before, to be measured, is kept.
 
-        With `masked`, the encoder sees beside each cell whether it was observed.
-
-        The scaling is built only where it was not before: it may have been measured already.
+        Parameters
+        ----------
+        n_features : int
+            D.
+        n_components : int
+            K.
+        n_conditions : int, default=0
+            C.
+        masked : bool, default=False
+            Whether the encoder has the mask of observed cells as a further input.
         """
         n_components = int(n_components)  # torch takes no numpy.int64 as a size
         if "shift" not in self.scaling._buffers:
@@ -81,15 +129,18 @@ class Model(nn.Module):
 
     @property
     def numbers_per_row(self) -> int:
-        """The most numbers that a tensor inside the built model holds for one row and one draw of its code."""
+        """The most numbers that a tensor inside the built model holds for one sample and one draw of its code."""
         sizes = self.network.sizes
         outputs = sizes.n_features, sizes.n_encoder_outputs, sizes.n_decoder_outputs
         return max(*outputs, *(part.numbers_per_row for part in self.parts().values()))
 
     def init_from_mean(self, mean: Tensor) -> None:
-        """Set what training starts from, for columns of mean `mean` (D,) in model units.
+        """Set the decoder's last bias, and what is subtracted from the encoder's inputs, to the mean of the features.
 
-        The decoder's last bias gives that mean, and the encoder sees columns less it where the likelihood says so.
+        Parameters
+        ----------
+        mean : Tensor of shape (D,)
+            Means in the model's units. Only features that the likelihood says so are centred for the encoder.
         """
         if self.centre is not None:
             self.centre.copy_(torch.where(self.likelihood.centred_columns().to(mean.device), mean, 0.0))
@@ -99,36 +150,35 @@ class Model(nn.Module):
                 bias.copy_(self.likelihood.initial_output(mean.to(bias)))
 
     def encoder_input(self, x: Tensor) -> Tensor:
-        """Return what the encoder sees of rows (..., D)."""
-        seen = self.likelihood.encoder_input(x)
-        return seen if self.centre is None else seen - self.centre
+        """Return the encoder's inputs (..., D) for samples (..., D): transformed by the likelihood, and centred."""
+        inputs = self.likelihood.encoder_input(x)
+        return inputs if self.centre is None else inputs - self.centre
 
     def q(self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> LatentDistribution:
-        """Return q(z|x, c) for rows (..., D), of which the encoder sees the cells where `mask` is 1."""
-        seen = self.encoder_input(x if mask is None else self.likelihood.fill_missing(x, mask))
-        seen = seen if mask is None else seen.masked_fill(mask == 0, 0.0)
+        """Return q(z|x, c) for samples (..., D); cells where `mask` is 0 are 0 to the encoder."""
+        inputs = self.encoder_input(x if mask is None else self.likelihood.fill_missing(x, mask))
+        inputs = inputs if mask is None else inputs.masked_fill(mask == 0, 0.0)
         # While training the network may compute in bf16; distributions do not.
-        return self.posterior(self.network.encode(*self._cast(seen, c, mask)).to(x.dtype))
+        return self.posterior(self.network.encode(*self._cast(inputs, c, mask)).to(x.dtype))
 
     def p_z(self, c: Tensor | None = None) -> Distribution:
-        """Return p(z), or p(z|c) where the prior sees the condition."""
+        """Return p(z), or p(z|c) if the prior depends on the condition."""
         return self.prior(c, self.q)
 
     def decode(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """Return the likelihood's parameters (..., n_outputs) for codes (..., K)."""
-        seen, given = self._cast(z, c)
-        return self.network.decode(seen, given).to(z.dtype)
+        """Return the parameters of p(x|z, c), (..., n_outputs), for codes (..., K)."""
+        return self.network.decode(*self._cast(z, c)).to(z.dtype)
 
     def _cast(self, x: Tensor, *more: Tensor | None) -> list[Any]:
-        """Return tensors in the network's number format."""
+        """Return tensors in the network's dtype."""
         dtype = self.network.dtype
         return [tensor if tensor is None else tensor.to(dtype) for tensor in (x, *more)]
 
     def encode(self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> LatentDistribution:
-        """Return q(z|x, c) for samples (N, D), of which the cells where `mask` is 0 are missing.
+        """Return q(z|x, c) for samples with missing cells.
 
-        An encoder that was trained with missing cells sees the mask. Any other encoder needs complete samples: it is
-        applied to the sample with the decoder's guesses filled in (:meth:`filled`).
+        An encoder that was trained with missing cells has the mask as an input. Any other encoder needs complete
+        samples: :meth:`impute` completes them first.
 
         Parameters
         ----------
@@ -141,26 +191,26 @@ class Model(nn.Module):
         """
         if mask is None or self.network.sizes.masked:
             return self.q(x, c, mask)
-        return self.q(self.filled(x.masked_fill(mask == 0, 0.0), c, mask, _N_FILLS), c)
+        return self.q(self.impute(x.masked_fill(mask == 0, 0.0), c, mask, _N_FILLS), c)
 
-    def filled(self, x: Tensor, c: Tensor | None, mask: Tensor, steps: int) -> Tensor:
-        """Return rows (N, D) with the decoder's guess of every missing cell, after so many steps of guessing.
+    def impute(self, x: Tensor, c: Tensor | None, mask: Tensor, n_steps: int) -> Tensor:
+        """Return samples (N, D) whose missing cells are filled with reconstructions, iterated `n_steps` times.
 
-        Each step applies the model to the row with its last guess filled in. A row whose steps grow runs away from the
-        data, and stays where it was.
+        Each step reconstructs the sample with the cells filled in by the step before. A sample stops as soon as its
+        steps grow, because they then lead away from the data.
         """
         last: Tensor | None = None
-        for _ in range(steps):
+        for _ in range(n_steps):
             q = self.q(x, c, mask if self.network.sizes.masked else None)
             guess = self.likelihood.mean(self.decode(q.mean, c))
-            step = (guess - x).square().masked_fill(mask == 1, 0.0).sum(-1, keepdim=True)  # of each row alone
+            step = (guess - x).square().masked_fill(mask == 1, 0.0).sum(-1, keepdim=True)
             moves = torch.ones_like(step) if last is None else (step < last).to(step)
             last = torch.where(moves == 1, step, 0.0)
             x = torch.where((mask == 1) | (moves == 0), x, guess)
         return x
 
     def log_likelihood(self, z: Tensor, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
-        """Return log p(x|z, c) summed over (observed) columns, in nats of the model's units: (S, N) for (S, N, K)."""
+        """Return log p(x|z, c) in nats, summed over observed features: (S, N) for codes (S, N, K)."""
         return self.likelihood.row_log_prob(self.decode(z, c), x, mask)
 
     def log_joint_ratio(
@@ -172,21 +222,21 @@ class Model(nn.Module):
         mask: Tensor | None = None,
         h: Tensor | None = None,
     ) -> Tensor:
-        """Return log p(x|z) + log p(z) - log q(z|x), the log importance weights (S, N) of codes (S, N, K).
+        """Return log p(x|z) + log p(z) - log q(z|x) in nats: the log importance weights (S, N) of codes (S, N, K).
 
-        `h` is what :meth:`decode` gave for the codes, where that is known.
+        `h` is the output of :meth:`decode` for these codes, if it was computed before.
         """
         log_px = self.likelihood.row_log_prob(self.decode(z, c) if h is None else h, x, mask)
         return log_px + self.p_z(c).log_prob(z) - q.log_prob(z)
 
     def log_det(self) -> Tensor:
-        """Return what each column's log-density gains when given in the data's units, (D,); 0 for probabilities."""
+        """Return the log density's change from model to data units for each feature, (D,); 0 for probabilities."""
         log_det = self.scaling.log_det()
         return torch.where(self.likelihood.density_columns().to(log_det.device), log_det, 0.0)
 
     def sample(self, n: int, c: Tensor | None = None, out: Tensor | None = None) -> Tensor:
-        """Draw n rows from p(x) in the model's units, (n, D), from torch's default generator; into `out`, if given."""
+        """Draw samples (n, D) from p(x|c) in the model's units with torch's default generator, into `out` if given."""
         prior = self.p_z(c)
-        z = prior.sample(() if prior.batch_shape else (n,))  # a prior that sees c has one density a row
+        z = prior.sample(() if prior.batch_shape else (n,))  # p(z|c) is one distribution per row of c
         h = self.decode(z, c)
         return self.likelihood.sample(h) if out is None else self.likelihood.sample_into(out, h)

@@ -1,4 +1,9 @@
-r"""The formula: L(x) = E_{x~ ~ c(.|x)} E_{z ~ q(.|x~)} [-log p(x|z)] + sum_i w_i R_i(x, q, z), nats per row."""
+r"""The training loss and its objectives.
+
+.. math:: L(x) = E_{\tilde x \sim c(\cdot|x)}\, E_{z \sim q(\cdot|\tilde x)}\,[-\log p(x|z)] + \sum_i w_i R_i(x, q, z)
+
+in nats per sample: a corruption c, a model (q, p), penalties R_i and their weights.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +28,14 @@ __all__ = ["ImportanceWeighted", "Objective", "PenalizedLikelihood", "Terms", "T
 
 
 class Terms(NamedTuple):
-    """The terms of the loss, one number a row, and what each is multiplied by.
+    """The terms of the loss for each sample, and their weights.
 
     Attributes
     ----------
     values : dict of str to Tensor of shape (N,)
-        Unweighted, in nats, summed over columns.
+        Unweighted terms, in nats, summed over features.
     weights : dict of str to (float or Tensor of shape ())
-        Weights; beta, say.
+        Weights, such as beta.
     """
 
     values: dict[str, Tensor]
@@ -43,73 +48,110 @@ class Terms(NamedTuple):
 
 
 def _is_one(weight: float | Tensor) -> bool:
-    return not isinstance(weight, Tensor) and weight == 1  # to ask a tensor is to wait for the device
+    return not isinstance(weight, Tensor) and weight == 1  # reading a tensor would wait for the device
 
 
 class Objective(Part):
-    """Base of the objectives: what is minimised for a batch."""
+    """Base of the objectives: what is minimised for a batch, penalties aside.
+
+    Attributes
+    ----------
+    n_draws : int
+        S, draws of the code per sample.
+    includes_kl : bool
+        Whether the bound contains the divergence from the prior, so that no KL penalty is added.
+    """
 
     n_draws: int
+    includes_kl = False
 
     @abstractmethod
     def forward(self, model: Model, batch: EncodedBatch, x: Tensor) -> dict[str, Tensor]:
-        """Return the terms that belong to the objective itself, each (N,), for clean rows `x`."""
+        """Return the terms of the objective by name, each (N,) in nats.
+
+        Parameters
+        ----------
+        model : Model
+            The model.
+        batch : EncodedBatch
+            The batch with its codes.
+        x : Tensor of shape (N, D)
+            Uncorrupted samples, in the model's units.
+        """
 
 
 @dataclass(eq=False, repr=False)
 class PenalizedLikelihood(Objective):
-    r"""E_q[-log p(x|z)], to which the penalties are added; with ``KL`` it is the negative ELBO.
+    r"""The expected negative log likelihood, to which penalties are added; with ``KL`` it is the negative ELBO.
+
+    .. math:: E_{q(z|\tilde x)}[-\log p(x|z)] \approx -\frac1S \sum_s \log p(x|z_s), \qquad z_s \sim q(z|\tilde x)
 
     Parameters
     ----------
     n_draws : int, default=1
-        Draws from q(z|x~) for the expectation; the notes' approximation is one.
+        S, draws from q for the expectation.
 
     References
     ----------
     Kingma & Welling (2014), Auto-Encoding Variational Bayes, equation 7.
+
+    Examples
+    --------
+    >>> from isthmus import VAE
+    >>> VAE(objective=PenalizedLikelihood(n_draws=5)).objective
+    PenalizedLikelihood(n_draws=5)
     """
 
     n_draws: int = 1
 
     def forward(self, model: Model, batch: EncodedBatch, x: Tensor) -> dict[str, Tensor]:
-        """Return the reconstruction term."""
-        z = batch.z.squeeze(0)  # a single draw has no dimension: small networks pay for it in every operation
+        """Return the term "reconstruction"."""
+        z = batch.z.squeeze(0)  # a single draw has no dimension of its own, which saves time in small networks
         log_px = model.log_likelihood(z, x, batch.c, batch.mask)  # (S, N), or (N,)
         return {"reconstruction": -(log_px if len(batch.z) == 1 else log_px.mean(0))}
 
 
 @dataclass(eq=False, repr=False)
 class ImportanceWeighted(Objective):
-    r"""The IWAE bound, -log (1/S) sum_s p(x|z_s) p(z_s) / q(z_s|x), z_s ~ q: the bound itself is reported.
+    r"""The importance-weighted (IWAE) bound on the log likelihood.
+
+    .. math:: -\log \frac1S \sum_s \frac{p(x|z_s)\,p(z_s)}{q(z_s|x)}, \qquad z_s \sim q(z|x)
 
     Parameters
     ----------
     n_draws : int, default=5
-        S; the bound rises with it to log p(x), and with 1 it is the ELBO. beta does not enter.
+        S. With 1 the bound is the ELBO; it rises with S and approaches log p(x). ``beta`` has no effect.
 
     References
     ----------
     Burda, Grosse & Salakhutdinov (2016), Importance Weighted Autoencoders, equation 8.
+
+    Examples
+    --------
+    >>> from isthmus import VAE
+    >>> VAE(objective=ImportanceWeighted(n_draws=20)).objective
+    ImportanceWeighted(n_draws=20)
     """
 
     n_draws: int = 5
 
+    includes_kl = True
+
     def forward(self, model: Model, batch: EncodedBatch, x: Tensor) -> dict[str, Tensor]:
-        """Return the negative bound."""
+        """Return the term "importance_weighted", the negative bound."""
         log_w = model.log_joint_ratio(batch.q, batch.z, x, batch.c, batch.mask)
         return {"importance_weighted": math.log(self.n_draws) - torch.logsumexp(log_w, 0)}
 
 
 class TrainingLoss(nn.Module):
-    """A model with the four holes filled: maps a batch to the terms of its loss.
+    """The loss that training minimises: maps a batch to its terms.
 
     Parameters
     ----------
     model : Model
-        Posterior, likelihood and prior.
+        The model.
     objective : Objective
-        How draws become a bound.
+        The bound.
     corruption : Corruption
         c(x~|x); used in training mode only.
     penalties : sequence of Penalty
@@ -126,7 +168,7 @@ class TrainingLoss(nn.Module):
         self.penalties = nn.ModuleList(penalties)
 
     def weights(self, progress: float) -> list[float]:
-        """Return the weight of each penalty when the share `progress` of training is done."""
+        """Return the weight of each penalty when the fraction `progress` of the training steps is done."""
         return [penalty.weight_at(progress) for penalty in self._penalties()]
 
     def forward(self, batch: Batch, weights: Sequence[float | Tensor] | None = None) -> Terms:
@@ -137,7 +179,7 @@ class TrainingLoss(nn.Module):
         batch : Batch
             Samples in the model's units.
         weights : sequence of (float or Tensor of shape ()), optional
-            Weight of each penalty, by default what it is at the end of training.
+            Weight of each penalty; default: the weights at the end of training.
         """
         x = self.model.likelihood.sample_targets(batch.x)
         corrupted, input_mask = self.corruption.corrupt(x) if self.training else (x, None)
@@ -151,18 +193,18 @@ class TrainingLoss(nn.Module):
         values = self.objective(self.model, encoded, x)  # every observed cell counts, the masked ones as well
         named: dict[str, float | Tensor] = dict.fromkeys(values, 1.0)
         for penalty, weight in zip(self._penalties(), self.weights(1.0) if weights is None else weights, strict=True):
-            name = _free_name(penalty.name, values)
+            name = _unused_name(penalty.name, values)
             values[name], named[name] = penalty(encoded), weight
         return Terms(values, named)
 
     def _penalties(self) -> list[Penalty]:
-        return cast("list[Penalty]", list(self.penalties))  # a ModuleList forgets what it holds
+        return cast("list[Penalty]", list(self.penalties))  # a ModuleList has lost the type
 
 
-def _free_name(name: str, taken: dict[str, Tensor]) -> str:
-    """Return `name`, or name_2, name_3, ... where a penalty of that kind came before."""
-    number = 2
-    free = name
-    while free in taken:
-        free, number = f"{name}_{number}", number + 1
-    return free
+def _unused_name(name: str, used: dict[str, Tensor]) -> str:
+    """Return `name`, or name_2, name_3, ... if there are such terms."""
+    number, unused = 1, name
+    while unused in used:
+        number += 1
+        unused = f"{name}_{number}"
+    return unused

@@ -1,4 +1,4 @@
-"""Posteriors q(z|x): maps from the encoder's output to a distribution over codes."""
+"""Posteriors: maps from the encoder's outputs to a distribution q(z|x) of codes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from isthmus._zuko import coupling_flow
 
 __all__ = ["DiagonalNormal", "FlowNormal", "FullNormal", "Point", "Posterior", "TopK"]
 
-# Standard deviations stay within exp(-8) and exp(8): beyond, float32 has nothing left to say.
+# Standard deviations stay between exp(-8) and exp(8), which float32 can represent with ease.
 _BOUND = 8.0
 
 
@@ -27,23 +27,23 @@ def _bounded(raw: Tensor) -> Tensor:
 class Posterior(Part):
     """Base of the posteriors: ``forward`` maps encoder outputs (..., n_outputs) to a distribution on R^K.
 
-    The first K outputs are what the mean is made of: ``mean_activation`` of them is the code.
+    The mean, which is the code, is ``mean_activation`` of the first K outputs.
     """
 
     n_components: int
 
     @property
     def mean_activation(self) -> str | None:
-        """The activation between the first K outputs and the mean, or None where the mean is no such function."""
+        """The activation that maps the first K outputs to the mean, or None if the mean is another function."""
         return "identity"
 
     def build(self, n_components: int) -> None:
-        """Make the tensors for K = `n_components` latent units."""
+        """Make the tensors for codes with K = `n_components` units."""
         self.n_components = n_components
 
     @property
     def n_outputs(self) -> int:
-        """How many numbers a row of the encoder gives."""
+        """The number of encoder outputs per sample."""
         return self.n_components
 
     @abstractmethod
@@ -53,12 +53,18 @@ class Posterior(Part):
 
 @dataclass(eq=False, repr=False)
 class Point(Posterior):
-    r"""q(z|x) = delta(z - a(h)): the code of a deterministic autoencoder.
+    r"""A point mass: the code of a deterministic autoencoder.
+
+    .. math:: q(z|x) = \delta(z - a(h))
 
     Parameters
     ----------
     activation : str, default="identity"
-        a, applied to the code ("sigmoid" for Rifai's contractive encoder, "relu" for a sparse one).
+        a, applied to the outputs: "sigmoid" for Rifai's contractive encoder, "relu" for sparse codes.
+
+    References
+    ----------
+    Hinton & Salakhutdinov (2006), Reducing the Dimensionality of Data with Neural Networks.
 
     Examples
     --------
@@ -72,7 +78,7 @@ class Point(Posterior):
 
     @property
     def mean_activation(self) -> str:
-        """The activation of the code."""
+        """The activation a."""
         return self.activation
 
     def forward(self, h: Tensor) -> PointMass:
@@ -82,12 +88,14 @@ class Point(Posterior):
 
 @dataclass(eq=False, repr=False)
 class TopK(Posterior):
-    r"""q(z|x) = delta(z - top_k(h)): only the k largest units of h stay, the others are 0.
+    r"""A point mass at a sparse code: the k largest units of h, and 0 for the others.
+
+    .. math:: q(z|x) = \delta(z - \mathrm{top}_k(h))
 
     Parameters
     ----------
     k : int, default=16
-        Units that stay.
+        Number of units that are kept.
 
     References
     ----------
@@ -105,11 +113,11 @@ class TopK(Posterior):
 
     @property
     def mean_activation(self) -> None:
-        """None: which units stay depends on all of them."""
+        """None, because which units are kept depends on all of them."""
         return
 
     def build(self, n_components: int) -> None:
-        """Check k against the number of units.
+        """Check that k is a number of units.
 
         Raises
         ------
@@ -128,9 +136,11 @@ class TopK(Posterior):
 
 @dataclass(eq=False, repr=False)
 class DiagonalNormal(Posterior):
-    r"""q(z|x) = N(mu(x), diag(sigma(x)^2)), both given by the encoder.
+    r"""A normal distribution with independent units, whose means and scales are encoder outputs.
 
-    The encoder's second K outputs are log sigma, kept smoothly within (-8, 8).
+    .. math:: q(z|x) = N(z; \mu(x), \mathrm{diag}(\sigma(x)^2))
+
+    The second K outputs are log sigma, which a scaled tanh keeps between -8 and 8.
 
     References
     ----------
@@ -146,7 +156,7 @@ class DiagonalNormal(Posterior):
 
     @property
     def n_outputs(self) -> int:
-        """2K: means, then logarithms of standard deviations."""
+        """2 K: means, then logarithms of standard deviations."""
         return 2 * self.n_components
 
     def forward(self, h: Tensor) -> DiagonalGaussian:
@@ -157,9 +167,11 @@ class DiagonalNormal(Posterior):
 
 @dataclass(eq=False, repr=False)
 class FullNormal(Posterior):
-    r"""q(z|x) = N(mu(x), L(x) L(x)'): Sigma(x) is a full covariance matrix.
+    r"""A normal distribution with a full covariance matrix, given by its Cholesky factor L.
 
-    The encoder gives K means, K logarithms of L's diagonal and K (K - 1) / 2 numbers below it.
+    .. math:: q(z|x) = N(z; \mu(x), L(x) L(x)^\top)
+
+    The outputs are K means, K logarithms of the diagonal of L and the K (K - 1) / 2 numbers below it.
 
     References
     ----------
@@ -174,7 +186,7 @@ class FullNormal(Posterior):
     """
 
     def build(self, n_components: int) -> None:
-        """Store where the numbers below the diagonal go."""
+        """Store the indices of the numbers below the diagonal."""
         super().build(n_components)
         self.register_buffer("below", torch.tril_indices(n_components, n_components, -1), persistent=False)
 
@@ -200,20 +212,21 @@ class FullNormal(Posterior):
 
 @dataclass(eq=False, repr=False)
 class FlowNormal(Posterior):
-    r"""q(z|x): N(mu(x), diag(sigma(x)^2)) bent by a normalising flow that sees the encoder's output.
+    r"""A normalizing flow T_h of coupling layers with rational quadratic splines, conditioned on encoder outputs h.
 
-    z = mu(x) + sigma(x) T_h(e), e ~ N(0, I), T_h coupling layers of rational quadratic splines. Its divergence from the
-    prior is estimated from the draws. The code is mu(x) + sigma(x) T_h(0), the image of the noise's mean.
-    Needs zuko: ``pip install "isthmus[flow]"``.
+    .. math:: z = \mu(x) + \sigma(x)\, T_h(\varepsilon), \qquad \varepsilon \sim N(0, I)
+
+    Its divergence from the prior is estimated from the draws. The code is the image of the noise's mean,
+    mu(x) + sigma(x) T_h(0). It needs zuko: ``pip install "isthmus[flow]"``.
 
     Parameters
     ----------
     n_layers : int, default=2
-        Coupling layers.
+        Number of coupling layers.
     n_context : int, default=16
-        Numbers of the encoder that the layers see, beside means and scales.
+        Number of encoder outputs h, besides means and scales.
     hidden_layer_sizes : tuple of int, default=(64,)
-        Widths of the networks inside each layer.
+        Widths of the hidden layers of the network in each coupling layer.
 
     References
     ----------
@@ -226,7 +239,7 @@ class FlowNormal(Posterior):
 
     @property
     def mean_activation(self) -> None:
-        """None: the code is no elementwise function of the first K outputs."""
+        """None, because the code is no elementwise function of the first K outputs."""
         return
 
     def build(self, n_components: int) -> None:
@@ -236,12 +249,12 @@ class FlowNormal(Posterior):
 
     @property
     def n_outputs(self) -> int:
-        """2K + n_context."""
+        """2 K + n_context."""
         return 2 * self.n_components + self.n_context
 
     def forward(self, h: Tensor) -> FlowDistribution:
-        """Return the bent normal."""
+        """Return the distribution of mu + sigma T_h(noise)."""
         mean, raw, context = h.split([self.n_components, self.n_components, self.n_context], dim=-1)
         affine = AffineTransform(mean, _bounded(raw).exp(), event_dim=1)
-        bend = self.flow(context).transform.inv
-        return FlowDistribution(ComposeTransform([bend, affine]), torch.zeros_like(mean))
+        flow = self.flow(context).transform.inv
+        return FlowDistribution(ComposeTransform([flow, affine]), torch.zeros_like(mean))

@@ -1,4 +1,4 @@
-"""Priors p(z) over codes."""
+"""Priors: distributions p(z) or p(z|c) of codes."""
 
 from __future__ import annotations
 
@@ -22,25 +22,52 @@ _Encode = Callable[[Tensor], LatentDistribution]
 
 
 class Prior(Part):
-    """Base of the priors: ``forward`` returns p(z), or p(z|c), as a distribution on R^K."""
+    """Base of the priors: ``forward`` returns p(z), or p(z|c), as a distribution on R^K.
+
+    A prior has to define ``forward``; ``build`` makes its tensors.
+    """
 
     n_components: int
 
     def build(self, n_components: int, n_features: int = 0, n_conditions: int = 0) -> None:  # noqa: ARG002 - some need them
-        """Make the tensors for K = `n_components` units, D = `n_features` columns and conditions of width C."""
+        """Make the tensors.
+
+        Parameters
+        ----------
+        n_components : int
+            K.
+        n_features : int, default=0
+            D.
+        n_conditions : int, default=0
+            C.
+        """
         self.n_components = n_components
 
     def init_from_data(self, x: Tensor) -> None:
-        """Read from training rows `x` (N, D), in the model's units, what training starts from."""
+        """Set initial values from training samples `x` (N, D) in the model's units, where a prior has such values."""
 
     @abstractmethod
     def forward(self, c: Tensor | None = None, encode: _Encode | None = None) -> Distribution:
-        """Return p(z), given conditions (N, C) and the encoder x -> q(z|x), for priors that use them."""
+        """Return p(z), or p(z|c).
+
+        Parameters
+        ----------
+        c : Tensor of shape (N, C), optional
+            Conditions.
+        encode : callable, optional
+            The encoder x -> q(z|x), for priors that are mixtures of posteriors.
+        """
 
 
 @dataclass(eq=False, repr=False)
 class StandardNormal(Prior):
-    r"""p(z) = N(0, I).
+    r"""The standard normal distribution.
+
+    .. math:: p(z) = N(z; 0, I)
+
+    References
+    ----------
+    Kingma & Welling (2014), Auto-Encoding Variational Bayes, section 3.
 
     Examples
     --------
@@ -51,7 +78,7 @@ class StandardNormal(Prior):
     """
 
     def build(self, n_components: int, n_features: int = 0, n_conditions: int = 0) -> None:
-        """Make the zeros that are both mean and log scale."""
+        """Make the zeros that serve as mean and log scale."""
         super().build(n_components, n_features, n_conditions)
         self.register_buffer("zeros", torch.zeros(n_components), persistent=False)
 
@@ -63,12 +90,14 @@ class StandardNormal(Prior):
 
 @dataclass(eq=False, repr=False)
 class MixtureOfNormals(Prior):
-    r"""p(z) = sum_m pi_m N(z; mu_m, diag(sigma_m^2)), all learned.
+    r"""A mixture of normal distributions, whose weights, means and scales are learned.
+
+    .. math:: p(z) = \sum_m \pi_m\, N(z; \mu_m, \mathrm{diag}(\sigma_m^2))
 
     Parameters
     ----------
     n_mixture : int, default=10
-        M, number of components. They start as draws from N(0, I), each of half its width.
+        M, the number of components. Their means are initialised with draws from N(0, I), their scales with 1/2.
 
     References
     ----------
@@ -94,7 +123,7 @@ class MixtureOfNormals(Prior):
 
     @property
     def numbers_per_row(self) -> int:
-        """M K: a code is compared with every component."""
+        """M K, because a code is compared with every component."""
         return self.n_mixture * self.n_components
 
     def forward(self, c: Tensor | None = None, encode: _Encode | None = None) -> Mixture:  # noqa: ARG002
@@ -104,18 +133,32 @@ class MixtureOfNormals(Prior):
 
 @dataclass(eq=False, repr=False)
 class VampPrior(Prior):
-    r"""p(z) = sum_m pi_m q(z|u_m): the posteriors of M learned pseudo-inputs u_m, which are rows.
+    r"""A mixture of the posteriors of learned pseudo-inputs u_m, which have the shape of a sample.
 
-    Pseudo-inputs start as training rows. The encoder is an argument of ``forward``.
+    .. math:: p(z) = \sum_m \pi_m\, q(z|u_m)
 
     Parameters
     ----------
     n_pseudo_inputs : int, default=100
         M.
 
+    Notes
+    -----
+    Pseudo-inputs are initialised with training samples plus noise of half a standard deviation of each feature, so
+    that a saved model does not hold training samples. They may still resemble them: do not publish a model of private
+    data on that ground alone.
+
     References
     ----------
     Tomczak & Welling (2018), VAE with a VampPrior, equation 9.
+
+    Examples
+    --------
+    >>> from isthmus import VAE
+    >>> from sklearn.datasets import load_iris
+    >>> model = VAE(2, prior=VampPrior(20), max_epochs=1, random_state=0).fit(load_iris().data)
+    >>> model.model_.prior.pseudo_inputs.shape
+    torch.Size([20, 4])
     """
 
     n_pseudo_inputs: int = 100
@@ -126,25 +169,26 @@ class VampPrior(Prior):
         Raises
         ------
         ValueError
-            With conditions: the encoder would need one for every pseudo-input.
+            If there are conditions, which pseudo-inputs do not have.
         """
         super().build(n_components, n_features, n_conditions)
         _check_count(self, self.n_pseudo_inputs)
         if n_conditions:
-            raise ValueError(f"{self!r} knows no conditions; use 'standard_normal' or 'conditional_normal'.")
+            raise ValueError(f"{self!r} takes no conditions; use 'standard_normal' or 'conditional_normal'.")
         self.logits = nn.Parameter(torch.zeros(self.n_pseudo_inputs))
         self.pseudo_inputs = nn.Parameter(torch.randn(self.n_pseudo_inputs, n_features))
 
     @property
     def numbers_per_row(self) -> int:
-        """M K: a code is compared with every component."""
+        """M K, because a code is compared with every component."""
         return self.n_pseudo_inputs * self.n_components
 
     def init_from_data(self, x: Tensor) -> None:
-        """Set the pseudo-inputs to training rows drawn without replacement, or with it where there are too few."""
+        """Set the pseudo-inputs to random training samples plus noise, each used once as long as there are enough."""
         order = torch.randperm(len(x)).repeat(-(-self.n_pseudo_inputs // len(x)))
+        chosen = x[order[: self.n_pseudo_inputs]]
         with torch.no_grad():
-            self.pseudo_inputs.copy_(x[order[: self.n_pseudo_inputs]])
+            self.pseudo_inputs.copy_(chosen + 0.5 * x.std(0, correction=0) * torch.randn_like(chosen))
 
     def forward(self, c: Tensor | None = None, encode: _Encode | None = None) -> Mixture:  # noqa: ARG002
         """Return the mixture of posteriors.
@@ -152,7 +196,7 @@ class VampPrior(Prior):
         Raises
         ------
         ValueError
-            Without an encoder.
+            If the encoder is missing.
         """
         if encode is None:
             raise ValueError(f"{self!r} is a mixture of posteriors: call it with the encoder, p(encode=model.q).")
@@ -161,16 +205,18 @@ class VampPrior(Prior):
 
 @dataclass(eq=False, repr=False)
 class Flow(Prior):
-    r"""``p(z) = N(T^-1(z); 0, I) |det dT^-1/dz|``, T a flow of coupling layers (rational quadratic splines).
+    r"""A normalizing flow T of coupling layers with rational quadratic splines.
 
-    Needs zuko: ``pip install "isthmus[flow]"``.
+    .. math:: p(z) = N(T^{-1}(z); 0, I)\, |\det \partial T^{-1} / \partial z|
+
+    It needs zuko: ``pip install "isthmus[flow]"``.
 
     Parameters
     ----------
     n_layers : int, default=3
-        Coupling layers.
+        Number of coupling layers.
     hidden_layer_sizes : tuple of int, default=(64, 64)
-        Widths of the networks inside each.
+        Widths of the hidden layers of the network in each coupling layer.
 
     References
     ----------
@@ -187,37 +233,46 @@ class Flow(Prior):
         self.register_buffer("zeros", torch.zeros(n_components), persistent=False)
 
     def forward(self, c: Tensor | None = None, encode: _Encode | None = None) -> FlowDistribution:  # noqa: ARG002
-        """Return the transported normal."""
+        """Return the distribution of T(noise)."""
         return FlowDistribution(self.flow().transform.inv, self.get_buffer("zeros"))
 
 
 @dataclass(eq=False, repr=False)
 class ConditionalNormal(Prior):
-    r"""p(z|c) = N(mu(c), diag(sigma(c)^2)), by a small network: for ``ConditionalVAE``.
+    r"""A normal distribution whose mean and scales are computed from the condition, for ``ConditionalVAE``.
+
+    .. math:: p(z|c) = N(z; \mu(c), \mathrm{diag}(\sigma(c)^2))
 
     Parameters
     ----------
     hidden_layer_sizes : tuple of int, default=(64,)
-        Widths of its hidden layers.
+        Widths of the network's hidden layers.
     activation : str, default="elu"
-        Of the hidden layers.
+        Activation of the hidden layers.
 
     References
     ----------
     Sohn, Lee & Yan (2015), Learning Structured Output Representation using Deep Conditional Generative Models,
     equation 4.
+
+    Examples
+    --------
+    >>> import torch
+    >>> p = ConditionalNormal(); p.build(2, n_conditions=3)
+    >>> p(torch.zeros(5, 3)).log_prob(torch.zeros(5, 2)).shape
+    torch.Size([5])
     """
 
     hidden_layer_sizes: tuple[int, ...] = (64,)
     activation: str = "elu"
 
     def build(self, n_components: int, n_features: int = 0, n_conditions: int = 0) -> None:
-        """Make the network; it starts as N(0, I) for every condition.
+        """Make the network, which gives N(0, I) for every condition until it is trained.
 
         Raises
         ------
         ValueError
-            Without conditions.
+            If there are no conditions.
         """
         super().build(n_components, n_features, n_conditions)
         if not n_conditions:
@@ -233,7 +288,7 @@ class ConditionalNormal(Prior):
         Raises
         ------
         ValueError
-            Without conditions.
+            If there are no conditions.
         """
         if c is None:
             raise ValueError(f"{self!r} needs conditions.")

@@ -97,6 +97,18 @@ def test_memory_is_bounded_and_changes_nothing(ppca, monkeypatch, budget):
     )  # one draw of one row, and the tail of one row, there must be
 
 
+def test_with_missing_cells_the_budget_changes_nothing_either(ppca):
+    """The last quarter of all draws come from N(0, I), in however many blocks they are made."""
+    model, x = ppca.model(), ppca.rows(4)
+    mask = torch.ones_like(x)
+    mask[:2, :3] = 0
+    expected = log_marginal_estimate(model, x * mask, None, mask, n_draws=100)
+    for budget in (1, 100, 1000):
+        estimate = log_marginal_estimate(model, x * mask, None, mask, n_draws=100, budget=budget)
+        for a, b in zip(estimate, expected, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)
+
+
 def test_of_many_draws_only_sums_and_a_tail_are_kept(ppca):
     model, x = ppca.model(wider=1.3), ppca.rows(2)
     sums, q = WeightSums(2, tail_length(1_000_000) + 1), model.q(x)
@@ -116,7 +128,7 @@ def test_widening_undoes_a_narrow_posterior(ppca):
     assert (estimate.standard_error < 1e-10).all()
 
 
-def test_a_narrow_posterior_is_not_trusted(ppca):
+def test_a_narrow_posterior_is_unreliable(ppca):
     x = ppca.rows(40)
     estimate = log_marginal_estimate(ppca.model(wider=math.exp(-1)), x, n_draws=2000)
     below = ppca.log_p(x) - estimate.value.numpy()
@@ -125,7 +137,7 @@ def test_a_narrow_posterior_is_not_trusted(ppca):
     assert len(unreliable(log_marginal_estimate(ppca.model(wider=1.2), x, n_draws=2000))) == 0
 
 
-def test_untrusted_names_rows():
+def test_unreliable_rows():
     nan, inf = math.nan, math.inf
     estimate = Estimate(
         torch.tensor([-1.0, nan, -inf, -1.0, -1.0, -1.0]),

@@ -178,4 +178,4 @@ def iterate_imputation(model: Model, chunk: Chunk, *, once: bool) -> Tensor:
     if chunk.mask is None:
         return reconstruct(model, chunk)
     steps = 1 if once or model.network.sizes.masked else _MAX_ITERATIONS
-    return model.scaling.to_data_units(model.filled(chunk.x, chunk.c, chunk.mask, steps))
+    return model.scaling.to_data_units(model.impute(chunk.x, chunk.c, chunk.mask, steps))

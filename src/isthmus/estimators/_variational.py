@@ -13,7 +13,7 @@ from scipy.special import logsumexp
 from torch import Tensor
 
 from isthmus._device import check_device
-from isthmus._part import Part
+from isthmus._part import Part, resolve
 from isthmus._random import Stream, derive, seeded
 from isthmus.estimators._base import BaseAutoencoder
 from isthmus.estimators._chunking import empty_result, row_chunks
@@ -31,7 +31,7 @@ from isthmus.evaluation import (
 )
 from isthmus.evaluation.row_noise import row_noise
 from isthmus.model import Model
-from isthmus.objectives import ImportanceWeighted
+from isthmus.objectives import Objective
 from isthmus.penalties import KL, Penalty
 
 __all__ = ["Elbo", "LogLikelihoodEstimate", "Variational"]
@@ -149,9 +149,8 @@ class Variational(BaseAutoencoder):
         return self.objective
 
     def _own_penalties(self) -> list[Penalty]:
-        if self.objective == "importance_weighted" or isinstance(self.objective, ImportanceWeighted):
-            return []
-        return [KL(self.beta, self.free_bits)]
+        objective = resolve("objectives", self.objective, Objective)
+        return [] if objective.includes_kl else [KL(self.beta, self.free_bits)]
 
     # ---- likelihoods ----------------------------------------------------------------------------------------
 

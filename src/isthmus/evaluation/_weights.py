@@ -1,4 +1,4 @@
-"""Sums over importance weights that arrive in blocks, and the shape of their tail."""
+"""Sums over importance weights that are computed in blocks, and the shape of their tail."""
 
 from __future__ import annotations
 
@@ -9,24 +9,23 @@ from torch import Tensor
 
 __all__ = ["WeightSums", "pareto_k", "tail_length"]
 
-# Tails whose largest weights differ by less than this many nats are no tails: float32 itself is no finer.
-_FLAT = 1e-3
-_LOWEST = -1e300  # stands for log 0 where a difference with infinity would be NaN
-_FEWEST = 5  # weights that a tail needs to have a shape
+_FLAT = 1e-3  # nats; largest weights that differ by less are equal up to the rounding of float32
+_LOWEST = -1e300  # instead of log 0, whose differences would be NaN
+_MIN_TAIL = 5  # weights; fewer have no shape
 
 
 class WeightSums:
-    """Mean and spread of the weights of N rows, and the largest of them, kept up to date block by block.
+    """Running mean and variance of the weights of N samples, and their largest weights.
 
-    Everything is in float64 and relative to the largest weight so far, merged by Chan's formula, so that neither
-    cancellation nor underflow touches the standard error.
+    Sums are in float64, relative to the largest weight so far, and merged by Chan's formula: neither cancellation nor
+    underflow affects the standard error.
 
     Parameters
     ----------
     n_rows : int
         N.
     n_tail : int
-        How many of the largest weights to keep.
+        Number of largest weights to keep.
     """
 
     def __init__(self, n_rows: int, n_tail: int) -> None:
@@ -38,7 +37,7 @@ class WeightSums:
         self.n_tail = n_tail
 
     def add(self, log_w: Tensor) -> None:
-        """Take in log weights (S, N)."""
+        """Add log weights (S, N)."""
         log_w = log_w.detach().cpu().double()
         shift = torch.maximum(self.shift, log_w.amax(0))
         before, m = (self.shift - shift).exp(), len(log_w)
@@ -55,53 +54,53 @@ class WeightSums:
         self.largest = largest.topk(min(self.n_tail, len(largest)), dim=0).values
 
     def log_mean(self) -> Tensor:
-        """Return log of the mean weight, (N,)."""
+        """Return the logarithm of the mean weight, (N,)."""
         return self.mean.log() + self.shift
 
     def standard_error(self) -> Tensor:
-        """Return the standard error of :meth:`log_mean` by the delta method, (N,); NaN for one draw."""
+        """Return the standard error of :meth:`log_mean` by the delta method, (N,); NaN for a single draw."""
         if self.n_draws < 2:
             return torch.full_like(self.mean, torch.nan)
         variance = self.squares / (self.n_draws - 1) / self.n_draws
         return (variance.sqrt() / self.mean).nan_to_num(nan=torch.inf)
 
     def effective_sample_size(self) -> Tensor:
-        """Return (sum w)^2 / sum w^2, (N,): 1 to S; 0 where all weights are 0."""
+        """Return (sum w)^2 / sum w^2, (N,): between 1 and S, or 0 if all weights are 0."""
         total = self.n_draws * self.mean.square()
         return (self.n_draws * total / (self.squares + total)).nan_to_num(nan=0.0)
 
     def pareto_k(self) -> Tensor:
-        """Return the shape of the tail of the weights, (N,)."""
+        """Return the shape parameter of the weights' tail, (N,)."""
         return pareto_k(self.largest)
 
 
 def tail_length(n_draws: int) -> int:
-    """Return how many of the largest of `n_draws` weights make the tail, after Vehtari et al. (2024), section 6."""
+    """Return the number of largest weights that form the tail of `n_draws`, by Vehtari et al. (2024), section 6."""
     return math.ceil(min(0.2 * n_draws, 3 * math.sqrt(n_draws)))
 
 
 def pareto_k(largest: Tensor) -> Tensor:
-    r"""Return the shape k of the generalised Pareto distribution that fits the largest weights, (N,).
+    r"""Return the shape k of the generalized Pareto distribution fitted to the largest weights, (N,).
 
-    The weights' mean exists if k < 1, their variance if k < 1/2. The fit is Zhang and Stephens' posterior mean under
-    their weak prior, drawn towards 1/2 by the weight of ten observations.
+    The weights' mean exists if k < 1, their variance if k < 1/2. The fit is the posterior mean of Zhang & Stephens,
+    shrunk towards 1/2 with the weight of ten observations.
 
     Parameters
     ----------
     largest : Tensor of shape (M + 1, N)
-        Log weights in falling order, of which the last is the threshold.
+        Log weights in descending order; the last one is the threshold.
 
     Returns
     -------
     Tensor of shape (N,)
-        NaN with fewer than five weights above the threshold; minus infinity where they are all but equal.
+        NaN with fewer than five weights above the threshold; minus infinity if they are almost equal.
 
     References
     ----------
     Zhang & Stephens (2009), A New and Efficient Estimation Method for the Generalized Pareto Distribution,
     Technometrics 51; Vehtari, Simpson, Gelman, Yao & Gabry (2024), Pareto Smoothed Importance Sampling, JMLR 25.
     """
-    if len(largest) <= _FEWEST:
+    if len(largest) <= _MIN_TAIL:
         return torch.full(largest.shape[1:], torch.nan, dtype=largest.dtype)
     w = (largest - largest[0]).exp()
     k = _fit((w[:-1] - w[-1]).flip(0)).nan_to_num(nan=torch.inf)
@@ -109,7 +108,7 @@ def pareto_k(largest: Tensor) -> Tensor:
 
 
 def _fit(excess: Tensor) -> Tensor:
-    """Return the shape for excesses (M, N) in rising order; one theta of the grid at a time, to stay within (M, N)."""
+    """Return the shape for excesses (M, N) in ascending order, one theta of the grid at a time to save memory."""
     m = len(excess)
     n_grid = 30 + math.isqrt(m)
     quartile, largest = excess[(m + 2) // 4 - 1].clamp_min(1e-300), excess[-1]

@@ -1,4 +1,4 @@
-"""log p(x) by importance sampling, and the ELBO row by row."""
+"""The importance-weighted estimate of log p(x), and the ELBO, for given noise."""
 
 from __future__ import annotations
 
@@ -16,7 +16,17 @@ __all__ = ["Bound", "elbo", "log_marginal"]
 
 
 class Bound(NamedTuple):
-    """The ELBO of rows and the two terms it is the difference of, in nats, each (N,)."""
+    """The ELBO and its terms, elbo = -(reconstruction + kl).
+
+    Attributes
+    ----------
+    elbo : Tensor of shape (N,)
+        Lower bound of log p(x), in nats.
+    reconstruction : Tensor of shape (N,)
+        E_q[-log p(x|z)], in nats.
+    kl : Tensor of shape (N,)
+        KL(q(z|x) || p(z)), in nats.
+    """
 
     elbo: Tensor
     reconstruction: Tensor
@@ -30,39 +40,51 @@ def log_marginal(
     noise: Tensor,
     c: Tensor | None = None,
     mask: Tensor | None = None,
-    at_once: int | None = None,
+    n_at_once: int | None = None,
 ) -> Tensor:
-    r"""Return the importance-weighted estimate of log p(x), (N,), in nats of the model's units.
+    r"""Return the importance-weighted estimate of log p(x) for each sample, in nats of the model's units.
 
     .. math:: \log \frac1S \sum_s \frac{p(x|z_s)\,p(z_s)}{q(z_s|x)}, \qquad z_s \sim q(z|x)
 
-    On average it lies below log p(x), and rises to it with S.
+    On average the estimate lies below log p(x), and it approaches log p(x) as S grows.
 
     Parameters
     ----------
     model : Model
         The model.
     x : Tensor of shape (N, D)
-        Rows in the model's units.
+        Samples in the model's units, finite also where a cell is missing.
     noise : Tensor of shape (S, N, K)
         Standard normal noise for the draws.
     c : Tensor of shape (N, C), optional
         Conditions.
     mask : Tensor of shape (N, D), optional
-        1 where a cell was observed; the others are integrated out (and `x` holds a finite filler there). Codes are
-        then drawn from :func:`proposal`.
-    at_once : int, optional
-        How many draws of every row are decoded at a time, which bounds the memory that is needed; default: all.
+        1 where a cell was observed; missing cells are integrated out. Codes are then drawn from :func:`proposal`.
+    n_at_once : int, optional
+        Number of draws to decode at once, which bounds the memory; default: all.
+
+    Returns
+    -------
+    Tensor of shape (N,)
 
     References
     ----------
     Burda, Grosse & Salakhutdinov (2016), Importance Weighted Autoencoders, equation 8.
+
+    Examples
+    --------
+    >>> from isthmus import VAE
+    >>> from sklearn.datasets import load_iris
+    >>> X = load_iris().data
+    >>> model = VAE(2, max_epochs=1, precision="float64", random_state=0).fit(X).model_
+    >>> log_marginal(model, model.scaling(torch.from_numpy(X)), noise=torch.zeros(1, 150, 2).double()).shape
+    torch.Size([150])
     """
     q = proposal(model, model.encode(x, c, mask), mask, len(noise))
-    parts = q.from_noise(noise).split(at_once or len(noise))
-    log_w = torch.cat([model.log_joint_ratio(q, z, x, c, mask) for z in parts])  # (S, N)
+    blocks = q.from_noise(noise).split(n_at_once or len(noise))
+    log_w = torch.cat([model.log_joint_ratio(q, z, x, c, mask) for z in blocks])  # (S, N)
     estimate = torch.logsumexp(log_w, 0) - math.log(len(noise))
-    # A row of which nothing was observed has probability 1, whatever the draws say.
+    # A sample without any observed cell has probability 1.
     return estimate if mask is None else torch.where(mask.any(-1), estimate, 0.0)
 
 
@@ -73,15 +95,40 @@ def elbo(
     noise: Tensor,
     c: Tensor | None = None,
     mask: Tensor | None = None,
-    at_once: int | None = None,
+    n_at_once: int | None = None,
 ) -> Bound:
-    """Return E_q[log p(x|z)] - KL(q || p) of every row, the expectation over the draws of `noise`.
+    r"""Return the evidence lower bound of each sample with its terms, in nats of the model's units.
 
-    Parameters are those of :func:`log_marginal`. ``reconstruction`` is the negative of the first term.
+    .. math:: E_{q(z|x)}[\log p(x|z)] - \mathrm{KL}(q(z|x) \| p(z)) \le \log p(x)
+
+    Parameters
+    ----------
+    model, x, c, mask, n_at_once
+        As for :func:`log_marginal`.
+    noise : Tensor of shape (S, N, K)
+        Standard normal noise for the draws from q, over which the expectation is a mean.
+
+    Returns
+    -------
+    Bound
+
+    References
+    ----------
+    Kingma & Welling (2014), Auto-Encoding Variational Bayes, equation 3.
+
+    Examples
+    --------
+    >>> from isthmus import VAE
+    >>> from sklearn.datasets import load_iris
+    >>> X = load_iris().data
+    >>> model = VAE(2, max_epochs=1, precision="float64", random_state=0).fit(X).model_
+    >>> bound = elbo(model, model.scaling(torch.from_numpy(X)), noise=torch.zeros(1, 150, 2).double())
+    >>> bool((bound.elbo == -(bound.reconstruction + bound.kl)).all())
+    True
     """
     q = model.encode(x, c, mask)
     z = q.from_noise(noise)
-    parts = z.split(at_once or len(z))
-    reconstruction = -torch.cat([model.log_likelihood(part, x, c, mask) for part in parts]).mean(0)
+    blocks = z.split(n_at_once or len(z))
+    reconstruction = -torch.cat([model.log_likelihood(block, x, c, mask) for block in blocks]).mean(0)
     kl = kl_divergence(q, model.p_z(c), z)
     return Bound(-reconstruction - kl, reconstruction, kl)

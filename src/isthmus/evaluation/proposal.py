@@ -1,4 +1,4 @@
-"""Where codes are drawn from, given what was observed of a row."""
+"""The proposal distribution of importance sampling, where cells may be missing."""
 
 from __future__ import annotations
 
@@ -10,33 +10,60 @@ from isthmus.model import Model
 
 __all__ = ["proposal"]
 
-_WIDER = 2.0  # times the share of missing cells
+_WIDER = 2.0  # scale per fraction of missing cells
 
 
 def proposal(
-    model: Model, q: LatentDistribution, mask: Tensor | None, n_draws: int, proposal_scale: float = 1.0
+    model: Model,
+    q: LatentDistribution,
+    mask: Tensor | None,
+    n_draws: int,
+    proposal_scale: float = 1.0,
+    first_draw: int = 0,
 ) -> LatentDistribution:
-    """Return what to draw codes from: the posterior, or something wider where it cannot be trusted.
+    r"""Return the distribution to draw codes from: the posterior, wider and mixed with N(0, I) if cells are missing.
 
-    An encoder that never saw a missing cell is too sure of guesses that were filled in, and of one answer where there
-    are several: for a row of which the share m is missing, draws are made wider by 1 + 2 m, and a quarter of them come
-    from N(0, I). Importance weights make up for whatever is drawn from.
+    .. math:: \tfrac34\, q_{f}(z|x) + \tfrac14\, N(z; 0, I), \qquad f = \text{proposal\_scale}\,(1 + 2 m)
+
+    for samples of which the fraction m > 0 is missing, where q_f is q with its noise multiplied by f. An encoder that
+    was trained on complete samples is too certain of the values that were filled in. One that was trained with missing
+    cells, and complete samples, need no such correction. Importance weights account for the difference.
 
     Parameters
     ----------
     model : Model
         The model.
     q : LatentDistribution
-        The posterior of N rows.
+        Posterior of N samples, from ``model.encode``.
     mask : Tensor of shape (N, D) or None
         1 where a cell was observed.
     n_draws : int
-        S: how much noise will be transported at once.
+        S, the number of all draws, of which the last quarter come from N(0, I).
     proposal_scale : float, default=1.0
-        Factor by which draws are made wider besides.
+        Factor of the noise.
+    first_draw : int, default=0
+        Number of the first draw, to make the draws in several calls.
+
+    Returns
+    -------
+    LatentDistribution
+        The proposal of N samples; ``from_noise`` draws from it.
+
+    References
+    ----------
+    Hesterberg (1995), Weighted Average Importance Sampling and Defensive Mixture Distributions.
+
+    Examples
+    --------
+    >>> from isthmus import VAE
+    >>> from sklearn.datasets import load_iris
+    >>> model = VAE(2, max_epochs=1, random_state=0).fit(load_iris().data).model_
+    >>> x, mask = torch.zeros(3, 4), torch.tensor([[1.0, 1.0, 0.0, 0.0]]).expand(3, 4)
+    >>> proposal(model, model.encode(x, None, mask), mask, n_draws=8).from_noise(torch.zeros(8, 3, 2)).shape
+    torch.Size([8, 3, 2])
     """
     factor = torch.full(q.batch_shape, proposal_scale, dtype=q.mean.dtype, device=q.mean.device)
     if mask is None or model.network.sizes.masked:
         return q if proposal_scale == 1 else q.scaled(factor)
     missing = 1 - mask.mean(-1)
-    return DefensiveMixture(q.scaled(factor * (1 + _WIDER * missing)), missing > 0, n_draws)
+    return DefensiveMixture(q.scaled(factor * (1 + _WIDER * missing)), missing > 0, n_draws, first_draw)
