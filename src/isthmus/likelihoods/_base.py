@@ -33,6 +33,8 @@ class Likelihood(Part):
     centred : bool
         Whether the encoder's inputs are centred, which standard scaling does for densities. Probabilities are not
         scaled, and networks learn slowly from inputs that all have one sign.
+    binary : bool
+        Whether it is a probability of 0 and 1, so that it is not a density of values between them.
     support_text : str
         The support, for messages: "... takes only values in [0, 1]".
     transforms_input : bool
@@ -48,6 +50,7 @@ class Likelihood(Part):
     density: bool = True
     interval_support: bool = False
     centred: bool = False
+    binary: bool = False
     support_text: str = "that are finite numbers"
     transforms_input: bool = False
     filler: float | None = None
