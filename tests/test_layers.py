@@ -1,11 +1,12 @@
-"""The house (DESIGN 2): imports point down only, classes are abstract or final, few rooms know sklearn or devices.
+"""The architecture: imports point down a table of layers, without cycles, and classes are abstract or final.
 
-Every failure names the file and the line.
+A unit is a module or a package directly below `isthmus`. Every failure names the file and the line.
 """
 
 import ast
 import dataclasses
 import functools
+import graphlib
 import importlib
 import inspect
 import pkgutil
@@ -18,7 +19,7 @@ import isthmus
 SOURCE = Path(isthmus.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
 
-# room -> layer; a room is a module or a package of `isthmus`, and private modules at the top are layer 0
+# unit -> layer; private units are in layer 0
 LAYERS = {
     "serialization": 0,
     "networks": 1,
@@ -40,9 +41,9 @@ LAYERS = {
     "assessment": 7,
     "demo": 8,
     "cli": 9,
-    "": 10,  # the face: isthmus/__init__.py, which imports nothing before it is asked
+    "": 10,  # isthmus/__init__.py, which imports nothing until a name is used
 }
-BLIND = {"engine": 0, "data": 0}  # rooms that know no model: what they may import, at most
+ONLY_BELOW = {"engine": 0, "data": 0}  # units that must not know any model: the highest layer that they may import
 
 
 @functools.cache
@@ -55,45 +56,49 @@ def where(file, node=None):
     return str(path) if node is None else f"{path}:{node.lineno}"
 
 
-def room_of(module):
-    """Return the room of a dotted module name, "" for isthmus itself."""
+def module_name(file):
+    parts = ("isthmus", *file.relative_to(SOURCE).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def unit_of(module):
+    """Return the unit of a dotted module name, "" for isthmus itself."""
     parts = module.split(".")
     return parts[1] if len(parts) > 1 else ""
 
 
-def room_of_file(file):
-    parts = file.relative_to(SOURCE).with_suffix("").parts
-    return "" if parts == ("__init__",) else parts[0]
+def unit_of_file(file):
+    return unit_of(module_name(file))
 
 
-def layer(room):
-    if room == "__main__":  # runs the command
+def layer(unit):
+    if unit == "__main__":  # runs the command
         return 10
-    return 0 if room.startswith("_") else LAYERS[room]
+    return 0 if unit.startswith("_") else LAYERS[unit]
 
 
-def is_typing_block(node):
+def is_for_type_checkers(node):
     return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
 def nodes(tree):
-    """Walk a tree, leaving out what only type checkers read."""
+    """Walk a tree, without the imports that only type checkers read."""
     todo = [tree]
     while todo:
         node = todo.pop()
         yield node
-        todo += [child for child in ast.iter_child_nodes(node) if not is_typing_block(child)]
+        todo += [child for child in ast.iter_child_nodes(node) if not is_for_type_checkers(child)]
 
 
 def imports(file):
-    """Return (node, module) for every import of a file, those inside functions too."""
+    """Return (node, module) for every import of a file, including those inside functions."""
     found = []
     for node in nodes(parse(file)):
         if isinstance(node, ast.Import):
             found += [(node, alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{where(file, node)}: imports are absolute."
-            if node.module == "isthmus":  # `from isthmus import data` is an import of the room data
+            if node.module == "isthmus":  # `from isthmus import data` imports the unit data
                 found += [(node, f"isthmus.{alias.name}") for alias in node.names]
             else:
                 found.append((node, node.module))
@@ -101,48 +106,56 @@ def imports(file):
 
 
 def own_imports(file):
-    """Return (node, room) for imports of isthmus; a name of the face is the room that it comes from."""
+    """Return (node, unit) for imports of isthmus; a name of `isthmus` itself counts for the unit that defines it."""
     result = []
     for node, module in imports(file):
-        name = room_of(module)
+        name = unit_of(module)
         if module.split(".")[0] == "isthmus" and name != "__version__":
             home = isthmus._HOMES.get(name) if name else "isthmus.estimators"  # what `import isthmus` is for
-            result.append((node, room_of(home) if home else name))
+            result.append((node, unit_of(home) if home else name))
     return result
 
 
-def test_every_module_has_a_layer():
-    found = {room_of_file(file) for file in FILES if not room_of_file(file).startswith("_")}
+def test_every_unit_has_a_layer():
+    found = {unit_of_file(file) for file in FILES if not unit_of_file(file).startswith("_")}
     assert found == LAYERS.keys(), "LAYERS lists the public modules and packages, by the table of layers in the design"
 
 
 def test_imports_point_down():
     wrong = []
     for file in FILES:
-        room = room_of_file(file)
-        allowed = BLIND.get(room, layer(room) - 1)
+        unit = unit_of_file(file)
+        allowed = ONLY_BELOW.get(unit, layer(unit) - 1)
         for node, other in own_imports(file):
-            both_bottom = layer(room) == layer(other) == 0
-            if other != room and not both_bottom and layer(other) > allowed:
+            both_lowest = layer(unit) == layer(other) == 0
+            if other != unit and not both_lowest and layer(other) > allowed:
                 wrong.append(
-                    f"{where(file, node)}: {room or 'isthmus'} (layer {layer(room)}) imports {other} (layer "
+                    f"{where(file, node)}: {unit or 'isthmus'} (layer {layer(unit)}) imports {other} (layer "
                     f"{layer(other)}), but only layers up to {allowed} are below it."
                 )
     assert not wrong, "\n".join(wrong)
 
 
-def test_the_bottom_has_no_circles():
-    """Modules of layer 0 may import one another, but not in a circle."""
-    files = [file for file in FILES if file.parent == SOURCE and file.stem != "__init__" and layer(file.stem) == 0]
-    bottom = {file.stem: {room for _, room in own_imports(file)} for file in files}
-    done = set()
-    while len(done) < len(bottom):
-        ready = {name for name, needs in bottom.items() if name not in done and needs & bottom.keys() <= done | {name}}
-        assert ready, f"a circle among {sorted(bottom.keys() - done)}"
-        done |= ready
+def test_no_import_cycles():
+    """No two files import one another, not even inside functions, for type checkers, or by way of others."""
+    files = {module_name(file): file for file in FILES}
+    graph = {}
+    for name, file in files.items():
+        needs = set()
+        for node in ast.walk(parse(file)):
+            if isinstance(node, ast.Import):
+                needs |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                full = [f"{node.module}.{alias.name}" for alias in node.names]
+                needs |= {module if module in files else node.module for module in full}
+        graph[name] = (needs & files.keys()) - {name}
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(" imports ".join(reversed(error.args[1])))
 
 
-# ---- who may say what -------------------------------------------------------------------------------------------
+# ---- which files may use what -----------------------------------------------------------------------------------
 
 
 def names_of(node):
@@ -156,8 +169,8 @@ def names_of(node):
     return []
 
 
-def sayers(*forbidden, but=(), top_only=False):
-    """Return where any dotted name is, or lies below, a forbidden one."""
+def uses(*forbidden, but=(), top_only=False):
+    """Return where a forbidden dotted name, or one below it, is used."""
     found = []
     for file in FILES:
         if where(file) in but:
@@ -169,33 +182,30 @@ def sayers(*forbidden, but=(), top_only=False):
     return found
 
 
-def test_nobody_says_autocast():
-    """Weights are cast once a step, in engine/precision.py; autocast casts them in every product."""
-    assert not sayers("torch.autocast", "torch.amp", "torch.cuda.amp", but=[])
+def test_autocast_is_not_used():
+    """Weights are cast once per step, in engine/precision.py; autocast casts them in every product."""
+    assert not uses("torch.autocast", "torch.amp", "torch.cuda.amp")
 
 
-def test_only_distributed_says_torch_distributed():
-    """Beside the room itself, the command that starts torchrun."""
-    assert not sayers(
-        "torch.distributed",
-        but=["isthmus/engine/distributed.py", "isthmus/cli/_launch.py"],
-    )
+def test_torch_distributed_is_used_in_one_place():
+    """And in the command that starts torchrun."""
+    assert not uses("torch.distributed", but=["isthmus/engine/distributed.py", "isthmus/cli/_launch.py"])
 
 
-def test_scikit_learn_is_known_from_the_estimators_up():
-    above = [where(file) for file in FILES if layer(room_of_file(file)) >= 6 and room_of_file(file) != "testing"]
-    assert not sayers("sklearn", but=[*above, "isthmus/data/bundled.py"])
-    assert not sayers("sklearn", but=above, top_only=True)  # the bundled sets import it when they are asked for
+def test_scikit_learn_is_used_from_the_estimators_up():
+    above = [where(file) for file in FILES if layer(unit_of_file(file)) >= 6 and unit_of_file(file) != "testing"]
+    assert not uses("sklearn", but=[*above, "isthmus/data/bundled.py"])
+    assert not uses("sklearn", but=above, top_only=True)  # the bundled data sets import it when one is loaded
 
 
-def test_optional_libraries_are_imported_where_they_are_needed():
-    assert not sayers("matplotlib", "pandas", "rich", "jinja2", "pyarrow", "polars", "PIL", "h5py", top_only=True)
+def test_optional_libraries_are_imported_inside_functions():
+    assert not uses("matplotlib", "pandas", "rich", "jinja2", "pyarrow", "polars", "PIL", "h5py", top_only=True)
 
 
-def test_a_part_may_not_print_log_open_files_or_choose_a_device():
-    parts = [file for file in FILES if layer(room_of_file(file)) in range(1, 5)]
+def test_parts_do_not_print_log_open_files_or_choose_a_device():
+    parts = [file for file in FILES if layer(unit_of_file(file)) in range(1, 5)]
     others = [where(file) for file in FILES if file not in parts]
-    assert not sayers("logging", "warnings", "torch.cuda", "torch.device", "pathlib", but=others)
+    assert not uses("logging", "warnings", "torch.cuda", "torch.device", "pathlib", but=others)
     for file in parts:
         for node in nodes(parse(file)):
             wrong = isinstance(node, ast.Call) and ast.unparse(node.func) in ("print", "open", "input")
@@ -220,7 +230,7 @@ def own_classes():
 
 
 def is_base(cls):
-    """A base is never instantiated: it has an abstract method, is a protocol, or says so in its first line."""
+    """Tell whether a class is never instantiated: it has abstract methods, is a protocol, or its docstring says so."""
     return inspect.isabstract(cls) or getattr(cls, "_is_protocol", False) or (cls.__doc__ or "").startswith("Base of")
 
 
@@ -229,11 +239,11 @@ def test_a_class_is_abstract_or_final():
         for base in cls.__mro__[1:]:
             if not base.__module__.startswith("isthmus") or issubclass(base, (tuple, Exception)):
                 continue
-            allowed = is_base(base) or base.__qualname__ in ("Part", "Fields")
+            allowed = is_base(base) or base.__qualname__ in ("Part", "Fields", "LatentDistribution")
             assert allowed, f"{cls.__module__}.{cls.__qualname__} inherits from the concrete {base.__qualname__}."
 
 
-def test_a_base_cannot_be_made_where_it_says_so():
+def test_abstract_bases_cannot_be_instantiated():
     from isthmus.corruptions import Corruption
     from isthmus.likelihoods import Likelihood
     from isthmus.networks import Network
@@ -264,7 +274,7 @@ def public_callables():
                         yield f"{module.__name__}.{name}.{attribute}", function
 
 
-def test_no_open_ended_signatures():
+def test_public_signatures_take_no_arbitrary_keywords():
     for name, function in public_callables():
         if name.endswith(".set_params"):  # scikit-learn's own protocol
             continue
@@ -285,7 +295,7 @@ def test_estimators_are_keyword_only_dataclasses():
         assert cls.__eq__ is object.__eq__, f"{name}: eq=False"
 
 
-def test_all_names_exist():
+def test_names_in_all_exist():
     for module in modules():
         private = module.__name__.rsplit(".", 1)[-1].startswith("_")
         exports = getattr(module, "__all__", None)
