@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,8 @@ from sphinx.errors import ExtensionError
 
 import isthmus
 
-sys.path.insert(0, str(Path(__file__).parent))  # for mathml.py
+sys.path.insert(0, str(Path(__file__).parent))  # for mathml.py and offline.py
+from offline import loaded_from_elsewhere
 
 project = "isthmus"
 author = "The isthmus developers"
@@ -55,19 +55,9 @@ def _norms(_app: Any, _what: str, _name: str, _obj: Any, _options: Any, lines: l
     lines[:] = [line.replace("||", "‖\u200b") for line in lines]
 
 
-_ELSEWHERE = re.compile(
-    r"""<(?:script|link|img|iframe|source|object)\b[^>]*\b(?:src|href|data)=["'](?:https?:)?//[^"']*"""  # in pages
-    r"""|(?:url\(|@import\s*)["']?(?:https?:)?//[^"')]*"""  # in style sheets
-)
-
-
 def _check_offline(app: Any, error: Exception | None) -> None:
-    """Fail if a page would load anything from another host: the documentation must work offline."""
-    if error is None and app.builder.format == "html":
-        pages = [p for p in Path(app.outdir).rglob("*") if p.suffix in {".html", ".css"}]
-        found = [f"{p.relative_to(app.outdir)}: {m[0]}" for p in pages for m in _ELSEWHERE.finditer(p.read_text())]
-        if found:
-            raise ExtensionError("loaded from another host:\n" + "\n".join(found))
+    if error is None and app.builder.format == "html" and (found := loaded_from_elsewhere(Path(app.outdir))):
+        raise ExtensionError("loaded from another host:\n" + "\n".join(found))
 
 
 def setup(app: Any) -> None:
