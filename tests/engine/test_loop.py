@@ -12,9 +12,10 @@ from isthmus._part import UnknownNameError
 from isthmus._random import derive, seeded
 from isthmus.data.loaders import InMemoryLoader
 from isthmus.engine import NonFiniteError, find_schedule
+from isthmus.engine.distributed import SingleProcess
 from isthmus.engine.precision import flush_denormals, parameter_dtype
+from isthmus.engine.run import TrainingRun
 from isthmus.engine.schedules import constant, linear, one_cycle
-from isthmus.engine.state import RunProgress
 from regression import D, N, Named, Regression, fit, rows, trainer
 
 # ---- rows -------------------------------------------------------------------------------------------------------
@@ -95,9 +96,9 @@ def test_the_same_seed_gives_the_same_bits():
 
 
 def test_what_steps_gave_is_kept_in_few_tensors():
-    run, rows = RunProgress(), torch.arange(600.0).reshape(200, 3)
+    run, rows = TrainingRun(trainer(Regression()).state, SingleProcess(), 200), torch.arange(600.0).reshape(200, 3)
     for row in rows:
-        run.append(row.clone(), [])
+        run.end_step(row.clone(), [])
         assert len(run.rows) <= 65
     assert torch.equal(torch.cat(run.rows), rows)
 

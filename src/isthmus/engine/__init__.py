@@ -4,8 +4,8 @@ from isthmus.engine.checkpoint import Checkpoints, InterruptedTrainingError, kee
 from isthmus.engine.diagnose import NonFiniteError
 from isthmus.engine.loggers import CSVLogger, TensorBoardLogger
 from isthmus.engine.loop import Trainer
+from isthmus.engine.protocols import Record
 from isthmus.engine.schedules import find_schedule
-from isthmus.engine.state import Record
 
 __all__ = [
     "CSVLogger",

@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterable
 from torch import Tensor
 
 from isthmus._batch import Batch
-from isthmus.engine.distributed import Processes
 from isthmus.engine.protocols import Weights
-from isthmus.engine.state import TrainState
+from isthmus.engine.run import TrainingRun
 
 __all__ = ["NonFiniteError", "check_validation_loss", "raise_at_bad_step"]
 
@@ -36,12 +35,9 @@ class NonFiniteError(FloatingPointError):
 def raise_at_bad_step(
     train_step: Callable[[Batch, Weights, int, int], Tensor],
     steps: Iterable[tuple[Batch, Weights]],
-    *,
     epoch: int,
     first: int,
-    names: list[str],
-    state: TrainState,
-    processes: Processes,
+    run: TrainingRun,
 ) -> None:
     """Take the steps of an epoch again, looking at each, and raise at the first after which something is not finite.
 
@@ -53,12 +49,8 @@ def raise_at_bad_step(
         Batches and weights of the loss.
     epoch, first : int
         Numbers of the epoch and of its first step, from 0.
-    names : list of str
-        Names of the terms.
-    state : TrainState
-        What the steps change; it is set back to what it was before the bad step.
-    processes : Processes
-        The processes that train together.
+    run : TrainingRun
+        The run; its state is set back to what it was before the bad step.
 
     Raises
     ------
@@ -68,11 +60,11 @@ def raise_at_bad_step(
         If there is none this time.
     """
     for step, (batch, weights) in enumerate(steps, start=first):
-        before = state.snapshot()
-        means = processes.all_reduce(train_step(batch, weights, epoch, step).unsqueeze(0))[0, 2:]
-        bad = [name for name, finite in zip(names, means.isfinite().tolist(), strict=True) if not finite]
-        if bad or not state.is_finite():
-            state.load(before)
+        before = run.state.snapshot()
+        means = run.processes.all_reduce(train_step(batch, weights, epoch, step).unsqueeze(0))[0, 2:]
+        bad = [name for name, finite in zip(run.names, means.isfinite().tolist(), strict=True) if not finite]
+        if bad or not run.state.is_finite():
+            run.state.load(before)
             raise NonFiniteError(epoch + 1, step + 1, bad[0] if bad else "the gradient", batch)
     raise FloatingPointError(
         f"training stopped in epoch {epoch + 1}: a loss or a parameter was not finite, "

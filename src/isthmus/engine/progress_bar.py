@@ -8,7 +8,7 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
-from isthmus.engine.state import Record
+from isthmus.engine.protocols import Record
 
 __all__ = ["ProgressBar"]
 

@@ -9,7 +9,10 @@ from torch import Tensor
 
 from isthmus._batch import Batch
 
-__all__ = ["Loader", "LossTerms", "Weights"]
+__all__ = ["Loader", "LossTerms", "Record", "Weights"]
+
+# The numbers of an epoch: {"epoch": 3, "loss": ..., "reconstruction": ..., "learning_rate": ..., "seconds": ...}
+Record = dict[str, float]
 
 Weights = Sequence[float | Tensor]  # of the terms of a loss, as far as they change while it is trained
 
