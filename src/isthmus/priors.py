@@ -22,10 +22,7 @@ _Encode = Callable[[Tensor], LatentDistribution]
 
 
 class Prior(Part):
-    """Base of the priors: ``forward`` returns p(z), or p(z|c), as a distribution on R^K.
-
-    A prior has to define ``forward``; ``build`` makes its tensors.
-    """
+    """Base of the priors: ``forward`` returns p(z), or p(z|c), as a distribution on R^K."""
 
     n_components: int
 
@@ -34,12 +31,8 @@ class Prior(Part):
 
         Parameters
         ----------
-        n_components : int
-            K.
-        n_features : int, default=0
-            D.
-        n_conditions : int, default=0
-            C.
+        n_components, n_features, n_conditions : int
+            K, D and C.
         """
         self.n_components = n_components
 
@@ -144,8 +137,8 @@ class VampPrior(Prior):
 
     Notes
     -----
-    Pseudo-inputs are initialised with training samples plus noise of half a standard deviation of each feature, so
-    that a saved model does not hold training samples. They may still resemble them: do not publish a model of private
+    Pseudo-inputs are initialised with training samples plus noise of half a standard deviation per feature, so that
+    a saved model does not hold training samples. They may still resemble them: do not publish a model of private
     data on that ground alone.
 
     References

@@ -90,7 +90,7 @@ def test_metrics_of_the_true_model_have_their_known_values(ppca):
     found = ppca
     posterior = 0.36 / (0.36 + np.array([4.0, 1.0, 0.0]))
     assert (found.latent.active_units, found.latent.n_units) == (2, 3)
-    assert "Off: 2." in found.latent.report
+    assert "Inactive: 2." in found.latent.report
     rate = -0.5 * np.log(posterior)  # on average over the model's own rows
     np.testing.assert_allclose(found.latent.kl_per_unit, rate, atol=0.06)
     assert found.likelihood.rate == pytest.approx(rate.sum(), abs=0.06)

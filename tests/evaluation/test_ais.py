@@ -129,5 +129,5 @@ def test_nothing_to_anneal_with_is_an_error(ppca, field):
 
 
 def test_no_rows_to_draw_is_an_error(ppca):
-    with pytest.raises(ValueError, match="n=0 must be at least 1"):
+    with pytest.raises(ValueError, match="n_samples=0 must be at least 1"):
         sandwich(ppca.model(), 0)

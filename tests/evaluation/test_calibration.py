@@ -94,7 +94,7 @@ def test_bad_input():
         crps(draws[:1], truth, cells)
     with pytest.raises(ValueError, match=r"their shapes are \(18, 4, 2\), \(3, 2\), \(4, 2\)"):
         crps(draws, truth[:3], cells)
-    with pytest.raises(ValueError, match="names no cell"):
+    with pytest.raises(ValueError, match="missing has no cell that is True"):
         crps(draws, truth, ~cells)
     with pytest.raises(ValueError, match="must be finite"):
         crps(draws, truth + np.nan, cells)

@@ -61,7 +61,7 @@ def test_the_divergence_by_unit_sums_to_the_rate(ppca, oblique):
 
 def test_only_normals_have_a_divergence_by_unit():
     q = DiagonalGaussian(torch.zeros(5, 3).double(), torch.zeros(5, 3).double())
-    with pytest.raises(ValueError, match="Mixture has no divergence unit by unit"):
+    with pytest.raises(ValueError, match="Mixture has no divergence per unit"):
         kl_per_dimension(q, build(4, 3, prior=MixtureOfNormals(2)).p_z())
 
 
@@ -157,10 +157,10 @@ def report(mean, log_scale, p=None):
     )
 
 
-def test_the_report_names_units_and_cures():
+def test_the_report_names_units_and_remedies():
     text = report([[0.0, -2.0, 0.0, 1.0], [0.0, 2.0, 0.0, -1.0]], [[0.0, -1.0, 0.0, 0.0]] * 2)
-    assert "2 of 4 latent units are used: 1 (KL 2.57), 3 (KL 0.50)." in text
-    assert "Off: 0, 2. The posterior is the prior there" in text
+    assert "2 of 4 latent units are active: 1 (KL 2.57), 3 (KL 0.50)." in text
+    assert "Inactive: 0, 2. Their posterior is the prior" in text
     assert "n_components=2 would do" in text
     assert "Warmup" in text
     assert "free_bits" in text
@@ -168,25 +168,28 @@ def test_the_report_names_units_and_cures():
 
 def test_the_report_of_complete_collapse():
     text = report([[0.0], [0.0]], [[0.0], [0.0]])
-    assert "None of the 1 latent units is used: complete posterior collapse" in text
-    assert "columns depend on each other" in text
+    assert "None of the 1 latent units is active: complete posterior collapse" in text
+    assert "features depend on each other" in text
 
 
-def test_the_report_of_none_off():
+def test_the_report_of_active_units_only():
     text = report([[-1.0], [1.0]], [[-1.0], [-1.0]])
-    assert text.startswith("1 of 1 latent units is used: 0")
+    assert text.startswith("1 of 1 latent units is active: 0")
     assert "larger n_components" in text
-    assert "Off" not in text
+    assert "Inactive" not in text
 
 
 def test_the_report_of_wasted_nats():
-    """A unit that is the same for every row and not the prior costs without telling."""
+    """A unit whose posterior is the same for all samples, and not the prior, costs nats without information."""
     text = report([[-1.0, 3.0], [1.0, 3.0]], [[-1.0, 0.0], [-1.0, 0.0]])
-    assert "Off: 1. The posterior is the same for all rows there but is not the prior: 4.50 nats a row wasted." in text
+    assert (
+        "Inactive: 1. Their posterior is not the prior, but the same for all samples: 4.50 nats per sample wasted."
+        in text
+    )
 
 
 def test_the_report_without_closed_forms():
     mean = torch.tensor([[-1.0, 0.0], [1.0, 0.0]]).double()
     text = collapse_report(PointMass(mean), build(4, 2, prior=MixtureOfNormals(2)).p_z())
-    assert "1 of 2 latent units is used: 0." in text
-    assert "Off: 1. The mean of the posterior hardly varies" in text
+    assert "1 of 2 latent units is active: 0." in text
+    assert "Inactive: 1. Their posterior mean hardly varies" in text

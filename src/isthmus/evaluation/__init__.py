@@ -1,33 +1,24 @@
-"""Evaluation: how good a model is, in numbers that can be believed.
+"""Evaluation of models, samples, codes and imputations.
 
 ============================  =========================================================================================
-log p(x)                      ``log_marginal``, ``log_marginal_estimate`` (with its error), ``unreliable``,
+log p(x)                      ``log_marginal``, ``log_marginal_estimate`` (with standard errors), ``unreliable``,
                               ``annealed_estimate``, ``sandwich``, ``elbo``, ``proposal``
-the latent space              ``active_units``, ``kl_per_dimension``, ``information``, ``aggregate_mmd``,
+latent space                  ``active_units``, ``kl_per_dimension``, ``information``, ``aggregate_mmd``,
                               ``rate_distortion``, ``collapse_report``
-samples against data          ``frechet_distance``, ``precision_recall``, ``mmd``, ``nearest_neighbour_test``
+generated samples             ``frechet_distance``, ``precision_recall``, ``mmd``, ``nearest_neighbour_test``
 codes                         ``trustworthiness``, ``neighbour_accuracy``
 missing cells                 ``conditional_mean``, ``conditional_draws``, ``crps``, ``interval_coverage``
 ============================  =========================================================================================
 """
 
+from isthmus.evaluation.aggregate import Information, aggregate_log_prob, aggregate_mmd, information
 from isthmus.evaluation.ais import Annealing, Sandwich, annealed_estimate, sandwich
 from isthmus.evaluation.calibration import Coverage, crps, interval_coverage
 from isthmus.evaluation.codes import neighbour_accuracy, trustworthiness
 from isthmus.evaluation.collapse import collapse_report
 from isthmus.evaluation.importance import Estimate, log_marginal_estimate, unreliable
 from isthmus.evaluation.imputation import conditional_draws, conditional_mean
-from isthmus.evaluation.latent import (
-    Information,
-    RateDistortion,
-    active_units,
-    activity,
-    aggregate_log_prob,
-    aggregate_mmd,
-    information,
-    kl_per_dimension,
-    rate_distortion,
-)
+from isthmus.evaluation.latent import RateDistortion, active_units, activity, kl_per_dimension, rate_distortion
 from isthmus.evaluation.log_marginal import Bound, elbo, log_marginal
 from isthmus.evaluation.proposal import proposal
 from isthmus.evaluation.samples import (

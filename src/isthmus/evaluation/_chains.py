@@ -1,4 +1,4 @@
-"""Markov chains between a start and the posterior of a chunk of rows, for annealed importance sampling."""
+"""Markov chains from an initial distribution to the posterior, for annealed importance sampling."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from isthmus.model import Model
 
 __all__ = ["PILOTS", "Annealing", "Chain", "Path", "draws"]
 
-_ACCEPT = 0.8  # what the steps of Hamiltonian Monte Carlo are tuned to
+_ACCEPT = 0.8  # acceptance rate that the steps of Hamiltonian Monte Carlo are tuned to
 PILOTS = 8  # chains that tune the steps
-_LONGEST = 2.0  # length of a trajectory, in standard deviations: a little over pi / 2, where it forgets most
+_LONGEST = 2.0  # length of a trajectory in standard deviations; at pi / 2 it is least correlated with its start
 
 
 class Annealing(NamedTuple):
-    """How to anneal.
+    """Settings of annealed importance sampling.
 
     Attributes
     ----------
     n_distributions : int, default=300
-        T, distributions on the way from the start to the posterior. The error falls as 1 / T.
+        T, number of distributions from the initial one to the posterior. The error is proportional to 1 / T.
     n_chains : int, default=16
-        S, chains for each row.
+        S, chains per sample.
     n_leapfrog : int, default=3
-        Leapfrog steps in each transition.
+        Leapfrog steps per transition.
     from_posterior : bool, default=True
-        Whether to start from q(z|x), or from p(z): the longer way, on which q takes no part.
+        Whether the initial distribution is q(z|x), or p(z), which is farther from the posterior but independent of q.
     """
 
     n_distributions: int = 300
@@ -40,7 +40,7 @@ class Annealing(NamedTuple):
 
 
 class _Point(NamedTuple):
-    """Codes z (S, N, K), log densities there of the path's two ends (S, N), and their gradients (S, N, K)."""
+    """Codes z (S, N, K), the log densities (S, N) of the path's ends at z, and their gradients (S, N, K)."""
 
     z: Tensor
     start: Tensor
@@ -49,23 +49,23 @@ class _Point(NamedTuple):
     joint_gradient: Tensor
 
     def energy(self, beta: Tensor, momentum: Tensor) -> Tensor:
-        """Return the log density, without its constant, less the momentum's energy, (S, N)."""
+        """Return the unnormalized log density minus the kinetic energy, (S, N)."""
         return (1 - beta) * self.start + beta * self.joint - 0.5 * momentum.square().sum(-1)
 
     def gradient(self, beta: Tensor) -> Tensor:
         """Return the gradient of the log density, (S, N, K)."""
         return (1 - beta) * self.start_gradient + beta * self.joint_gradient
 
-    def where(self, taken: Tensor, other: _Point) -> _Point:
-        """Return these codes where `taken` (S, N), elsewhere the others."""
-        masks = (taken.unsqueeze(-1) if new.ndim > taken.ndim else taken for new in self)
+    def where(self, accepted: Tensor, other: _Point) -> _Point:
+        """Return these codes where `accepted` (S, N), and the others elsewhere."""
+        masks = (accepted.unsqueeze(-1) if new.ndim > accepted.ndim else accepted for new in self)
         return _Point(*(torch.where(mask, new, old) for mask, new, old in zip(masks, self, other, strict=True)))
 
 
 class Path(NamedTuple):
-    """The geometric path of one chunk of rows, start(z)^(1 - beta) p(x, z)^beta.
+    """The geometric path start(z)^(1 - beta) p(x, z)^beta for a chunk of samples.
 
-    ``scales`` (2, N, K) are standard deviations of start and posterior, by which momenta are preconditioned.
+    ``scales`` (2, N, K) are standard deviations of the start and of the posterior, which precondition the momenta.
     """
 
     model: Model
@@ -79,7 +79,7 @@ class Path(NamedTuple):
 
     @classmethod
     def of(cls, model: Model, x: Tensor, c: Tensor | None, mask: Tensor | None, how: Annealing) -> Path:
-        """Return the path of a chunk of rows; its scales are measured on draws, which every distribution has."""
+        """Return the path of a chunk; scales are estimated from draws, which any distribution has."""
         q, prior = model.q(x, c, mask), model.p_z(c)
         start = q if how.from_posterior else prior
         scales = torch.stack([draws(d, 64, len(x)).std(0) for d in (start, q)])
@@ -91,24 +91,24 @@ class Path(NamedTuple):
 
     @torch.enable_grad()
     def at(self, z: Tensor) -> _Point:
-        """Return both ends of the path at codes (S, N, K), with their gradients."""
+        """Return the log densities of the path's ends at codes (S, N, K), with their gradients."""
         z = z.detach().requires_grad_()
         ends = self.start.log_prob(z), self.log_joint(z)
         gradients = (torch.autograd.grad(end.sum(), z)[0] for end in ends)
         return _Point(z.detach(), *(end.detach() for end in ends), *gradients)
 
     def gain(self, t: int, point: _Point) -> Tensor:
-        """Return what the log weight gains between distributions t - 1 and t, (S, N)."""
+        """Return the change of the log weight between distributions t - 1 and t, (S, N)."""
         return (self.betas[t] - self.betas[t - 1]) * (point.joint - point.start)
 
     def scale(self, t: int) -> Tensor:
-        """Return standard deviations of distribution t, (N, K), as if all were normal: precisions add."""
+        """Return standard deviations of distribution t, (N, K), which are exact if both ends are normal."""
         precision = self.scales.square().reciprocal()
         return ((1 - self.betas[t]) * precision[0] + self.betas[t] * precision[1]).rsqrt()
 
 
 class Chain(NamedTuple):
-    """Chains on a path: where they start, how far they step and what they draw from."""
+    """Chains on a path: initial codes (S, N, K), step sizes (T, N), settings and a generator."""
 
     path: Path
     start: Tensor
@@ -118,7 +118,7 @@ class Chain(NamedTuple):
 
     @classmethod
     def begin(cls, model: Model, x: Tensor, c: Tensor | None, mask: Tensor | None, how: Annealing, seed: int) -> Chain:
-        """Return chains for a chunk of rows, their steps tuned by pilots of their own."""
+        """Return chains for a chunk of samples, with step sizes that separate chains have tuned."""
         with seeded(seed, x.device):
             path = Path.of(model, x, c, mask, how)
             start, pilots = (draws(path.start, n, len(x)) for n in (how.n_chains, PILOTS))
@@ -127,7 +127,7 @@ class Chain(NamedTuple):
         return chain._replace(steps=chain.tuned(pilots))
 
     def tuned(self, z: Tensor) -> Tensor:
-        """Return step sizes (T, N) that pilots `z` found on their way."""
+        """Return step sizes (T, N), tuned by chains that start at `z`."""
         point, step, steps = self.path.at(z), self.steps[0], []
         for t in range(1, len(self.path.betas)):
             point, accept = self.transition(t, point, step)
@@ -144,7 +144,7 @@ class Chain(NamedTuple):
         return log_w
 
     def backward(self, code: Tensor) -> Tensor:
-        """Return log weights (S, N) of chains from a draw of the posterior to the start: each step its own reverse."""
+        """Return log weights (S, N) of chains from a draw of the posterior to the start, by reversed transitions."""
         point, log_w = self.path.at(code.expand_as(self.start)), self.start.new_zeros(self.start.shape[:-1])
         for t in range(len(self.path.betas) - 1, 0, -1):
             point, _ = self.transition(t, point, self.steps[t - 1])
@@ -152,9 +152,9 @@ class Chain(NamedTuple):
         return log_w
 
     def transition(self, t: int, point: _Point, step: Tensor) -> tuple[_Point, Tensor]:
-        """Return codes after a Hamiltonian step that leaves distribution t as it is, and acceptances (S, N)."""
+        """Return codes after a Hamiltonian transition that leaves distribution t invariant, and acceptances (S, N)."""
         beta, z = self.path.betas[t], point.z
-        jitter = 0.5 + self.uniform(*z.shape[:-1], 1)  # no trajectory comes back to where it began
+        jitter = 0.5 + self.uniform(*z.shape[:-1], 1)  # so that no trajectory is periodic
         epsilon = jitter * step.unsqueeze(-1) * self.path.scale(t)
         momentum = torch.randn(z.shape, generator=self.generator, dtype=z.dtype, device=z.device)
         before, new = point.energy(beta, momentum), point
@@ -166,16 +166,16 @@ class Chain(NamedTuple):
         return new.where(self.uniform(*z.shape[:-1]) < accept, point), accept
 
     def uniform(self, *shape: int) -> Tensor:
-        """Return uniform draws in the chains' own number format."""
+        """Return uniform draws with the dtype of the codes."""
         return torch.rand(shape, generator=self.generator, dtype=self.start.dtype, device=self.start.device)
 
 
 def draws(distribution: Distribution, n: int, n_rows: int) -> Tensor:
-    """Return n draws for each row, (n, N, K), of a distribution of one row or of all."""
+    """Return n draws per sample, (n, N, K), from a distribution of batch shape () or (N,)."""
     return distribution.sample((n,) if distribution.batch_shape else (n, n_rows))
 
 
 def _schedule(n: int) -> Tensor:
-    """Return betas from 0 to 1, (n + 1,), denser at both ends: a logistic curve between -4 and 4."""
+    """Return betas (n + 1,) from 0 to 1, which follow a logistic curve between -4 and 4."""
     curve = torch.sigmoid(torch.linspace(-4, 4, n + 1, dtype=torch.float64))
     return (curve - curve[0]) / (curve[-1] - curve[0])

@@ -1,4 +1,4 @@
-"""Distances between rows, a block at a time."""
+"""Distances between samples and nearest neighbours, in bounded memory."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["as_rows", "distances", "nearest", "same_width"]
 
 
 def as_rows(values: Any, name: str, at_least: int = 1) -> Tensor:
-    """Return finite rows (N, F), float64, at least `at_least` of them; any further axes are joined.
+    """Return features as a finite float64 tensor (N, F), with at least `at_least` rows; further axes are flattened.
 
     Raises
     ------
     ValueError
-        If they are not; `name` is what the message calls them.
+        If there are too few rows or a value is not finite; the message uses `name`.
     """
     rows = np.array(values.detach().cpu().numpy() if isinstance(values, Tensor) else values, dtype=np.float64)
     rows = rows.reshape(len(rows), -1) if rows.size else rows.reshape(0, 1)
@@ -33,7 +33,7 @@ def as_rows(values: Any, name: str, at_least: int = 1) -> Tensor:
 
 
 def same_width(a: Tensor, b: Tensor, names: str) -> None:
-    """Check that two sets of rows have as many columns.
+    """Check that two sets have the same number of columns.
 
     Raises
     ------
@@ -41,14 +41,14 @@ def same_width(a: Tensor, b: Tensor, names: str) -> None:
         If they have not.
     """
     if a.shape[1] != b.shape[1]:
-        raise ValueError(f"{names} have {a.shape[1]} and {b.shape[1]} columns; they must have as many.")
+        raise ValueError(f"{names} have {a.shape[1]} and {b.shape[1]} columns; the numbers must be equal.")
 
 
 def distances(a: Tensor, b: Tensor | None = None, budget: int = 1 << 24) -> Iterator[tuple[slice, Tensor]]:
     """Yield slices of the rows of `a` with their Euclidean distances to all rows of `b`, (n, M).
 
-    Without `b` they are those to the other rows of `a`, and a row's distance to itself is infinite. Distances come from
-    differences, not from products: equal rows are exactly 0 apart.
+    Without `b`, distances are those to the other rows of `a`; the distance of a row to itself is infinite. They are
+    computed from differences, not from products, so that equal rows have distance 0 exactly.
     """
     others = a if b is None else b
     for part in chunks(len(a), len(others), budget):
@@ -60,5 +60,5 @@ def distances(a: Tensor, b: Tensor | None = None, budget: int = 1 << 24) -> Iter
 
 
 def nearest(a: Tensor, b: Tensor | None, k: int) -> Tensor:
-    """Return the indices of the k rows of `b` (without it: of the other rows of `a`) nearest to each row, (N, k)."""
+    """Return the indices of the k nearest rows of `b`, or of the other rows of `a` without it, (N, k)."""
     return torch.cat([block.topk(k, dim=1, largest=False).indices for _, block in distances(a, b)])

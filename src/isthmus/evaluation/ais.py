@@ -1,4 +1,4 @@
-"""log p(x) by annealed importance sampling, and both sides of it on simulated rows (bidirectional Monte Carlo)."""
+"""Annealed importance sampling of log p(x), and bidirectional Monte Carlo, which bounds its error."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from isthmus.model import Model
 
 __all__ = ["Annealing", "Sandwich", "annealed_estimate", "sandwich"]
 
-_KEPT = 16  # about so many tensors of a row's widest size are kept for the gradient of one density
+_KEPT = 16  # tensors as large as the largest that the gradient of a density keeps, roughly
 
 
 class Sandwich(NamedTuple):
-    """Rows that a model made and the two sides between which their log p(x) lies, in nats of the model's units.
+    """Samples of a model, and lower and upper estimates of their log p(x), in nats of the model's units.
 
     Attributes
     ----------
     x : Tensor of shape (N, D)
-        The rows.
+        The samples.
     lower, upper : Estimate
-        Of log p(x), below and above on average (each by its own Jensen gap); (N,). The chains of `upper` share the code
-        that they start from, of which its standard error knows nothing.
+        Estimates of log p(x), (N,), that are too low and too high on average. The chains of `upper` for a sample start
+        from the same code, which its standard error does not account for.
     """
 
     x: Tensor
@@ -48,36 +48,41 @@ def annealed_estimate(
     seed: int = 0,
     budget: int = 1 << 25,
 ) -> Estimate:
-    r"""Return log p(x) by annealed importance sampling, in nats of the model's units, row by row.
+    r"""Return the annealed importance-sampling estimate of log p(x) for each sample, in nats of the model's units.
 
     .. math:: \log w = \sum_{t=1}^T (\beta_t - \beta_{t-1})\,[\log p(x, z_{t-1}) - \log p_0(z_{t-1})], \qquad
         z_t \sim \mathcal T_t(\cdot|z_{t-1}), \qquad \log \hat p(x) = \log \frac1S \sum_s w_s
 
-    where T_t is Hamiltonian Monte Carlo that leaves p_0^(1 - beta_t) p(x, .)^beta_t as it is. On average the estimate
-    lies below log p(x), far less than that of importance sampling where q(z|x) is poor. Steps are tuned by chains of
-    their own beforehand, and fixed: tuned on the way they would make the weights wrong.
+    where T_t is Hamiltonian Monte Carlo that leaves p_0^(1 - beta_t) p(x, .)^beta_t invariant. On average the estimate
+    lies below log p(x), but much closer than that of importance sampling if q(z|x) is poor. Step sizes are tuned by
+    separate chains beforehand, because adapting them on the way would bias the weights.
 
     Parameters
     ----------
     model : Model
         The model.
     x : Tensor of shape (N, D)
-        Rows in the model's units; a finite filler where a cell is missing.
+        Samples in the model's units, finite also where a cell is missing.
     c : Tensor of shape (N, C), optional
         Conditions.
     mask : Tensor of shape (N, D), optional
-        1 where a cell was observed.
+        1 where a cell was observed; missing cells are integrated out.
     annealing : Annealing, optional
-        How to anneal.
+        Settings of the chains.
     seed : int, default=0
-        Seed; the same call gives the same numbers.
+        Seed of the chains.
     budget : int, default=2**25
-        Numbers that may be held at a time; rows are taken in chunks.
+        Numbers that may be held at a time, which determines how many samples are processed at once.
 
     Returns
     -------
     Estimate
-        Of every row, from its S weights.
+        Of each sample, from its S weights.
+
+    Raises
+    ------
+    ValueError
+        If a number in `annealing` is less than 1.
 
     References
     ----------
@@ -94,44 +99,53 @@ def annealed_estimate(
     torch.Size([5])
     """
     how = _checked(annealing)
-    table = torch.zeros(4, len(x), dtype=torch.float64)
+    result = torch.zeros(4, len(x), dtype=torch.float64)
     for part in _chunks(model, len(x), how, budget):
-        condition, seen = (None if t is None else t[part] for t in (c, mask))
-        chain = Chain.begin(model, x[part], condition, seen, how, derive(seed, part.start))
-        table[:, part] = torch.stack(exact_where_unobserved(_estimate(chain.forward()), seen, how.n_chains))
-    return Estimate(*table)
+        condition, observed = (None if t is None else t[part] for t in (c, mask))
+        chain = Chain.begin(model, x[part], condition, observed, how, derive(seed, part.start))
+        result[:, part] = torch.stack(exact_where_unobserved(_estimate(chain.forward()), observed, how.n_chains))
+    return Estimate(*result)
 
 
 @torch.no_grad()
 def sandwich(
     model: Model,
-    n: int,
+    n_samples: int,
     c: Tensor | None = None,
     *,
     annealing: Annealing | None = None,
     seed: int = 0,
     budget: int = 1 << 25,
 ) -> Sandwich:
-    r"""Draw n rows from the model and return estimates of their log p(x) from below and from above.
+    r"""Draw samples from the model, and return lower and upper estimates of their log p(x).
 
-    For a row that was drawn with its code, z ~ p(z), x ~ p(x|z), that code is an exact draw from p(z|x): chains that
-    start there and run backwards give 1 / p(x) without bias, hence an upper estimate,
+    For a sample drawn with its code, z ~ p(z), x ~ p(x|z), the code is an exact draw from p(z|x). Chains that start
+    there and run backwards estimate 1 / p(x) without bias, hence log p(x) from above:
 
     .. math:: E \log \frac1S \sum_s w_s \;\le\; \log p(x) \;\le\; E\Big[-\log \frac1S \sum_s \frac1{w'_s}\Big].
 
-    The width of the sandwich tells how near :func:`annealed_estimate` (with the same settings) comes on rows like those
-    the model makes; that of :func:`log_marginal_estimate` on ``Sandwich.x`` may be held against it.
+    The gap bounds the error of :func:`annealed_estimate`, with the same settings, on samples like those of the model.
+    The error of :func:`log_marginal_estimate` can be measured on ``Sandwich.x``.
 
     Parameters
     ----------
     model : Model
         The model.
-    n : int
-        How many rows to draw.
-    c : Tensor of shape (n, C), optional
+    n_samples : int
+        Number of samples.
+    c : Tensor of shape (n_samples, C), optional
         Conditions.
     annealing, seed, budget
         As for :func:`annealed_estimate`.
+
+    Returns
+    -------
+    Sandwich
+
+    Raises
+    ------
+    ValueError
+        If `n_samples` or a number in `annealing` is less than 1.
 
     References
     ----------
@@ -148,21 +162,21 @@ def sandwich(
     True
     """
     how = _checked(annealing)
-    x, code = _simulated(model, n, c, seed)
-    lower, upper = torch.zeros(2, 4, n, dtype=torch.float64)
-    for part in _chunks(model, n, how, budget):
+    x, code = _simulated(model, n_samples, c, seed)
+    lower, upper = torch.zeros(2, 4, n_samples, dtype=torch.float64)
+    for part in _chunks(model, n_samples, how, budget):
         condition = None if c is None else c[part]
         chain = Chain.begin(model, x[part], condition, None, how, derive(seed, part.start))
         lower[:, part] = torch.stack(_estimate(chain.forward()))
-        above = _estimate(-chain.backward(code[part]))
-        upper[:, part] = torch.stack(above._replace(value=-above.value))
+        inverse = _estimate(-chain.backward(code[part]))  # of 1 / p(x)
+        upper[:, part] = torch.stack(inverse._replace(value=-inverse.value))
     return Sandwich(x, Estimate(*lower), Estimate(*upper))
 
 
 def _simulated(model: Model, n: int, c: Tensor | None, seed: int) -> tuple[Tensor, Tensor]:
-    """Return n rows (n, D) drawn from the model, and their codes (n, K)."""
+    """Return samples (n, D) of the model and their codes (n, K)."""
     if n < 1:
-        raise ValueError(f"n={n!r} must be at least 1: how many rows to draw.")
+        raise ValueError(f"n_samples={n!r} must be at least 1.")
     with seeded(derive(seed, n), next(model.network.parameters()).device):
         code = draws(model.p_z(c), 1, n)[0]
         return model.likelihood.sample(model.decode(code, c)), code
@@ -177,7 +191,7 @@ def _checked(annealing: Annealing | None) -> Annealing:
 
 
 def _chunks(model: Model, n: int, how: Annealing, budget: int) -> Iterator[slice]:
-    """Cut n rows into chunks whose chains, with what their gradients keep, hold about `budget` numbers."""
+    """Yield chunks of n samples, whose chains and their gradients hold about `budget` numbers."""
     return chunks(n, _KEPT * model.numbers_per_row * max(how.n_chains, PILOTS), budget)
 
 

@@ -1,7 +1,6 @@
-"""Whether multiple imputations have the right spread: CRPS, and how often intervals hold the truth.
+"""Calibration of multiple imputations: CRPS, and coverage of central intervals.
 
-Imputations are (n, N, D), as ``sample_imputations`` gives them; `missing` says which cells they were made for, and only
-those count.
+Imputations are arrays (n, N, D), as ``sample_imputations`` returns them; only cells in the mask `missing` count.
 """
 
 from __future__ import annotations
@@ -17,16 +16,16 @@ Array = np.ndarray
 
 
 class Coverage(NamedTuple):
-    """How intervals fare, column by column.
+    """Coverage and width of intervals, for each column.
 
     Attributes
     ----------
     coverage : ndarray of shape (D,)
-        Share of missing cells whose interval holds the truth; NaN for a column without missing cells.
+        Fraction of missing cells whose interval contains the truth; NaN for a column without missing cells.
     width : ndarray of shape (D,)
-        Mean width of the intervals, in the column's units; NaN likewise.
+        Mean width of the intervals, in the column's units; NaN for a column without missing cells.
     n_cells : ndarray of shape (D,)
-        Missing cells.
+        Number of missing cells.
     """
 
     coverage: Array
@@ -34,26 +33,36 @@ class Coverage(NamedTuple):
     n_cells: Array
 
     def overall(self) -> float:
-        """Return the share over all missing cells."""
+        """Return the coverage over all missing cells."""
         return float(np.nansum(self.coverage * self.n_cells) / self.n_cells.sum())
 
 
 def crps(draws: Any, truth: Any, missing: Any) -> Array:
-    r"""Return the continuous ranked probability score of every missing cell, (N, D), NaN elsewhere; lower is better.
+    r"""Return the continuous ranked probability score of each missing cell; lower is better.
 
     .. math:: \frac1n \sum_i |x_i - y| - \frac{1}{2 n (n-1)} \sum_{i,j} |x_i - x_j|
 
-    An unbiased estimate of the integral of (F(t) - 1{t >= y})^2, in the column's units. For a point it is the absolute
-    error; like that, it can be averaged over cells of one column.
+    It is an unbiased estimate of the integral of (F(t) - 1{t >= y})^2, in the column's units, and for a point forecast
+    the absolute error. It can be averaged over the cells of one column.
 
     Parameters
     ----------
     draws : array-like of shape (n, N, D)
         Imputations, n >= 2.
     truth : array-like of shape (N, D)
-        What the cells were.
+        True values.
     missing : array-like of bool, of shape (N, D)
         Which cells were imputed.
+
+    Returns
+    -------
+    ndarray of shape (N, D)
+        Scores; NaN where no cell was missing.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, no cell is missing, there are too few draws, or a value of a missing cell is not finite.
 
     References
     ----------
@@ -76,17 +85,27 @@ def crps(draws: Any, truth: Any, missing: Any) -> Array:
 
 
 def interval_coverage(draws: Any, truth: Any, missing: Any, level: float = 0.9) -> Coverage:
-    r"""Return how often central intervals of the imputations hold the truth, and how wide they are.
+    r"""Return coverage and width of central intervals of the imputations.
 
-    The ends are the draws' quantiles at rank p (n + 1), p = (1 -+ level) / 2, for which the expected coverage of n
-    draws from the truth's own distribution is `level` whatever n is.
+    The ends are the quantiles of the draws at rank p (n + 1), p = (1 -+ level) / 2. If the draws have the true
+    distribution, the expected coverage is then `level` for any n.
 
     Parameters
     ----------
     draws, truth, missing
-        As for :func:`crps`; n must be at least 2 / (1 - level) - 1, or the interval would reach beyond all draws.
+        As for :func:`crps`; n must be at least 2 / (1 - level) - 1, because the interval would otherwise extend beyond
+        all draws.
     level : float, default=0.9
-        Share that the intervals should hold.
+        Nominal coverage.
+
+    Returns
+    -------
+    Coverage
+
+    Raises
+    ------
+    ValueError
+        As for :func:`crps`, or if `level` is not between 0 and 1.
 
     References
     ----------
@@ -114,7 +133,7 @@ def interval_coverage(draws: Any, truth: Any, missing: Any, level: float = 0.9) 
 
 
 def _cells(draws: Any, truth: Any, missing: Any, at_least: int) -> tuple[Array, Array, Array]:
-    """Return draws (n, cells) and truth (cells,) of the missing cells, and which they are (N, D)."""
+    """Return draws (n, cells) and truth (cells,) of the missing cells, and the mask (N, D)."""
     x, y, cells = (
         np.asarray(draws, dtype=np.float64),
         np.asarray(truth, dtype=np.float64),
@@ -127,7 +146,7 @@ def _cells(draws: Any, truth: Any, missing: Any, at_least: int) -> tuple[Array, 
     if len(x) < at_least:
         raise ValueError(f"draws has {len(x)} imputation(s), and at least {at_least} are needed.")
     if not cells.any():
-        raise ValueError("missing names no cell: there is nothing to judge.")
+        raise ValueError("missing has no cell that is True: there is nothing to score.")
     if not (np.isfinite(x[:, cells]).all() and np.isfinite(y[cells]).all()):
-        raise ValueError("draws and truth must be finite where `missing` says that a cell was imputed.")
+        raise ValueError("draws and truth must be finite where `missing` is True.")
     return x[:, cells], y[cells], cells

@@ -1,4 +1,4 @@
-"""How good codes are: whether neighbours stay neighbours, and whether they share a label."""
+"""Quality of codes: whether they preserve neighbours, and whether neighbours share a label."""
 
 from __future__ import annotations
 
@@ -13,24 +13,34 @@ __all__ = ["neighbour_accuracy", "trustworthiness"]
 
 
 def trustworthiness(X: Any, Z: Any, k: int = 5) -> float:
-    r"""Return how far the neighbours of a code are neighbours of its row too, 0 to 1.
+    r"""Return the trustworthiness of an embedding, between 0 and 1.
 
     .. math:: 1 - \frac{2}{N k (2N - 3k - 1)} \sum_i \sum_{j \in N_k(z_i)} \max(0, r(i, j) - k)
 
-    where r(i, j) is the rank of row j among the neighbours of row i.
+    where r(i, j) is the rank of sample j among the neighbours of sample i. It is 1 if all neighbours of each code are
+    neighbours of its sample.
 
     Parameters
     ----------
     X : array-like of shape (N, D)
-        Rows.
+        Samples.
     Z : array-like of shape (N, K)
         Their codes.
     k : int, default=5
-        Neighbours; less than N / 2.
+        Number of neighbours; less than N / 2.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If X and Z differ in length, have a value that is not finite, or `k` is out of range.
 
     See Also
     --------
-    sklearn.manifold.trustworthiness : The same number; here memory is bounded.
+    sklearn.manifold.trustworthiness : The same number, with memory proportional to N^2.
 
     References
     ----------
@@ -45,9 +55,9 @@ def trustworthiness(X: Any, Z: Any, k: int = 5) -> float:
     rows, codes = as_rows(X, "X", 2), as_rows(Z, "Z", 2)
     n = len(rows)
     if len(codes) != n:
-        raise ValueError(f"X has {n} rows and Z has {len(codes)}; there must be one code for each row.")
+        raise ValueError(f"X has {n} rows and Z has {len(codes)}; there must be one code per sample.")
     if not 1 <= k < n / 2:
-        raise ValueError(f"k={k!r} must be at least 1 and less than half the number of rows, {n}.")
+        raise ValueError(f"k={k!r} must be at least 1 and less than half the number of samples, {n}.")
     neighbours = nearest(codes, None, k)
     excess = 0
     for part, block in distances(rows):
@@ -58,7 +68,7 @@ def trustworthiness(X: Any, Z: Any, k: int = 5) -> float:
 
 
 def neighbour_accuracy(train: Any, train_labels: Any, test: Any, test_labels: Any, k: int = 5) -> float:
-    """Return the share of codes whose label is the most frequent one among their k nearest training codes.
+    """Return the accuracy of k-nearest-neighbour classification of codes.
 
     A tie goes to the label that sorts first, as in scikit-learn's ``KNeighborsClassifier``.
 
@@ -67,9 +77,19 @@ def neighbour_accuracy(train: Any, train_labels: Any, test: Any, test_labels: An
     train, test : array-like of shape (N, K) and (M, K)
         Codes.
     train_labels, test_labels : array-like of shape (N,) and (M,)
-        Their labels, of any kind that sorts.
+        Labels of any sortable kind.
     k : int, default=5
-        Neighbours.
+        Number of neighbours.
+
+    Returns
+    -------
+    float
+        Fraction of test codes with the right label.
+
+    Raises
+    ------
+    ValueError
+        If the numbers of codes and labels differ, there are fewer than `k` training codes, or a value is not finite.
 
     References
     ----------
@@ -81,7 +101,7 @@ def neighbour_accuracy(train: Any, train_labels: Any, test: Any, test_labels: An
     1.0
     """
     if k < 1:
-        raise ValueError(f"k={k!r} must be at least 1: how many neighbours vote.")
+        raise ValueError(f"k={k!r} must be at least 1: the number of neighbours.")
     codes, others = as_rows(train, "train", k), as_rows(test, "test")
     same_width(codes, others, "train and test")
     names, index = np.unique(np.asarray(train_labels), return_inverse=True)

@@ -1,7 +1,7 @@
-"""How like the data samples are, without any downloaded network: distances between two sets of rows.
+"""Comparison of generated samples with data, without any pretrained network.
 
-What is compared are rows of features: the data themselves, PCA scores, or any representation. They are taken as they
-are, unscaled: where columns have different units, divide both sets by the data's standard deviations first.
+The functions compare two sets of features: the data themselves, their principal components, or any representation.
+Features are not scaled: if their units differ, divide both sets by the standard deviations of the data first.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ __all__ = [
     "precision_recall",
 ]
 
-_MEDIAN_ROWS = 500  # of each set, for the median distance
+_MEDIAN_ROWS = 500  # samples of each set for the median distance
 
 
 class PrecisionRecall(NamedTuple):
-    """Shares of rows, 0 to 1.
+    """Improved precision and recall, between 0 and 1.
 
     Attributes
     ----------
     precision : float
-        Of generated rows that lie where real ones are: fidelity.
+        Fraction of generated samples in the support of the data: fidelity.
     recall : float
-        Of real rows that lie where generated ones are: variety.
+        Fraction of the data in the support of the generated samples: diversity.
     """
 
     precision: float
@@ -43,15 +43,15 @@ class PrecisionRecall(NamedTuple):
 
 
 class TwoSample(NamedTuple):
-    """Shares of rows whose nearest neighbour is of their own kind, 0 to 1; 1/2 if the kinds cannot be told apart.
+    """Accuracy of a leave-one-out nearest-neighbour classifier of data against generated samples; 1/2 if they agree.
 
     Attributes
     ----------
     accuracy : float
-        Of all rows.
+        Accuracy on all samples.
     real, generated : float
-        Of each kind. Real low and generated high: generated rows crowd together (lost variety). Both far below 1/2:
-        every row sits on one of the other kind, as copies do.
+        Accuracy on each set. If it is low on real and high on generated samples, the generated ones lack diversity. If
+        both are far below 1/2, generated samples are copies of the data.
     """
 
     accuracy: float
@@ -60,17 +60,27 @@ class TwoSample(NamedTuple):
 
 
 def frechet_distance(real: Any, generated: Any) -> float:
-    r"""Return the Frechet distance between the normals with the two sets' means and covariances, in squared units.
+    r"""Return the squared Frechet distance between normal distributions fitted to two sets of features.
 
     .. math:: |\mu_1 - \mu_2|^2 + \mathrm{tr}\big(\Sigma_1 + \Sigma_2 - 2 (\Sigma_1\Sigma_2)^{1/2}\big)
 
-    With Inception features it is the FID. A finite number of rows biases it upwards, by about tr(Sigma) (F + 5) / (4 n)
-    for each set where columns are alike: compare sets of one size, and real rows held out with real rows.
+    With Inception features it is the FID. It is biased upwards, by about tr(Sigma) (F + 5) / (4 n) for each set of n
+    samples whose features are alike: compare sets of equal size, and include the distance between two sets of data.
 
     Parameters
     ----------
     real, generated : array-like of shape (N, F) and (M, F)
-        Features of data and of samples, at least two rows each.
+        Features of data and of generated samples, at least two samples each.
+
+    Returns
+    -------
+    float
+        In squared units of the features.
+
+    Raises
+    ------
+    ValueError
+        If a set has fewer than two samples or a value that is not finite, or the numbers of features differ.
 
     References
     ----------
@@ -91,11 +101,13 @@ def frechet_distance(real: Any, generated: Any) -> float:
 
 
 def frechet_normals(mean_a: Any, covariance_a: Any, mean_b: Any, covariance_b: Any) -> float:
-    r"""Return the Frechet (2-Wasserstein) distance between two normals, squared.
+    r"""Return the squared Frechet (2-Wasserstein) distance between two normal distributions.
 
-    The trace of (Sigma_1 Sigma_2)^(1/2) is the sum of the singular values of Sigma_1^(1/2) Sigma_2^(1/2), each root by
-    eigenvalues of a symmetric matrix: real and exact to rounding also for singular covariances, where the root of the
-    product is neither.
+    .. math:: |\mu_1 - \mu_2|^2 + \mathrm{tr}\big(\Sigma_1 + \Sigma_2 - 2 (\Sigma_1\Sigma_2)^{1/2}\big)
+
+    The trace of (Sigma_1 Sigma_2)^(1/2) is the sum of the singular values of Sigma_1^(1/2) Sigma_2^(1/2), whose factors
+    are computed from eigenvalues. Unlike a matrix square root of the product, this is real and accurate for singular
+    covariances too.
 
     Parameters
     ----------
@@ -103,6 +115,15 @@ def frechet_normals(mean_a: Any, covariance_a: Any, mean_b: Any, covariance_b: A
         Means.
     covariance_a, covariance_b : array-like of shape (F, F)
         Covariances.
+
+    Returns
+    -------
+    float
+        In squared units.
+
+    References
+    ----------
+    Dowson & Landau (1982), The Frechet Distance between Multivariate Normal Distributions.
 
     Examples
     --------
@@ -112,24 +133,35 @@ def frechet_normals(mean_a: Any, covariance_a: Any, mean_b: Any, covariance_b: A
     roots = []
     for covariance in (covariance_a, covariance_b):
         values, vectors = np.linalg.eigh(np.asarray(covariance, dtype=np.float64))
-        values[values < len(values) * np.finfo(float).eps * values.max(initial=0)] = 0  # rounding, not variance
-        roots.append(vectors * np.sqrt(values))  # R with R R' = covariance serves as well as the root
+        values[values < len(values) * np.finfo(float).eps * values.max(initial=0)] = 0  # rounding errors
+        roots.append(vectors * np.sqrt(values))  # any R with R R' = covariance will do
     cross = np.linalg.svd(roots[0].T @ roots[1], compute_uv=False).sum()
     shift = np.square(np.subtract(mean_a, mean_b)).sum()
     return float(max(0.0, shift + sum(np.square(root).sum() for root in roots) - 2 * cross))
 
 
 def precision_recall(real: Any, generated: Any, k: int = 3) -> PrecisionRecall:
-    """Return improved precision and recall: shares of one set that lie in balls around the rows of the other.
+    """Return improved precision and recall.
 
-    The ball around a row reaches to its k-th nearest neighbour of its own set.
+    They are the fractions of one set that lie in a ball around any sample of the other. The radius of a ball is the
+    distance to the k-th nearest neighbour in the same set.
 
     Parameters
     ----------
     real, generated : array-like of shape (N, F) and (M, F)
-        Features of data and of samples, more than k rows each.
+        Features of data and of generated samples, more than k samples each.
     k : int, default=3
-        Which neighbour.
+        Which nearest neighbour determines the radius.
+
+    Returns
+    -------
+    PrecisionRecall
+
+    Raises
+    ------
+    ValueError
+        If `k` is less than 1, a set has too few samples or a value that is not finite, or the numbers of features
+        differ.
 
     References
     ----------
@@ -144,31 +176,43 @@ def precision_recall(real: Any, generated: Any, k: int = 3) -> PrecisionRecall:
     True
     """
     if k < 1:
-        raise ValueError(f"k={k!r} must be at least 1: which neighbour a ball reaches to.")
+        raise ValueError(f"k={k!r} must be at least 1: the number of the neighbour on the surface of a ball.")
     a, b = as_rows(real, "real", k + 1), as_rows(generated, "generated", k + 1)
     same_width(a, b, "real and generated")
     return PrecisionRecall(_covered(b, a, k), _covered(a, b, k))
 
 
 def _covered(rows: Tensor, centres: Tensor, k: int) -> float:
-    """Return the share of rows within a ball around any centre."""
+    """Return the fraction of rows within a ball around any centre."""
     radius = torch.cat([block.kthvalue(k, dim=1).values for _, block in distances(centres)])
     inside = sum(int((block <= radius).any(dim=1).sum()) for _, block in distances(rows, centres))
     return inside / len(rows)
 
 
 def mmd(a: Any, b: Any, bandwidth: float | None = None) -> float:
-    r"""Return the squared maximum mean discrepancy with a Gaussian kernel, without bias: 0 on average for equal laws.
+    r"""Return an unbiased estimate of the squared maximum mean discrepancy with a Gaussian kernel.
 
     .. math:: \frac{\sum_{i\ne j} k(a_i, a_j)}{n(n-1)} + \frac{\sum_{i\ne j} k(b_i, b_j)}{m(m-1)}
         - \frac{2 \sum_{ij} k(a_i, b_j)}{nm}, \qquad k(u, v) = e^{-|u-v|^2 / (2 h^2)}
 
+    It is 0 on average if both sets have the same distribution.
+
     Parameters
     ----------
     a, b : array-like of shape (N, F) and (M, F)
-        Two sets of at least two rows.
+        Two sets of at least two samples.
     bandwidth : float, optional
-        h. Default: the median distance between rows, of both sets together (of 500 evenly spaced rows of each).
+        h. Default: the median distance between samples of both sets together (500 evenly spaced ones of each).
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If the bandwidth is not positive, a set has fewer than two samples or a value that is not finite, or the
+        numbers of features differ.
 
     References
     ----------
@@ -185,7 +229,7 @@ def mmd(a: Any, b: Any, bandwidth: float | None = None) -> float:
     same_width(rows, others, "a and b")
     h = _median_distance(rows, others) if bandwidth is None else bandwidth
     if not h > 0:
-        raise ValueError(f"bandwidth={h!r} must be positive (the median distance is 0 where most rows are equal).")
+        raise ValueError(f"bandwidth={h!r} must be positive (the median distance is 0 if most samples are equal).")
     return _similarity(rows, None, h) + _similarity(others, None, h) - 2 * _similarity(rows, others, h)
 
 
@@ -201,19 +245,28 @@ def _median_distance(a: Tensor, b: Tensor) -> float:
 
 
 def nearest_neighbour_test(real: Any, generated: Any) -> TwoSample:
-    """Return how often a row's nearest neighbour, among all others, is of its own kind (leave one out).
+    """Return the leave-one-out accuracy of a 1-nearest-neighbour classifier of data against generated samples.
 
-    The larger set is cut to the first rows of the smaller one's number, for with unequal numbers chance is not 1/2.
+    The larger set is cut to the size of the smaller one, because chance is 1/2 for sets of equal size only.
 
     Parameters
     ----------
     real, generated : array-like of shape (N, F) and (M, F)
-        Features of data and of samples, in no particular order.
+        Features of data and of generated samples, in random order.
+
+    Returns
+    -------
+    TwoSample
+
+    Raises
+    ------
+    ValueError
+        If a set has fewer than two samples or a value that is not finite, or the numbers of features differ.
 
     References
     ----------
     Lopez-Paz & Oquab (2017), Revisiting Classifier Two-Sample Tests; Xu et al. (2018), An empirical study on evaluation
-    metrics of generative adversarial networks, for what the two halves tell.
+    metrics of generative adversarial networks, for the accuracy on each set.
 
     Examples
     --------
@@ -221,7 +274,7 @@ def nearest_neighbour_test(real: Any, generated: Any) -> TwoSample:
     >>> X, Y = rng.normal(size=(2, 500, 2))
     >>> nearest_neighbour_test(X, Y + 10.0).accuracy
     1.0
-    >>> nearest_neighbour_test(X, X).accuracy  # copies: the nearest is always the copy
+    >>> nearest_neighbour_test(X, X).accuracy  # the nearest neighbour is the copy
     0.0
     """
     a, b = as_rows(real, "real", 2), as_rows(generated, "generated", 2)
