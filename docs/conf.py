@@ -34,6 +34,7 @@ suppress_warnings = ["ref.ref", "ref.term", "autosummary.import_cycle"]
 html_math_renderer = "mathml"
 html_theme = "pydata_sphinx_theme"
 html_title = "isthmus"
+html_sidebars = {"**": []}  # all pages are at the top level
 html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False}
 
 myst_enable_extensions = ["dollarmath", "amsmath"]
