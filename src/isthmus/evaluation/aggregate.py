@@ -70,8 +70,10 @@ def aggregate_log_prob(q: LatentDistribution, z: Tensor, budget: int = 1 << 24) 
 
     Examples
     --------
-    >>> zeros = torch.zeros(5, 2)
-    >>> aggregate_log_prob(DiagonalGaussian(zeros, zeros), zeros[:1])
+    >>> from isthmus.posteriors import DiagonalNormal
+    >>> posterior = DiagonalNormal(); posterior.build(2)
+    >>> q = posterior(torch.zeros(5, 4))  # N(0, I) for each of five samples
+    >>> aggregate_log_prob(q, torch.zeros(1, 2))
     tensor([-1.8379])
     """
     n = q.mean.shape[0]
@@ -118,9 +120,13 @@ def information(q: LatentDistribution, p: Distribution, noise: Tensor, budget: i
 
     Examples
     --------
-    >>> q = DiagonalGaussian(torch.tensor([[-9.0], [9.0]]), torch.zeros(2, 1))  # two samples whose codes never overlap
-    >>> p = DiagonalGaussian(torch.zeros(1), torch.zeros(1))
-    >>> round(information(q, p, noise=torch.zeros(1, 2, 1)).mutual_information, 4)  # log 2
+    >>> from isthmus.posteriors import DiagonalNormal
+    >>> from isthmus.priors import StandardNormal
+    >>> posterior, prior = DiagonalNormal(), StandardNormal()
+    >>> posterior.build(1), prior.build(1)
+    (None, None)
+    >>> q = posterior(torch.tensor([[-9.0, 0.0], [9.0, 0.0]]))  # two samples whose codes never overlap
+    >>> round(information(q, prior(), noise=torch.zeros(1, 2, 1)).mutual_information, 4)  # log 2
     0.6931
     """
     n = len(q.mean)
@@ -176,9 +182,13 @@ def aggregate_mmd(q: LatentDistribution, p: Distribution, noise: Tensor, seed: i
 
     Examples
     --------
-    >>> q = DiagonalGaussian(torch.ones(300, 2), torch.zeros(300, 2))
-    >>> p = DiagonalGaussian(torch.zeros(2), torch.zeros(2))
-    >>> aggregate_mmd(q, p, torch.randn(300, 2, generator=torch.Generator().manual_seed(0))) > 0.1
+    >>> from isthmus.posteriors import DiagonalNormal
+    >>> from isthmus.priors import StandardNormal
+    >>> posterior, prior = DiagonalNormal(), StandardNormal()
+    >>> posterior.build(2), prior.build(2)
+    (None, None)
+    >>> q = posterior(torch.tensor([1.0, 1.0, 0.0, 0.0]).expand(300, 4))  # all of mean (1, 1)
+    >>> aggregate_mmd(q, prior(), torch.randn(300, 2, generator=torch.Generator().manual_seed(0))) > 0.1
     True
     """
     with seeded(seed, noise.device):
