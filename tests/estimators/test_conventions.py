@@ -2,6 +2,7 @@
 
 import pickle
 import random
+import re
 
 import numpy as np
 import pandas as pd
@@ -121,6 +122,33 @@ def test_frames_keep_their_names(cls):
         assert list(model.sample(2, random_state=0).columns) == list("abcd")
     with pytest.raises(ValueError, match="feature names"):
         model.transform(frame.rename(columns={"a": "z"}))
+
+
+NAMES = {
+    "numbers": [1960, 1970, 1980, 1990],
+    "levels": pd.MultiIndex.from_product([["a", "b"], [1, 2]]),
+    "dates": pd.date_range("2020-01-01", periods=4),
+}
+
+
+@pytest.mark.parametrize("names", NAMES.values(), ids=NAMES.keys())
+def test_columns_of_any_name_come_back(names, tmp_path):
+    frame = pd.DataFrame(np.where(np.arange(4) == np.arange(150)[:, None] % 4, np.nan, X), columns=names)
+    model = VAE(**QUICK).fit(frame)
+    for back in (
+        model.impute(frame),
+        model.reconstruct(frame),
+        model.sample(2),
+        model.inverse_transform(frame.iloc[:, :2]),
+    ):
+        assert list(back.columns) == list(frame.columns)
+    model.save(tmp_path / "m.safetensors")
+    columns = list(load(tmp_path / "m.safetensors").sample(2).columns)
+    assert columns == (list(map(str, names)) if isinstance(names, pd.DatetimeIndex) else list(frame.columns))
+    frame.iloc[3, 2] = np.inf
+    with pytest.raises(ValueError, match=re.escape(f"row 3, column {frame.columns[2]!r}")):
+        model.transform(frame)
+    assert not isinstance(VAE(**QUICK).fit(frame.iloc[4:]).fit(X).sample(2), pd.DataFrame), "forgotten by the next fit"
 
 
 @by_class

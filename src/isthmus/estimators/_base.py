@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -27,7 +27,7 @@ from isthmus.estimators._loaders import Loaders, LoaderSettings, make_loaders
 from isthmus.estimators._saving import save
 from isthmus.estimators._summary import summarize
 from isthmus.estimators._transforms import AutoencoderTransforms
-from isthmus.estimators._validate import as_plain_array, as_rows, as_seed, check_fields
+from isthmus.estimators._validate import as_plain_array, as_rows, as_seed, check_fields, column_names
 from isthmus.likelihoods import Likelihood
 from isthmus.model import Model
 from isthmus.networks import Network
@@ -67,7 +67,7 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Fields):
     n_features_in_: int
     seed_: int
     _optimizer_state: list[dict[str, Tensor]] | None = None
-    _fit_on_dataframe = False
+    _dataframe_columns: Sequence[Any] | None = None  # of the training data, if that was a DataFrame
     _dtype: np.dtype[Any] = np.dtype(np.float64)  # of generated samples
 
     # ---- the parts, some of which a subclass chooses --------------------------------------------------------
@@ -154,7 +154,6 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Fields):
             checkpoints = Checkpoints(self.checkpoint_dir, run, every=self.checkpoint_seconds)
         if new:
             self._build(model, data, checkpoints)
-            self._fit_on_dataframe = hasattr(X, "columns") and hasattr(X, "dtypes")
         dtype = parameter_dtype(self.precision)
         model.to(device=device, dtype=dtype)
         fraction = self.validation_fraction if self.early_stopping else 0.0
@@ -176,7 +175,7 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Fields):
         rows = as_rows(self, X, reset=new)
         weight = _check_sample_weight(as_plain_array(sample_weight), rows, dtype=np.float64, ensure_non_negative=True)
         condition = self._fit_condition(y, weight, reset=new)
-        names = getattr(self, "feature_names_in_", None)
+        names = column_names(self)
         hashed = bool(self.checkpoint_dir) or processes.world_size > 1
         summary = summarize(rows, weight, names, processes, all_observed=new, hashed=hashed)
         return TrainingData(rows, weight, condition, names, summary, processes)

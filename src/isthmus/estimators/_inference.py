@@ -13,7 +13,7 @@ from torch import Tensor
 from isthmus._device import check_device
 from isthmus.data.sources import RowSource
 from isthmus.estimators._chunking import as_tensor, concat_chunks, read_chunks, row_chunks, rows_per_chunk
-from isthmus.estimators._validate import check_finite, check_support
+from isthmus.estimators._validate import check_finite, check_support, column_names
 from isthmus.model import Model
 
 __all__ = [
@@ -86,7 +86,7 @@ def map_rows(
     device = check_device(estimator.device)
     dtype = torch.float64 if X.dtype == np.float64 and device.type == "cpu" else torch.float32
     model = model_as(estimator, dtype, device)
-    first_row, names = getattr(X, "first_row", 0), getattr(estimator, "feature_names_in_", None)
+    first_row, names = getattr(X, "first_row", 0), column_names(estimator)
 
     def results() -> Iterator[tuple[slice, Tensor]]:
         for part, values in read_chunks(X, draws * estimator.model_.numbers_per_row):

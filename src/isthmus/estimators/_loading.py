@@ -30,7 +30,7 @@ _DESCRIPTION: dict[str, type | tuple[type, ...]] = {
     "n_features": int,
     "masked": bool,
     "columns": (list, type(None)),
-    "on_frame": bool,
+    "dataframe_columns": (list, type(None)),
     "dtype": str,
     "seed": int,
     "n_iter": int,
@@ -91,7 +91,8 @@ def _restore(description: dict[str, Any], parts: tuple[type[Part], ...]) -> Base
     estimator.n_features_in_ = description["n_features"]
     if description["columns"] is not None:
         estimator.feature_names_in_ = np.array(description["columns"], dtype=object)
-    estimator._fit_on_dataframe = description["on_frame"]
+    if description["dataframe_columns"] is not None:
+        estimator._dataframe_columns = list(serialization.decode(description["dataframe_columns"]))
     estimator._dtype = np.dtype(np.float32 if description["dtype"] == "float32" else np.float64)
     estimator.seed_, estimator.n_iter_ = description["seed"], description["n_iter"]
     estimator.history_ = list(serialization.decode(description["history"]))

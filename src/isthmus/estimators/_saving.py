@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def save(estimator: Any, path: str | Path) -> None:
         "n_features": int(estimator.n_features_in_),
         "masked": estimator.model_.network.sizes.masked,
         "columns": None if names is None else [str(name) for name in names],
-        "on_frame": estimator._fit_on_dataframe,
+        "dataframe_columns": _encode_names(estimator._dataframe_columns),
         "dtype": estimator._dtype.name,
         "seed": estimator.seed_,
         "n_iter": estimator.n_iter_,
@@ -49,6 +50,16 @@ def save(estimator: Any, path: str | Path) -> None:
         "condition": _encode_condition(getattr(estimator, "_condition", None)),
     }
     serialization.write(path, description, estimator.model_.state_dict())
+
+
+def _encode_names(names: Sequence[Any] | None) -> Any:
+    """Return column names as JSON; those that have no such form, dates for instance, as text."""
+    if names is None:
+        return None
+    try:
+        return serialization.encode(tuple(names))
+    except TypeError:
+        return [str(name) for name in names]
 
 
 def _encode_condition(condition: DiscreteCondition | ContinuousCondition | None) -> Any:

@@ -17,7 +17,7 @@ from isthmus.estimators._inference import (
     reconstruct,
     reconstruction_errors,
 )
-from isthmus.estimators._validate import check_codes, check_rows
+from isthmus.estimators._validate import check_codes, check_rows, column_names
 
 __all__ = ["AutoencoderTransforms"]
 
@@ -135,4 +135,4 @@ class AutoencoderTransforms(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """Return `values` in the container of X: a DataFrame for a DataFrame, with the fitted columns."""
         if not (hasattr(X, "columns") and hasattr(X, "index")):
             return values
-        return type(X)(values, index=X.index, columns=getattr(self, "feature_names_in_", None))
+        return type(X)(values, index=X.index, columns=column_names(self))

@@ -32,6 +32,7 @@ __all__ = [
     "check_rows",
     "check_support",
     "column_name",
+    "column_names",
     "is_missing",
     "text_in",
 ]
@@ -76,6 +77,12 @@ def _is_missing(value: object) -> bool:
         return True
 
 
+def column_names(estimator: Any) -> Sequence[Any] | None:
+    """Return the names of the training data's columns, of any type, or None if they have none."""
+    names = estimator._dataframe_columns
+    return getattr(estimator, "feature_names_in_", None) if names is None else names
+
+
 def column_name(names: Sequence[object] | None, column: int) -> str:
     """Return what the user calls a column: its name, or its number where the columns have no `names`."""
     return f"column {column}" if names is None else f"column {names[column]!r}"
@@ -103,13 +110,15 @@ def check_rows(estimator: BaseEstimator, X: Any) -> Any:
     """
     rows = as_rows(estimator, X, reset=False)
     if not isinstance(rows, RowSource):
-        check_finite(rows, getattr(estimator, "feature_names_in_", None))
+        check_finite(rows, column_names(estimator))
     return rows
 
 
 def _as_matrix(estimator: BaseEstimator, X: Any, *, reset: bool) -> np.ndarray:
     """Return an array, table or tensor as a matrix."""
     name = type(estimator).__name__
+    if reset:
+        estimator._dataframe_columns = X.columns if hasattr(X, "columns") and hasattr(X, "dtypes") else None
     X = _without_missing_objects(as_plain_array(X))
     _check_exact(X)
     dtype: Any = (np.float64, np.float32)
@@ -178,7 +187,7 @@ def _check_source(estimator: Any, source: RowSource, *, reset: bool) -> None:
     if reset:
         if len(source) < 2:
             raise ValueError(f"{source.name} has 1 sample, and {name} learns from at least 2: give it more rows.")
-        estimator.n_features_in_ = source.n_features
+        estimator.n_features_in_, estimator._dataframe_columns = source.n_features, None
         if hasattr(estimator, "feature_names_in_"):
             del estimator.feature_names_in_
         if names is not None:

@@ -261,11 +261,11 @@ class Variational(BaseAutoencoder):
 
     def _like_training_data(self, values: np.ndarray) -> Any:
         """Return samples as a DataFrame with the columns of the training data if that was one, else as they are."""
-        if not self._fit_on_dataframe:
+        if self._dataframe_columns is None:
             return values
         import pandas as pd
 
-        return pd.DataFrame(values, columns=getattr(self, "feature_names_in_", None))
+        return pd.DataFrame(values, columns=self._dataframe_columns)
 
 
 def _log_det(model: Model, rows: Chunk) -> Tensor:
