@@ -14,6 +14,7 @@ import sys
 import time
 import types
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -45,6 +46,7 @@ def home(tmp_path_factory):
         "\n".join(["gamma,extra,alpha,beta", *(f"{c!r},0,{a!r},{b!r}" for a, b, c, _ in table.tolist())])
     )
     np.save(folder / "wide.npy", rng.normal(size=(10, 7)))
+    (folder / "holes.csv").write_text("a,b,c\n" + "1,,3\n2,,5\n" * 9)
     np.save(folder / "labels.npy", np.arange(10) % 2)
     np.savez(folder / "words.npz", X=X, y=np.where(y, "yes", "no"))
     images = rng.integers(0, 256, size=(30, 6, 5)).astype("u1")
@@ -263,6 +265,17 @@ def test_images_with_channels_last_are_an_error(there, run):
     assert (code, "channels last" in err) == (2, True)
 
 
+@pytest.mark.parametrize("name", ["words.npy", "words.csv", "header.csv"])
+def test_labels_that_are_words(name, there, run):
+    words = np.array(["red", "green", "blue"])[np.arange(150) % 3]
+    np.save("words.npy", words)
+    Path("words.csv").write_text("\n".join(words))
+    Path("header.csv").write_text("\n".join(["colour", *words]))
+    assert run("fit", "iris", "--y", name, "-m", "cvae", "-o", "words.safetensors", "--epochs", "1")[0] == 0
+    assert isthmus.load("words.safetensors").classes_.tolist() == ["blue", "green", "red"]
+    assert run("transform", "words.safetensors", "iris", "--y", name, "-o", "codes.npy")[0] == 0
+
+
 def test_labels_are_ignored_by_models_without_conditions(there, run):
     code, _, err = run("fit", "table.csv", "-m", "vae", "--y", "target", "-o", "m.safetensors", "--epochs", 1)
     assert (code, err) == (0, "isthmus: --y is ignored: VAE is fitted without labels\n")
@@ -453,6 +466,10 @@ BAD = {
     "empty": (["fit", "empty.csv", "-m", "vae", "-o", "new.safetensors"], "empty.csv: is empty"),
     "strings": (["fit", "text.csv", "-m", "vae", "-o", "new.safetensors"], "text.csv, line 2, column 2: 'x'"),
     "one row": (["fit", "one.npy", "-m", "vae", "-o", "new.safetensors"], "one.npy: "),
+    "empty column": (
+        ["fit", "holes.csv", "-m", "vae", "-o", "new.safetensors"],
+        "holes.csv: X has only NaN in column 'b': drop it",
+    ),
     "labels for rows": (["fit", "labels.npy", "-m", "vae", "-o", "new.safetensors"], "holds one number per row"),
     "diverges": ([*FIT, "vae", "--epochs", "2", "--set", "learning_rate=1e30"], "is not finite"),
     "no labels": (["fit", "wide.npy", "-m", "cvae", "-o", "new.safetensors"], "has no labels to condition on"),

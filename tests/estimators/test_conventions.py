@@ -139,7 +139,7 @@ def test_columns_of_any_name_come_back(names, tmp_path):
         model.impute(frame),
         model.reconstruct(frame),
         model.sample(2),
-        model.inverse_transform(frame.iloc[:, :2]),
+        model.inverse_transform(pd.DataFrame(model.transform(frame))),
     ):
         assert list(back.columns) == list(frame.columns)
     model.save(tmp_path / "m.safetensors")

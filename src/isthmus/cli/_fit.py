@@ -130,11 +130,10 @@ def _fit(estimator: Any, rows: Dataset, y: Any, data: str, output: str) -> str:
     with keep_until_saved():
         start = time.perf_counter()
         with about(data):
-            estimator.fit(rows.X, y)
+            estimator.fit(_named(rows), y)
         seconds = time.perf_counter() - start
         if rank() > 0:
             return ""
-        _name_columns(estimator, rows)
         _save(estimator, output)
     return f"{output}: {_summary(estimator, rows)}, {seconds:.1f} s"
 
@@ -162,9 +161,10 @@ def _summary(estimator: Any, rows: Dataset) -> str:
     )
 
 
-def _name_columns(estimator: Any, rows: Dataset) -> None:
-    """Save the column names of tables; those of pixels are meaningless."""
-    import numpy as np
+def _named(rows: Dataset) -> Any:
+    """Return X with the names of its columns, if those are a table's; names of pixels are meaningless."""
+    from isthmus.data import ArrayRows, RowSource
 
-    if rows.columns is not None and rows.image_shape is None:
-        estimator.feature_names_in_ = np.array(rows.columns, dtype=object)
+    if isinstance(rows.X, RowSource) or rows.columns is None or rows.image_shape is not None:
+        return rows.X
+    return ArrayRows(rows.X, rows.columns, rows.name)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from isthmus._names import unknown_name
 from isthmus.data import ArrayRows, RowSource, as_source
+from isthmus.data.dataset import EXACT, TOO_LARGE
 from isthmus.estimators._fields import layer_sizes
 from isthmus.likelihoods import Likelihood
 
@@ -36,8 +37,6 @@ __all__ = [
     "is_missing",
     "text_in",
 ]
-
-_EXACT = 2**53  # float64 holds every whole number up to here
 
 
 def as_seed(random_state: Any) -> int:
@@ -165,11 +164,8 @@ def _check_exact(X: Any) -> None:
     for column, cells in columns:
         values = np.asarray(cells.fillna(0) if hasattr(cells, "fillna") and cells.dtype.kind in "iu" else cells)
         if _is_inexact(values):
-            row = int(((values > _EXACT) | (values < -_EXACT)).argmax())
-            raise ValueError(
-                f"X has {values[row]} in row {row}, column {column!r}: float64 is exact for whole numbers up to 2**53 "
-                "only. Drop the column if it identifies rows, else subtract an offset from it or convert it to float."
-            )
+            row = int(((values > EXACT) | (values < -EXACT)).argmax())
+            raise ValueError(f"X, row {row}, column {column!r}: {values[row]} {TOO_LARGE}.")
 
 
 def _is_inexact(values: np.ndarray) -> bool:
@@ -177,7 +173,7 @@ def _is_inexact(values: np.ndarray) -> bool:
     return (
         values.dtype in (np.int64, np.uint64)
         and values.size > 0
-        and not -_EXACT <= values.min() <= values.max() <= _EXACT
+        and not -EXACT <= values.min() <= values.max() <= EXACT
     )
 
 
