@@ -5,9 +5,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from data_files import idx_bytes, npy_bytes, refused
-from isthmus.data import BUNDLED, DataError, FileRows, ParquetRows, as_source, open_rows, read
+from isthmus.data import (
+    BUNDLED,
+    ArrayRows,
+    DataError,
+    DatasetRows,
+    FileRows,
+    ParquetRows,
+    as_source,
+    open_rows,
+    read,
+    reading,
+)
 
 
 @pytest.mark.parametrize("name", BUNDLED)
@@ -92,3 +104,23 @@ def test_an_error_in_our_own_code_is_not_a_damaged_file(tmp_path, monkeypatch):
     monkeypatch.setattr("isthmus.data.formats.csv.as_dataset", fail)
     with pytest.raises(TypeError, match="a bug"):
         read(tmp_path / "a.csv")
+
+
+def test_what_is_a_source(tmp_path, monkeypatch):
+    X = np.random.default_rng(0).normal(size=(101, 3)).astype(np.float32)
+    np.save(tmp_path / "x.npy", X)
+    held = as_source(tmp_path / "x.npy")
+    assert isinstance(held, ArrayRows)
+    assert held.resident
+    for ordinary in (X, X.tolist(), torch.from_numpy(X), np.load(tmp_path / "x.npy", mmap_mode="r")):
+        assert as_source(ordinary) is None
+    assert as_source(held) is held
+    assert isinstance(as_source(torch.utils.data.TensorDataset(torch.from_numpy(X))), DatasetRows)
+    assert as_source("digits").columns[0] == "pixel_0_0"
+    monkeypatch.setattr(reading, "STREAM_ABOVE", 100)
+    for named in (str(tmp_path / "x.npy"), tmp_path / "x.npy", np.load(tmp_path / "x.npy", mmap_mode="r")):
+        source = as_source(named)
+        assert isinstance(source, FileRows)
+        np.testing.assert_array_equal(source[:], X)
+    assert isinstance(open_rows(tmp_path / "x.npy").X, FileRows)
+    assert as_source(X) is None, "an array in memory stays there"

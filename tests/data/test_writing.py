@@ -117,3 +117,20 @@ def test_numbers_in_the_other_byte_order_are_written(tmp_path):
     for name in ("a.npy", "a.npz", "a.csv", "a.parquet"):
         write(tmp_path / name, np.arange(3.0).astype(">f4")[:, None])
         assert read(tmp_path / name).X.ravel().tolist() == [0.0, 1.0, 2.0]
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".csv", pytest.param(".parquet", marks=needs_pyarrow)])
+def test_a_file_is_whole_or_not_there(tmp_path, suffix):
+    path, X = tmp_path / f"z{suffix}", np.zeros((5, 3))
+    with pytest.raises(KeyError), open_writer(path, 10) as write_block:
+        write_block(X)
+        raise KeyError
+    with pytest.raises(DataError, match="5 rows were written of 10"), open_writer(path, 10) as write_block:
+        write_block(X)
+    for other in (X.astype("f4"), X[:, :2]):
+        with pytest.raises(DataError, match="write one array only"), open_writer(path, 10) as write_block:
+            write_block(X)
+            write_block(other)
+    with pytest.raises(DataError, match="not real numbers"), open_writer(path, 1) as write_block:
+        write_block(np.array([["a"]]))
+    assert names_in(tmp_path) == []
