@@ -69,8 +69,8 @@ class _Cut(NamedTuple):
     """How rows are cut into this process' parts of batches: the last arguments of a loader."""
 
     batch_size: int
-    part: tuple[int, int]
-    multiple: int
+    process: tuple[int, int]
+    parts_per_process: int
 
 
 def make_loaders(data: TrainingData, scaling: Scaling, settings: LoaderSettings) -> Loaders:
@@ -145,7 +145,7 @@ def _held_out(
     raw, index = as_tensor(X.take(held[own])).to(device), torch.from_numpy(held[own]).to(device)
     rows = batch(raw, index).take(places - own.start)
     rows.weight[~counted] = 0
-    return InMemoryLoader(rows, len(places) // len(whole), multiple=cut.multiple)
+    return InMemoryLoader(rows, len(places) // len(whole), parts_per_process=cut.parts_per_process)
 
 
 def _make_batch(data: TrainingData, scaling: Scaling, dtype: torch.dtype) -> Callable[[Tensor, Tensor], Batch]:

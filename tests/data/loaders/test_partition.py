@@ -12,19 +12,19 @@ PARTITIONS = {
     "n_rows": st.integers(1, 60),
     "batch_size": st.integers(1, 70),
     "world": st.integers(1, 5),
-    "multiple": st.integers(1, 4),
+    "per_process": st.integers(1, 4),
 }
 
 
-def partitions(n_rows, batch_size, world, multiple):
+def partitions(n_rows, batch_size, world, per_process):
     """Return the partition of each process."""
-    return [BatchPartition(n_rows, batch_size, (rank, world), multiple) for rank in range(world)]
+    return [BatchPartition(n_rows, batch_size, (rank, world), per_process) for rank in range(world)]
 
 
 @quick
 @given(**PARTITIONS)
-def test_batches_are_of_one_size_and_hold_all_rows(n_rows, batch_size, world, multiple):
-    for one in partitions(n_rows, batch_size, world, multiple):
+def test_batches_are_of_one_size_and_hold_all_rows(n_rows, batch_size, world, per_process):
+    for one in partitions(n_rows, batch_size, world, per_process):
         assert one.batch_size <= batch_size
         assert (one.n_batches - 1) * one.batch_size < n_rows <= one.n_batches * one.batch_size
         assert (one.n_parts - 1) * one.part_size < one.batch_size + one.n_parts
@@ -34,17 +34,17 @@ def test_batches_are_of_one_size_and_hold_all_rows(n_rows, batch_size, world, mu
 
 @quick
 @given(**PARTITIONS)
-def test_parts_of_all_processes_follow_one_another_in_a_batch(n_rows, batch_size, world, multiple):
-    every = partitions(n_rows, batch_size, world, multiple)
-    assert [part for one in every for part in one.parts] == list(range(world * multiple))
+def test_parts_of_all_processes_follow_one_another_in_a_batch(n_rows, batch_size, world, per_process):
+    every = partitions(n_rows, batch_size, world, per_process)
+    assert [part for one in every for part in one.parts] == list(range(world * per_process))
     positions = [position for one in every for position in range(one.own.start, one.own.stop)]
     assert positions == list(range(every[0].n_parts * every[0].part_size))
 
 
 @quick
 @given(**PARTITIONS)
-def test_shares_and_batches_are_divided_equally(n_rows, batch_size, world, multiple):
-    one = BatchPartition(n_rows, batch_size, (0, world), multiple)
+def test_shares_and_batches_are_divided_equally(n_rows, batch_size, world, per_process):
+    one = BatchPartition(n_rows, batch_size, (0, world), per_process)
     parts = range(one.n_parts)
     starts = [one.part_start(part) for part in (*parts, one.n_parts)]
     assert (starts[0], starts[-1]) == (0, n_rows)
@@ -60,11 +60,11 @@ def test_shares_and_batches_are_divided_equally(n_rows, batch_size, world, multi
 
 @quick
 @given(**PARTITIONS)
-def test_row_indices_of_all_processes_are_all_rows_once(n_rows, batch_size, world, multiple):
+def test_row_indices_of_all_processes_are_all_rows_once(n_rows, batch_size, world, per_process):
     counted = []
-    for one in partitions(n_rows, batch_size, world, multiple):
+    for one in partitions(n_rows, batch_size, world, per_process):
         indices, counts = one.row_indices()
-        assert len(indices) == one.n_batches * multiple * one.part_size
+        assert len(indices) == one.n_batches * per_process * one.part_size
         assert ((indices >= 0) & (indices < n_rows)).all()
         own = indices[counts]
         if len(own):
@@ -74,20 +74,20 @@ def test_row_indices_of_all_processes_are_all_rows_once(n_rows, batch_size, worl
     assert sorted(counted) == list(range(n_rows))
 
 
-def loaders(n_rows, batch_size, world, multiple):
+def loaders(n_rows, batch_size, world, per_process):
     rows = Batch(torch.arange(float(n_rows))[:, None], torch.ones(n_rows), torch.arange(n_rows)[:, None])
-    return [InMemoryLoader(rows, batch_size, (rank, world), multiple) for rank in range(world)]
+    return [InMemoryLoader(rows, batch_size, (rank, world), per_process) for rank in range(world)]
 
 
 @quick
 @given(**PARTITIONS, seed=st.integers(0, 2**40))
-def test_parts_of_all_processes_are_the_batch(n_rows, batch_size, world, multiple, seed):
+def test_parts_of_all_processes_are_the_batch(n_rows, batch_size, world, per_process, seed):
     (whole,) = loaders(n_rows, batch_size, 1, 1)
-    split = loaders(n_rows, batch_size, world, multiple)
+    split = loaders(n_rows, batch_size, world, per_process)
     seen = []
     for batch, *parts in zip(whole.shuffled(seed), *(loader.shuffled(seed) for loader in split), strict=True):
         assert len({part.x.shape for part in parts}) == 1, "one shape for all"
-        assert len(parts[0].x) % multiple == 0
+        assert len(parts[0].x) % per_process == 0
         weight = torch.cat([part.weight for part in parts])
         assert torch.equal(torch.cat([part.x for part in parts])[weight == 1], batch.x[batch.weight == 1])
         assert set(weight.tolist()) <= {0.0, 1.0}, "padding has weight 0"
@@ -98,8 +98,8 @@ def test_parts_of_all_processes_are_the_batch(n_rows, batch_size, world, multipl
 
 @quick
 @given(**PARTITIONS, seed=st.integers(0, 2**40), start=st.integers(0, 70))
-def test_a_resumed_epoch_is_the_end_of_the_whole_one(n_rows, batch_size, world, multiple, seed, start):
-    for loader in loaders(n_rows, batch_size, world, multiple):
+def test_a_resumed_epoch_is_the_end_of_the_whole_one(n_rows, batch_size, world, per_process, seed, start):
+    for loader in loaders(n_rows, batch_size, world, per_process):
         whole, resumed = list(loader.shuffled(seed))[start:], list(loader.shuffled(seed, start))
         assert len(whole) == len(resumed)
         for a, b in zip(whole, resumed, strict=True):

@@ -121,11 +121,11 @@ def test_rows_that_are_kept():
     assert rows_of(list(source.shuffled(1))[3:]) == rows_of(source.shuffled(1, 3))
 
 
-def parts(world, multiple, sources=None, start=0, **more):
+def parts(world, per_process, sources=None, start=0, **more):
     """Return the batches of each process."""
     sources = sources or [Blocks() for _ in range(world)]
     return [
-        list(stream(part=(rank, world), multiple=multiple, source=source, **more).shuffled(1, start))
+        list(stream(process=(rank, world), parts_per_process=per_process, source=source, **more).shuffled(1, start))
         for rank, source in enumerate(sources)
     ]
 
@@ -136,43 +136,43 @@ KEEP = np.random.default_rng(0).random(N) < 0.6
 
 @pytest.mark.parametrize("keep", [None, KEEP], ids=["all", "kept"])
 @pytest.mark.parametrize("pool_rows", [1, 30, 10_000])
-@pytest.mark.parametrize(("world", "multiple"), CUTS)
-def test_parts_of_processes_make_the_batches_of_one(world, multiple, pool_rows, keep):
+@pytest.mark.parametrize(("world", "per_process"), CUTS)
+def test_parts_of_processes_make_the_batches_of_one(world, per_process, pool_rows, keep):
     """Whoever computes them: the batches of so many parts are the same rows at the same places."""
     fields = {"batch_size": 25, "pool_rows": pool_rows, "keep": keep}
-    (whole,) = parts(1, world * multiple, **fields)
-    split = parts(world, multiple, **fields)
+    (whole,) = parts(1, world * per_process, **fields)
+    split = parts(world, per_process, **fields)
     assert sorted(rows_of(whole)) == (np.arange(N) if keep is None else np.flatnonzero(keep)).tolist()
     assert {int((batch.weight > 0).sum()) for batch in whole[:-1]} == {stream(**fields).partition.batch_size}, (
         "no larger, and full"
     )
     for batch, *own in zip(whole, *split, strict=True):
         assert len({len(part.x) for part in own}) == 1
-        assert len(own[0].x) % multiple == 0
+        assert len(own[0].x) % per_process == 0
         assert torch.equal(batch.x, torch.cat([part.x for part in own]))
         assert torch.equal(batch.weight, torch.cat([part.weight for part in own]))
-        rows = [int((part.weight > 0).sum()) for one in own for part in one.split(multiple)]
+        rows = [int((part.weight > 0).sum()) for one in own for part in one.split(per_process)]
         assert max(rows) - min(rows) <= 1, "every part has its share of every batch"
     assert waited()
 
 
-@pytest.mark.parametrize(("world", "multiple"), CUTS)
-def test_a_process_reads_its_own_rows_alone(world, multiple):
+@pytest.mark.parametrize(("world", "per_process"), CUTS)
+def test_a_process_reads_its_own_rows_alone(world, per_process):
     sources = [Blocks() for _ in range(world)]
-    batches = parts(world, multiple, sources)
+    batches = parts(world, per_process, sources)
     shares = [np.concatenate([np.arange(*span) for span in source.seen]) for source in sources]
     assert sorted(np.concatenate(shares)) == list(range(N)), "no row is read twice, by one process or by two"
-    assert max(map(len, shares)) - min(map(len, shares)) <= multiple
+    assert max(map(len, shares)) - min(map(len, shares)) <= per_process
     for own, share in zip(batches, shares, strict=True):
         assert sorted(rows_of(own)) == sorted(share)
 
 
-@pytest.mark.parametrize(("world", "multiple"), CUTS)
-def test_a_tail_of_a_part_is_the_end_of_its_whole(world, multiple):
-    whole = parts(world, multiple, batch_size=8)
+@pytest.mark.parametrize(("world", "per_process"), CUTS)
+def test_a_tail_of_a_part_is_the_end_of_its_whole(world, per_process):
+    whole = parts(world, per_process, batch_size=8)
     for start in (1, 5, 12, 13, 20):
         sources = [Blocks() for _ in range(world)]
-        for own, tail in zip(whole, parts(world, multiple, sources, start, batch_size=8), strict=True):
+        for own, tail in zip(whole, parts(world, per_process, sources, start, batch_size=8), strict=True):
             assert len(tail) == len(own[start:])
             for a, b in zip(tail, own[start:], strict=True):
                 assert torch.equal(a.weight, b.weight)
@@ -257,15 +257,15 @@ def test_array_rows_stream_as_they_are_resident():
     batch_size=st.integers(1, 120),
     pool_rows=st.integers(1, 150),
     world=st.integers(1, 4),
-    multiple=st.integers(1, 3),
+    per_process=st.integers(1, 3),
     seed=st.integers(0, 2**40),
     start=st.integers(0, 20),
 )
-def test_any_partition_has_every_row_once_and_resumes(keep, batch_size, pool_rows, world, multiple, seed, start):
-    fields = {"batch_size": batch_size, "pool_rows": pool_rows, "keep": keep, "multiple": multiple}
+def test_any_partition_has_every_row_once_and_resumes(keep, batch_size, pool_rows, world, per_process, seed, start):
+    fields = {"batch_size": batch_size, "pool_rows": pool_rows, "keep": keep, "parts_per_process": per_process}
     seen = []
     for rank in range(world):
-        loader = stream(part=(rank, world), **fields)
+        loader = stream(process=(rank, world), **fields)
         whole = list(loader.shuffled(seed))
         assert len({batch.x.shape for batch in whole}) == 1
         assert [rows_of([b]) for b in whole[start:]] == [rows_of([b]) for b in loader.shuffled(seed, start)]

@@ -24,10 +24,10 @@ class InMemoryLoader:
         All rows.
     batch_size : int
         Maximum number of rows per batch, over all processes.
-    part : tuple of (int, int), default=(0, 1)
+    process : tuple of (int, int), default=(0, 1)
         Rank of this process and number of processes. Each process holds all rows and yields its part of every batch.
-    multiple : int, default=1
-        Number of equal parts into which the rows yielded per batch can be divided.
+    parts_per_process : int, default=1
+        Number of parts of equal size per process, into which ``Batch.split`` divides what is yielded.
 
     Examples
     --------
@@ -36,10 +36,12 @@ class InMemoryLoader:
     [[1.0, 1.0], [1.0, 1.0], [1.0, 0.0]]
     """
 
-    def __init__(self, rows: Batch, batch_size: int, part: tuple[int, int] = (0, 1), multiple: int = 1) -> None:
+    def __init__(
+        self, rows: Batch, batch_size: int, process: tuple[int, int] = (0, 1), parts_per_process: int = 1
+    ) -> None:
         self.rows = rows
         self.n_rows = len(rows.x)
-        self.partition = BatchPartition(self.n_rows, batch_size, part, multiple)
+        self.partition = BatchPartition(self.n_rows, batch_size, process, parts_per_process)
 
     def __len__(self) -> int:
         return self.partition.n_batches

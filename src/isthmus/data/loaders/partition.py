@@ -22,9 +22,9 @@ class BatchPartition:
         Number of rows N.
     batch_size : int
         Maximum number of rows per batch, over all processes.
-    part : tuple of (int, int), default=(0, 1)
+    process : tuple of (int, int), default=(0, 1)
         Rank of this process and number of processes.
-    multiple : int, default=1
+    parts_per_process : int, default=1
         Number of parts per process, computed one after the other (gradient accumulation).
 
     Attributes
@@ -45,13 +45,16 @@ class BatchPartition:
     (3, 4)
     """
 
-    def __init__(self, n_rows: int, batch_size: int, part: tuple[int, int] = (0, 1), multiple: int = 1) -> None:
+    def __init__(
+        self, n_rows: int, batch_size: int, process: tuple[int, int] = (0, 1), parts_per_process: int = 1
+    ) -> None:
         self.n_rows = n_rows
         self.n_batches = max(1, math.ceil(n_rows / batch_size))
         self.batch_size = math.ceil(n_rows / self.n_batches)
-        self.n_parts = part[1] * multiple
+        rank, world_size = process
+        self.n_parts = world_size * parts_per_process
         self.part_size = math.ceil(self.batch_size / self.n_parts)
-        self.parts = range(part[0] * multiple, (part[0] + 1) * multiple)
+        self.parts = range(rank * parts_per_process, (rank + 1) * parts_per_process)
         self.own = slice(self.parts.start * self.part_size, self.parts.stop * self.part_size)
 
     def __len__(self) -> int:

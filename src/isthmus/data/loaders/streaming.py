@@ -51,9 +51,9 @@ class StreamingLoader:
         Where the rows of a pool are permuted and divided.
     pool_bytes : int, optional
         Bytes of the pools of all parts together, 64 MiB by default.
-    part : tuple of (int, int), default=(0, 1)
+    process : tuple of (int, int), default=(0, 1)
         Rank of this process and number of processes. Only the rows of this process are read.
-    multiple : int, default=1
+    parts_per_process : int, default=1
         Number of parts per process, computed one after the other.
 
     Examples
@@ -74,14 +74,14 @@ class StreamingLoader:
         keep: NDArray[np.bool_] | None = None,
         device: torch.device | str = "cpu",
         pool_bytes: int | None = None,
-        part: tuple[int, int] = (0, 1),
-        multiple: int = 1,
+        process: tuple[int, int] = (0, 1),
+        parts_per_process: int = 1,
     ) -> None:
         self.rows, self.batch, self.keep, self.device = rows, batch, keep, torch.device(device)
         self._blocks = BlockRows(rows.edges(), keep)
         self._reading = threading.Lock()  # sources are read by one call at a time, and every part prefetches
         self.n_rows = int(self._blocks.counts.sum())
-        self.partition = BatchPartition(self.n_rows, batch_size, part, multiple)
+        self.partition = BatchPartition(self.n_rows, batch_size, process, parts_per_process)
         bytes_per_row = rows.n_features * rows.dtype.itemsize
         self._pool_rows = max(1, (pool_bytes or POOL) // self.partition.n_parts // bytes_per_row)
 
