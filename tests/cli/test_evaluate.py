@@ -1,6 +1,7 @@
 """``isthmus evaluate``: the table, the JSON, selection among sizes, and errors of one line."""
 
 import json
+import sys
 import warnings
 
 import numpy as np
@@ -110,6 +111,25 @@ def test_conditions(there, run):
         warnings.simplefilter("ignore")
         estimate = model.score_samples_estimate(rows.X, rows.y, n_draws=50)
     assert (found["quantity"], found["log_px"]["mean"]) == ("log p(x|y)", pytest.approx(estimate.value.mean()))
+
+
+def test_annealing(there, run):
+    code, out, err = run("evaluate", "vae.safetensors", "iris", "--n-draws", 50, "--ais", 3, "-o", "e.json")
+    assert (code, err) == (0, "isthmus: wrote e.json\n")
+    found = json.loads((there / "e.json").read_text())["annealing"]
+    assert len(found["indices"]) == 3
+    for name, label in (("log_px", "log p(x) "), ("difference", "difference "), ("bound_gap", "gap between bounds ")):
+        assert np.isfinite(found[name]["mean"])
+        assert f"{label}" in out
+        assert f"{found[name]['mean']:.3f}" in out or abs(found[name]["mean"]) < 0.01
+
+
+def test_a_terminal_shows_the_current_metric(there, run, monkeypatch):
+    monkeypatch.setattr(type(sys.stderr), "isatty", lambda _: True, raising=False)
+    code, _, err = run("evaluate", "autoencoder.safetensors", "iris")
+    assert code == 0
+    assert err.startswith("\r\x1b[K")
+    assert err.endswith(" ...\r\x1b[K")
 
 
 SIZES = ["--sizes", "1,2", "--n-draws", 50, "--set", "max_epochs=3", "--set", "hidden_layer_sizes=8"]

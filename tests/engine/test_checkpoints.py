@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from contextlib import nullcontext, suppress
 
 import numpy as np
@@ -300,3 +301,20 @@ def test_checkpoints_hold_no_code(tmp_path, monkeypatch):
     for path in tmp_path.glob("checkpoint-*"):
         assert b"pickle" not in path.read_bytes()
         assert int(np.frombuffer(path.read_bytes()[:8], "<u8")[0]) < path.stat().st_size
+
+
+def test_what_a_killed_process_left_half_written_is_removed(tmp_path):
+    (tmp_path / ".isthmus-0123.safetensors").write_bytes(b"half")
+    VAE(**FIELDS, checkpoint_dir=str(tmp_path)).fit(X)
+    assert not list(tmp_path.glob(".isthmus-*"))
+
+
+def test_checkpoints_in_a_thread_leave_signals_alone(tmp_path):
+    """Python delivers signals to the main thread only."""
+    models = []
+    thread = threading.Thread(target=lambda: models.append(VAE(**FIELDS, checkpoint_dir=str(tmp_path)).fit(X)))
+    before = signal.getsignal(signal.SIGINT)
+    thread.start()
+    thread.join()
+    assert signal.getsignal(signal.SIGINT) is before
+    assert_same_bits(models[0], VAE(**FIELDS).fit(X))

@@ -121,6 +121,18 @@ def test_default_number_of_active_units(n_components, active):
     assert SparseAutoencoder(n_components)._posterior() == TopK(active)
 
 
+@pytest.mark.parametrize(
+    ("fields", "activation"),
+    [
+        ({"method": "l1"}, "relu"),
+        ({"method": "kl"}, "sigmoid"),
+        ({"method": "l1", "code_activation": "identity"}, "identity"),
+    ],
+)
+def test_default_code_activation(fields, activation):
+    assert SparseAutoencoder(**fields)._posterior() == Point(activation)
+
+
 @pytest.mark.parametrize("k", [1, 4, 12])
 def test_top_k_gives_exactly_k(digits, k):
     model = SparseAutoencoder(12, method="top_k", k=k, max_epochs=2, random_state=0).fit(digits)
