@@ -121,4 +121,30 @@ def _read_labels(labels: str, rows: Dataset) -> np.ndarray:
         raise DataError(
             f"--y {labels}: is neither a file nor a column of {rows.name}, nor `y` for labels that it has.{close}"
         )
-    return read(labels).X
+    try:
+        return read(labels).X
+    except DataError:
+        words = _read_words(Path(labels), len(rows.X))
+        if words is None:
+            raise
+        return words
+
+
+def _read_words(path: Path, n_rows: int) -> np.ndarray | None:
+    """Read labels that are words from a .npy file or a .csv file of one column; return None if it holds none."""
+    import csv
+
+    import numpy as np
+
+    try:
+        if path.suffix == ".npy":
+            words = np.load(path, allow_pickle=False)
+        elif path.suffix == ".csv":
+            with path.open(newline="", encoding="utf-8-sig") as file:
+                words = np.array([cells[0] for cells in csv.reader(file) if len(cells) == 1])
+            words = words[1:] if len(words) == n_rows + 1 else words  # the first one is a header
+        else:
+            return None
+    except (OSError, ValueError):
+        return None
+    return words if words.dtype.kind == "U" and words.ndim == 1 else None
