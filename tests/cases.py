@@ -1,6 +1,6 @@
-"""The conformance table: one row for every part of every room. A part without a row fails `test_every_part_has_a_row`.
+"""One row or more for every part of isthmus. A part without a row fails `test_every_part_has_a_row`.
 
-Adding a part takes its class and one row here; the row buys every check of `isthmus.testing`.
+A row runs all checks of `isthmus.testing` on its part.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from isthmus.posteriors import DiagonalNormal, FlowNormal, FullNormal, Point, Po
 from isthmus.priors import ConditionalNormal, Flow, MixtureOfNormals, Prior, StandardNormal, VampPrior
 from isthmus.scaling import MinMax, NoScaling, PerColumn, Scaling, Standard
 
-# ---- likelihoods: the part, D, the support, and log p(x|h) by scipy ----------------------------------------------
+# ---- likelihoods: the part, D, the support, and log p(x|h) by scipy -------------------------------------------------
 
 
 class LikelihoodCase(NamedTuple):
@@ -139,7 +139,7 @@ LIKELIHOODS = [
     LikelihoodCase(Bernoulli(binarize=True), lambda _, h, x: stats.bernoulli.logpmf(x, 1 / (1 + np.exp(-h))), (0, 1)),
     LikelihoodCase(ContinuousBernoulli(), truncated_exponential, (0, 1)),
     LikelihoodCase(Categorical(n_levels=(2, 5, 3)), categorical, (0, 4), mean_is_mode=True),
-    # The kink of a narrow Laplace density would be lost between the grid points of the kit's integral.
+    # The kink of a narrow Laplace density would be lost between the grid points of the integral of the check.
     LikelihoodCase(Laplace(scale=5.0), lambda _, h, x: stats.laplace.logpdf(x, h, 5.0)),
     LikelihoodCase(Laplace(scale="feature", min_scale=4.0), lambda p, h, x: stats.laplace.logpdf(x, h, sigma(p))),
     LikelihoodCase(StudentT(), student_t),
@@ -160,7 +160,7 @@ LIKELIHOODS = [
     LikelihoodCase(Mixed(("poisson", "bernoulli"), ((0, 2), (1,))), flags_and_counts, (0, math.inf)),
 ]
 
-# ---- posteriors, priors, corruptions, scalings -------------------------------------------------------------------
+# ---- posteriors, priors, corruptions, scalings ----------------------------------------------------------------------
 
 POSTERIORS: list[Posterior] = [
     Point(),
@@ -171,7 +171,7 @@ POSTERIORS: list[Posterior] = [
     FullNormal(),
     FlowNormal(n_layers=2, n_context=3, hidden_layer_sizes=(5,)),
 ]
-PRIORS: list[tuple[Prior, int]] = [  # with the width of the condition that it sees
+PRIORS: list[tuple[Prior, int]] = [  # with the width of the condition
     (StandardNormal(), 0),
     (MixtureOfNormals(3), 0),
     (VampPrior(n_pseudo_inputs=4), 0),
@@ -197,7 +197,7 @@ SCALINGS: list[Scaling] = [
     PerColumn(("standard", "none"), ((3, 1), (0, 2))),
 ]
 
-# ---- networks: the part and what it is built for -----------------------------------------------------------------
+# ---- networks: the part and what it is built for --------------------------------------------------------------------
 
 ROW = Sizes(n_features=5, n_components=3, n_encoder_outputs=6, n_decoder_outputs=5)
 PLANE = Sizes(n_features=5, n_components=2, n_encoder_outputs=4, n_decoder_outputs=10, n_conditions=3)
@@ -217,7 +217,7 @@ NETWORKS: list[tuple[Network, Sizes]] = [
     (Conv(image_shape=(2, 3, 3), channels=(4,), hidden_layer_sizes=(), activation="silu"), COLOURS),
 ]
 
-# ---- penalties and objectives: the part and the posterior of the model that it is checked on ----------------------
+# ---- penalties and objectives: the part and the posterior of the model that it is checked on ------------------------
 
 PENALTIES: list[tuple[Penalty, Posterior]] = [
     (KL(), DiagonalNormal()),
@@ -238,7 +238,7 @@ OBJECTIVES: list[Objective] = [
     ImportanceWeighted(n_draws=1),
 ]
 
-# ---- the table: room -> parts that have a row ---------------------------------------------------------------------
+# ---- the table: module -> parts that have a row ---------------------------------------------------------------------
 
 ROWS = {
     "likelihoods": [case.part for case in LIKELIHOODS],
@@ -251,7 +251,7 @@ ROWS = {
     "objectives": OBJECTIVES,
 }
 
-# ---- what building or using has to refuse, with a word of the message ---------------------------------------------
+# ---- errors of building or using a part, with words of their messages -----------------------------------------------
 
 
 def built(part, *sizes):

@@ -36,6 +36,17 @@ def build(n_features=4, n_components=3, *, seed=0, n_conditions=0, **parts):
     return model.double()
 
 
+def build_part(part, n_features, dtype=torch.float64):
+    """Return a built copy of a part."""
+    return build_in_place(part.clone(), n_features, dtype)
+
+
+def build_in_place(part, n_features, dtype=torch.float64):
+    """Build a part itself, with what it has from data, and return it."""
+    part.build(n_features)
+    return part.to(dtype)
+
+
 def sigma_points(n_components):
     """Return noise (2K, K) of mean 0 and covariance I: averages of a quadratic over it are exact expectations."""
     points = math.sqrt(n_components) * torch.eye(n_components, dtype=torch.float64)

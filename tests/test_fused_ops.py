@@ -1,4 +1,4 @@
-"""Sums with gradients of their own against the plain expressions and autograd."""
+"""Fused sums against plain expressions and autograd."""
 
 import pytest
 import torch
@@ -27,7 +27,7 @@ def inputs(first, second=(5, 3)):
 
 
 @pytest.mark.parametrize("name", SUMS)
-def test_value_and_both_derivatives(name):
+def test_value_and_first_and_second_derivatives(name):
     closed, plain = SUMS[name]
     h, x = inputs((5, 3))
     assert torch.allclose(closed(h, x), plain(h, x), rtol=1e-14, atol=1e-14)
@@ -36,7 +36,7 @@ def test_value_and_both_derivatives(name):
 
 
 @pytest.mark.parametrize("name", ["logistic", "squared distance"])
-def test_rows_broadcast_over_draws(name):
+def test_samples_broadcast_over_draws(name):
     closed, plain = SUMS[name]
     h, x = inputs((4, 5, 3))
     assert closed(h, x).shape == (4, 5)
@@ -45,18 +45,18 @@ def test_rows_broadcast_over_draws(name):
 
 
 @pytest.mark.parametrize("likelihood", [Bernoulli(), Gaussian(), Gaussian(scale=0.3), Gaussian(scale="feature")])
-def test_likelihood_of_a_row_is_the_sum_of_its_cells(likelihood):
+def test_row_log_prob_is_the_sum_over_cells(likelihood):
     likelihood.build(3)
     likelihood.double()
     h, x = inputs((2, 5, 3))
     x = x.sigmoid()
     mask = (torch.arange(15).reshape(5, 3) % 2).double()
-    for given in (None, mask):
-        expected = Likelihood.row_log_prob(likelihood, h, x, given)
-        assert torch.allclose(likelihood.row_log_prob(h, x, given), expected, rtol=1e-13)
+    for m in (None, mask):
+        expected = Likelihood.row_log_prob(likelihood, h, x, m)
+        assert torch.allclose(likelihood.row_log_prob(h, x, m), expected, rtol=1e-13)
 
 
-def test_divergence_from_the_standard_normal_is_that_from_zeros():
+def test_kl_from_the_standard_normal_equals_the_general_formula():
     mean, log_scale = inputs((5, 3))
     zeros = torch.zeros(3, dtype=torch.float64)
     q = DiagonalGaussian(mean, log_scale)
@@ -66,8 +66,8 @@ def test_divergence_from_the_standard_normal_is_that_from_zeros():
 
 @pytest.mark.parametrize("n_columns", [1, 2, 3, 31, 32, 33, 63, 64, 65, 101, 127, 784])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-def test_logistic_of_any_width_and_size(n_columns, dtype):
-    """One logarithm for many columns neither overflows nor underflows, and forgets no column."""
+def test_logistic_of_any_width_and_magnitude(n_columns, dtype):
+    """The logarithm of a product neither overflows nor underflows, and has every column."""
     generator = torch.Generator().manual_seed(1)
     h = (
         torch.randn((6, n_columns), generator=generator, dtype=torch.float64)

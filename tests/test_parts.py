@@ -1,4 +1,4 @@
-"""Every part of every room keeps the promises of `isthmus.testing`, by the table in `cases`."""
+"""Every part passes the checks of `isthmus.testing`, with the rows of `cases`."""
 
 import numpy as np
 import pytest
@@ -29,9 +29,9 @@ from isthmus.scaling import ColumnMoments, MinMax, Standard
 from models import build, normal
 
 
-@pytest.mark.parametrize("room", ROWS)
-def test_every_part_has_a_row(room):
-    assert set(find_parts(room).values()) == {type(part) for part in ROWS[room]}
+@pytest.mark.parametrize("module", ROWS)
+def test_every_part_has_a_row(module):
+    assert set(find_parts(module).values()) == {type(part) for part in ROWS[module]}
 
 
 @pytest.mark.parametrize("case", LIKELIHOODS, ids=lambda case: repr(case.part))
@@ -92,16 +92,16 @@ def test_refused(use, message):
 # ---- names ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("room", ROWS)
-def test_names_resolve_to_fresh_parts(room):
-    for name, cls in find_parts(room).items():
-        part = resolve(room, name, cls)
+@pytest.mark.parametrize("module", ROWS)
+def test_names_resolve_to_new_parts(module):
+    for name, cls in find_parts(module).items():
+        part = resolve(module, name, cls)
         assert type(part) is cls
-        assert resolve(room, part, cls) == part
-        assert resolve(room, part, cls) is not part
+        assert resolve(module, part, cls) == part
+        assert resolve(module, part, cls) is not part
 
 
-def test_an_unknown_name_is_answered_with_the_nearest():
+def test_an_unknown_name_suggests_the_nearest():
     with pytest.raises(UnknownNameError, match=r"unknown likelihood 'gausian'. Did you mean 'gaussian'\?"):
         resolve("likelihoods", "gausian", Likelihood)
     with pytest.raises(TypeError, match="likelihood must be a name or a Likelihood object"):
@@ -110,7 +110,7 @@ def test_an_unknown_name_is_answered_with_the_nearest():
         Gaussian().set_params(scal=1.0)
 
 
-def test_defaults_go_to_named_parts_only():
+def test_defaults_apply_to_parts_given_by_name_only():
     own = MLP((3,))
     assert resolve("networks", "mlp", Network, hidden_layer_sizes=(9,), image_shape=None) == MLP((9,))
     assert resolve("networks", own, Network, hidden_layer_sizes=(9,)) == own
@@ -129,7 +129,7 @@ def test_nested_parameters_and_equality():
     assert Holder(values=(1, 2)) == Holder(values=(1, 2.0)) != Holder(values=[1, 2])
 
 
-# ---- what the kit itself catches --------------------------------------------------------------------------------
+# ---- what the test kit catches --------------------------------------------------------------------------------
 
 
 class Unnormalised(Bernoulli):
@@ -189,7 +189,7 @@ class Forgetful(GaussianNoise):
         (lambda: testing.check_part(Forgetful()), "clone"),
     ],
 )
-def test_the_kit_catches(check, message):
+def test_the_test_kit_catches(check, message):
     with pytest.raises(AssertionError, match=message):
         check()
 
@@ -204,7 +204,7 @@ def test_activation_derivatives(name):
     torch.testing.assert_close(_activations.derivative(name)(a), slope, rtol=1e-10, atol=1e-12)
 
 
-def test_bernoulli_of_grey_cells_is_the_expected_log_probability():
+def test_bernoulli_of_grey_values_is_the_expected_log_probability():
     h, grey = normal(5), torch.rand(5).double()
     p = Bernoulli()
     p.build(5)
@@ -213,7 +213,7 @@ def test_bernoulli_of_grey_cells_is_the_expected_log_probability():
 
 
 @pytest.mark.parametrize("eta", [0.0, 1e-9, 1e-3, 0.0999999, 0.1000001, -0.1, 3.0, -40.0])
-def test_continuous_bernoulli_is_smooth_where_its_formula_is_0_by_0(eta):
+def test_continuous_bernoulli_is_smooth_at_logit_0(eta):
     p = ContinuousBernoulli()
     p.build(1)
     h = torch.tensor([eta], dtype=torch.float64, requires_grad=True)
@@ -243,7 +243,7 @@ def test_training_starts_from_the_mean(likelihood, mean):
     torch.testing.assert_close(start, torch.tensor(mean, dtype=torch.float64))
 
 
-def test_the_encoder_sees_probabilities_less_their_mean():
+def test_encoder_inputs_of_probabilities_are_centred():
     mean, x = torch.tensor([0.1, 0.4, 0.9]).double(), torch.rand(5, 3, dtype=torch.float64)
     model = build(3, likelihood=Bernoulli())
     model.init_from_mean(mean)
@@ -251,19 +251,19 @@ def test_the_encoder_sees_probabilities_less_their_mean():
     moved = build(3, likelihood=Bernoulli())
     moved.load_state_dict(model.state_dict() | {"centre": torch.zeros(3).double()})
     torch.testing.assert_close(moved.q(x - mean).mean, model.q(x).mean)
-    seen = torch.tensor([1.0, 0.0, 1.0]).double()  # a cell that is not seen is as if it had the mean
-    torch.testing.assert_close(model.q(x, mask=seen).mean, model.q(torch.where(seen == 1, x, mean)).mean)
+    mask = torch.tensor([1.0, 0.0, 1.0]).double()  # a missing cell equals the mean
+    torch.testing.assert_close(model.q(x, mask=mask).mean, model.q(torch.where(mask == 1, x, mean)).mean)
     assert build(3, likelihood=Gaussian()).encoder_input(x) is x
 
 
-def test_categorical_infers_its_levels():
+def test_categorical_sets_its_levels_from_data():
     p = Categorical()
     p.set_from_data(torch.tensor([[0.0, 2.0, 0.0], [1.0, 0.0, 0.0]]))
     assert p.n_levels == (2, 3, 2)
 
 
 @pytest.mark.parametrize("scale", ["shared", "feature"])
-def test_learned_sigma_stays_above_its_floor(scale):
+def test_learned_sigma_has_a_lower_bound(scale):
     p = Gaussian(scale, min_scale=0.1)
     p.build(2)
     with torch.no_grad():
@@ -271,7 +271,7 @@ def test_learned_sigma_stays_above_its_floor(scale):
     assert p(torch.zeros(2)).scale.tolist() == pytest.approx([0.1, 0.1], rel=1e-5)
 
 
-def test_corruption_shares():
+def test_corruptions_have_their_distributions():
     x = 1 + normal(400, 50).abs()
     for part in (Masking(0.3), SaltAndPepper(0.3)):
         part.build(x)
@@ -280,9 +280,9 @@ def test_corruption_shares():
         # 20,000 cells, a standard error of 0.0032; an extreme cell may be replaced by itself
         assert abs(float(changed.double().mean()) - 0.3) < 0.016
     with seeded(0):
-        seen = part(x)
-    low, high = (seen == x.amin(0)) & changed, (seen == x.amax(0)) & changed
-    assert ((seen == x) | low | high).all()
+        corrupted = part(x)
+    low, high = (corrupted == x.amin(0)) & changed, (corrupted == x.amax(0)) & changed
+    assert ((corrupted == x) | low | high).all()
     assert abs(float(low.sum() / (low | high).sum()) - 0.5) < 0.035
     noise = GaussianNoise(0.5)
     noise.build(x)
@@ -295,14 +295,14 @@ def test_corruption_shares():
     assert kstest(added.flatten().numpy(), "uniform", (-0.5, 1.0)).pvalue > 1e-3
 
 
-def test_a_part_corrupts_all_or_nothing_at_the_ends():
+def test_corruptions_of_probability_0_and_1():
     x = normal(20, 4)
     for part, expected in [(Masking(0.0), x), (Masking(1.0), 0 * x), (SaltAndPepper(0.0), x), (UniformNoise(0.0), x)]:
         part.build(x)
         assert torch.equal(part(x), expected)
 
 
-def test_a_mask_that_is_seen_says_which_cells_were_kept():
+def test_input_mask_is_1_where_cells_were_kept():
     x = 1 + normal(400, 50).abs()  # no cell is 0 by itself
     for part in (Masking(0.3), Masking(0.3, input_mask=True)):
         with seeded(0):
@@ -311,7 +311,7 @@ def test_a_mask_that_is_seen_says_which_cells_were_kept():
     assert torch.equal(kept, (row != 0).to(x.dtype))
     assert torch.equal(row, x * kept)
     with seeded(0):
-        assert torch.equal(row, Masking(0.3)(x))  # what is drawn does not depend on who is told
+        assert torch.equal(row, Masking(0.3)(x))  # the draws do not depend on input_mask
 
 
 def test_standard_scaling_by_unit():
@@ -337,7 +337,7 @@ def test_standard_scaling_by_unit():
 
 
 @pytest.mark.parametrize("value", [0.1, 1e8 + 0.1, 0.0, -1e-20])
-def test_a_constant_column_is_not_divided_by_0(value):
+def test_a_constant_feature_is_not_divided_by_0(value):
     x = torch.stack([torch.full((97,), value, dtype=torch.float64), normal(97)], 1)
     scaling = Standard("feature")
     scaling.build(2)
@@ -363,8 +363,8 @@ def test_min_max_bounds():
         Standard("column").set_from_data(x, weight)
 
 
-def test_moments_of_chunks_are_those_of_the_whole():
-    """Merged in any cut; a column that a chunk, or a weight, leaves out altogether does no harm."""
+def test_moments_of_chunks_merge_to_those_of_all_rows():
+    """Also if a chunk has no observed cell, or no positive weight, for a feature."""
     x = normal(40, 4) * torch.tensor([1.0, 1e-3, 1e3, 1.0]) + torch.tensor([0.0, 1e3, -5.0, 2.0])
     x[torch.rand(40, 4, generator=torch.Generator().manual_seed(1)) < 0.3] = torch.nan
     x[:10, 0] = torch.nan
@@ -399,7 +399,7 @@ def test_top_k_keeps_exactly_k():
     assert ((code != 0).sum(1) == 2).all()
 
 
-def test_conv_restores_any_shape():
+def test_conv_takes_any_image_shape():
     for shape in [(8, 8), (28, 28), (7, 5), (3, 4, 9)]:
         width = torch.Size(shape).numel()
         net = Conv(image_shape=shape, channels=(2, 3), hidden_layer_sizes=())
@@ -407,8 +407,8 @@ def test_conv_restores_any_shape():
         assert net(torch.zeros(2, width)).shape == (2, 2 * width)
 
 
-def test_tied_weights_are_the_encoders_transposed():
-    """Of the encoder's last layer it is the means' rows that are transposed, not those of the scales."""
+def test_tied_weights_are_transposed_encoder_weights():
+    """Of the encoder's last layer, the rows of the means are transposed, not those of the scales."""
     net = MLP((7,), activation="identity", tied=True)
     net.build(Sizes(n_features=5, n_components=3, n_encoder_outputs=6, n_decoder_outputs=5))
     z = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))

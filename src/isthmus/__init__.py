@@ -1,9 +1,6 @@
 """isthmus: autoencoders and variational autoencoders that behave like scikit-learn estimators.
 
 Names are imported when they are first used: ``import isthmus`` does not import torch.
-
-Shapes in all docstrings: N samples, D features, K components of the code (units of the latent space), S draws, M
-components of a mixture, C width of the condition; (..., D) has any leading dimensions.
 """
 
 from __future__ import annotations
