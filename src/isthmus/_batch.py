@@ -41,7 +41,3 @@ class Batch(NamedTuple):
         size = len(self.x) // n_parts
         parts = [[None] * n_parts if field is None else field.split(size) for field in self]
         return [Batch(*fields) for fields in zip(*parts, strict=True)]
-
-    def to(self, device: torch.device, dtype: torch.dtype) -> Batch:
-        """Return the batch on `device`, with elements of `dtype`."""
-        return Batch(*(None if field is None else field.to(device, dtype) for field in self))  # type: ignore[arg-type]

@@ -53,32 +53,28 @@ class TrainingData(NamedTuple):
     summary: DataSummary
     processes: Processes
 
-    @property
-    def n_conditions(self) -> int:
-        """C, 0 without a condition."""
-        return 0 if self.condition is None else self.condition.shape[1]
-
     def sample(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Return samples (n, D) and their weights (n,): all of them, or a draw of them where there are too many.
 
         At most 100,000 rows and 2**22 numbers are drawn, without replacement.
         """
-        n = min(_SAMPLE_ROWS, max(1, _SAMPLE_NUMBERS // self.X.shape[1]))
-        if len(self.X) <= n:
-            return self._take(None), self.weight
-        index = np.sort(np.random.default_rng(derive(seed, Stream.SUMMARY)).choice(len(self.X), n, replace=False))
-        return self._take(index), self.weight[index]
+        X, n_samples = self.X, len(self.X)
+        n = min(_SAMPLE_ROWS, max(1, _SAMPLE_NUMBERS // X.shape[1]))
+        index: np.ndarray | None = None
+        if n < n_samples:
+            index = np.sort(np.random.default_rng(derive(seed, Stream.SUMMARY)).choice(n_samples, n, replace=False))
+        weight = self.weight if index is None else self.weight[index]
+        if isinstance(X, RowSource):
+            return self._take(X, index), weight
+        return X if index is None else X[index], weight
 
-    def _take(self, index: np.ndarray | None) -> np.ndarray:
-        """Return the rows of these numbers, or all, in every process; of a source each reads its share of them."""
-        X, processes = self.X, self.processes
-        if not isinstance(X, RowSource):
-            return X if index is None else X[index]
-        own = processes.rank_slice(len(X) if index is None else len(index))
-        rows = processes.on_all_ranks(lambda: X[own] if index is None else X.take(index[own]))
-        if processes.world_size == 1:
+    def _take(self, X: RowSource, index: np.ndarray | None) -> np.ndarray:
+        """Return the rows of these numbers, or all, in every process; each reads its share of them."""
+        own = self.processes.rank_slice(len(X) if index is None else len(index))
+        rows = self.processes.on_all_ranks(lambda: X[own] if index is None else X.take(index[own]))
+        if self.processes.world_size == 1:
             return rows
-        return torch.cat(processes.gather(as_tensor(rows).flatten())).reshape(-1, X.shape[1]).numpy()
+        return torch.cat(self.processes.gather(as_tensor(rows).flatten())).reshape(-1, X.n_features).numpy()
 
     def extremes(self, scaling: Scaling) -> Tensor:
         """Return each column's smallest and largest value in the model's units, (2, D)."""

@@ -58,7 +58,8 @@ def build_model(model: Model, data: TrainingData, *, n_components: int, masked: 
         weight = torch.cat([weight, weight.new_zeros(2)])
     model.likelihood.set_from_data(observed, weight)
     with seeded(seed):
-        model.build(n_features, n_components, data.n_conditions, masked=masked)
+        n_conditions = 0 if data.condition is None else data.condition.shape[1]
+        model.build(n_features, n_components, n_conditions, masked=masked)
         model.prior.init_from_data(x)
     model.init_from_mean(scaling(data.summary.moments.mean))
     data.check_support(model)

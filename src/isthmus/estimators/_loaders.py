@@ -79,7 +79,7 @@ def make_loaders(data: TrainingData, scaling: Scaling, settings: LoaderSettings)
     if isinstance(data.X, RowSource):
         return _stream(data, data.X, scaling, settings, cut)
     device = scaling.shift.device
-    rows = _in_model_units(data, data.X, scaling, settings.dtype).to(device, settings.dtype)
+    rows = _in_model_units(data, data.X, scaling, settings.dtype)
     if not settings.validation_fraction:
         return Loaders(InMemoryLoader(rows, *cut), None, rows.x)
     held = _n_held_out(settings, len(rows.x))
@@ -91,12 +91,11 @@ def make_loaders(data: TrainingData, scaling: Scaling, settings: LoaderSettings)
 
 def _in_model_units(data: TrainingData, X: np.ndarray, scaling: Scaling, dtype: torch.dtype) -> Batch:
     """Return all samples scaled: without a float64 copy of the whole, and without any copy where X needs no scaling."""
-    device = scaling.shift.device
-    condition = None if data.condition is None else torch.from_numpy(data.condition)
-    weight = torch.from_numpy(data.weight)
-    missing = data.summary.missing
+    device, missing = scaling.shift.device, data.summary.missing
+    weight = torch.from_numpy(data.weight).to(device, dtype)
+    condition = None if data.condition is None else torch.from_numpy(data.condition).to(device, dtype)
     if scaling.identity and not missing and X.flags.c_contiguous and as_tensor(X[:1]).dtype == dtype:
-        return Batch(as_tensor(X), weight, condition)
+        return Batch(as_tensor(X).to(device), weight, condition)
     x = torch.empty(X.shape, dtype=dtype, device=device)
     mask = torch.empty(X.shape, dtype=dtype, device=device) if missing else None
     for part in chunks(len(X), X.shape[1]):

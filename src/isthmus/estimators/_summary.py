@@ -116,18 +116,15 @@ def _summarize(
                 _check_finite(X, rows, names, block.start + part.start)
             if digest:
                 digest.update(np.ascontiguousarray(rows).view(np.uint8).data)
-            parts.append(_summarize_part(rows, weight[block][part], missing=not finite and bool(np.isnan(rows).any())))
+            missing = not finite and bool(np.isnan(rows).any())
+            own = weight[block][part]
+            moments = ColumnMoments.of(as_tensor(rows).double(), torch.from_numpy(own))
+            low, high = moments.low, moments.high
+            if missing or not (own > 0).all():  # the moments' extremes are those of samples that count
+                low, high = (torch.from_numpy(f.reduce(rows, axis=0).astype(np.float64)) for f in (np.fmin, np.fmax))
+            parts.append(DataSummary(moments, low, high, missing, None))
         blocks.append(functools.reduce(DataSummary.merge, parts))
     return functools.reduce(DataSummary.merge, blocks)._replace(digest=digest.hexdigest() if digest else None)
-
-
-def _summarize_part(rows: np.ndarray, weight: np.ndarray, *, missing: bool) -> DataSummary:
-    moments = ColumnMoments.of(as_tensor(rows).double(), torch.from_numpy(weight))
-    if not missing and (weight > 0).all():
-        return DataSummary(moments, moments.low, moments.high, missing, None)
-    # The moments' extremes are those of samples that count.
-    low, high = (torch.from_numpy(f.reduce(rows, axis=0).astype(np.float64)) for f in (np.fmin, np.fmax))
-    return DataSummary(moments, low, high, missing, None)
 
 
 def _check_finite(X: np.ndarray | RowSource, rows: np.ndarray, names: Sequence[object] | None, first: int) -> None:

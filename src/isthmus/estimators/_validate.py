@@ -118,8 +118,9 @@ def _as_matrix(estimator: BaseEstimator, X: Any, *, reset: bool) -> np.ndarray:
     name = type(estimator).__name__
     if reset:
         estimator._dataframe_columns = X.columns if hasattr(X, "columns") and hasattr(X, "dtypes") else None
-    X = _without_missing_objects(as_plain_array(X))
-    _check_exact(X)
+    if not (type(X) is np.ndarray and X.dtype.kind == "f"):
+        X = _without_missing_objects(as_plain_array(X))
+        _check_exact(X)
     dtype: Any = (np.float64, np.float32)
     if getattr(X, "dtype", None) in (np.uint8, np.int8, np.uint16, np.int16, np.float16, np.bool_):
         dtype = np.float32  # exact, and half the memory of float64
