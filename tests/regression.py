@@ -62,3 +62,8 @@ def trainer(objective, **fields):
 def fit(objective, source, n_epochs=3, first_epoch=0, more=None, **fields):
     history = trainer(objective, **fields).fit(source, first_epoch=first_epoch, n_epochs=n_epochs, **(more or {}))
     return history, [p.detach().clone() for p in objective.parameters()]
+
+
+def same(one, other):
+    """Return whether two lists of tensors are equal to the bit."""
+    return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))

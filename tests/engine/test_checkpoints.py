@@ -1,4 +1,4 @@
-"""Interruption: killed at any instant and resumed, a run ends with the bits of the uninterrupted one."""
+"""Checkpoints: a run that is killed at any instant and resumed ends with the bits of the uninterrupted one."""
 
 import os
 import signal
@@ -66,7 +66,7 @@ def test_a_resumed_run_has_the_bits_of_an_uninterrupted_one(tmp_path, monkeypatc
     assert not list(tmp_path.glob("checkpoint-*")), "a complete run leaves no checkpoint"
 
 
-def test_fresh_entropy_is_remembered(tmp_path, monkeypatch):
+def test_a_seed_from_fresh_entropy_is_resumed(tmp_path, monkeypatch):
     fields = {**FIELDS, "random_state": None, "checkpoint_dir": str(tmp_path)}
     first = VAE(**fields)
     with monkeypatch.context() as patch, pytest.raises(StopError):

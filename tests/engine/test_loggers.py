@@ -1,4 +1,4 @@
-"""What is called with every epoch: loggers, and scikit-learn's callbacks."""
+"""Loggers, and scikit-learn's callbacks."""
 
 import csv
 
@@ -7,6 +7,7 @@ import pytest
 from sklearn.datasets import load_iris
 from sklearn.model_selection import GridSearchCV
 
+from disk import small_files
 from isthmus import VAE, Autoencoder, load
 from isthmus.cli import main
 from isthmus.engine import CSVLogger, TensorBoardLogger
@@ -31,8 +32,8 @@ def test_csv_has_the_history(tmp_path):
         }
 
 
-def test_csv_goes_on_and_starts_again(tmp_path):
-    """What goes on appends, in this process or another; a new run takes the place of the one before."""
+def test_csv_is_continued_by_the_same_run_and_replaced_by_another(tmp_path):
+    """A fit that continues appends, with this logger or another; a new fit replaces the lines."""
     path = tmp_path / "run.csv"
     model = Autoencoder(2, loggers=[CSVLogger(path)], warm_start=True, **QUICK).fit(X)
     model.set_params(loggers=[CSVLogger(path)]).fit(X)
@@ -43,6 +44,17 @@ def test_csv_goes_on_and_starts_again(tmp_path):
     assert [int(row["step"]) for row in rows_of(path)] == [1, 2, 3]
 
 
+def test_a_full_disk_does_not_end_training(tmp_path):
+    path = tmp_path / "run.csv"
+    path.write_text("step,loss\n" + "1,2.0\n" * 500)
+    logger = CSVLogger(path)
+    warned = pytest.warns(UserWarning, match=r"run.csv: an epoch was not logged \(.*training continues")
+    with warned as caught, small_files(8):
+        model = VAE(2, loggers=[logger], **QUICK).fit(X)
+    assert len(caught) == 1
+    assert len(model.history_) == 3
+
+
 def test_tensorboard_has_the_history(tmp_path):
     model = VAE(2, loggers=[TensorBoardLogger(tmp_path)], **QUICK).fit(X)
     (event,) = tmp_path.glob("events*")
@@ -51,7 +63,7 @@ def test_tensorboard_has_the_history(tmp_path):
 
 
 def test_any_logger(tmp_path):
-    """Lightning Fabric's, and a few lines around anything."""
+    """That of Lightning Fabric, and one of the user's own."""
     fabric = pytest.importorskip("lightning_fabric.loggers", reason="needs isthmus[scale]")
     seen = []
 
@@ -88,22 +100,22 @@ callback = pytest.importorskip("sklearn.callback", reason="scikit-learn has call
 
 
 class Capture:
-    """Notes what it is told, and asks to stop after `last` epochs."""
+    """Record the calls, and stop training after `last` epochs."""
 
     def __init__(self, last=99):
-        self.last, self.told, self.scores = last, [], []
+        self.last, self.calls, self.scores = last, [], []
 
     def setup(self, estimator, context):
-        self.told.append("setup")
+        self.calls.append("setup")
 
     def teardown(self, estimator, context):
-        self.told.append("teardown")
+        self.calls.append("teardown")
 
     def on_fit_task_begin(self, estimator, context):
-        self.told.append(f"begin {context.task_name} {context.task_id}")
+        self.calls.append(f"begin {context.task_name} {context.task_id}")
 
     def on_fit_task_end(self, estimator, context, *, X=None, fitted_estimator=None):
-        self.told.append(f"end {context.task_name} {context.task_id}")
+        self.calls.append(f"end {context.task_name} {context.task_id}")
         if context.task_name == "epoch":
             self.scores.append(fitted_estimator.score(X))
             return context.task_id + 1 >= self.last
@@ -111,11 +123,11 @@ class Capture:
 
 
 def test_scikit_learns_callbacks():
-    """A task a fit, a subtask an epoch; at its end there is an estimator as if it had been fitted up to there."""
+    """A fit is a task, an epoch a subtask, at whose end callbacks get an estimator fitted up to there."""
     recorder = Capture()
     model = VAE(2, n_draws=5, **QUICK).set_callbacks(recorder).fit(X)
     epochs = [f"{what} epoch {i}" for i in range(3) for what in ("begin", "end")]
-    assert recorder.told == ["setup", "begin fit 0", *epochs, "end fit 0", "teardown"]
+    assert recorder.calls == ["setup", "begin fit 0", *epochs, "end fit 0", "teardown"]
     assert recorder.scores[-1] == model.score(X)
     assert len(set(recorder.scores)) == 3
     without = VAE(2, n_draws=5, **QUICK).fit(X)
@@ -128,11 +140,11 @@ def test_scikit_learns_callbacks_stop_and_are_torn_down(any_processor):
     broken = Capture()
     with pytest.raises(ValueError, match="infinity"):
         VAE(2, **QUICK).set_callbacks(broken).fit(np.full((5, 2), np.inf))
-    assert broken.told == []  # it failed before there was anything to set up
+    assert broken.calls == []  # it failed before there was anything to set up
 
 
 def test_scikit_learns_progress_bar_in_a_search():
-    """The bar goes down through a meta-estimator."""
+    """The bar is passed on by a meta-estimator."""
     pytest.importorskip("rich", reason="needs isthmus[progress]")
     search = GridSearchCV(Autoencoder(**QUICK), {"n_components": [1, 2]}, cv=2)
     search.set_callbacks(callback.ProgressBar()).fit(X)

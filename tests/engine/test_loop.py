@@ -1,4 +1,4 @@
-"""The engine, on a linear regression: it trains whatever maps a batch to named terms, and knows no model."""
+"""The training loop, on a linear regression: it trains anything that maps a batch to named terms."""
 
 import math
 import random
@@ -8,21 +8,18 @@ import pytest
 import torch
 
 from isthmus._batch import Batch
-from isthmus._part import UnknownNameError
 from isthmus._random import derive, seeded
 from isthmus.data.loaders import InMemoryLoader
-from isthmus.engine import NonFiniteError, find_schedule
 from isthmus.engine.distributed import SingleProcess
-from isthmus.engine.precision import flush_denormals, parameter_dtype
 from isthmus.engine.run import TrainingRun
-from isthmus.engine.schedules import constant, linear, one_cycle
-from regression import D, N, Named, Regression, fit, rows, trainer
+from isthmus.engine.schedules import one_cycle
+from regression import D, N, Regression, fit, rows, same, trainer
 
-# ---- rows -------------------------------------------------------------------------------------------------------
+# ---- samples -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("n", "batch_size"), [(50, 16), (50, 50), (50, 1000), (7, 2), (9, 4), (3, 1)])
-def test_every_row_counts_exactly_once_an_epoch(n, batch_size):
+def test_every_sample_counts_once_per_epoch(n, batch_size):
     objective, data = Regression(), rows(n)
     fit(objective, InMemoryLoader(data, batch_size), n_epochs=2)
     batches = math.ceil(n / batch_size)
@@ -36,7 +33,7 @@ def test_every_row_counts_exactly_once_an_epoch(n, batch_size):
     assert batches == 1 or not torch.equal(objective.seen[0].x, objective.seen[batches].x)
 
 
-def test_rows_are_in_their_own_order_outside_training():
+def test_samples_are_in_their_own_order_outside_training():
     data = rows(5)
     source = InMemoryLoader(data, 2)
     batches = list(source)
@@ -47,7 +44,7 @@ def test_rows_are_in_their_own_order_outside_training():
 
 
 def test_the_last_short_batch_is_not_dropped():
-    """The padding has no part in the loss, and the rest has all of its own."""
+    """Padding does not count, and the other samples do."""
     data = rows(7)
     history, _ = fit(Regression(), InMemoryLoader(data, 3), n_epochs=1, learning_rate=1e-12)
     assert history[0]["loss"] == pytest.approx(float(data.c.square().mean()), rel=1e-6)
@@ -83,10 +80,6 @@ def test_it_learns_the_regression():
 # ---- reproducible ------------------------------------------------------------------------------------------------
 
 
-def same(one, other):
-    return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
-
-
 def test_the_same_seed_gives_the_same_bits():
     source = InMemoryLoader(rows(), 16)
     first, again, other = (fit(Regression(0.1), source, seed=seed) for seed in (0, 0, 1))
@@ -95,7 +88,7 @@ def test_the_same_seed_gives_the_same_bits():
     assert [r["loss"] for r in first[0]] == [r["loss"] for r in again[0]]
 
 
-def test_what_steps_gave_is_kept_in_few_tensors():
+def test_the_results_of_steps_are_kept_in_few_tensors():
     run, rows = TrainingRun(trainer(Regression()).state, SingleProcess(), 200), torch.arange(600.0).reshape(200, 3)
     for row in rows:
         run.end_step(row.clone(), [])
@@ -103,7 +96,7 @@ def test_what_steps_gave_is_kept_in_few_tensors():
     assert torch.equal(torch.cat(run.rows), rows)
 
 
-def test_what_was_drawn_before_does_not_matter_and_nothing_global_moves():
+def test_training_neither_depends_on_global_generators_nor_changes_them():
     source = InMemoryLoader(rows(), 16)
     first = fit(Regression(0.1), source)
     with seeded(77):
@@ -116,8 +109,8 @@ def test_what_was_drawn_before_does_not_matter_and_nothing_global_moves():
     assert [r["loss"] for r in first[0]] == [r["loss"] for r in second[0]]
 
 
-def test_epochs_in_two_calls_are_the_epochs_of_one():
-    """An epoch depends on the seed and its number alone: five epochs are two and three more."""
+def test_two_calls_give_the_epochs_of_one():
+    """An epoch depends only on the seed and its number: two epochs and three more are five."""
     source = InMemoryLoader(rows(), 16)
     whole, parts = Regression(0.1), Regression(0.1)
     fit(whole, source, n_epochs=5)
@@ -142,69 +135,11 @@ def test_seeds_of_streams_differ():
     assert all(0 <= seed < 2**63 for seed in seeds)
 
 
-# ---- what cannot go on -------------------------------------------------------------------------------------------
-
-
-class Breaking(Regression):
-    """At one step of one epoch one term, or only its gradient, is not finite."""
-
-    def __init__(self, step, how):
-        super().__init__(0.1)
-        self.step, self.how = step, how
-
-    def forward(self, batch, weights):
-        terms = super().forward(batch, weights)
-        bad = math.isclose(weights[0], self.step / 12)
-        extra = torch.zeros(len(batch.x)).double()
-        if bad and self.how == "gradient":
-            extra = (0 * self.weight.sum()).sqrt().expand(len(batch.x))
-        elif bad:
-            extra = extra + float(self.how)
-        return Named(terms.values | {"extra": extra})
-
-
-@pytest.mark.parametrize("how", ["nan", "inf", "-inf", "gradient"])
-@pytest.mark.parametrize("step", [0, 1, 5, 11])
-def test_a_loss_that_is_not_finite_stops_as_before_the_step(step, how):
-    """12 steps in 3 epochs of 4: the error says which, and the parameters are those that the step was taken from."""
-    source = InMemoryLoader(rows(), 13)
-    broken = Breaking(step, how)
-    with pytest.raises(NonFiniteError) as caught:
-        fit(broken, source)
-    error = caught.value
-    assert (error.epoch, error.step) == (step // 4 + 1, step % 4 + 1)
-    assert error.term == ("the gradient" if how == "gradient" else "extra")
-    assert f"epoch {error.epoch}, step {error.step}" in str(error)
-    assert isinstance(error, FloatingPointError)
-    assert len(error.batch.x) == 13
-
-    class Stopping(Breaking):
-        def forward(self, batch, weights):
-            if math.isclose(weights[0], step / 12):
-                raise InterruptedError
-            return super().forward(batch, weights)
-
-    good = Stopping(-1, how)
-    with pytest.raises(InterruptedError):
-        fit(good, source)
-    assert same(broken.parameters(), good.parameters())
-
-
-def test_training_can_go_on_after_a_failure():
-    source = InMemoryLoader(rows(), 13)
-    broken = Breaking(5, "nan")
-    own = trainer(broken)
-    with pytest.raises(NonFiniteError):
-        own.fit(source, first_epoch=0, n_epochs=3)
-    broken.step = -1
-    assert math.isfinite(own.fit(source, first_epoch=1, n_epochs=1)[0]["loss"])
-
-
 # ---- stopping ----------------------------------------------------------------------------------------------------
 
 
 def test_early_stopping_restores_the_best_parameters():
-    """Validation rows of another truth: the loss on them falls, and rises again."""
+    """The samples held out follow other coefficients: their loss falls, and rises again."""
     source, other = InMemoryLoader(rows(), 16), rows(30, seed=5)
     held = InMemoryLoader(other._replace(c=0.5 * other.c), 16)
     objective, states = Regression(), []
@@ -219,7 +154,7 @@ def test_early_stopping_restores_the_best_parameters():
     assert own.evaluate(held) == losses[best]
 
 
-def test_without_patience_run_out_the_best_is_kept_all_the_same():
+def test_the_best_parameters_are_restored_if_training_ends_before_patience_does():
     objective, source = Regression(), InMemoryLoader(rows(), 16)
     held = InMemoryLoader(rows()._replace(c=-rows().c), 16)  # the first epoch is the best
     history = trainer(objective).fit(source, first_epoch=0, n_epochs=5, validation=held, patience=10)
@@ -238,79 +173,10 @@ def test_callbacks_see_every_record_and_can_stop():
     assert {"epoch", "loss", "error", "ridge", "learning_rate", "seconds"} == set(history[0])
 
 
-# ---- numbers, rates ----------------------------------------------------------------------------------------------
+# ---- rates ----------------------------------------------------------------------------------------------
 
 
-def flushes():
-    return bool(torch.tensor(torch.finfo(torch.float32).tiny) * 0.5 == 0)
-
-
-@pytest.mark.parametrize("before", [False, True])
-def test_denormals_are_flushed_inside_and_as_before_after(before):
-    if not torch.set_flush_denormal(before):
-        pytest.skip("this processor cannot flush denormals")
-    try:
-        inside = []
-        fit(Regression(), InMemoryLoader(rows(), 16), more={"callbacks": [lambda _: inside.append(flushes())]})
-        assert all(inside)
-        assert flushes() == before
-        with pytest.raises(NonFiniteError):
-            fit(Breaking(1, "nan"), InMemoryLoader(rows(), 13))
-        assert flushes() == before
-        with flush_denormals():
-            assert flushes()
-        assert flushes() == before
-    finally:
-        torch.set_flush_denormal(False)
-
-
-def test_precision():
-    assert [parameter_dtype(p) for p in ("float32", "float64", "bf16")] == [torch.float32, torch.float64, torch.float32]
-    with pytest.raises(UnknownNameError, match="Did you mean 'float32'"):
-        parameter_dtype("flaot32")
-
-
-def test_bf16_steps_float32():
-    """Half of the parameters compute in bf16; the optimizer's copies keep digits that bf16 would lose."""
-    seen = []
-
-    class Watched(Regression):
-        def forward(self, batch, weights):
-            seen.append((self.weight.dtype, self.bias.dtype))
-            return super().forward(batch._replace(x=batch.x.to(self.weight.dtype)), weights)
-
-    source = InMemoryLoader(rows().to(torch.device("cpu"), torch.float32), 10)
-    half, single = Watched().float(), Watched().float()
-    fit(half, source, n_epochs=30, learning_rate=0.01, bf16_parameters=[half.weight])
-    fit(single, source, n_epochs=30, learning_rate=0.01)
-    assert seen[0] == (torch.bfloat16, torch.float32)
-    assert half.weight.dtype == torch.float32  # as it was, once training is over
-    assert not torch.equal(half.weight.bfloat16().float(), half.weight)
-    torch.testing.assert_close(half.weight, single.weight, rtol=0.05, atol=0.02)
-
-
-@pytest.mark.parametrize("schedule", [one_cycle, linear])
-def test_rises_and_falls(schedule):
-    t = np.linspace(0, 1, 1001)
-    rate = np.array([schedule(float(v)) for v in t])
-    assert rate[0] == pytest.approx(0.1)
-    assert t[rate.argmax()] == pytest.approx(0.1)
-    assert rate.max() == pytest.approx(1.0)
-    assert (np.diff(rate[:101]) > 0).all()
-    assert (np.diff(rate[101:]) <= 0).all()
-    assert 0 < rate[-1] <= 1e-3
-    assert np.abs(np.diff(rate)).max() < 0.01
-    assert constant(0.0) == constant(1.0) == 1.0
-
-
-def test_schedules_by_name():
-    assert find_schedule("one_cycle") is one_cycle
-    assert find_schedule("linear") is linear
-    with pytest.raises(UnknownNameError, match="Did you mean 'one_cycle'"):
-        find_schedule("onecycle")
-
-
-def test_progress_runs_from_0_to_nearly_1_and_the_rate_follows():
+def test_progress_runs_from_0_to_nearly_1_and_the_learning_rate_follows():
     objective = Regression()
     history, _ = fit(objective, InMemoryLoader(rows(), 16), n_epochs=3, learning_rate=0.2, schedule=one_cycle)
     assert objective.progress == pytest.approx([i / 12 for i in range(12)])
@@ -318,7 +184,7 @@ def test_progress_runs_from_0_to_nearly_1_and_the_rate_follows():
 
 
 def test_weight_decay_is_decoupled():
-    """Where the gradient is 0, decay shrinks by lr * decay a step and nothing else moves."""
+    """Where the gradient is 0, a step shrinks parameters by lr * decay and changes nothing else."""
     objective = Regression()
     data = Batch(torch.zeros(4, D).double(), torch.ones(4).double(), torch.zeros(4, 1).double())
     objective.weight.data.fill_(1.0)

@@ -158,7 +158,7 @@ def test_objective(assert_the_same, objective):
     assert_the_same(training_loss(batch, objective=objective), batch)
 
 
-def test_rates_of_their_own(assert_the_same):
+def test_lr_multipliers(assert_the_same):
     batch = batch_of(normal(N, 4))
     make = training_loss(batch)
     n = len([p for p in make().parameters() if p.requires_grad])

@@ -1,7 +1,7 @@
-"""One process or many: the only module that uses torch.distributed.
+"""One process or several: the only module that uses torch.distributed.
 
-Many processes are those that ``torchrun`` (or ``isthmus launch``) started. Each computes its parts of every batch; the
-gradients are averaged by PyTorch's DistributedDataParallel, which Lightning Fabric sets up.
+Several processes are started by ``torchrun`` or ``isthmus launch``. Each computes its parts of every batch; PyTorch's
+DistributedDataParallel, which Lightning Fabric sets up, averages the gradients.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ def launched() -> int:
 
 
 def rank() -> int:
-    """Return this process' number among those that were started together; 0 writes files and speaks."""
+    """Return this process' number among those that were started together; number 0 writes files and prints."""
     return int(os.environ["RANK"]) if launched() > 1 else 0
 
 
 class Processes(ABC):
-    """Base of what the loop asks of the processes that train together.
+    """Base of the processes that train together, as one of them sees them.
 
     Attributes
     ----------
     rank, world_size : int
-        This process' number, from 0, and how many there are.
+        Number of this process, from 0, and number of processes.
     """
 
     rank: int
@@ -46,20 +46,20 @@ class Processes(ABC):
 
     @property
     def is_main(self) -> bool:
-        """Whether this is the process that writes and speaks."""
+        """Whether this is the process that writes files and prints."""
         return self.rank == 0
 
     @abstractmethod
     def setup(self, module: nn.Module) -> nn.Module:
-        """Return the module whose backward passes average gradients over the processes."""
+        """Return the module with gradients that are averaged over the processes in backward passes."""
 
     @abstractmethod
     def no_backward_sync(self, module: nn.Module, *, enabled: bool) -> AbstractContextManager[Any]:
-        """Return the context of a part of a batch; where `enabled`, its gradients stay here until a later part's go."""
+        """Return a context for part of a batch; if `enabled`, its gradients are averaged with those of a later part."""
 
     @abstractmethod
     def backward(self, loss: Tensor) -> None:
-        """Go back from a loss of which every process has a summand."""
+        """Compute the gradients of a loss that is the sum of the processes' losses."""
 
     @abstractmethod
     def all_reduce(self, values: Tensor) -> Tensor:
@@ -67,24 +67,24 @@ class Processes(ABC):
 
     @abstractmethod
     def broadcast(self, number: int) -> int:
-        """Return the number that process 0 gave."""
+        """Return the number that process 0 passed."""
 
     @abstractmethod
     def gather(self, values: Tensor) -> list[Tensor]:
-        """Return what every process gave, by rank: tensors (n,) of one type, each of its own length."""
+        """Return what each process passed, by rank: tensors (n,) of one type, which may differ in length."""
 
     def any_rank(self, flag: bool) -> bool:
-        """Tell whether a flag is set in any process."""
+        """Return whether a flag is set in any process."""
         return flag if self.world_size == 1 else bool(self.all_reduce(torch.tensor(float(flag))))
 
     def rank_slice(self, n: int) -> slice:
-        """Return which of n things are this process': consecutive ones, each process as many within one."""
+        """Return which of `n` items belong to this process: consecutive ones, as many in each process to within one."""
         return slice(self.rank * n // self.world_size, (self.rank + 1) * n // self.world_size)
 
     def on_all_ranks(self, function: Callable[[], _T]) -> _T:
-        """Return what a function returns, once it has returned in every process.
+        """Return what a function returns, after it has returned in every process.
 
-        What it raises in one is raised in all, as a ValueError in the others: none waits for one that has gone.
+        An exception in one process is raised in all, as a ValueError in the others, so that none waits forever.
         """
         failed: Exception | None = None
         try:
@@ -92,17 +92,17 @@ class Processes(ABC):
         except Exception as error:
             failed = error
         text = "" if failed is None else str(failed) or type(failed).__name__
-        said = self.gather(torch.tensor(list(text.encode()), dtype=torch.uint8))
+        messages = self.gather(torch.tensor(list(text.encode()), dtype=torch.uint8))
         if failed is not None:
             raise failed
-        for other in said:
-            if len(other):
-                raise ValueError(bytes(other.tolist()).decode())
+        for message in messages:
+            if len(message):
+                raise ValueError(bytes(message.tolist()).decode())
         return value
 
 
 class SingleProcess(Processes):
-    """One process: nothing to do."""
+    """A single process, in which nothing needs to be exchanged."""
 
     rank, world_size = 0, 1
 
@@ -115,7 +115,7 @@ class SingleProcess(Processes):
         return nullcontext()
 
     def backward(self, loss: Tensor) -> None:
-        """Go back."""
+        """Compute the gradients."""
         loss.backward()
 
     def all_reduce(self, values: Tensor) -> Tensor:
@@ -127,17 +127,17 @@ class SingleProcess(Processes):
         return number
 
     def gather(self, values: Tensor) -> list[Tensor]:
-        """Return the tensor, as the one there is."""
+        """Return the tensor, in a list."""
         return [values]
 
 
 class ProcessGroup(Processes):
-    """The processes that torchrun started, by Lightning Fabric.
+    """The processes that torchrun started, connected by Lightning Fabric.
 
     Parameters
     ----------
     device : torch.device
-        Of this process; gloo connects CPUs, NCCL GPUs.
+        Device of this process. CPUs are connected by gloo, GPUs by NCCL.
 
     Raises
     ------
@@ -168,32 +168,32 @@ class ProcessGroup(Processes):
         atexit.register(_leave)
 
     def setup(self, module: nn.Module) -> nn.Module:
-        """Wrap the module in DistributedDataParallel; parameters and buffers become process 0's."""
+        """Wrap the module in DistributedDataParallel; all processes get the parameters and buffers of process 0."""
         wrapped: nn.Module = self.fabric.setup_module(module)
         return wrapped
 
     def no_backward_sync(self, module: nn.Module, *, enabled: bool) -> AbstractContextManager[Any]:
-        """Return Fabric's context."""
+        """Return the context that Fabric has for this."""
         return self.fabric.no_backward_sync(cast("Any", module), enabled=enabled)
 
     def backward(self, loss: Tensor) -> None:
-        """Go back; gradients are averaged, so that a sum over processes has to be multiplied by their number."""
+        """Compute the gradients; they are averaged, so that a sum is multiplied by the number of processes."""
         self.fabric.backward(loss * self.world_size)
 
     def all_reduce(self, values: Tensor) -> Tensor:
-        """Return the sum, on the device that the values came on."""
+        """Return the sum, on the device of the values."""
         moved = values.detach().clone().to(self.fabric.device)
         torch.distributed.all_reduce(moved)
         return moved.to(values.device)
 
     def broadcast(self, number: int) -> int:
-        """Send process 0's number to all."""
+        """Send the number of process 0 to all."""
         sent = torch.tensor([number], dtype=torch.int64, device=self.fabric.device)
         torch.distributed.broadcast(sent, src=0)
         return int(sent)
 
     def gather(self, values: Tensor) -> list[Tensor]:
-        """Return what every process gave, on the device that this one's came on."""
+        """Return what each process passed, on the device of this one's tensor."""
         sizes = torch.zeros(self.world_size, dtype=torch.int64)
         sizes[self.rank] = len(values)
         sizes = self.all_reduce(sizes)
@@ -204,11 +204,11 @@ class ProcessGroup(Processes):
         return [other[:size].to(values.device) for other, size in zip(found, sizes.tolist(), strict=True)]
 
 
-_FOUND: list[ProcessGroup] = []  # a process belongs to one group, for as long as it lives
+_FOUND: list[ProcessGroup] = []  # a process belongs to one group all its life
 
 
 def find_processes(device: torch.device | None = None) -> Processes:
-    """Return the processes that this one trains with; the first call says on which device, the CPU by default."""
+    """Return the processes that this one trains with; the first call sets the device, by default the CPU."""
     if launched() == 1:
         return SingleProcess()
     if not _FOUND:
@@ -217,7 +217,7 @@ def find_processes(device: torch.device | None = None) -> Processes:
 
 
 def _quiet_buffers() -> dict[str, Any]:
-    """Return what keeps buffers from being sent before every step: nothing changes them after the start."""
+    """Return the option that keeps buffers from being sent before every step: training does not change them."""
     known = inspect.signature(nn.parallel.DistributedDataParallel.__init__).parameters
     return {"forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers": False}
 

@@ -1,11 +1,12 @@
-"""Loggers: anything with ``log_metrics(metrics, step)``, called with every epoch's numbers.
+"""Loggers: any object with a method ``log_metrics(metrics, step)``, which gets the numbers of every epoch.
 
-Lightning Fabric's loggers have that method as well, and so have a few lines around any tracking service.
+The loggers of Lightning Fabric have this method; for another tracking service it takes a few lines.
 """
 
 from __future__ import annotations
 
 import csv
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,20 +15,21 @@ __all__ = ["CSVLogger", "Logger", "TensorBoardLogger"]
 
 
 class Logger(Protocol):
-    """What a logger is."""
+    """An object that stores the numbers of epochs."""
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
-        """Keep the numbers of an epoch."""
+        """Store the numbers of an epoch."""
 
 
 class CSVLogger:
-    """Writes a line an epoch to a .csv file, at once.
+    """Write a line per epoch to a .csv file.
 
     Parameters
     ----------
     path : str or Path
-        The file. Lines of this epoch and later ones that it holds are of a run that was interrupted, or of another one:
-        they are dropped, and those before them stay.
+        The file. If it has lines of an epoch that is logged, or of later ones, these are of an interrupted run or of
+        another one, and are removed; the lines before them stay. If it cannot be written while training, because the
+        disk is full, say, there is a warning, and training continues.
 
     Examples
     --------
@@ -42,7 +44,7 @@ class CSVLogger:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._going = False
+        self._started = self._warned = False
         if not self.path.parent.is_dir():
             raise FileNotFoundError(f"{path}: the folder {self.path.parent} does not exist; make it first.")
         if self.path.is_file() and self.path.stat().st_size:
@@ -51,16 +53,23 @@ class CSVLogger:
                     raise ValueError(f"{path}: is not a log of training, which would replace it; name another file.")
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
-        """Append a line."""
-        row = {"step": step, **metrics}
-        lines = [] if self._going and step > 1 else self._before(step)
-        mode = "a" if self._going and step > 1 else "w"
+        """Append a line for an epoch."""
+        try:
+            self._write({"step": step, **metrics}, append=self._started and step > 1)
+        except OSError as error:
+            if not self._warned:
+                warnings.warn(f"{self.path}: an epoch was not logged ({error}); training continues.", stacklevel=2)
+            self._warned = True
+        self._started = True
+
+    def _write(self, row: dict[str, float], *, append: bool) -> None:
+        lines = [] if append else self._before(int(row["step"]))
+        mode = "a" if append else "w"
         with self.path.open(mode, newline="") as file:
             writer = csv.DictWriter(file, list(row), extrasaction="ignore", lineterminator="\n")
             if mode == "w":
                 writer.writeheader()
             writer.writerows([*lines, row])
-        self._going = True
 
     def _before(self, step: int) -> list[dict[str, Any]]:
         if not self.path.exists():
@@ -70,12 +79,12 @@ class CSVLogger:
 
 
 class TensorBoardLogger:
-    """Writes scalars for TensorBoard, by tensorboardX (``isthmus[track]``).
+    """Write scalars for TensorBoard, with tensorboardX (``isthmus[track]``).
 
     Parameters
     ----------
     folder : str or Path
-        Where the event file goes; one folder a run.
+        Folder of the event file; use one folder per run.
 
     Raises
     ------
@@ -92,7 +101,7 @@ class TensorBoardLogger:
         self._writer = SummaryWriter(str(folder))
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
-        """Write every number as a scalar."""
+        """Write each number as a scalar."""
         for name, value in metrics.items():
             self._writer.add_scalar(name, value, step)
         self._writer.flush()

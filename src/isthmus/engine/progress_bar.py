@@ -1,4 +1,4 @@
-"""Progress of long work, on stderr."""
+"""The progress of training, on stderr."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from isthmus.engine.protocols import Record
 
 __all__ = ["ProgressBar"]
 
-_SHOWN_EVERY = 0.1  # seconds between two looks at the bar
+_SHOWN_EVERY = 0.1  # seconds between two updates of the bar
 _NOT_TERMS = ("epoch", "learning_rate", "seconds")
 
 
 class ProgressBar:
-    """Shows training: a bar with rate, time left and terms on a terminal, else a line an epoch.
+    """Show training: on a terminal a bar with rate, time left and terms, otherwise a line per epoch.
 
     Parameters
     ----------
     title : str
-        What is trained.
+        Name of what is trained.
     n_epochs : int
-        Epochs at most.
+        Maximum number of epochs.
     n_rows : int
-        Rows of an epoch, for the rate.
+        Number of rows in an epoch, for the rate.
     shown : bool
         Whether to show anything at all.
     """
@@ -35,7 +35,7 @@ class ProgressBar:
         self.title, self.n_epochs, self.n_rows, self.shown = title, n_epochs, n_rows, shown
         self._bar: Any = None
         self._start = self._next = self._done = 0.0
-        self._first = -1.0  # where training starts; above 0 when it goes on from a checkpoint
+        self._first = -1.0  # where training starts; above 0 if it resumes from a checkpoint
 
     def __enter__(self) -> Self:
         self._start = time.monotonic()
@@ -53,7 +53,7 @@ class ProgressBar:
             self._bar.stop()
 
     def update(self, epochs: float) -> None:
-        """Move the bar to `epochs` epochs done, a fraction; at most ten times a second."""
+        """Set the number of epochs done, with a fraction; the bar moves at most ten times per second."""
         if self._first < 0:
             self._first = epochs
         self._done = epochs
@@ -68,7 +68,7 @@ class ProgressBar:
         self._bar.update(self._task, completed=self._done, epoch=epoch, rate=f"{rate:,.0f} rows/s", **fields)
 
     def __call__(self, record: Record) -> None:
-        """Show an epoch's record."""
+        """Show the record of an epoch."""
         terms = "  ".join(f"{k} {v:.4g}" for k, v in record.items() if k not in _NOT_TERMS)
         if self._bar is not None:
             self._show(terms=terms)
@@ -78,7 +78,7 @@ class ProgressBar:
 
 
 def _bar() -> Any:
-    """Return a rich progress bar, or None where rich is not installed (lines are written then)."""
+    """Return a rich progress bar, or None if rich is not installed."""
     try:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: the factor of the peak rate, as a function of the share of training done."""
+"""Learning-rate schedules: a factor of the peak rate, as a function of the fraction of training done."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ __all__ = ["EpochSpan", "constant", "find_schedule", "linear", "one_cycle"]
 
 
 class EpochSpan(NamedTuple):
-    """An epoch, and which part of training it is.
+    """An epoch as a part of training.
 
     Attributes
     ----------
     number : int
         Its number, from 0.
     start, share : float
-        Share of training done before it, and its own share of training.
+        Fraction of training done before it, and its own fraction of training.
     n_steps : int
         Its number of steps.
     """
@@ -31,12 +31,12 @@ class EpochSpan(NamedTuple):
 
     @classmethod
     def of(cls, number: int, done: int, n_epochs: int | None, n_steps: int) -> EpochSpan:
-        """Return the epoch after `done` epochs of `n_epochs`; if nobody knows how many there are, training is done."""
+        """Return the epoch after `done` epochs of `n_epochs`; without a number of epochs, all of training is done."""
         start, share = (done / n_epochs, 1 / n_epochs) if n_epochs else (1.0, 0.0)
         return cls(number, start, share, n_steps)
 
     def progress(self, step: int) -> float:
-        """Return the share of training done before a step."""
+        """Return the fraction of training done before a step."""
         return self.start + self.share * step / self.n_steps
 
 
@@ -46,7 +46,7 @@ def constant(progress: float) -> float:  # noqa: ARG001 - the schedules' common 
 
 
 def one_cycle(progress: float, warmup: float = 0.1) -> float:
-    """Rise linearly from a tenth to 1 over the first tenth of training, then fall as a cosine to nearly 0.
+    """Return a factor that rises linearly from 0.1 to 1 in the first tenth of training, then falls as a cosine.
 
     References
     ----------
@@ -61,9 +61,9 @@ def one_cycle(progress: float, warmup: float = 0.1) -> float:
 
 
 def linear(progress: float, warmup: float = 0.1) -> float:
-    """Rise linearly from a tenth to 1 over the first tenth of training, then fall linearly to nearly 0.
+    """Return a factor that rises linearly from 0.1 to 1 in the first tenth of training, then falls linearly.
 
-    In one or two passes over many rows it ends lower than the cosine, which spends more of them near 0.
+    With one or two epochs on many samples it reaches a lower loss than the cosine, which is near 0 for longer.
 
     References
     ----------
@@ -78,7 +78,7 @@ def linear(progress: float, warmup: float = 0.1) -> float:
 
 
 def _risen(progress: float, warmup: float, after: float) -> float:
-    """Return the factor while it rises, and `after`, never quite 0, from then on."""
+    """Return the rising factor, and once it has risen, `after`, but at least 0.001."""
     return 0.1 + 0.9 * progress / warmup if progress < warmup else max(after, 1e-3)
 
 
@@ -91,7 +91,7 @@ def find_schedule(name: str) -> Callable[[float], float]:
     Raises
     ------
     UnknownNameError
-        If there is none; the message has the nearest name.
+        If there is none; the message suggests the nearest name.
     """
     if name not in _SCHEDULES:
         raise unknown_name("schedule", name, _SCHEDULES)
