@@ -22,6 +22,8 @@ __all__ = ["ColumnMoments", "MinMax", "NoScaling", "PerColumn", "Scaling", "Stan
 # In scikit-learn's data sets: digits 1, linnerud .9, diabetes .8, iris .5; wine .003, breast_cancer .0001.
 _ONE_UNIT = 0.1
 
+_RESOLUTION = 1e-6  # differences from a constant, in model units, that are no surprise
+
 _SCALED = 1 << 18  # numbers that are scaled at once: in float64 they stay in the processor's cache
 
 
@@ -91,15 +93,36 @@ class ColumnMoments(NamedTuple):
 
 
 class Scaling(Part):
-    """Base of the scalings: x' = (x - shift) / scale for every feature, with scale > 0."""
+    """Base of the scalings: x' = (x - shift) / scale for every feature, with scale > 0.
+
+    A feature that is constant in the training data is so in all samples that :meth:`to_data_units` returns, if
+    :meth:`set_constant` was called.
+    """
 
     shift: Tensor
     scale: Tensor
+    constant: Tensor
 
     def build(self, n_features: int) -> None:
         """Make the buffers for D = `n_features`, as the identity."""
         self.register_buffer("shift", torch.zeros(n_features, dtype=torch.float64))
         self.register_buffer("scale", torch.ones(n_features, dtype=torch.float64))
+        self.register_buffer("constant", torch.full((n_features,), torch.inf, dtype=torch.float64))  # inf: it varies
+
+    def set_constant(self, moments: ColumnMoments, density: Tensor) -> None:
+        """Note the value of each feature with a density that is constant in the training data."""
+        constant = (moments.low == moments.high) & density.to(moments.low.device)
+        self.constant.copy_(torch.where(constant, moments.low, torch.inf))
+
+    def forget_varying(self, moments: ColumnMoments) -> None:
+        """Note which constant features vary in further training data."""
+        same = (moments.low.to(self.constant) == self.constant) & (moments.high.to(self.constant) == self.constant)
+        self.constant.masked_fill_(~same, torch.inf)
+
+    @property
+    def has_constant(self) -> bool:
+        """Whether a feature is constant."""
+        return not bool(self.constant.isinf().all())
 
     def set_from_data(self, x: Tensor, weight: Tensor) -> None:
         """Set shift and scale from training samples `x` (N, D), float64, NaN where missing, with weights (N,)."""
@@ -112,7 +135,7 @@ class Scaling(Part):
     @property
     def identity(self) -> bool:
         """Whether every number stays the same."""
-        return bool((self.shift == 0).all() and (self.scale == 1).all())
+        return bool((self.shift == 0).all() and (self.scale == 1).all()) and not self.has_constant
 
     def forward(self, x: Tensor) -> Tensor:
         """Scale samples (..., D)."""
@@ -148,7 +171,19 @@ class Scaling(Part):
 
     def to_data_units(self, x: Tensor) -> Tensor:
         """Return samples of the model's units in the data's, computed in float64 where that changes them."""
-        return x if self.identity else self.inverse(x.double())
+        if self.identity:
+            return x
+        values = self.inverse(x.double())
+        return torch.where(self.constant.isinf(), values, self.constant) if self.has_constant else values
+
+    def constant_log_prob(self, x: Tensor) -> Tensor:
+        r"""Return the log-probability, (N, D), that constant features keep their values in samples `x` of model units.
+
+        It is 0 where they do, and :math:`-\log(1 + (d / 10^{-6})^2)` where they differ by d: a value that is one unit
+        away costs 28 nats, and rounding costs nothing.
+        """
+        difference = x.double() - self(self.constant)
+        return -(difference / _RESOLUTION).square().log1p().masked_fill(self.constant.isinf(), 0.0)
 
     def log_det(self) -> Tensor:
         r"""Return ``log |dx'/dx|`` per feature, (D,): added to a log-density of x', it gives that of x."""

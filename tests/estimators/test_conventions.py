@@ -331,6 +331,32 @@ def test_tensors_of_any_kind(tensor):
     assert ConditionalVAE(**QUICK).fit(X, torch.from_numpy(Y)).classes_.tolist() == [0, 1, 2]
 
 
+def test_constant_features(tmp_path):
+    """They are sampled and imputed as constants, and a sample that breaks one is an outlier, at a finite price."""
+    data = np.column_stack([X, np.full(150, 0.1)])
+    model = VAE(2, max_epochs=30, random_state=0).fit(data)
+    holes, broken = data.copy(), data.copy()
+    holes[::3, 4], broken[0, 4] = np.nan, 1.1
+    model.save(tmp_path / "m.safetensors")
+    for fitted in (model, load(tmp_path / "m.safetensors")):
+        for values in (fitted.sample(99, random_state=0), fitted.impute(holes), fitted.reconstruct(holes)):
+            assert (values[:, 4] == 0.1).all()
+        scores = fitted.score_samples(broken)
+        assert scores.argmin() == 0
+        assert -50 < scores[0] - fitted.score_samples(data)[0] < -20
+        assert fitted.feature_errors(broken)[0].argmax() == 4
+        assert fitted.elbo(broken).elbo.argmin() == 0
+
+
+def test_features_that_vary_later_are_not_constant():
+    data = np.column_stack([X, np.repeat([0.0, 1.0], 75)])
+    model = VAE(2, **QUICK).partial_fit(data[:75])
+    assert np.ptp(model.sample(99, random_state=0)[:, 4]) == 0
+    assert np.ptp(model.partial_fit(data).sample(99, random_state=0)[:, 4]) > 0
+    binary = Autoencoder(2, likelihood="bernoulli", scaling="none", **QUICK).fit(np.zeros((9, 2)))
+    assert (binary.reconstruct(np.zeros((9, 2))) > 0).all(), "probabilities are no constants"
+
+
 def test_penalties_mix():
     model = VAE(2, corruption="masking", penalties=[L1(0.1), "contraction", KL(0.5)], **QUICK).fit(X)
     assert {"reconstruction", "kl", "l1", "contraction", "kl_2"} <= set(model.history_[0])

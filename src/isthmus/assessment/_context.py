@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor
 
 from isthmus._random import derive
 from isthmus.estimators._chunking import as_tensor
@@ -20,7 +19,7 @@ from isthmus.estimators._variational import LogLikelihoodEstimate
 from isthmus.model import Model
 from isthmus.scaling import Standard
 
-__all__ = ["Context", "Stream", "column_scales", "estimate_log_likelihood", "log_det"]
+__all__ = ["Context", "Stream", "column_scales", "estimate_log_likelihood"]
 
 Array = np.ndarray
 _ALL = slice(None)
@@ -104,12 +103,6 @@ def estimate_log_likelihood(estimator: Any, *args: Any, **options: Any) -> LogLi
         warnings.filterwarnings("ignore", message=r"log p\(x\)")
         estimate: LogLikelihoodEstimate = estimator.score_samples_estimate(*args, **options)
     return estimate
-
-
-def log_det(model: Model, rows: Chunk) -> Tensor:
-    """Return the scaling's log-determinant over observed columns, () or (N,): log p(x) plus it is in data units."""
-    per_column = model.log_det().double()
-    return per_column.sum() if rows.mask is None else rows.mask @ per_column
 
 
 def column_scales(X: Array) -> Array:

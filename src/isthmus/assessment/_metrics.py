@@ -10,7 +10,7 @@ import torch
 
 from isthmus import evaluation
 from isthmus._distributions import DiagonalGaussian, FullGaussian
-from isthmus.assessment._context import Context, Stream, column_scales, estimate_log_likelihood, log_det
+from isthmus.assessment._context import Context, Stream, column_scales, estimate_log_likelihood
 from isthmus.assessment._results import (
     AnnealingResult,
     CodeResult,
@@ -23,6 +23,7 @@ from isthmus.assessment._results import (
     SampleResult,
 )
 from isthmus.estimators._condition import DiscreteCondition, fit_condition
+from isthmus.estimators._inference import log_det
 
 __all__ = ["annealing", "codes", "imputation", "latent", "likelihood", "reconstruction", "samples"]
 

@@ -154,6 +154,8 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Fields):
             checkpoints = Checkpoints(self.checkpoint_dir, run, every=self.checkpoint_seconds)
         if new:
             self._build(model, data, checkpoints)
+        else:
+            model.scaling.forget_varying(data.summary.moments)
         dtype = parameter_dtype(self.precision)
         model.to(device=device, dtype=dtype)
         fraction = self.validation_fraction if self.early_stopping else 0.0

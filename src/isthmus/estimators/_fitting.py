@@ -62,6 +62,7 @@ def build_model(model: Model, data: TrainingData, *, n_components: int, masked: 
         model.build(n_features, n_components, n_conditions, masked=masked)
         model.prior.init_from_data(x)
     model.init_from_mean(scaling(data.summary.moments.mean))
+    scaling.set_constant(data.summary.moments, model.likelihood.density_columns())
     data.check_support(model)
 
 

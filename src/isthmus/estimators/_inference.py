@@ -23,6 +23,7 @@ __all__ = [
     "feature_errors",
     "fill_missing",
     "iterate_imputation",
+    "log_det",
     "map_codes",
     "map_rows",
     "max_draws_per_pass",
@@ -161,7 +162,17 @@ def reconstruct(model: Model, chunk: Chunk) -> Tensor:
 def feature_errors(model: Model, chunk: Chunk) -> Tensor:
     """Return -log p(x_d|z) at the sample's code, in nats of the data's units, (N, D); NaN where x_d is missing."""
     log_prob = model.likelihood.log_prob(model.decode(encode(model, chunk), chunk.c), chunk.x) + model.log_det()
+    if model.scaling.has_constant:
+        log_prob = log_prob + model.scaling.constant_log_prob(chunk.x).to(log_prob)
     return -log_prob if chunk.mask is None else -log_prob.masked_fill(chunk.mask == 0, torch.nan)
+
+
+def log_det(model: Model, chunk: Chunk) -> Tensor:
+    """Return what turns log p(x) of samples into the data's units, () or (N,), by their observed features."""
+    log_det = model.log_det().to(chunk.x)
+    if model.scaling.has_constant:
+        log_det = log_det + model.scaling.constant_log_prob(chunk.x).to(log_det)
+    return log_det.sum(-1) if chunk.mask is None else (chunk.mask * log_det).sum(-1)
 
 
 def reconstruction_errors(model: Model, chunk: Chunk) -> Tensor:

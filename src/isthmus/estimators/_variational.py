@@ -18,7 +18,7 @@ from isthmus._random import Stream, derive, seeded
 from isthmus.estimators._base import BaseAutoencoder
 from isthmus.estimators._chunking import empty_result, row_chunks
 from isthmus.estimators._fields import layer_sizes
-from isthmus.estimators._inference import Chunk, map_rows, max_draws_per_pass
+from isthmus.estimators._inference import Chunk, log_det, map_rows, max_draws_per_pass
 from isthmus.estimators._validate import check_positive_integer
 from isthmus.evaluation import (
     Estimate,
@@ -159,8 +159,7 @@ class Variational(BaseAutoencoder):
         noise, at_once = self._noise(), max_draws_per_pass(self)
 
         def log_likelihood(model: Model, rows: Chunk) -> Tensor:
-            log_det = _log_det(model, rows)
-            return log_marginal(model, rows.x, noise(rows), rows.c, rows.mask, at_once) + log_det
+            return log_marginal(model, rows.x, noise(rows), rows.c, rows.mask, at_once) + log_det(model, rows)
 
         return map_rows(self, log_likelihood, X, c, draws=self.n_draws)
 
@@ -180,8 +179,7 @@ class Variational(BaseAutoencoder):
                 seed=derive(self.seed_, Stream.SCORING),
                 key=rows.raw,
             )
-            log_det = _log_det(model, rows).cpu()
-            return torch.stack([found.value + log_det, *found[1:]])
+            return torch.stack([found.value + log_det(model, rows).cpu(), *found[1:]])
 
         return LogLikelihoodEstimate(*map_rows(self, estimate, X, c, axis=1))
 
@@ -190,8 +188,8 @@ class Variational(BaseAutoencoder):
 
         def parts(model: Model, rows: Chunk) -> Tensor:
             bound = elbo(model, rows.x, noise(rows), rows.c, rows.mask, at_once)
-            log_det = _log_det(model, rows)
-            return torch.stack([bound.elbo + log_det, bound.reconstruction - log_det, bound.kl])
+            shift = log_det(model, rows)
+            return torch.stack([bound.elbo + shift, bound.reconstruction - shift, bound.kl])
 
         return Elbo(*map_rows(self, parts, X, c, draws=self.n_draws, axis=1))
 
@@ -266,9 +264,3 @@ class Variational(BaseAutoencoder):
         import pandas as pd
 
         return pd.DataFrame(values, columns=self._dataframe_columns)
-
-
-def _log_det(model: Model, rows: Chunk) -> Tensor:
-    """Return the scaling's log-determinant over observed features, () or (N,)."""
-    log_det = model.log_det().to(rows.x)
-    return log_det.sum() if rows.mask is None else rows.mask @ log_det
