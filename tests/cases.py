@@ -176,7 +176,7 @@ PRIORS: list[tuple[Prior, int]] = [  # with the width of the condition
     (MixtureOfNormals(3), 0),
     (VampPrior(n_pseudo_inputs=4), 0),
     (Flow(n_layers=2, hidden_layer_sizes=(5,)), 0),
-    (ConditionalNormal((5,), "tanh"), 2),
+    (ConditionalNormal(5, "tanh"), 2),
     (ConditionalNormal(()), 3),
 ]
 CORRUPTIONS: list[Corruption] = [
@@ -208,12 +208,12 @@ NETWORKS: list[tuple[Network, Sizes]] = [
     (MLP(()), ROW),
     (MLP((), tied=True), ROW),
     (MLP((7, 4), activation="tanh", tied=True), ROW),
-    (MLP((8,), activation="softplus"), PLANE),
+    (MLP(8, activation="softplus"), PLANE),
     (MLP((), activation="elu"), PLANE),
     (Conv(image_shape=(4, 7), channels=(3, 4), hidden_layer_sizes=(6,), activation="gelu"), IMAGE),
     (MLP((6,), activation="tanh"), PLANE._replace(masked=True)),
     (MLP((6,), activation="tanh", tied=True), ROW._replace(masked=True)),
-    (Conv(image_shape=(4, 7), channels=(3,), hidden_layer_sizes=(), activation="elu"), IMAGE._replace(masked=True)),
+    (Conv(image_shape=(4, 7), channels=3, hidden_layer_sizes=(), activation="elu"), IMAGE._replace(masked=True)),
     (Conv(image_shape=(2, 3, 3), channels=(4,), hidden_layer_sizes=(), activation="silu"), COLOURS),
 ]
 
@@ -285,7 +285,13 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (built(VampPrior(), 2, 4), "call it with the encoder"),
     (lambda: ConditionalNormal().build(2, 4), "needs conditions"),
     (built(ConditionalNormal(), 2, 4, 1), "needs conditions"),
-    (lambda: MLP((0,)).build(ROW), "widths must be positive"),
+    (lambda: MLP((0,)).build(ROW), "must be a positive whole number or a sequence of them"),
+    (lambda: MLP("8").build(ROW), r"MLP\(hidden_layer_sizes='8'\): hidden_layer_sizes must be a positive whole number"),
+    (lambda: MLP((8.5,)).build(ROW), "must be a positive whole number or a sequence of them"),
+    (lambda: Conv((4, 7), channels=(3, 0)).build(IMAGE), "channels must be a positive whole number"),
+    (lambda: Flow(hidden_layer_sizes=0).build(2), "hidden_layer_sizes must be a positive whole number"),
+    (lambda: FlowNormal(hidden_layer_sizes=None).build(2), "hidden_layer_sizes must be a positive whole number"),
+    (lambda: ConditionalNormal(True).build(2, 4, 1), "hidden_layer_sizes must be a positive whole number"),
     (lambda: MLP((4,), activation="rleu").build(ROW), "Did you mean 'relu'"),
     (lambda: MLP((4,), tied=True).build(PLANE), "tied"),
     (lambda: Conv().build(IMAGE), "image_shape"),

@@ -11,6 +11,7 @@ from torch.distributions.transforms import AffineTransform, ComposeTransform
 
 from isthmus._activations import activation
 from isthmus._distributions import DiagonalGaussian, FlowDistribution, FullGaussian, LatentDistribution, PointMass
+from isthmus._layer_sizes import layer_sizes
 from isthmus._part import Part
 from isthmus._zuko import coupling_flow
 
@@ -225,7 +226,7 @@ class FlowNormal(Posterior):
         Number of coupling layers.
     n_context : int, default=16
         Number of encoder outputs h, besides means and scales.
-    hidden_layer_sizes : tuple of int, default=(64,)
+    hidden_layer_sizes : int or tuple of int, default=(64,)
         Widths of the hidden layers of the network in each coupling layer.
 
     References
@@ -235,7 +236,7 @@ class FlowNormal(Posterior):
 
     n_layers: int = 2
     n_context: int = 16
-    hidden_layer_sizes: tuple[int, ...] = (64,)
+    hidden_layer_sizes: int | tuple[int, ...] = (64,)
 
     @property
     def mean_activation(self) -> None:
@@ -245,7 +246,7 @@ class FlowNormal(Posterior):
     def build(self, n_components: int) -> None:
         """Make the flow."""
         super().build(n_components)
-        self.flow = coupling_flow(n_components, self.n_context, self.n_layers, self.hidden_layer_sizes)
+        self.flow = coupling_flow(n_components, self.n_context, self.n_layers, layer_sizes(self))
 
     @property
     def n_outputs(self) -> int:

@@ -13,6 +13,7 @@ from torch.distributions import Distribution
 
 from isthmus._activations import activation
 from isthmus._distributions import DiagonalGaussian, FlowDistribution, LatentDistribution, Mixture
+from isthmus._layer_sizes import layer_sizes
 from isthmus._part import Part
 from isthmus._zuko import coupling_flow
 
@@ -208,7 +209,7 @@ class Flow(Prior):
     ----------
     n_layers : int, default=3
         Number of coupling layers.
-    hidden_layer_sizes : tuple of int, default=(64, 64)
+    hidden_layer_sizes : int or tuple of int, default=(64, 64)
         Widths of the hidden layers of the network in each coupling layer.
 
     References
@@ -217,12 +218,12 @@ class Flow(Prior):
     """
 
     n_layers: int = 3
-    hidden_layer_sizes: tuple[int, ...] = (64, 64)
+    hidden_layer_sizes: int | tuple[int, ...] = (64, 64)
 
     def build(self, n_components: int, n_features: int = 0, n_conditions: int = 0) -> None:
         """Make the flow."""
         super().build(n_components, n_features, n_conditions)
-        self.flow = coupling_flow(n_components, 0, self.n_layers, self.hidden_layer_sizes)
+        self.flow = coupling_flow(n_components, 0, self.n_layers, layer_sizes(self))
         self.register_buffer("zeros", torch.zeros(n_components), persistent=False)
 
     def forward(self, c: Tensor | None = None, encode: _Encode | None = None) -> FlowDistribution:  # noqa: ARG002
@@ -238,7 +239,7 @@ class ConditionalNormal(Prior):
 
     Parameters
     ----------
-    hidden_layer_sizes : tuple of int, default=(64,)
+    hidden_layer_sizes : int or tuple of int, default=(64,)
         Widths of the network's hidden layers.
     activation : str, default="elu"
         Activation of the hidden layers.
@@ -256,7 +257,7 @@ class ConditionalNormal(Prior):
     torch.Size([5])
     """
 
-    hidden_layer_sizes: tuple[int, ...] = (64,)
+    hidden_layer_sizes: int | tuple[int, ...] = (64,)
     activation: str = "elu"
 
     def build(self, n_components: int, n_features: int = 0, n_conditions: int = 0) -> None:
@@ -270,7 +271,7 @@ class ConditionalNormal(Prior):
         super().build(n_components, n_features, n_conditions)
         if not n_conditions:
             raise ValueError(f"{self!r} needs conditions: it is for ConditionalVAE.")
-        widths = [n_conditions, *self.hidden_layer_sizes, 2 * n_components]
+        widths = [n_conditions, *layer_sizes(self), 2 * n_components]
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
         for parameter in self.layers[-1].parameters():
             nn.init.zeros_(parameter)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from isthmus._activations import activation
+from isthmus._layer_sizes import layer_sizes
 from isthmus.networks._base import Network, Sizes
 from isthmus.networks.mlp import MLP
 
@@ -27,9 +28,9 @@ class Conv(Network):
     ----------
     image_shape : tuple of int
         (height, width) or (channels, height, width) of an image; their product is D.
-    channels : tuple of int, default=(32, 64)
+    channels : int or tuple of int, default=(32, 64)
         Number of channels after each convolution.
-    hidden_layer_sizes : tuple of int, default=(256,)
+    hidden_layer_sizes : int or tuple of int, default=(256,)
         Sizes of the dense layers between the last convolution and the code.
     activation : str, default="elu"
         Activation of all layers but the last of encoder and decoder.
@@ -49,8 +50,8 @@ class Conv(Network):
     """
 
     image_shape: tuple[int, ...] | None = None
-    channels: tuple[int, ...] = (32, 64)
-    hidden_layer_sizes: tuple[int, ...] = (256,)
+    channels: int | tuple[int, ...] = (32, 64)
+    hidden_layer_sizes: int | tuple[int, ...] = (256,)
     activation: str = "elu"
 
     def build(self, sizes: Sizes) -> None:
@@ -59,24 +60,26 @@ class Conv(Network):
         Raises
         ------
         ValueError
-            If `image_shape` is None, or its product is not D, or there is no whole number of decoder outputs per pixel.
+            If a size is no positive whole number, `image_shape` is None or its product is not D, or there is no whole
+            number of decoder outputs per pixel.
         """
         self.sizes = sizes
+        self.widths = layer_sizes(self, "channels")
         n_channels, height, width = self._shape(sizes)
         self.image = (n_channels, height, width)
         n_inputs = n_channels * (2 if sizes.masked else 1)
         stages = [(height, width)]
-        for _ in self.channels:
+        for _ in self.widths:
             stages.append(((stages[-1][0] + 1) // 2, (stages[-1][1] + 1) // 2))
         self.stages = stages
-        flat = self.channels[-1] * math.prod(stages[-1])
+        flat = self.widths[-1] * math.prod(stages[-1])
         self.down = nn.ModuleList(
-            nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise([n_inputs, *self.channels])
+            nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise([n_inputs, *self.widths])
         )
         self.dense = MLP(self.hidden_layer_sizes, self.activation)
         self.dense.build(sizes._replace(n_features=flat, n_decoder_outputs=flat, masked=False))
         per_pixel = sizes.n_decoder_outputs // (height * width)
-        back = [*reversed(self.channels), per_pixel]
+        back = [*reversed(self.widths), per_pixel]
         self.up = nn.ModuleList(nn.ConvTranspose2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(back))
 
     def _shape(self, sizes: Sizes) -> tuple[int, int, int]:
@@ -86,7 +89,7 @@ class Conv(Network):
                 f"network='conv' needs image_shape=(height, width) or (channels, height, width) whose product is the "
                 f"number of columns, {sizes.n_features}; got image_shape={self.image_shape}."
             )
-        if not self.channels or sizes.n_decoder_outputs % (shape[-1] * shape[-2]):
+        if not self.widths or sizes.n_decoder_outputs % (shape[-1] * shape[-2]):
             raise ValueError(
                 f"{self!r}: needs at least one channel size and a whole number of decoder outputs per pixel."
             )
@@ -106,7 +109,7 @@ class Conv(Network):
         """Map codes to likelihood parameters."""
         hidden = activation(self.activation)
         flat = hidden(self.dense.decode(z, c))
-        h = flat.reshape(-1, self.channels[-1], *self.stages[-1])
+        h = flat.reshape(-1, self.widths[-1], *self.stages[-1])
         for i, (layer, size) in enumerate(zip(self.up, reversed(self.stages[:-1]), strict=True)):
             h = layer(h, output_size=size)
             if i < len(self.up) - 1:
@@ -116,7 +119,7 @@ class Conv(Network):
     @property
     def numbers_per_row(self) -> int:
         """The numbers of the largest image inside the network, or of the widest dense layer."""
-        images = [n * math.prod(size) for n, size in zip(self.channels, self.stages[1:], strict=True)]
+        images = [n * math.prod(size) for n, size in zip(self.widths, self.stages[1:], strict=True)]
         return max(self.dense.numbers_per_row, *images)
 
     def decoder_weights(self) -> list[Tensor]:

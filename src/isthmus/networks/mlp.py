@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from isthmus._activations import activation
+from isthmus._layer_sizes import layer_sizes
 from isthmus.networks._base import Layer, Network, Sizes, concatenate, join_inputs
 
 __all__ = ["MLP", "dense"]
@@ -31,7 +32,7 @@ class MLP(Network):
 
     Parameters
     ----------
-    hidden_layer_sizes : tuple of int, default=(256, 128)
+    hidden_layer_sizes : int or tuple of int, default=(256, 128)
         Sizes of the encoder's hidden layers; the decoder has them in reverse. () is a linear model.
     activation : str, default="elu"
         Activation of the hidden layers.
@@ -55,7 +56,7 @@ class MLP(Network):
     torch.Size([3, 4])
     """
 
-    hidden_layer_sizes: tuple[int, ...] = (256, 128)
+    hidden_layer_sizes: int | tuple[int, ...] = (256, 128)
     activation: str = "elu"
     tied: bool = False
 
@@ -65,12 +66,10 @@ class MLP(Network):
         Raises
         ------
         ValueError
-            If a size is not positive, or weights are tied although the decoder's outputs are not the features.
+            If a size is no positive whole number, or `tied` and the decoder's outputs are not the features.
         """
         self.sizes = sizes
-        hidden = list(self.hidden_layer_sizes)
-        if any(width < 1 for width in hidden):
-            raise ValueError(f"hidden_layer_sizes={self.hidden_layer_sizes}: widths must be positive.")
+        hidden = layer_sizes(self)
         activation(self.activation)  # an unknown name is an error now, not in the first step
         n_inputs = sizes.n_features * (2 if sizes.masked else 1) + sizes.n_conditions
         self.encoder = dense([n_inputs, *hidden, sizes.n_encoder_outputs])
