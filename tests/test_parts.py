@@ -84,7 +84,7 @@ def test_warmup():
 
 
 @pytest.mark.parametrize(("use", "message"), REFUSED)
-def test_refused(use, message):
+def test_invalid_parameters_are_errors(use, message):
     with pytest.raises(ValueError, match=message):
         use()
 

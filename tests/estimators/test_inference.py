@@ -48,7 +48,7 @@ def test_draws_in_chunks(model, monkeypatch):
     np.testing.assert_array_equal(parts, model.sample(40, random_state=0))
 
 
-def test_a_cell_outside_the_support_has_its_row_s_number(model, monkeypatch):
+def test_a_cell_outside_the_support_is_named_with_its_row(model, monkeypatch):
     monkeypatch.setattr(_chunking, "_CHUNK", 7 * 64)
     rows = X.copy()
     rows[25, 3] = 1.3
@@ -62,7 +62,7 @@ def test_a_cell_outside_the_support_has_its_row_s_number(model, monkeypatch):
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_rows_that_need_no_change_are_trained_on_where_they_are(order):
+def test_rows_are_not_copied_where_nothing_changes_them(order):
     X = np.asarray(np.random.default_rng(0).random((40, 3), dtype=np.float32), order=order)
     before, seen = X.copy(), []
 

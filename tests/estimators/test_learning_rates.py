@@ -21,7 +21,7 @@ def test_the_same_rate_changes_nothing():
 
 
 @pytest.mark.parametrize("network", ["mlp", "conv"])
-def test_it_moves_the_encoder_and_nothing_else(network):
+def test_only_the_encoder_has_its_rate(network):
     fields = QUICK | {"network": network, "image_shape": (2, 2), "max_epochs": 1, "schedule": "constant"}
     rows = X[:100]
     one = VAE(**fields, batch_size=100).fit(rows)  # a single step, in which Adam moves a weight by the rate
@@ -35,13 +35,13 @@ def test_it_moves_the_encoder_and_nothing_else(network):
             assert 1e-3 < (a - b).abs().max() < 3.1e-3
 
 
-def test_it_goes_with_checkpoints(tmp_path):
+def test_checkpoints_change_nothing(tmp_path):
     fields = QUICK | {"encoder_learning_rate": 1e-3}
     model = DenoisingAutoencoder(**fields, checkpoint_dir=str(tmp_path), checkpoint_seconds=0).fit(X)
     np.testing.assert_array_equal(model.transform(X), DenoisingAutoencoder(**fields).fit(X).transform(X))
 
 
-def test_networks_without_an_encoder_of_their_own():
+def test_networks_that_share_encoder_weights_are_refused():
     from isthmus.networks import MLP
 
     with pytest.raises(ValueError, match=r"encoder_learning_rate=0.001: .*tied=True.* leave it out"):

@@ -60,7 +60,7 @@ def test_exact_in_the_units_of_the_data(exact, n_draws):
     assert len(estimate.unreliable()) == 0
 
 
-def test_wider_draws_have_an_error_that_is_right(exact):
+def test_the_error_is_right_with_a_wider_proposal(exact):
     estimate = exact.score_samples_estimate(ROWS, n_draws=2000)
     off = (estimate.value - LOG_P) / estimate.standard_error
     assert 0.7 < np.sqrt(np.mean(off**2)) < 1.3
@@ -77,7 +77,7 @@ def test_missing_cells_are_integrated_out(exact):
 
 
 @unreliable_is_fine
-def test_it_is_score_samples_with_its_draws(iris):
+def test_agrees_with_score_samples(iris):
     estimate = iris.score_samples_estimate(X[:20], n_draws=iris.n_draws, proposal_scale=1.0)
     np.testing.assert_allclose(estimate.value, iris.score_samples(X[:20]), rtol=0, atol=1e-12)
     again = iris.score_samples_estimate(X[5:9], n_draws=iris.n_draws, proposal_scale=1.0)
@@ -98,7 +98,7 @@ def test_conditional(labelled, y):
     assert ((estimate.effective_sample_size > 1) & (estimate.effective_sample_size <= 100)).all()
 
 
-def test_the_error_of_a_sum_over_labels_covers_what_draws_do(labelled):
+def test_the_error_of_a_sum_over_labels_covers_the_spread_over_seeds(labelled):
     """Over 30 sets of draws the values' spread is no more than the error that each claims."""
     values, errors = [], []
     for seed in range(30):
@@ -135,7 +135,7 @@ def test_numbers_as_conditions_must_be_given():
     assert np.isfinite(model.score_samples_estimate(X[:9, :2], X[:9, 2:]).value).all()
 
 
-def test_a_warning_names_rows_that_cannot_be_trusted(exact):
+def test_a_warning_names_unreliable_rows(exact):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         estimate = exact.score_samples_estimate(ROWS, n_draws=100, proposal_scale=0.15)

@@ -57,7 +57,7 @@ def with_holes(n=400):
 
 
 @pytest.mark.parametrize("cls", ESTIMATORS, ids=lambda cls: cls.__name__)
-def test_rows_go_through_a_model_with_the_same_bits(cls, path):
+def test_methods_return_the_same_bits(cls, path):
     X, y = DIGITS[:400], LABELS[:400] % 2
     model = cls(**FIELDS).fit(X, y)
     if hasattr(model, "n_draws"):
@@ -71,7 +71,7 @@ def test_rows_go_through_a_model_with_the_same_bits(cls, path):
         np.testing.assert_array_equal(np.stack(model.elbo(path)), np.stack(model.elbo(X)))
 
 
-def test_missing_cells_too(tmp_path):
+def test_missing_cells(tmp_path):
     X = with_holes()
     np.save(tmp_path / "x.npy", X)
     model = VAE(**DRAWS).fit(X)
@@ -84,7 +84,7 @@ def test_missing_cells_too(tmp_path):
     assert np.isfinite(filled).all()
 
 
-def test_one_pool_and_one_batch_is_the_resident_fit(path, monkeypatch):
+def test_one_pool_and_one_batch_is_the_fit_in_memory(path, monkeypatch):
     """Where order has no part, nothing else differs: scaling, start, terms and steps are the same."""
     monkeypatch.setattr(streaming, "POOL", 1 << 30)
     X, weight = DIGITS[:400], np.arange(400) % 3.0
@@ -98,7 +98,7 @@ def test_one_pool_and_one_batch_is_the_resident_fit(path, monkeypatch):
 
 
 @pytest.mark.parametrize("fields", [{}, {"scaling": "standard"}, {"likelihood": "continuous_bernoulli"}])
-def test_a_deterministic_full_batch_is_the_resident_fit(path, monkeypatch, fields):
+def test_a_deterministic_full_batch_is_the_fit_in_memory(path, monkeypatch, fields):
     monkeypatch.setattr(streaming, "POOL", 1 << 30)
     fields = {**FIELDS, "batch_size": 400, "precision": "float64", "max_epochs": 5, **fields}
     X = DIGITS[:400]
@@ -108,7 +108,7 @@ def test_a_deterministic_full_batch_is_the_resident_fit(path, monkeypatch, field
     assert [r["loss"] for r in a.history_] == pytest.approx([r["loss"] for r in b.history_], rel=1e-9)
 
 
-def test_sorted_rows_are_learned_as_well_as_shuffled_ones(tmp_path):
+def test_sorted_rows_train_as_well_as_shuffled_ones(tmp_path):
     """Classes one after the other in the file, pools of a tenth of it: the final ELBO is within the seeds' noise."""
     order = np.argsort(LABELS, kind="stable")
     train = np.isin(np.arange(len(DIGITS)), order[::4], invert=True)
@@ -146,7 +146,7 @@ def test_every_kind_of_source_gives_the_same_model(path):
 
 
 @pytest.mark.skipif(importlib.util.find_spec("pyarrow") is None, reason="pyarrow is not installed: isthmus[table]")
-def test_parquet_brings_its_columns_names(tmp_path):
+def test_parquet_has_column_names(tmp_path):
     names = [f"pixel {i}" for i in range(64)]
     for i in range(4):
         isthmus.data.write(tmp_path / f"{i}.parquet", DIGITS[100 * i : 100 * (i + 1)], names)

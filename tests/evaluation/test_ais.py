@@ -14,7 +14,7 @@ from models import build, normal
 
 
 @pytest.mark.parametrize(("from_posterior", "n_distributions"), [(False, 300), (True, 100)])
-def test_the_sandwich_holds_the_exact_value(ppca, from_posterior, n_distributions):
+def test_the_bounds_hold_the_exact_value(ppca, from_posterior, n_distributions):
     """DESIGN 5.5: less than a tenth of a nat on probabilistic PCA, here with a posterior that is wrong."""
     model = ppca.model(wider=0.6, shrink=0.9)
     result = sandwich(model, 20, annealing=Annealing(n_distributions, 32, 3, from_posterior))
@@ -43,7 +43,7 @@ def test_both_directions_are_unbiased_with_few_steps(ppca, n_distributions, from
     assert float(forward.std()) > 0.001  # and it was no trivial case
 
 
-def test_lower_lies_below_and_upper_above(ppca):
+def test_short_annealing_has_a_gap_on_both_sides(ppca):
     """With few steps and chains the gap is plain to see, on its own side each."""
     result = sandwich(ppca.model(), 60, annealing=Annealing(6, 4, 1, from_posterior=False))
     exact = torch.from_numpy(ppca.log_p(result.x))
@@ -123,7 +123,7 @@ def test_the_same_call_gives_the_same_numbers(ppca):
 
 
 @pytest.mark.parametrize("field", ["n_distributions", "n_chains", "n_leapfrog"])
-def test_nothing_to_anneal_with_is_an_error(ppca, field):
+def test_counts_of_0_are_errors(ppca, field):
     with pytest.raises(ValueError, match=f"{field}=0.: it must be at least 1"):
         annealed_estimate(ppca.model(), ppca.rows(2), annealing=Annealing(**{field: 0}))
 

@@ -58,7 +58,7 @@ def test_coverage_is_as_asked_for_whatever_the_number_of_draws(n, level):
     assert result.overall() == pytest.approx(result.coverage.mean())
 
 
-def test_width_is_that_of_the_normal():
+def test_interval_width_of_a_normal():
     draws = RNG.normal(size=(999, 300, 1)) * 5
     result = interval_coverage(draws, np.zeros((300, 1)), np.ones((300, 1), dtype=bool), 0.9)
     assert result.width[0] == pytest.approx(2 * 1.645 * 5, rel=0.02)

@@ -20,7 +20,7 @@ def test_trustworthiness_is_scikit_learns(k, n_components):
     assert trustworthiness(X, Z, k) == pytest.approx(reference(X, Z, n_neighbors=k), rel=1e-12)
 
 
-def test_the_rows_themselves_are_trusted():
+def test_the_rows_themselves_have_trustworthiness_1():
     assert trustworthiness(X, X) == 1.0
     random = np.random.default_rng(0).normal(size=(400, 2))
     assert trustworthiness(X, random) == pytest.approx(0.5, abs=0.03)

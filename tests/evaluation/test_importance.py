@@ -17,7 +17,7 @@ from models import build, normal, put_linear
 
 @pytest.mark.parametrize("n_draws", [1, 7, 600])
 @pytest.mark.parametrize("full", [False, True])
-def test_with_the_exact_posterior_nothing_is_uncertain(ppca, oblique, full, n_draws):
+def test_with_the_exact_posterior_the_error_is_0(ppca, oblique, full, n_draws):
     truth = oblique if full else ppca
     x = truth.rows(20)
     estimate = log_marginal_estimate(truth.model(full=full), x, n_draws=n_draws)
@@ -32,7 +32,7 @@ def test_with_the_exact_posterior_nothing_is_uncertain(ppca, oblique, full, n_dr
 
 
 @pytest.mark.parametrize("wider", [1.4, 0.85])
-def test_with_a_spoiled_one_the_error_is_as_large_as_it_says(ppca, wider):
+def test_with_a_wrong_posterior_the_standard_error_is_right(ppca, wider):
     model, x = ppca.model(wider=wider, shrink=0.95), ppca.rows(40)
     standard = []
     for seed in range(10):
@@ -44,7 +44,7 @@ def test_with_a_spoiled_one_the_error_is_as_large_as_it_says(ppca, wider):
     assert abs(np.mean(standard)) < 0.25
 
 
-def test_the_value_is_log_marginals(ppca):
+def test_agrees_with_log_marginal(ppca):
     model, x = ppca.model(wider=1.3), ppca.rows(15)
     noise = row_noise(x, 200, 3, seed=4)
     estimate = log_marginal_estimate(model, x, n_draws=200, seed=4)
@@ -66,7 +66,7 @@ def test_the_bound_rises_with_the_draws(ppca):
     assert ppca.log_p(x).mean() - means[-1] < 0.02
 
 
-def test_a_row_knows_nothing_of_its_neighbours(ppca):
+def test_a_row_does_not_depend_on_other_rows(ppca):
     model, x = ppca.model(wider=1.3), ppca.rows(10)
     whole = log_marginal_estimate(model, x, n_draws=400)
     part = log_marginal_estimate(model, x[[7, 3]], n_draws=400)
@@ -150,7 +150,7 @@ def test_unreliable_rows():
 
 
 @pytest.mark.parametrize("k", [-0.3, 0.2, 0.5, 0.9, 1.5])
-def test_the_tails_shape_is_generalised_paretos(k):
+def test_pareto_k_of_generalised_pareto_tails(k):
     """Weights above a threshold, drawn from the distribution itself; ten observations' weight pulls k towards 1/2."""
     m = 4000
     excess = genpareto(k, scale=2.0).rvs((m, 5), random_state=0)
@@ -159,7 +159,7 @@ def test_the_tails_shape_is_generalised_paretos(k):
 
 
 @pytest.mark.parametrize("v", [0.7, 0.4, 0.1])
-def test_the_tails_shape_of_a_narrow_normal(v):
+def test_pareto_k_of_a_narrow_normal(v):
     """Weights N(z; 0, 1) / N(z; 0, v) of z ~ N(0, v) have the tail index k = 1 - v."""
     z = math.sqrt(v) * normal(100_000, 8)
     log_w = 0.5 * z.square() * (1 / v - 1)
@@ -242,14 +242,14 @@ def test_float32_and_no_rows(ppca):
     assert all(len(field) == 0 for field in log_marginal_estimate(ppca.model(), x[:0]))
 
 
-def test_no_draws_and_no_width_are_errors(ppca):
+def test_n_draws_and_proposal_scale_must_be_positive(ppca):
     with pytest.raises(ValueError, match="n_draws=0 must be at least 1"):
         log_marginal_estimate(ppca.model(), ppca.rows(2), n_draws=0)
     with pytest.raises(ValueError, match="proposal_scale=0.0 must be positive"):
         log_marginal_estimate(ppca.model(), ppca.rows(2), proposal_scale=0.0)
 
 
-def test_global_generators_stay(ppca):
+def test_global_generators_do_not_move(ppca):
     before = torch.get_rng_state()
     first = log_marginal_estimate(ppca.model(wider=1.2), ppca.rows(3), n_draws=300)
     assert torch.equal(torch.get_rng_state(), before)

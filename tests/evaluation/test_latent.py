@@ -76,7 +76,7 @@ def test_the_aggregate_posterior_is_a_mixture(ppca):
     torch.testing.assert_close(aggregate_log_prob(full, z, budget=700), expected)
 
 
-def test_of_the_exact_posterior_the_aggregate_is_the_prior(ppca):
+def test_the_aggregate_of_the_exact_posterior_is_the_prior(ppca):
     """Then all of the rate, 1/2 log det(I + W'W / s2), is mutual information."""
     weak = ppca._replace(sigma=1.5)  # little information, so that it lies well below log N
     q, p = posterior(weak.model(), exact_rows(weak))
@@ -90,7 +90,7 @@ def test_of_the_exact_posterior_the_aggregate_is_the_prior(ppca):
     assert abs(aggregate_mmd(q, p, normal(N, 3, seed=3))) < 0.005
 
 
-def test_of_a_spoiled_posterior_the_aggregate_is_another_normal(ppca):
+def test_the_aggregate_of_a_wrong_posterior_is_another_normal(ppca):
     """N(0, A C A' + V): I = 1/2 log det(A C A' + V) / det V, and the divergence from the prior has a closed form."""
     weak = ppca._replace(sigma=1.5)
     model = weak.model(wider=1.3, shrink=2.0)
@@ -127,7 +127,7 @@ def test_information_without_a_closed_form(ppca):
     assert drawn.rate == pytest.approx(exact.rate, abs=0.05)
 
 
-def test_information_takes_chunks(ppca):
+def test_information_in_chunks(ppca):
     q, p = posterior(ppca.model(), ppca.rows(50))
     noise = normal(2, 50, 3)
     np.testing.assert_allclose(information(q, p, noise), information(q, p, noise, budget=100), rtol=1e-10)

@@ -41,7 +41,7 @@ def test_complete_rows_are_drawn_from_the_posterior():
     assert torch.equal(p.from_noise(noise)[6:, 3], noise[6:, 3])
 
 
-def test_what_is_hidden_is_not_seen():
+def test_hidden_cells_have_no_effect():
     model, x = build(), normal(5, 4)
     mask = (normal(5, 4, seed=3) > 0).double()
     a, b = (model.encode(torch.where(mask == 1, x, filler), None, mask) for filler in (0.0, 99.0))
@@ -66,7 +66,7 @@ def test_the_density_is_that_of_the_draws(n_draws):
 
 
 @pytest.mark.parametrize("shape", ["diagonal", "full"])
-def test_widened_is_the_density_of_its_draws(shape):
+def test_a_scaled_proposal_has_the_density_of_its_draws(shape):
     mean, factor = normal(5, 3), torch.tensor([1.0, 1.5, 2.0, 3.0, 0.5]).double()
     tril = torch.tril(normal(5, 3, 3, seed=1), -1) + torch.eye(3).double()
     q = DiagonalGaussian(mean, 0.3 * normal(5, 3, seed=2)) if shape == "diagonal" else FullGaussian(mean, tril)

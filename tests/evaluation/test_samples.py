@@ -137,7 +137,7 @@ def test_mmd_is_unbiased():
     assert min(equal) < 0
 
 
-def test_the_median_bandwidth_knows_no_unit():
+def test_the_median_bandwidth_follows_the_unit():
     a, b = RNG.normal(size=(300, 3)), RNG.normal(size=(300, 3)) + 0.5
     assert mmd(1000 * a, 1000 * b) == pytest.approx(mmd(a, b), rel=1e-9)
 
@@ -158,7 +158,7 @@ def test_equal_distributions_cannot_be_told_apart():
     assert result.accuracy == pytest.approx((result.real + result.generated) / 2)
 
 
-def test_different_ones_can():
+def test_different_distributions_can_be_told_apart():
     rng = np.random.default_rng(2)
     assert nearest_neighbour_test(rng.normal(size=(300, 4)), rng.normal(size=(300, 4)) + 8).accuracy == 1.0
 
@@ -170,7 +170,7 @@ def test_lost_variety_shows_in_the_halves():
     assert result.real > 0.8  # few real rows are where the others crowd
 
 
-def test_the_larger_set_is_cut():
+def test_the_larger_set_is_subsampled():
     rng = np.random.default_rng(2)
     a, b = rng.normal(size=(1000, 2)), rng.normal(size=(300, 2))
     assert nearest_neighbour_test(a, b) == nearest_neighbour_test(a[:300], b)

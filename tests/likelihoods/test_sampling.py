@@ -10,7 +10,7 @@ from isthmus.likelihoods._sampling import bernoulli, sample_bernoulli
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("draw", [bernoulli, sample_bernoulli])
-def test_zeros_and_ones(draw, dtype):
+def test_frequencies(draw, dtype):
     p = torch.tensor([0.0, 1e-3, 0.3, 0.999, 1.0], dtype=dtype)
     with seeded(0):
         x = draw(p.expand(200_000, 5))
@@ -34,7 +34,7 @@ def test_probabilities_between_two_numbers_of_16_bits(dtype):
     assert abs(ones - expected) < 4 * expected**0.5
 
 
-def test_short_numbers_are_drawn_as_finely():
+def test_bfloat16_probabilities_are_drawn_exactly():
     p = torch.full((200_000,), 1e-3, dtype=torch.bfloat16)
     with seeded(0):
         x = sample_bernoulli(p)
@@ -44,7 +44,7 @@ def test_short_numbers_are_drawn_as_finely():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
-def test_zeros_and_ones_are_the_same_in_memory_of_any_type(dtype):
+def test_draws_are_the_same_in_memory_of_any_type(dtype):
     p = torch.linspace(0, 1, 999).expand(50, -1)
     with seeded(0):
         expected = sample_bernoulli(p)
@@ -54,7 +54,7 @@ def test_zeros_and_ones_are_the_same_in_memory_of_any_type(dtype):
     assert torch.equal(out.to(p.dtype), expected)
 
 
-def test_cells_that_are_drawn_at_once_do_not_go_together():
+def test_cells_drawn_together_are_independent():
     p = torch.full((50,), 0.5)
     with seeded(0):
         first, second = sample_bernoulli(p.expand(8_000, 50)), sample_bernoulli(p.expand(8_000, 50))
@@ -66,7 +66,7 @@ def test_cells_that_are_drawn_at_once_do_not_go_together():
     assert rows.fill_diagonal_(0).abs().max() < 5 / 100**0.5
 
 
-def test_binarised_anew_at_every_step():
+def test_binarised_targets_are_drawn_anew():
     part = Bernoulli(binarize=True)
     part.build(64)
     x = torch.linspace(0, 1, 3 * 64).reshape(3, 64)
