@@ -102,7 +102,7 @@ def digits(*, quick: bool = False) -> Data:
     return Data(train[few], test[fewer], y_train[few], y_test[fewer], quick, {})
 
 
-# ---- yardsticks -------------------------------------------------------------------------------------------------
+# ---- metrics -------------------------------------------------------------------------------------------------
 
 
 def mse(a: np.ndarray, b: np.ndarray) -> float:
@@ -136,7 +136,7 @@ def probe(codes: Callable[[np.ndarray], np.ndarray], data: Data) -> float:
     return float(classifier.score(codes(data.test), data.y_test))
 
 
-def yardsticks(model: Any, data: Data, prefix: str = "") -> Numbers:
+def metrics(model: Any, data: Data, prefix: str = "") -> Numbers:
     test, missing = data.test, holes(data)
     other, rough = scrambled(test), noisy(data)
     filled = np.where(missing, data.train.mean(0), test)
@@ -268,9 +268,9 @@ def identity(data: Data, seed: int) -> Numbers:
     # end
     deep = Autoencoder(256, likelihood=sigma, random_state=seed).fit(train)
     return {
-        **yardsticks(copier, data, "copier_"),
-        **yardsticks(deep, data, "deep_"),
-        **yardsticks(narrow, data, "narrow_"),
+        **metrics(copier, data, "copier_"),
+        **metrics(deep, data, "deep_"),
+        **metrics(narrow, data, "narrow_"),
         "train": mse(copier.reconstruct(train), train),
         "variance": mse(np.broadcast_to(train.mean(0), test.shape), test),
         "probe_pixels": probe(lambda X: X, data),
@@ -311,9 +311,9 @@ def sparse(data: Data, seed: int) -> Numbers:
     top = SparseAutoencoder(256, method="top_k", k=16, **one).fit(train)
     counts = (top.transform(test) != 0).sum(1)
     return {
-        **yardsticks(model, data),
-        **yardsticks(kl, data, "kl_"),
-        **yardsticks(top, data, "top_"),
+        **metrics(model, data),
+        **metrics(kl, data, "kl_"),
+        **metrics(top, data, "top_"),
         "loss": last["loss"],
         "reconstruction": last["reconstruction"],
         "l1": last["l1"],
@@ -373,7 +373,7 @@ def denoising(data: Data, seed: int) -> Numbers:
         linear = DenoisingAutoencoder(
             256, hidden_layer_sizes=(), likelihood=sigma, corruption=corruption, random_state=seed
         ).fit(train)
-        result |= yardsticks(linear, data, name)
+        result |= metrics(linear, data, name)
     return result
 
 
@@ -393,8 +393,8 @@ def contractive(data: Data, seed: int) -> Numbers:
     draws = np.stack([omega(deep, test[:20], "projection", i).numpy() for i in range(n)]).mean(1)
     truth = float(omega(deep, test[:20], "exact").mean())
     return {
-        **yardsticks(model, data),
-        **yardsticks(plain, data, "plain_"),
+        **metrics(model, data),
+        **metrics(plain, data, "plain_"),
         "omega": float(with_penalty),
         "omega_plain": float(without),
         "closed_minus_autodiff": float((omega(model, test[:20]) / exact - 1).abs().max()),
@@ -689,7 +689,7 @@ class Judge:
         """Return the share of images for which more than half of the trees agree on a digit."""
         return float(np.mean(self.forest.predict_proba(X).max(1) > 0.5))
 
-    def told_apart(self, X: np.ndarray) -> float:
+    def two_sample_accuracy(self, X: np.ndarray) -> float:
         """Return the leave-one-out accuracy of 1-NN between real test images and X; 0.5 if they are alike."""
         n = min(len(X), len(self.data.test))
         both, label = np.concatenate([self.data.test[:n], X[:n]]), np.repeat([0, 1], n)
@@ -697,7 +697,7 @@ class Judge:
         return float(np.mean(label[nearest] == label))
 
     def __call__(self, X: np.ndarray, name: str) -> Numbers:
-        return {f"{name}_recognised": self.recognised(X), f"{name}_apart": self.told_apart(X)}
+        return {f"{name}_recognised": self.recognised(X), f"{name}_apart": self.two_sample_accuracy(X)}
 
 
 @claim

@@ -171,7 +171,7 @@ def mse(a: Array, b: Array) -> float:
     return float(np.mean((a.astype(np.float64) - b) ** 2))
 
 
-def said(entry: Entry) -> Entry:
+def printed(entry: Entry) -> Entry:
     """Print an entry and return it."""
     values = ", ".join(f"{name} {entry.mean(name):.5g}" for name in entry.values)
     print(f"  {entry.task} | {entry.model}: {values} ({np.mean(entry.seconds):.1f} s)", flush=True)
@@ -186,20 +186,20 @@ def options_of(arguments: Sequence[str] | None, doc: str | None, short_seeds: in
     parser = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--full", action="store_true", help="every task, more seeds and epochs: hours on two cores")
-    form.add_argument("--quick", action="store_true", help="seconds, on digits, to show that it runs; writes nothing")
+    form.add_argument("--quick", action="store_true", help="check in seconds, on digits, that it runs; write nothing")
     parser.add_argument("--tune", action="store_true", help="compare candidates on validation rows instead")
     parser.add_argument(
         "--seeds", type=int, metavar="N", help=f"number of seeds (short form {short_seeds}, full form 5)"
     )
+    parser.add_argument("--first-seed", type=int, default=first_seed, metavar="S", help="the first seed (%(default)s)")
     parser.add_argument(
-        "--first-seed", type=int, default=first_seed, metavar="S", help="the first of them (%(default)s)"
+        "--data", type=Path, default=DEBIAN, help="folder with the files of Fashion-MNIST (%(default)s)"
     )
-    parser.add_argument("--data", type=Path, default=DEBIAN, help="folder of Fashion-MNIST's four files (%(default)s)")
     parser.add_argument(
         "--only",
         default="",
         metavar="TEXT",
-        help="measure what has TEXT in its name again, keep the rest of the report",
+        help="repeat what has TEXT in its name and keep the rest of the report",
     )
     parser.add_argument("--busy", action="store_true", help="note in the results that the machine was not idle")
     given = parser.parse_args(arguments)
@@ -219,7 +219,7 @@ def main(benchmark: Benchmark, doc: str | None, arguments: Sequence[str] | None 
     work = benchmark.tune if options.tune and benchmark.tune is not None else benchmark.measure
     name = benchmark.name + (".tuning" if options.tune else "")
     old = earlier(name, options) if options.only else None
-    entries = [said(entry) for entry in work(options)]
+    entries = [printed(entry) for entry in work(options)]
     run = about(options, time.perf_counter() - start)
     if old is not None:
         entries, run = merged(old, entries, run | {"only": options.only})
@@ -232,7 +232,7 @@ def main(benchmark: Benchmark, doc: str | None, arguments: Sequence[str] | None 
         "bars": [bar._asdict() | {"ours": _short(bar.ours), "bar": _short(bar.bar), "met": bar.met} for bar in bars],
     }
     for bar in bars:
-        print(f"  {'met   ' if bar.met else 'missed'} {bar.says}: {bar.ours:.5g} against {bar.bar:.5g}", flush=True)
+        print(f"  {'met   ' if bar.met else 'missed'} {bar.says}: {bar.ours:.5g}, required {bar.bar:.5g}", flush=True)
     if options.form != "quick":
         write(name, report)
     return report
@@ -244,11 +244,11 @@ def earlier(name: str, options: Options) -> dict[str, Any]:
     Raises
     ------
     SystemExit
-        If its form or seeds are others: entries could not be compared.
+        If its form or its seeds differ, so that entries are not comparable.
     """
     report: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
     if (report["run"]["form"], report["run"]["seeds"]) != (options.form, list(options.seeds)):
-        raise SystemExit("--only wants the form and the seeds of the report there is.")
+        raise SystemExit("--only needs the form and the seeds of the existing report.")
     return report
 
 

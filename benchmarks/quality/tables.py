@@ -189,8 +189,8 @@ def tune(options: Options) -> Iterator[Entry]:
             runs = []
             for seed in options.seeds:
                 missing = hidden(X, seed)
-                besides = ~missing & (np.random.default_rng([seed, 1]).random(X.shape) < 0.2)
-                runs.append(judged(method, X, missing | besides, seed, besides))
+                extra = ~missing & (np.random.default_rng([seed, 1]).random(X.shape) < 0.2)
+                runs.append(judged(method, X, missing | extra, seed, extra))
             yield Entry.of(f"{name}, validation cells", model, "tried", runs)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 __all__ = ["GRIDS", "curve", "draw"]
 
-# The last ones take minutes on two cores.
+# The last points take minutes on two cores.
 GRIDS: dict[str, list[int]] = {
     "rows": [10**3, 10**4, 10**5, 10**6, 10**7],
     "features": [10, 30, 100, 300, 1000, 3000, 10_000],

@@ -36,11 +36,10 @@ class Task(NamedTuple):
     aim: float
 
 
-# Adam at a constant 1e-3, as pythae's own examples train.
+# Adam with a constant rate of 1e-3, as in the examples of pythae.
 PEERS = {"A": Recipe(epochs=5, batch_size=128), "B": Recipe(epochs=50, batch_size=64)}
 
-# Chosen on validation rows (the last 10,000 of Fashion-MNIST's training rows; 397 digits), never on the rows that the
-# results are of.
+# Chosen on validation rows (the last 10,000 training rows of Fashion-MNIST; 397 digits), never on test rows.
 OURS = {
     "A": Recipe(epochs=1, batch_size=256, learning_rate=3.2e-2, schedule="linear", betas=(0.9, 0.95), slower=4),
     "B": Recipe(epochs=12, batch_size=128, learning_rate=3.6e-2, schedule="linear", betas=(0.8, 0.9), slower=2),
@@ -51,8 +50,7 @@ TASKS = {
     "B": Task("digits, 64-512-8", "digits", 8, 512, PEERS["B"], OURS["B"], goal=10, aim=10),
 }
 
-# What --tune goes through, with the schedule and the betas of OURS. A rate comes with what it is divided by for the
-# encoder.
+# The grid of --tune, with the schedule and the betas of OURS. Each rate comes with its divisor for the encoder.
 TUNING = {
     "A": {
         "batch_size": (128, 192, 256, 320),
@@ -68,7 +66,7 @@ TUNING = {
     },
 }
 
-# What task F sets beside one another, and the data sets and models that it does so on.
+# The options that task F compares, and the data sets and models that it uses.
 OPTIONS: dict[str, dict[str, Any]] = {
     "float32": {},
     "float64": {"precision": "float64"},

@@ -85,7 +85,7 @@ def test_only_measures_a_part_again_and_keeps_the_rest(script, tmp_path, monkeyp
     assert report["bars"][0]["ours"] == 5
     assert not report["bars"][0]["met"]
     assert [run["only"] for run in report["run"]["again"]] == ["tw"]
-    with pytest.raises(SystemExit, match="the form and the seeds"):
+    with pytest.raises(SystemExit, match="--only needs the form and the seeds of the existing report"):
         common.main(benchmark, "Toy.", ["--only", "tw", "--first-seed", "1"])
 
 
