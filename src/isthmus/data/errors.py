@@ -11,15 +11,26 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["AGAIN", "DataError", "MissingFileError", "damaged", "errors_of_reading", "errors_of_writing"]
+from isthmus._formats import any_of
+from isthmus._names import suggestion
+
+__all__ = [
+    "AGAIN",
+    "DECOMPRESSION",
+    "HEADER",
+    "DataError",
+    "MissingFileError",
+    "damaged",
+    "errors_of_reading",
+    "errors_of_writing",
+    "unknown_suffix",
+]
 
 AGAIN = "write or fetch it again"
 
-# What numpy, zipfile and gzip raise for a file that is not what its name says.
-_DAMAGE = (
-    EOFError, LookupError, ArithmeticError, RuntimeError, SyntaxError, TypeError, ValueError,
-    lzma.LZMAError, struct.error, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
+# What gzip and zipfile raise for a damaged file, and what numpy raises for a damaged header, beside OSError.
+DECOMPRESSION = (EOFError, RuntimeError, ValueError, lzma.LZMAError, struct.error, zipfile.BadZipFile, zlib.error)
+HEADER = (EOFError, LookupError, ArithmeticError, SyntaxError, TypeError, ValueError, tokenize.TokenError)
 
 
 class DataError(ValueError):
@@ -40,15 +51,17 @@ class MissingFileError(DataError, FileNotFoundError):
 
 
 @contextlib.contextmanager
-def damaged(where: object) -> Iterator[None]:
-    """Turn what a library raises for a damaged file into one `DataError`; surround its calls only."""
+def damaged(where: object, errors: tuple[type[Exception], ...] = DECOMPRESSION) -> Iterator[None]:
+    """Turn the errors that a library raises for a damaged file into one `DataError`."""
     try:
         yield
     except DataError:
         raise
-    except (OSError, *_DAMAGE) as error:
-        if isinstance(error, OSError) and error.strerror:  # set by the system, but not by gzip
+    except OSError as error:
+        if error.strerror:  # set by the system, but not by gzip
             raise
+        raise DataError(f"{where}: is damaged, cut short, or not what its name says; {AGAIN}.") from error
+    except errors as error:
         raise DataError(f"{where}: is damaged, cut short, or not what its name says; {AGAIN}.") from error
 
 
@@ -74,3 +87,9 @@ def errors_of_writing(path: Path) -> Iterator[None]:
         raise
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror or error}).") from error
+
+
+def unknown_suffix(path: Path, known: tuple[str, ...], verb: str) -> DataError:
+    """Return the error for a file whose name no format has."""
+    ending = f"{path.suffix!r} files cannot be {verb}." if path.suffix else "the name has no extension."
+    return DataError(f"{path}: {ending}{suggestion(path.suffix, known)} Use {any_of(known)}.")

@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from isthmus._formats import BUNDLED, any_of, find_row, readable_suffixes, split_member
-from isthmus._names import suggestion
+from isthmus._formats import BUNDLED, find_row, readable_suffixes, split_member
 from isthmus.data.bundled import load_bundled
 from isthmus.data.dataset import NUMERIC, Dataset
-from isthmus.data.errors import DataError, MissingFileError, errors_of_reading
+from isthmus.data.errors import DataError, MissingFileError, errors_of_reading, unknown_suffix
 from isthmus.data.file_rows import rows_of_memmap
 from isthmus.data.formats import Format, find_format
 from isthmus.data.sources import ArrayRows, RowSource
@@ -82,7 +81,7 @@ def open_rows(source: str | os.PathLike[str]) -> Dataset:
         rows = file.stream(STREAM_ABOVE)
         if rows is None:
             return file.read()
-        return Dataset(rows, rows.columns, None, getattr(rows, "image_shape", None), file.path.stem)
+        return Dataset(rows, rows.columns, None, rows.image_shape, file.path.stem)
 
 
 def as_source(X: Any) -> RowSource | None:
@@ -142,9 +141,3 @@ def _absent(path: Path) -> DataError:
     if find_row(path.name) or not path.suffix:
         return MissingFileError(f"{path}: no such file; check the name and the folder.")
     return unknown_suffix(path, readable_suffixes(), "read")
-
-
-def unknown_suffix(path: Path, known: tuple[str, ...], verb: str) -> DataError:
-    """Return the error for a file whose name no format has."""
-    ending = f"{path.suffix!r} files cannot be {verb}." if path.suffix else "the name has no extension."
-    return DataError(f"{path}: {ending}{suggestion(path.suffix, known)} Use {any_of(known)}.")

@@ -64,6 +64,7 @@ class RowSource(ABC):
     """
 
     first_row = 0  # number of the first row in error messages
+    image_shape: tuple[int, ...] | None = None  # shape of a row before it was flattened, if it has one
 
     def __init__(
         self, n_rows: int, n_features: int, dtype: DTypeLike, columns: Sequence[str] | None = None, name: str = "X"

@@ -14,9 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from isthmus._atomic import atomic_write
 from isthmus._formats import find_row, writable_suffixes
 from isthmus.data.dataset import check_dtype
-from isthmus.data.errors import DataError, MissingFileError, errors_of_writing
+from isthmus.data.errors import DataError, MissingFileError, errors_of_writing, unknown_suffix
 from isthmus.data.formats import Format, Layout, load_format
-from isthmus.data.reading import unknown_suffix
 
 __all__ = ["check_writable", "open_writer", "write"]
 

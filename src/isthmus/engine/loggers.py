@@ -31,6 +31,13 @@ class CSVLogger:
         another one, and are removed; the lines before them stay. If it cannot be written while training, because the
         disk is full, say, there is a warning, and training continues.
 
+    Raises
+    ------
+    ValueError
+        If the file exists and is not such a log.
+    FileNotFoundError
+        If its folder does not exist.
+
     Examples
     --------
     >>> import tempfile

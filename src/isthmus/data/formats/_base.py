@@ -22,14 +22,14 @@ INFLATE = 1032  # deflate expands no byte of a gzip or zip file to more bytes th
 
 
 class Layout(NamedTuple):
-    """What is known of an array before its rows are written.
+    """The type, shape and column names of an array whose rows are about to be written.
 
     Attributes
     ----------
     dtype : numpy.dtype
-        Of its numbers.
+        Type of its numbers.
     shape : tuple of int
-        (N, ...).
+        Its shape, (N, ...).
     columns : sequence of str, or None
         The names of the columns.
     """
@@ -52,7 +52,7 @@ class Layout(NamedTuple):
         if self.columns is None:
             return [f"x{i}" for i in range(width)]
         if len(self.columns) != width:
-            raise DataError(f"{path}: {len(self.columns)} column names for {width} columns; make them agree.")
+            raise DataError(f"{path}: {len(self.columns)} column names for {width} columns; pass one name per column.")
         names = [str(name) for name in self.columns]
         check_names(names, path)
         return names
@@ -68,7 +68,7 @@ class Format(ABC):
     path : Path
         The file, or for some formats a folder of files.
     member : str, optional
-        Which array of the file, for formats whose files hold several.
+        The array to read, in formats whose files hold several.
     """
 
     def __init__(self, path: Path, member: str | None = None) -> None:
@@ -76,7 +76,7 @@ class Format(ABC):
 
     @classmethod
     def sniff(cls, path: Path) -> bool:  # noqa: ARG003
-        """Return whether a file or folder is in this format by its content; its name says nothing."""
+        """Return whether a file or folder whose name says nothing is in this format by its content."""
         return False
 
     @abstractmethod

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.data.dataset import NUMERIC, check_dtype
-from isthmus.data.errors import AGAIN, DataError, damaged
+from isthmus.data.errors import AGAIN, HEADER, DataError, damaged
 
 __all__ = ["Header", "read_array", "read_header", "write_header"]
 
@@ -46,7 +46,7 @@ def read_header(stream: IO[bytes], size: int, where: str, kinds: str = NUMERIC) 
     if size == 0:
         raise DataError(f"{where}: is empty; {AGAIN}.")
     headers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    with damaged(where):
+    with damaged(where, HEADER):
         version = np.lib.format.read_magic(stream)
         if version not in headers:  # 3.0 is for tables with field names outside Latin-1
             raise DataError(f"{where}: is not a plain array of numbers; convert it to float64 first.")
@@ -62,7 +62,7 @@ def read_array(stream: IO[bytes], size: int, where: str, kinds: str = NUMERIC) -
     """Return the array of an .npy of `size` bytes."""
     dtype = read_header(stream, size, where, kinds).dtype
     stream.seek(0)
-    with damaged(where):
+    with damaged(where, HEADER):
         array = np.lib.format.read_array(stream, allow_pickle=False)
     return array.astype(dtype.newbyteorder("="), copy=False)  # torch takes the machine's own order only
 

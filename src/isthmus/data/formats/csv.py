@@ -24,8 +24,8 @@ __all__ = ["Csv"]
 class Csv(Format):
     """Numbers separated by commas, in UTF-8. Empty, ``NA`` and ``nan`` cells are missing.
 
-    The first line is a header if none of its cells is a number. Numbers in quotes are names too if all cells of the
-    first line are quoted, and not all of the second: so is a header written whose names look like numbers.
+    The first line is a header if none of its cells is a number. If all of its cells are quoted, and not all of the
+    second line, it is a header too: names that look like numbers are written like that.
     """
 
     def read(self) -> Dataset:
@@ -121,7 +121,7 @@ def _header(row: list[str], where: str, *, quoted: bool) -> tuple[str, ...] | No
 def _numbers(row: list[str], width: int, path: Path, line: int) -> list[float]:
     """Return the numbers of one row, NaN where a cell is missing."""
     if len(row) != width:
-        raise DataError(f"{path}, line {line}: {len(row)} cells, but the first line has {width}; make them agree.")
+        raise DataError(f"{path}, line {line}: {len(row)} cells, but the first line has {width}; complete the line.")
     if "_" not in "".join(row):  # float() would read 2020_01 as a number
         with contextlib.suppress(ValueError):
             return list(map(float, row))

@@ -45,7 +45,7 @@ class Idx(Format):
         """
         length = self.path.stat().st_size
         zipped = _is_gzip(self.path)
-        with damaged(self.path), _open(self.path, zipped=zipped) as stream:
+        with damaged(self.path, (EOFError, zlib.error)), _open(self.path, zipped=zipped) as stream:
             dtype, shape = _read_header(stream, self.path)
             size = math.prod(shape) * dtype.itemsize
             fits = size <= length * INFLATE if zipped else size == length - stream.tell()
