@@ -188,7 +188,7 @@ def decode(value: Any, parts: tuple[type[Part], ...] = ()) -> Any:
     value : object
         Values as :mod:`json` returns them.
     parts : tuple of type, default=()
-        Classes of parts that may be made besides isthmus' own. No other class is ever made.
+        Classes of parts that may be instantiated besides those of isthmus. No other class ever is.
 
     Raises
     ------

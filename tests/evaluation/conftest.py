@@ -1,4 +1,4 @@
-"""The linear Gaussian model, of which everything is known: log p(x), the posterior, information, divergence."""
+"""Linear Gaussian models, for which log p(x), posterior, information and divergence have closed forms."""
 
 import math
 from typing import NamedTuple
@@ -42,7 +42,7 @@ class PPCA(NamedTuple):
         return torch.from_numpy(rng.multivariate_normal(self.mu, self.covariance, size=n))
 
     def model(self, *, full=False, wider=1.0, shrink=1.0, **parts):
-        """The model with its exact posterior, or with one `wider` by a factor and means `shrink` times the exact."""
+        """Return the model with its exact posterior, or with scales and means multiplied by `wider` and `shrink`."""
         d, k = self.W.shape
         posterior = FullNormal() if full else DiagonalNormal()
         model = build(d, k, posterior=posterior, likelihood=Gaussian(scale=self.sigma), **parts)
@@ -57,20 +57,20 @@ class PPCA(NamedTuple):
 
 @pytest.fixture(scope="session")
 def ppca():
-    """Orthogonal loadings: the exact posterior is diagonal."""
+    """Return a model with orthogonal loadings, whose exact posterior has independent units."""
     W = rotation(6, seed=2)[:, :3] * [2.0, 1.0, 0.3]
     return PPCA(W, np.random.default_rng(1).normal(size=6), 0.6)
 
 
 @pytest.fixture(scope="session")
 def oblique():
-    """Any loadings: the exact posterior has a full covariance."""
+    """Return a model with oblique loadings, whose exact posterior has a full covariance."""
     rng = np.random.default_rng(3)
     return PPCA(rng.normal(size=(6, 3)), rng.normal(size=6), 0.6)
 
 
 class Curved(NamedTuple):
-    """A nonlinear model of zeros and ones with two latent units, and log p(x) by quadrature."""
+    """A nonlinear model of binary data with two latent units, and log p(x) by quadrature."""
 
     model: object
     x: torch.Tensor

@@ -1,4 +1,4 @@
-"""Annealed importance sampling: unbiased in both directions, and a sandwich around the exact log p(x)."""
+"""Annealed importance sampling: unbiased in both directions, with bounds around the exact log p(x)."""
 
 import math
 
@@ -14,8 +14,8 @@ from models import build, normal
 
 
 @pytest.mark.parametrize(("from_posterior", "n_distributions"), [(False, 300), (True, 100)])
-def test_the_bounds_hold_the_exact_value(ppca, from_posterior, n_distributions):
-    """DESIGN 5.5: less than a tenth of a nat on probabilistic PCA, here with a posterior that is wrong."""
+def test_the_bounds_contain_the_exact_value(ppca, from_posterior, n_distributions):
+    """The gap is less than a tenth of a nat on probabilistic PCA, with a wrong posterior."""
     model = ppca.model(wider=0.6, shrink=0.9)
     result = sandwich(model, 20, annealing=Annealing(n_distributions, 32, 3, from_posterior))
     lower, upper, exact = result.lower.value.numpy(), result.upper.value.numpy(), ppca.log_p(result.x)
@@ -28,9 +28,9 @@ def test_the_bounds_hold_the_exact_value(ppca, from_posterior, n_distributions):
 
 @pytest.mark.parametrize(("n_distributions", "from_posterior"), [(40, False), (8, True)])
 def test_both_directions_are_unbiased_with_few_steps(ppca, n_distributions, from_posterior):
-    """E w = p(x) forwards and E 1/w' = 1/p(x) backwards: Hamiltonian steps leave every distribution as it is.
+    """E w = p(x) forwards and E 1/w' = 1/p(x) backwards: Hamiltonian steps leave each distribution invariant.
 
-    From p(z), 8 distributions are too few to see it: 1/w' then has tails so heavy that the mean of 1,000 rows is off.
+    From p(z), 8 distributions are too few for this test: the tails of 1/w' are so heavy that means do not converge.
     """
     how = Annealing(n_distributions, 500, 2, from_posterior)
     result = sandwich(ppca.model(wider=0.9), 100, annealing=how, seed=1)
@@ -43,16 +43,16 @@ def test_both_directions_are_unbiased_with_few_steps(ppca, n_distributions, from
     assert float(forward.std()) > 0.001  # and it was no trivial case
 
 
-def test_short_annealing_has_a_gap_on_both_sides(ppca):
-    """With few steps and chains the gap is plain to see, on its own side each."""
+def test_lower_is_too_low_and_upper_too_high(ppca):
+    """With few steps and chains, each of the two errors is visible."""
     result = sandwich(ppca.model(), 60, annealing=Annealing(6, 4, 1, from_posterior=False))
     exact = torch.from_numpy(ppca.log_p(result.x))
     assert (exact - result.lower.value).mean() > 0.2
     assert (result.upper.value - exact).mean() > 0.2
 
 
-def test_exact_where_the_posterior_is(ppca):
-    """All distributions on the way from the exact posterior to itself are the same: every weight is p(x)."""
+def test_exact_if_the_posterior_is_exact(ppca):
+    """All distributions between the exact posterior and itself are equal, so that each weight is p(x)."""
     x = ppca.rows(10)
     estimate = annealed_estimate(ppca.model(), x, annealing=Annealing(5, 4))
     np.testing.assert_allclose(estimate.value.numpy(), ppca.log_p(x), atol=1e-10)
@@ -87,7 +87,7 @@ def test_missing_cells(ppca):
         assert float(estimate.value[i]) == pytest.approx(exact, abs=0.3)
 
 
-def test_conditions_and_another_prior():
+def test_conditions_and_a_mixture_prior():
     model = build(4, 2, n_conditions=3, prior=MixtureOfNormals(3))
     c = normal(6, 3)
     result = sandwich(model, 6, c, annealing=Annealing(60, 16, 3, from_posterior=False))
@@ -123,11 +123,11 @@ def test_the_same_call_gives_the_same_numbers(ppca):
 
 
 @pytest.mark.parametrize("field", ["n_distributions", "n_chains", "n_leapfrog"])
-def test_counts_of_0_are_errors(ppca, field):
+def test_settings_less_than_one_are_errors(ppca, field):
     with pytest.raises(ValueError, match=f"{field}=0.: it must be at least 1"):
         annealed_estimate(ppca.model(), ppca.rows(2), annealing=Annealing(**{field: 0}))
 
 
-def test_no_rows_to_draw_is_an_error(ppca):
+def test_no_samples_is_an_error(ppca):
     with pytest.raises(ValueError, match="n_samples=0 must be at least 1"):
         sandwich(ppca.model(), 0)

@@ -1,4 +1,4 @@
-"""log p(x) with its error: exact where the posterior is, honest where it is not, in bounded memory."""
+"""Estimates of log p(x): exact if the posterior is, with valid standard errors if not, in bounded memory."""
 
 import math
 
@@ -17,7 +17,7 @@ from models import build, normal, put_linear
 
 @pytest.mark.parametrize("n_draws", [1, 7, 600])
 @pytest.mark.parametrize("full", [False, True])
-def test_with_the_exact_posterior_the_error_is_0(ppca, oblique, full, n_draws):
+def test_the_exact_posterior_gives_exact_estimates(ppca, oblique, full, n_draws):
     truth = oblique if full else ppca
     x = truth.rows(20)
     estimate = log_marginal_estimate(truth.model(full=full), x, n_draws=n_draws)
@@ -32,7 +32,7 @@ def test_with_the_exact_posterior_the_error_is_0(ppca, oblique, full, n_draws):
 
 
 @pytest.mark.parametrize("wider", [1.4, 0.85])
-def test_with_a_wrong_posterior_the_standard_error_is_right(ppca, wider):
+def test_a_wrong_posterior_gives_valid_standard_errors(ppca, wider):
     model, x = ppca.model(wider=wider, shrink=0.95), ppca.rows(40)
     standard = []
     for seed in range(10):
@@ -44,7 +44,7 @@ def test_with_a_wrong_posterior_the_standard_error_is_right(ppca, wider):
     assert abs(np.mean(standard)) < 0.25
 
 
-def test_agrees_with_log_marginal(ppca):
+def test_the_value_equals_log_marginal(ppca):
     model, x = ppca.model(wider=1.3), ppca.rows(15)
     noise = row_noise(x, 200, 3, seed=4)
     estimate = log_marginal_estimate(model, x, n_draws=200, seed=4)
@@ -55,7 +55,7 @@ def test_agrees_with_log_marginal(ppca):
     torch.testing.assert_close(estimate.effective_sample_size, w.sum(0).square() / w.square().sum(0))
 
 
-def test_the_bound_rises_with_the_draws(ppca):
+def test_the_bound_rises_with_the_number_of_draws(ppca):
     model, x = ppca.model(wider=1.4, shrink=0.8), ppca.rows(40)
     means = []
     for n_draws in (1, 4, 16, 64):
@@ -66,7 +66,7 @@ def test_the_bound_rises_with_the_draws(ppca):
     assert ppca.log_p(x).mean() - means[-1] < 0.02
 
 
-def test_a_row_does_not_depend_on_other_rows(ppca):
+def test_estimates_do_not_depend_on_the_other_samples(ppca):
     model, x = ppca.model(wider=1.3), ppca.rows(10)
     whole = log_marginal_estimate(model, x, n_draws=400)
     part = log_marginal_estimate(model, x[[7, 3]], n_draws=400)
@@ -77,7 +77,7 @@ def test_a_row_does_not_depend_on_other_rows(ppca):
 
 
 @pytest.mark.parametrize("budget", [1, 50, 3000, 1 << 20])
-def test_memory_is_bounded_and_changes_nothing(ppca, monkeypatch, budget):
+def test_memory_is_bounded_without_changing_the_result(ppca, monkeypatch, budget):
     model, x = ppca.model(wider=1.3), ppca.rows(30)
     expected = log_marginal_estimate(model, x[:5] if budget == 1 else x, n_draws=500)
     sizes = []
@@ -97,8 +97,8 @@ def test_memory_is_bounded_and_changes_nothing(ppca, monkeypatch, budget):
     )  # one draw of one row, and the tail of one row, there must be
 
 
-def test_with_missing_cells_the_budget_changes_nothing_either(ppca):
-    """The last quarter of all draws come from N(0, I), in however many blocks they are made."""
+def test_the_budget_does_not_change_the_result_with_missing_cells(ppca):
+    """The last quarter of all draws come from N(0, I), whatever the number of blocks."""
     model, x = ppca.model(), ppca.rows(4)
     mask = torch.ones_like(x)
     mask[:2, :3] = 0
@@ -109,7 +109,7 @@ def test_with_missing_cells_the_budget_changes_nothing_either(ppca):
             torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)
 
 
-def test_of_many_draws_only_sums_and_a_tail_are_kept(ppca):
+def test_sums_over_a_million_draws(ppca):
     model, x = ppca.model(wider=1.3), ppca.rows(2)
     sums, q = WeightSums(2, tail_length(1_000_000) + 1), model.q(x)
     for seed in range(50):
@@ -120,7 +120,7 @@ def test_of_many_draws_only_sums_and_a_tail_are_kept(ppca):
     assert (sums.standard_error() < 0.001).all()
 
 
-def test_widening_undoes_a_narrow_posterior(ppca):
+def test_proposal_scale_corrects_a_narrow_posterior(ppca):
     x = ppca.rows(20)
     narrow = ppca.model(wider=math.exp(-0.5))
     estimate = log_marginal_estimate(narrow, x, n_draws=300, proposal_scale=math.exp(0.5))
@@ -150,8 +150,8 @@ def test_unreliable_rows():
 
 
 @pytest.mark.parametrize("k", [-0.3, 0.2, 0.5, 0.9, 1.5])
-def test_pareto_k_of_generalised_pareto_tails(k):
-    """Weights above a threshold, drawn from the distribution itself; ten observations' weight pulls k towards 1/2."""
+def test_pareto_k_of_generalized_pareto_tails(k):
+    """Weights are drawn from the distribution itself; k is shrunk towards 1/2 with the weight of ten observations."""
     m = 4000
     excess = genpareto(k, scale=2.0).rvs((m, 5), random_state=0)
     tail = torch.from_numpy(np.vstack([-np.sort(-excess, axis=0), np.zeros((1, 5))]) + 3.0).log()
@@ -169,7 +169,7 @@ def test_pareto_k_of_a_narrow_normal(v):
 
 
 def test_weights_of_any_size():
-    """Block by block as at once; none underflows; weights of 0 are weights."""
+    """Blocks give the same result as all weights at once, without underflow, and with weights of 0."""
     log_w = normal(1000, 3) * 2 + torch.tensor([0.0, -5000.0, 5000.0])
     log_w[::2, 0] = -math.inf
     at_once, blocks = WeightSums(3, 50), WeightSums(3, 50)
@@ -232,7 +232,7 @@ def test_a_nonlinear_model_by_quadrature(curved):
     assert estimate.standard_error.max() < 0.05
 
 
-def test_float32_and_no_rows(ppca):
+def test_float32_and_no_samples(ppca):
     x = ppca.rows(10)
     exact = log_marginal_estimate(ppca.model(), x, n_draws=400)
     single = log_marginal_estimate(ppca.model().float(), x.float(), n_draws=400)
@@ -242,14 +242,14 @@ def test_float32_and_no_rows(ppca):
     assert all(len(field) == 0 for field in log_marginal_estimate(ppca.model(), x[:0]))
 
 
-def test_n_draws_and_proposal_scale_must_be_positive(ppca):
+def test_bad_arguments(ppca):
     with pytest.raises(ValueError, match="n_draws=0 must be at least 1"):
         log_marginal_estimate(ppca.model(), ppca.rows(2), n_draws=0)
     with pytest.raises(ValueError, match="proposal_scale=0.0 must be positive"):
         log_marginal_estimate(ppca.model(), ppca.rows(2), proposal_scale=0.0)
 
 
-def test_global_generators_do_not_move(ppca):
+def test_global_generators_are_not_used(ppca):
     before = torch.get_rng_state()
     first = log_marginal_estimate(ppca.model(wider=1.2), ppca.rows(3), n_draws=300)
     assert torch.equal(torch.get_rng_state(), before)

@@ -1,4 +1,4 @@
-"""The latent space of the linear Gaussian model, against closed forms."""
+"""Measures of the latent space, compared with closed forms for the linear Gaussian model."""
 
 import math
 
@@ -31,12 +31,12 @@ def posterior(model, x):
 
 
 def exact_rows(truth, n=N):
-    """Rows whose mean and covariance are exactly the model's."""
+    """Return samples whose mean and covariance are exactly those of the model."""
     return torch.from_numpy(rows_with_covariance(truth.covariance, n, truth.mu))
 
 
 def test_active_units_are_as_many_as_the_eigenvalues_above_the_noise():
-    """The optimum of a linear VAE, lam = (9, 4, .9, .25), s2 = 1 (DESIGN 5.3): two units have lam > s2, two are off."""
+    """At the optimum of a linear VAE with lam = (9, 4, .9, .25) and s2 = 1, units are active if lam > s2: two are."""
     lam, sigma2 = np.array([9.0, 4.0, 0.9, 0.25]), 1.0
     x = torch.from_numpy(rows_with_covariance(np.diag(lam), 400))
     loadings = np.sqrt(np.clip(lam - sigma2, 0, None))
@@ -50,7 +50,7 @@ def test_active_units_are_as_many_as_the_eigenvalues_above_the_noise():
     np.testing.assert_allclose(kl_per_dimension(q, p), 0.5 * np.log([9, 4, 1, 1]), atol=1e-12)
 
 
-def test_the_divergence_by_unit_sums_to_the_rate(ppca, oblique):
+def test_divergences_per_unit_sum_to_the_rate(ppca, oblique):
     q, p = posterior(ppca.model(wider=1.2), ppca.rows(50))
     torch.testing.assert_close(kl_per_dimension(q, p).sum(), kl_divergence(q, p).mean())
     full, p = posterior(oblique.model(full=True), oblique.rows(50))
@@ -59,7 +59,7 @@ def test_the_divergence_by_unit_sums_to_the_rate(ppca, oblique):
     assert kl_per_dimension(full, p).sum() < kl_divergence(full, p).mean()
 
 
-def test_only_normals_have_a_divergence_by_unit():
+def test_only_normal_distributions_have_a_divergence_per_unit():
     q = DiagonalGaussian(torch.zeros(5, 3).double(), torch.zeros(5, 3).double())
     with pytest.raises(ValueError, match="Mixture has no divergence per unit"):
         kl_per_dimension(q, build(4, 3, prior=MixtureOfNormals(2)).p_z())
@@ -76,8 +76,8 @@ def test_the_aggregate_posterior_is_a_mixture(ppca):
     torch.testing.assert_close(aggregate_log_prob(full, z, budget=700), expected)
 
 
-def test_the_aggregate_of_the_exact_posterior_is_the_prior(ppca):
-    """Then all of the rate, 1/2 log det(I + W'W / s2), is mutual information."""
+def test_the_aggregate_of_exact_posteriors_is_the_prior(ppca):
+    """The rate, 1/2 log det(I + W'W / s2), is then all mutual information."""
     weak = ppca._replace(sigma=1.5)  # little information, so that it lies well below log N
     q, p = posterior(weak.model(), exact_rows(weak))
     result = information(q, p, normal(2, N, 3))
@@ -90,7 +90,7 @@ def test_the_aggregate_of_the_exact_posterior_is_the_prior(ppca):
     assert abs(aggregate_mmd(q, p, normal(N, 3, seed=3))) < 0.005
 
 
-def test_the_aggregate_of_a_wrong_posterior_is_another_normal(ppca):
+def test_the_aggregate_of_wrong_posteriors(ppca):
     """N(0, A C A' + V): I = 1/2 log det(A C A' + V) / det V, and the divergence from the prior has a closed form."""
     weak = ppca._replace(sigma=1.5)
     model = weak.model(wider=1.3, shrink=2.0)
@@ -107,7 +107,7 @@ def test_the_aggregate_of_a_wrong_posterior_is_another_normal(ppca):
 
 
 def test_mutual_information_is_bounded_by_log_n(ppca):
-    """With little noise every code names its row: the estimate is log N, and `upper` says that this is too few."""
+    """With little noise each code identifies its sample; the estimate is log N, and `upper` shows it is too low."""
     sharp = ppca._replace(sigma=0.01)
     q, p = posterior(sharp.model(), sharp.rows(100))
     result = information(q, p, normal(1, 100, 3))
@@ -116,7 +116,7 @@ def test_mutual_information_is_bounded_by_log_n(ppca):
 
 
 def test_information_without_a_closed_form(ppca):
-    """A mixture of one standard normal is the standard normal, by draws."""
+    """A mixture with one standard normal component is standard normal, but its divergence is estimated from draws."""
     mixture = build(6, 3, prior=MixtureOfNormals(1))
     with torch.no_grad():
         mixture.prior.means.zero_()
@@ -142,8 +142,8 @@ def test_rate_and_distortion_sum_to_minus_log_p(ppca):
 
 
 @pytest.mark.parametrize("call", [activity, lambda m: information(DiagonalGaussian(m, m), None, m.unsqueeze(0))])
-def test_one_row_is_too_few(call):
-    with pytest.raises(ValueError, match=r"1 row\(s\)"):
+def test_one_sample_is_too_few(call):
+    with pytest.raises(ValueError, match=r"1 sample\(s\)"):
         call(torch.zeros(1, 2))
 
 

@@ -1,4 +1,4 @@
-"""Where codes are drawn from when cells are missing."""
+"""The proposal distribution for samples with missing cells."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def holes(X, share, seed=0):
 
 @pytest.fixture(scope="module")
 def complete():
-    """A VAE that saw no missing cell, and rows that it has not seen."""
+    """Return a VAE that was trained on complete samples, and test samples."""
     X = load_digits().data
     return VAE(4, max_epochs=40, random_state=0, n_draws=100).fit(X[:1400]), X[1400:1500]
 
@@ -26,8 +26,8 @@ def drawn_from(model, x, mask, n_draws):
     return proposal(model, model.encode(x, None, mask), mask, n_draws)
 
 
-def test_complete_rows_are_drawn_from_the_posterior():
-    """Whatever stands beside them: their draws and densities are those of q(z|x), bit for bit."""
+def test_the_proposal_of_complete_samples_is_the_posterior():
+    """Their draws and densities are those of q(z|x), bit for bit, also beside incomplete samples."""
     model, x = build(), normal(5, 4)
     mask = torch.ones_like(x)
     mask[3, 1] = 0
@@ -41,7 +41,7 @@ def test_complete_rows_are_drawn_from_the_posterior():
     assert torch.equal(p.from_noise(noise)[6:, 3], noise[6:, 3])
 
 
-def test_hidden_cells_have_no_effect():
+def test_values_of_missing_cells_have_no_effect():
     model, x = build(), normal(5, 4)
     mask = (normal(5, 4, seed=3) > 0).double()
     a, b = (model.encode(torch.where(mask == 1, x, filler), None, mask) for filler in (0.0, 99.0))
@@ -50,8 +50,8 @@ def test_hidden_cells_have_no_effect():
 
 @pytest.mark.parametrize("n_draws", [1, 3, 8, 10])
 @torch.no_grad()
-def test_the_density_is_that_of_the_draws(n_draws):
-    """It integrates to one, and the share of draws near 0 is what it says, for any number of draws."""
+def test_the_density_fits_the_draws(n_draws):
+    """It integrates to one, and gives the fraction of draws near 0, for any number of draws."""
     model, x = build(n_components=1), normal(2, 4)
     mask = torch.ones_like(x)
     mask[:, 1:] = 0
@@ -66,7 +66,7 @@ def test_the_density_is_that_of_the_draws(n_draws):
 
 
 @pytest.mark.parametrize("shape", ["diagonal", "full"])
-def test_a_scaled_proposal_has_the_density_of_its_draws(shape):
+def test_the_density_of_scaled_distributions(shape):
     mean, factor = normal(5, 3), torch.tensor([1.0, 1.5, 2.0, 3.0, 0.5]).double()
     tril = torch.tril(normal(5, 3, 3, seed=1), -1) + torch.eye(3).double()
     q = DiagonalGaussian(mean, 0.3 * normal(5, 3, seed=2)) if shape == "diagonal" else FullGaussian(mean, tril)
@@ -78,8 +78,8 @@ def test_a_scaled_proposal_has_the_density_of_its_draws(shape):
 
 
 @pytest.mark.parametrize("share", [0.3, 0.7])
-def test_guesses_are_a_better_start_than_zeros(complete, share):
-    """log p(x_observed) runs low where draws miss, by many nats with zeros in the holes; imputations improve too."""
+def test_filling_missing_cells_beats_zeros(complete, share):
+    """With 0 in missing cells, log p(x_observed) is many nats too low, and imputations are worse."""
     model, X = complete
     rows = holes(X, share)
     filled = model.impute(rows)

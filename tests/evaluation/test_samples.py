@@ -1,4 +1,4 @@
-"""Distances between sets of rows, against closed forms and slow sums."""
+"""Distances between sets of samples, compared with closed forms and explicit sums."""
 
 import math
 
@@ -49,8 +49,8 @@ def test_frechet_with_the_root_of_the_product():
     assert frechet_normals(np.zeros(6), A, np.zeros(6), B) == pytest.approx(exact, rel=1e-9)
 
 
-def test_frechet_of_singular_covariances_and_of_equals():
-    """Where the root of the product breaks down: rank 2 of 50, on the same and on orthogonal planes."""
+def test_frechet_of_singular_covariances():
+    """For rank 2 of 50, on the same and on orthogonal planes, the root of the product fails."""
     A = covariance(50, rank=2)
     assert frechet_normals(np.zeros(50), A, np.zeros(50), A) == pytest.approx(0, abs=1e-10)
     Q = rotation(50)
@@ -58,8 +58,8 @@ def test_frechet_of_singular_covariances_and_of_equals():
     assert frechet_normals(np.zeros(50), one, np.zeros(50), two) == pytest.approx(4.0)
 
 
-def test_frechet_distance_of_rows():
-    """The rows' moments are exact, with N where the estimate divides by N - 1."""
+def test_frechet_distance_of_samples():
+    """The moments of the samples are exact, up to division by N instead of N - 1."""
     A, B = covariance(4, seed=1), covariance(4, seed=2)
     X, Y = rows_with_covariance(A, 100), rows_with_covariance(B, 200, mean=1.5, seed=1)
     exact = frechet_normals(np.zeros(4), A * 100 / 99, np.full(4, 1.5), B * 200 / 199)
@@ -68,7 +68,7 @@ def test_frechet_distance_of_rows():
     assert frechet_distance(X[:, 0], Y[:, 0]) > 0
 
 
-def test_frechets_bias():
+def test_bias_of_the_frechet_distance():
     """tr(Sigma) / n of the mean and tr(Sigma) (F + 1) / (4 n) of the covariance, for each of two sets of one normal."""
     n, f = 400, 10
     values = [frechet_distance(*np.random.default_rng(s).normal(size=(2, n, f))) for s in range(40)]
@@ -87,7 +87,7 @@ def slow_precision_recall(real, generated, k):
 
 
 @pytest.mark.parametrize("k", [1, 3])
-def test_precision_and_recall_are_the_definition(k, monkeypatch):
+def test_precision_and_recall_equal_the_definition(k, monkeypatch):
     real, generated = RNG.normal(size=(120, 3)), 0.7 * RNG.normal(size=(90, 3)) + 0.5
     assert precision_recall(real, generated, k) == pytest.approx(slow_precision_recall(real, generated, k))
     small = _neighbours.distances.__defaults__
@@ -96,7 +96,7 @@ def test_precision_and_recall_are_the_definition(k, monkeypatch):
     assert small == (None, 1 << 24)
 
 
-def test_precision_and_recall_tell_fidelity_from_variety():
+def test_precision_measures_fidelity_and_recall_diversity():
     two = np.concatenate([RNG.normal(size=(200, 2)), RNG.normal(size=(200, 2)) + 20])
     dropped = precision_recall(two, RNG.normal(size=(400, 2)))  # one of two modes
     assert dropped.precision > 0.9
@@ -111,7 +111,7 @@ def test_precision_and_recall_tell_fidelity_from_variety():
 # ---- MMD --------------------------------------------------------------------------------------------------------
 
 
-def test_mmd_is_the_definition():
+def test_mmd_equals_the_definition():
     a, b, h = RNG.normal(size=(30, 2)), RNG.normal(size=(40, 2)) + 1, 0.8
 
     def kernel(u, v):
@@ -137,13 +137,13 @@ def test_mmd_is_unbiased():
     assert min(equal) < 0
 
 
-def test_the_median_bandwidth_follows_the_unit():
+def test_the_median_bandwidth_does_not_depend_on_units():
     a, b = RNG.normal(size=(300, 3)), RNG.normal(size=(300, 3)) + 0.5
     assert mmd(1000 * a, 1000 * b) == pytest.approx(mmd(a, b), rel=1e-9)
 
 
 @pytest.mark.parametrize("h", [0.0, -1.0])
-def test_a_bandwidth_is_positive(h):
+def test_a_bandwidth_must_be_positive(h):
     with pytest.raises(ValueError, match="must be positive"):
         mmd(np.zeros((3, 1)), np.ones((3, 1)), h)
 
@@ -151,19 +151,19 @@ def test_a_bandwidth_is_positive(h):
 # ---- two samples ------------------------------------------------------------------------------------------------
 
 
-def test_equal_distributions_cannot_be_told_apart():
+def test_two_sample_accuracy_of_equal_distributions():
     rng = np.random.default_rng(2)
     result = nearest_neighbour_test(rng.normal(size=(1500, 4)), rng.normal(size=(1500, 4)))
     assert result.accuracy == pytest.approx(0.5, abs=0.04)
     assert result.accuracy == pytest.approx((result.real + result.generated) / 2)
 
 
-def test_different_distributions_can_be_told_apart():
+def test_two_sample_accuracy_of_different_distributions():
     rng = np.random.default_rng(2)
     assert nearest_neighbour_test(rng.normal(size=(300, 4)), rng.normal(size=(300, 4)) + 8).accuracy == 1.0
 
 
-def test_lost_variety_shows_in_the_halves():
+def test_accuracy_per_set_shows_lost_diversity():
     rng = np.random.default_rng(2)
     result = nearest_neighbour_test(rng.normal(size=(500, 2)), 0.05 * rng.normal(size=(500, 2)))
     assert result.generated > 0.95
@@ -180,16 +180,16 @@ def test_the_larger_set_is_subsampled():
 
 
 @pytest.mark.parametrize("call", [frechet_distance, precision_recall, mmd, nearest_neighbour_test])
-def test_bad_rows_are_named(call):
+def test_bad_samples_are_named(call):
     good = np.zeros((10, 3)) + np.arange(10)[:, None]
-    with pytest.raises(ValueError, match="have 3 and 2 columns"):
+    with pytest.raises(ValueError, match="have 3 and 2 features"):
         call(good, good[:, :2])
-    with pytest.raises(ValueError, match=r"has 1 row\(s\), and at least"):
+    with pytest.raises(ValueError, match=r"has 1 sample\(s\), and at least"):
         call(good, good[:1])
-    with pytest.raises(ValueError, match="not finite in row 4"):
+    with pytest.raises(ValueError, match="not finite in sample 4"):
         call(np.where(np.arange(10)[:, None] == 4, np.nan, good), good)
 
 
-def test_no_neighbour_is_an_error():
+def test_k_less_than_one_is_an_error():
     with pytest.raises(ValueError, match="k=0 must be at least 1"):
         precision_recall(np.zeros((5, 1)), np.zeros((5, 1)), 0)

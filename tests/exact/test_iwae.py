@@ -1,4 +1,4 @@
-"""The importance-weighted bound: L_1 <= L_2 <= ... <= log p, and the value that is reported is the bound."""
+"""The importance-weighted bound: L_1 <= L_2 <= ... <= log p(x), and the loss is the negative bound."""
 
 import math
 
@@ -20,7 +20,7 @@ SIZES = [1, 2, 4, 8, 16, 32, 64]
 
 @pytest.fixture(scope="module")
 def wrong_posterior():
-    """A pPCA model whose posterior has the right mean and scales 40 % too large, rows, and their exact log p."""
+    """Return a pPCA model whose posterior has the right mean and scales that are 40 % too large, x, and log p(x)."""
     rng = np.random.default_rng(0)
     W, mu = rng.normal(size=(D, K)), rng.normal(size=D)
     M = W.T @ W + SIGMA**2 * np.eye(K)
@@ -51,7 +51,7 @@ def bounds(model, x, n_repeats=512):
 
 
 def test_the_bounds_rise_to_log_p(wrong_posterior):
-    """With nested groups L_k <= L_2k holds for any draws, by Jensen's inequality, and strictly for these."""
+    """For nested groups of draws, L_k <= L_2k by Jensen's inequality."""
     model, x, log_p = wrong_posterior
     L = bounds(model, x)
     assert (np.diff(L, axis=0) > 0).all()
@@ -69,7 +69,7 @@ def test_converges_to_the_exact_value(wrong_posterior):
 
 
 def test_one_draw_is_the_elbo(wrong_posterior):
-    """log p(x|z) + log p(z) - log q(z|x), whose mean over draws is the ELBO with the divergence in closed form."""
+    """The mean of log p(x|z) + log p(z) - log q(z|x) is the ELBO with the divergence in closed form."""
     model, x, _ = wrong_posterior
     q = model.q(x)
     z = q.from_noise(normal(50_000, N, K, seed=3))
@@ -84,7 +84,7 @@ def test_one_draw_is_the_elbo(wrong_posterior):
     torch.testing.assert_close(single, -log_w[0])
 
 
-def test_the_loss_is_the_bound_and_so_is_its_gradient():
+def test_loss_and_gradient_are_those_of_the_bound():
     model, x = build(), normal(5, 4)
 
     def loss(*_):
@@ -98,7 +98,7 @@ def test_the_loss_is_the_bound_and_so_is_its_gradient():
     assert torch.autograd.gradcheck(loss, tuple(model.parameters()))
 
 
-def test_beta_does_not_enter(digits):
+def test_beta_has_no_effect(digits):
     fields = {"objective": "importance_weighted", "hidden_layer_sizes": (), "max_epochs": 2, "random_state": 0}
     fits = [VAE(2, beta=beta, **fields).fit(digits) for beta in (1.0, 10.0)]
     for one, other in zip(*(f.history_ for f in fits), strict=True):

@@ -1,4 +1,4 @@
-"""Closed forms of KL(q || p) against torch's, against Monte Carlo, and against each other."""
+"""Closed forms of KL(q || p), compared with those of torch, with Monte Carlo, and with each other."""
 
 import math
 
@@ -68,15 +68,15 @@ def test_divergence_from_the_standard_normal():
     torch.testing.assert_close(kl_divergence(q, standard(0)), expected)
 
 
-def test_per_unit_sums_to_the_whole():
+def test_divergences_per_unit_sum_to_the_divergence():
     q, p = diagonal(10), diagonal(20)
     units = kl_per_unit(q, p)
     torch.testing.assert_close(units, torch_kl(Normal(q.mean, q.log_scale.exp()), Normal(p.mean, p.log_scale.exp())))
     torch.testing.assert_close(units.sum(-1), kl_divergence(q, p))
 
 
-def test_tiny_divergences_keep_their_digits():
-    """A unit that is nearly off: 1 - s2 + log s2 would cancel to nothing, expm1 does not."""
+def test_tiny_divergences_are_accurate():
+    """For a nearly inactive unit, 1 - s2 + log s2 would cancel; expm1 is accurate."""
     eps = torch.full((1,), 1e-6, dtype=torch.float64)
     zeros = torch.zeros(1, dtype=torch.float64)
     value = kl_divergence(DiagonalGaussian(zeros, eps), DiagonalGaussian(zeros, zeros))
@@ -103,7 +103,7 @@ def test_a_pair_without_closed_form_is_averaged_over_draws():
         kl_divergence(q, p)
 
 
-def test_the_divergence_of_a_point_mass_is_an_error():
+def test_divergence_of_a_point_mass_is_an_error():
     with pytest.raises(ValueError, match="infinite for a point posterior"):
         kl_divergence(PointMass(normal(N, K)), standard(0))
     model, x = build(posterior=Point()), normal(6, 4)
@@ -113,7 +113,7 @@ def test_the_divergence_of_a_point_mass_is_an_error():
 
 
 def test_free_bits():
-    """A unit whose mean divergence is below the limit costs the limit and is not pushed; others cost their own."""
+    """A unit whose mean divergence is below the limit costs the limit, without gradient; others cost their own."""
     model, x = build(), normal(6, 4)
     with torch.no_grad():
         layer = model.network.encoder[0]

@@ -1,4 +1,4 @@
-"""A VAE with the weights of probabilistic PCA: every number that isthmus returns has a closed form."""
+"""A VAE with the weights of probabilistic PCA, for which all results have closed forms."""
 
 import math
 
@@ -46,7 +46,7 @@ def put_ppca(model, W, mu, sigma):
 
 
 def log_normal(x, mean, covariance):
-    """Return log N(x; mean, covariance); by Cholesky, which units as far apart as 1e6 do not harm as scipy's pinv."""
+    """Return log N(x; mean, covariance) by Cholesky, which is accurate for units as different as 1e6, unlike scipy."""
     L = np.linalg.cholesky(covariance)
     white = np.linalg.solve(L, (x - mean).T)
     return -0.5 * (white**2).sum(0) - np.log(np.diag(L)).sum() - 0.5 * len(L) * math.log(2 * math.pi)
@@ -92,7 +92,7 @@ def test_the_importance_weighted_objective_is_log_p(ppca, n_draws):
 
 
 def test_the_elbo_is_log_p(ppca):
-    """Reconstruction + KL is log p: its expectation is exact over sigma points, for it is quadratic in the noise."""
+    """Reconstruction + KL is -log p; sigma points give its exact expectation, as it is quadratic in the noise."""
     model, x, log_p = ppca
     points = math.sqrt(K) * torch.cat([torch.eye(K), -torch.eye(K)]).double().unsqueeze(1).expand(-1, 40, -1)
     bound = elbo(model, x, points)
@@ -101,7 +101,7 @@ def test_the_elbo_is_log_p(ppca):
 
 
 def test_the_training_loss_is_log_p_on_average(ppca):
-    """The same by draws, through the objective that is trained: a mean within five standard errors."""
+    """The mean over draws of the loss that is trained is within five standard errors."""
     model, x, log_p = ppca
     formula = TrainingLoss(model, PenalizedLikelihood(n_draws=4000), NoCorruption(), [KL()])
     with seeded(0):
@@ -160,7 +160,7 @@ def test_score_samples_is_log_p_in_the_units_of_the_data(scaling, posterior, ort
 
 
 @pytest.mark.parametrize("scale", ["shared", "feature"])
-def test_a_learned_sigma_gives_the_same_log_p(scale):
+def test_a_learned_scale_gives_the_same_log_p(scale):
     model, X = fitted("none", Gaussian(scale))
     W, mu = loadings(orthogonal=True)
     floor = math.log(model.likelihood.min_scale)

@@ -25,15 +25,15 @@ def as_rows(values: Any, name: str, at_least: int = 1) -> Tensor:
     rows = np.array(values.detach().cpu().numpy() if isinstance(values, Tensor) else values, dtype=np.float64)
     rows = rows.reshape(len(rows), -1) if rows.size else rows.reshape(0, 1)
     if len(rows) < at_least:
-        raise ValueError(f"{name} has {len(rows)} row(s), and at least {at_least} are needed.")
+        raise ValueError(f"{name} has {len(rows)} sample(s), and at least {at_least} are needed.")
     bad = ~np.isfinite(rows).all(axis=1)
     if bad.any():
-        raise ValueError(f"{name} has a value that is not finite in row {int(bad.argmax())}.")
+        raise ValueError(f"{name} has a value that is not finite in sample {int(bad.argmax())}.")
     return torch.from_numpy(rows)
 
 
 def same_width(a: Tensor, b: Tensor, names: str) -> None:
-    """Check that two sets have the same number of columns.
+    """Check that two sets have the same number of features.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def same_width(a: Tensor, b: Tensor, names: str) -> None:
         If they have not.
     """
     if a.shape[1] != b.shape[1]:
-        raise ValueError(f"{names} have {a.shape[1]} and {b.shape[1]} columns; the numbers must be equal.")
+        raise ValueError(f"{names} have {a.shape[1]} and {b.shape[1]} features; the numbers must be equal.")
 
 
 def distances(a: Tensor, b: Tensor | None = None, budget: int = 1 << 24) -> Iterator[tuple[slice, Tensor]]:

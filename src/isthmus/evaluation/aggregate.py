@@ -131,7 +131,7 @@ def information(q: LatentDistribution, p: Distribution, noise: Tensor, budget: i
     """
     n = len(q.mean)
     if n < 2:
-        raise ValueError(f"{n} row(s): at least two are needed to compute a mutual information.")
+        raise ValueError(f"{n} sample(s): at least two are needed to compute a mutual information.")
     z = q.from_noise(noise)
     with_own, without = zip(*(_ratios(q, draw, budget) for draw in z), strict=True)
     each = torch.stack(with_own).mean(0)  # (N,)

@@ -55,7 +55,7 @@ def trustworthiness(X: Any, Z: Any, k: int = 5) -> float:
     rows, codes = as_rows(X, "X", 2), as_rows(Z, "Z", 2)
     n = len(rows)
     if len(codes) != n:
-        raise ValueError(f"X has {n} rows and Z has {len(codes)}; there must be one code per sample.")
+        raise ValueError(f"X has {n} samples and Z has {len(codes)}; there must be one code per sample.")
     if not 1 <= k < n / 2:
         raise ValueError(f"k={k!r} must be at least 1 and less than half the number of samples, {n}.")
     neighbours = nearest(codes, None, k)

@@ -67,7 +67,7 @@ def activity(mean: Tensor) -> Tensor:
     tensor([2., 0.])
     """
     if len(mean) < 2:
-        raise ValueError(f"{len(mean)} row(s): at least two are needed to compute a variance.")
+        raise ValueError(f"{len(mean)} sample(s): at least two are needed to compute a variance.")
     return mean.detach().var(0)
 
 
