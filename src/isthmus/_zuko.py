@@ -23,9 +23,13 @@ def coupling_flow(n_features: int, n_context: int, n_layers: int, hidden_layer_s
 
     Raises
     ------
+    ValueError
+        If there is no layer.
     ImportError
         If zuko is not installed; the message says how to install it.
     """
+    if n_layers < 1:
+        raise ValueError(f"n_layers={n_layers!r} must be a whole number of at least 1.")
     try:
         import zuko
     except ImportError as error:

@@ -427,6 +427,8 @@ def test_nested_parameters():
 
 FIT = ["fit", "iris", "-o", "new.safetensors", "-m"]
 USE = ["transform", "vae.safetensors"]
+NONE = ["--set", "scaling=none"]
+CONV = ["--set", "network=conv", "--set", "image_shape=[2,2]"]
 
 BAD = {
     "unknown command": (["fitt", "iris"], "unknown command 'fitt'. Did you mean 'fit'?"),
@@ -452,6 +454,22 @@ BAD = {
     "wrong type in a part": (
         [*FIT, "vae", "--set", "likelihood__min_scale=x"],
         "Gaussian: min_scale='x' must be float",
+    ),
+    "parameter of a part without any": (
+        [*FIT, "vae", *NONE, "--set", "scaling__per=all"],
+        "nor any other",
+    ),
+    "large integer": ([*FIT, "vae", "-k", 10**20], f"n_components={10**20} is too large"),
+    "large integer in a list": ([*FIT, "vae", "--set", f"hidden_layer_sizes=[8,{10**20}]"], "is too large"),
+    "seed that is not a number": (
+        [*FIT, "vae", "--set", "random_state=abc"],
+        "isthmus: random_state='abc' must be",
+    ),
+    "no layers of a flow": ([*FIT, "vae", "--set", "prior=flow", "--set", "prior__n_layers=0"], "n_layers=0 must be"),
+    "no channels": ([*FIT, "vae", *CONV, "--set", "network__channels=[0]"], "channels must be positive"),
+    "negative image shape": (
+        [*FIT, "vae", "--set", "network=conv", "--set", "image_shape=[-2,-2]"],
+        "got image_shape=(-2, -2)",
     ),
     "wrong value": ([*FIT, "vae", "--set", "learning_rate=-1"], "learning_rate=-1"),
     "wrong value in a part": ([*FIT, "vae", "--set", "likelihood__scale=-1"], "scale must be a positive number"),
@@ -505,6 +523,11 @@ BAD = {
         "only a conditional_vae",
     ),
     "no rows": (["sample", "vae.safetensors", "-n", "0", "-o", "new.npy"], "0 is not in the range"),
+    "label that is a table": (
+        ["sample", "conditional_vae.safetensors", "--y", "{}", "-o", "new.npy"],
+        "must be a label",
+    ),
+    "too many rows": (["sample", "vae.safetensors", "-n", 10**25, "-o", "new.npy"], "is too large; it must be below"),
     "unknown topic": (["info", "gausian"], "unknown topic 'gausian'. Did you mean 'gaussian'?"),
     "demo into a file": (["demo", "-o", "table.csv"], "table.csv: is a file"),
 }

@@ -133,6 +133,8 @@ def _parse_label(model: Any, text: str) -> Any:
     """Return the value of a label or list of labels; strings if the model's labels are strings."""
     classes = getattr(model, "classes_", None)
     value = parse_value(text)
+    if isinstance(value, dict):
+        raise ValueError(f"--y {text}: must be a label or a list of labels.")
     if classes is None or classes.dtype.kind != "U":
         return value
     return [str(item) for item in value] if isinstance(value, list) else text

@@ -143,6 +143,8 @@ def _set(part: Part, name: str, value: Any) -> None:
 
     name, _, rest = name.partition("__")
     types = part_types(type(part))
+    if not types:
+        raise ValueError(f"{type(part).__name__} has no parameter {name!r}, nor any other.")
     if name not in types:
         raise unknown_name(f"parameter of {type(part).__name__}", name, types)
     if rest:

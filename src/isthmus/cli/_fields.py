@@ -58,7 +58,8 @@ def _documented_type(line: str) -> str:
 
 
 def _hint_text(hint: Any) -> str:
-    return hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
+    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    return " or ".join(option.__name__ if isinstance(option, type) else str(option) for option in options)
 
 
 def checked(name: str, value: Any, kind: FieldType) -> Any:
@@ -78,8 +79,16 @@ def checked(name: str, value: Any, kind: FieldType) -> Any:
     items = tuple(map(parse_value, value.split(","))) if isinstance(value, str) else (value,)
     for candidate in (value, _tuples(items)):
         if _fits(candidate, kind.hint):
+            _check_size(name, candidate)
             return candidate
     raise ValueError(f"{name}={value!r} must be {kind.text}.")
+
+
+def _check_size(name: str, value: Any) -> None:
+    """Raise if an integer is too large for torch and numpy."""
+    for item in value if isinstance(value, tuple) else (value,):
+        if isinstance(item, int) and item.bit_length() > 63:
+            raise ValueError(f"{name}={value!r} is too large; integers must be below 2**63.")
 
 
 def _tuples(value: Any) -> Any:

@@ -43,9 +43,13 @@ def as_seed(random_state: Any) -> int:
     """Return one integer from an int, a RandomState, or (None) the operating system's entropy."""
     if random_state is None:
         return secrets.randbits(31)
-    if isinstance(random_state, (int, np.integer)):
+    if isinstance(random_state, (int, np.integer)) and 0 <= random_state < 2**63:
         return int(random_state)
-    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+    if isinstance(random_state, np.random.RandomState) or random_state is np.random:
+        return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+    raise ValueError(
+        f"random_state={random_state!r} must be a whole number from 0 to 2**63 - 1, a RandomState or None."
+    )
 
 
 def as_plain_array(values: Any) -> Any:
@@ -305,10 +309,12 @@ def _is_positive_integer(value: object) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and int(value) >= 1
 
 
-def check_positive_integer(name: str, value: object) -> None:
+def check_positive_integer(name: str, value: Any) -> None:
     """Raise a ValueError that names a value which is no positive whole number."""
     if not _is_positive_integer(value):
         raise ValueError(f"{name}={value!r} must be a whole number of at least 1.")
+    if value >= 2**63:
+        raise ValueError(f"{name}={value!r} is too large; it must be below 2**63.")
 
 
 def check_fields(estimator: Any) -> None:

@@ -84,15 +84,15 @@ class Conv(Network):
 
     def _shape(self, sizes: Sizes) -> tuple[int, int, int]:
         shape = tuple(self.image_shape or ())
-        if len(shape) not in (2, 3) or math.prod(shape) != sizes.n_features:
+        if len(shape) not in (2, 3) or min(shape) < 1 or math.prod(shape) != sizes.n_features:
             raise ValueError(
                 f"network='conv' needs image_shape=(height, width) or (channels, height, width) whose product is the "
                 f"number of columns, {sizes.n_features}; got image_shape={self.image_shape}."
             )
-        if not self.widths or sizes.n_decoder_outputs % (shape[-1] * shape[-2]):
-            raise ValueError(
-                f"{self!r}: needs at least one channel size and a whole number of decoder outputs per pixel."
-            )
+        if not self.widths or min(self.widths) < 1:
+            raise ValueError(f"{self!r}: channels must be positive whole numbers, at least one.")
+        if sizes.n_decoder_outputs % (shape[-1] * shape[-2]):
+            raise ValueError(f"{self!r}: needs a whole number of decoder outputs per pixel.")
         return (1, *shape) if len(shape) == 2 else shape  # type: ignore[return-value]
 
     def encode(self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
