@@ -621,6 +621,16 @@ def test_a_bug_is_reported_with_its_traceback(there, run, monkeypatch, error):
     assert not (there / "m.safetensors").exists()
 
 
+def test_a_bug_while_loading_is_not_blamed_on_the_file(there, run, monkeypatch):
+    def build(self, *_args, **_kwargs):
+        raise AttributeError("planted")
+
+    monkeypatch.setattr("isthmus.scaling.Standard.build", build)
+    code, _, err = run("score", "vae.safetensors", "table.csv")
+    assert code == 1, err
+    assert "this AttributeError is a bug in isthmus" in err
+
+
 def test_a_warning_is_one_line(there, run, monkeypatch):
     def fit(self, X, y=None):
         with warnings.catch_warnings():
