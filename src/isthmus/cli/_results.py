@@ -59,10 +59,10 @@ def write_by_chunks(
         Names of the columns of the result.
     """
     from isthmus.data import open_writer
-    from isthmus.engine.distributed import launched, rank
+    from isthmus.engine.distributed import rank, world_size
 
-    if launched() > 1:
-        blocks = _gather(path, _chunks(title, function, rows, y, width, (rank(), launched())))
+    if world_size() > 1:
+        blocks = _gather(path, _chunks(title, function, rows, y, width, (rank(), world_size())))
         if rank() > 0:
             return
     else:

@@ -17,19 +17,19 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
-__all__ = ["ProcessGroup", "Processes", "SingleProcess", "find_processes", "launched", "rank"]
+__all__ = ["ProcessGroup", "Processes", "SingleProcess", "find_processes", "rank", "world_size"]
 
 _T = TypeVar("_T")
 
 
-def launched() -> int:
-    """Return how many processes were started together: torchrun's WORLD_SIZE, or 1."""
+def world_size() -> int:
+    """Return the number of processes that were started together: torchrun's WORLD_SIZE, or 1."""
     return int(os.environ.get("WORLD_SIZE", "1")) if "TORCHELASTIC_RUN_ID" in os.environ else 1
 
 
 def rank() -> int:
     """Return this process' number among those that were started together; number 0 writes files and prints."""
-    return int(os.environ["RANK"]) if launched() > 1 else 0
+    return int(os.environ["RANK"]) if world_size() > 1 else 0
 
 
 class Processes(ABC):
@@ -157,7 +157,7 @@ class ProcessGroup(Processes):
         self.fabric = Fabric(
             accelerator=device.type,
             devices=here,
-            num_nodes=launched() // here,
+            num_nodes=world_size() // here,
             strategy=DDPStrategy(
                 process_group_backend="nccl" if device.type == "cuda" else "gloo",
                 **_quiet_buffers(),
@@ -209,7 +209,7 @@ _FOUND: list[ProcessGroup] = []  # a process belongs to one group all its life
 
 def find_processes(device: torch.device | None = None) -> Processes:
     """Return the processes that this one trains with; the first call sets the device, by default the CPU."""
-    if launched() == 1:
+    if world_size() == 1:
         return SingleProcess()
     if not _FOUND:
         _FOUND.append(ProcessGroup(device or torch.device("cpu")))

@@ -10,7 +10,7 @@ from torch import nn
 
 from isthmus._batch import Batch
 from isthmus._random import seeded
-from isthmus.engine.distributed import launched
+from isthmus.engine.distributed import world_size
 from isthmus.estimators._chunking import as_tensor
 from isthmus.estimators._data import TrainingData
 from isthmus.estimators._inference import Chunk, feature_errors
@@ -92,7 +92,7 @@ def describe_run(name: str, fields: dict[str, Any], data: TrainingData) -> dict[
         run["random_state"] = None
     return run | {
         "estimator": name,
-        "processes": launched(),
+        "processes": world_size(),
         "rows": len(data.X),
         "columns": data.X.shape[1],
         "data": data.digest(),
