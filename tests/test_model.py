@@ -1,4 +1,4 @@
-"""Chunks are sized by ``numbers_per_row``: what a model's largest tensor holds for a row, for any of its parts."""
+"""The model: where training starts, what the encoder sees, and the memory that a row needs."""
 
 import math
 
@@ -57,3 +57,31 @@ def test_a_models_largest_tensor(name):
     fixed = max(math.prod(p.shape) for p in model.parameters())
     assert largest.numbers > 2 * fixed, "or N is too small to measure with"
     assert model.numbers_per_row / 4 < largest.numbers / N <= model.numbers_per_row
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "mean"),
+    [
+        (Gaussian(), [-3.0, 0.0, 7.0]),
+        (Gaussian(scale="decoder"), [-3.0, 0.0, 7.0]),
+        (Bernoulli(), [0.02, 0.5, 0.9]),
+    ],
+)
+def test_training_starts_from_the_mean(likelihood, mean):
+    model = build(3, likelihood=likelihood)
+    model.init_from_mean(torch.tensor(mean, dtype=torch.float64))
+    start = model.likelihood.mean(model.decode(torch.zeros(1, 3).double()))[0]
+    torch.testing.assert_close(start, torch.tensor(mean, dtype=torch.float64))
+
+
+def test_encoder_inputs_of_probabilities_are_centred():
+    mean, x = torch.tensor([0.1, 0.4, 0.9]).double(), torch.rand(5, 3, dtype=torch.float64)
+    model = build(3, likelihood=Bernoulli())
+    model.init_from_mean(mean)
+    torch.testing.assert_close(model.encoder_input(x), x - mean)
+    moved = build(3, likelihood=Bernoulli())
+    moved.load_state_dict(model.state_dict() | {"centre": torch.zeros(3).double()})
+    torch.testing.assert_close(moved.q(x - mean).mean, model.q(x).mean)
+    mask = torch.tensor([1.0, 0.0, 1.0]).double()  # a missing cell equals the mean
+    torch.testing.assert_close(model.q(x, mask=mask).mean, model.q(torch.where(mask == 1, x, mean)).mean)
+    assert build(3, likelihood=Gaussian()).encoder_input(x) is x
