@@ -25,12 +25,12 @@ def test_images_are_flattened(tmp_path):
     assert source[1:2].tolist() == [[6, 7, 8, 9, 10, 11]]
 
 
-def test_plain_numbers_behind_a_header(tmp_path):
+def test_numbers_after_a_header(tmp_path):
     (tmp_path / "x.bin").write_bytes(b"12345" + X.tobytes())
     np.testing.assert_array_equal(FileRows(tmp_path / "x.bin", shape=X.shape, dtype="f4", offset=5)[:], X)
 
 
-def test_memory_maps_are_read_where_they_say(tmp_path, monkeypatch):
+def test_memory_maps_are_read_from_their_files(tmp_path, monkeypatch):
     monkeypatch.setattr(reading, "STREAM_ABOVE", 100)
     np.save(tmp_path / "x.npy", X)
     whole = np.load(tmp_path / "x.npy", mmap_mode="r")

@@ -30,7 +30,7 @@ def test_bundled_sets(name):
     assert data.image_shape == ((8, 8) if name == "digits" else None)
 
 
-def test_a_file_goes_before_a_bundled_name_and_a_folder_after(tmp_path, monkeypatch):
+def test_a_file_takes_precedence_over_a_bundled_name_and_a_folder_does_not(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "digits").mkdir()
     assert read("digits").X.shape == (1797, 64)
@@ -57,12 +57,12 @@ def test_a_file_goes_before_a_bundled_name_and_a_folder_after(tmp_path, monkeypa
         (os.devnull, ["is not a regular file"]),
     ],
 )
-def test_sources_that_are_not_there(tmp_path, monkeypatch, source, expected):
+def test_missing_sources(tmp_path, monkeypatch, source, expected):
     monkeypatch.chdir(tmp_path)
     refused(source, *expected)
 
 
-def test_a_file_of_an_unknown_kind(tmp_path):
+def test_a_file_in_an_unknown_format(tmp_path):
     (tmp_path / "a.txt").write_text("1 2 3")
     refused(tmp_path / "a.txt", "'.txt' files cannot be read")
     (tmp_path / "a").write_text("1 2 3")
@@ -76,7 +76,7 @@ def test_a_file_of_an_unknown_kind(tmp_path):
         (MemoryError(), "does not fit in memory"),
     ],
 )
-def test_a_file_that_the_system_refuses(tmp_path, monkeypatch, error, expected):
+def test_a_file_that_cannot_be_opened(tmp_path, monkeypatch, error, expected):
     (tmp_path / "a.npy").write_bytes(npy_bytes(np.zeros(3)))
 
     def fail(*args, **kwargs):

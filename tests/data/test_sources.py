@@ -120,7 +120,7 @@ def test_integers_that_lose_digits_are_refused(tmp_path, kind, row):
             read_rows()
 
 
-def test_a_source_of_ones_own_is_checked():
+def test_what_a_custom_source_returns_is_checked():
     class Short(RowSource):
         def read(self, start, stop):
             return np.zeros((stop - start - 1, 2))

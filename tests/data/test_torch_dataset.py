@@ -9,7 +9,7 @@ from isthmus.data import DataError, as_source
 X = np.zeros((3, 2))
 
 
-def test_data_sets_that_have_no_rows():
+def test_data_sets_that_cannot_be_used():
     class Endless(torch.utils.data.IterableDataset):
         def __iter__(self):
             yield from X

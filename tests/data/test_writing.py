@@ -32,7 +32,7 @@ def test_paths_that_cannot_be_written(tmp_path, name, expected):
     assert names_in(tmp_path) == ["folder.npy"]
 
 
-def test_permissions_are_asked_for_beforehand(tmp_path, monkeypatch):
+def test_permissions_are_checked_beforehand(tmp_path, monkeypatch):
     (tmp_path / "a.npy").touch()
     check_writable(tmp_path / "a.npy")
     monkeypatch.setattr(os, "access", lambda path, _mode: Path(path).is_dir())  # root may write everything
@@ -93,7 +93,7 @@ def test_errors_of_the_caller_stay_what_they_are(tmp_path):
     assert names_in(tmp_path) == []
 
 
-def test_a_disk_that_is_full_at_the_end_of_blocks(tmp_path, monkeypatch):
+def test_a_disk_that_is_full_after_the_last_block(tmp_path, monkeypatch):
     def fail(descriptor):
         raise OSError(28, "No space left on device")
 
@@ -134,3 +134,11 @@ def test_a_file_is_whole_or_not_there(tmp_path, suffix):
     with pytest.raises(DataError, match="not real numbers"), open_writer(path, 1) as write_block:
         write_block(np.array([["a"]]))
     assert names_in(tmp_path) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe.npy")
+    with pytest.raises(DataError, match="pipe.npy: is not a regular file; name another, or move it away"):
+        write(tmp_path / "pipe.npy", [1.0])
+    assert names_in(tmp_path) == ["pipe.npy"]

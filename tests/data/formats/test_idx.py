@@ -46,7 +46,7 @@ def test_idx_of_every_type(tmp_path, data, code, zipped):
         ("images", False),
     ],
 )
-def test_images_by_every_name(tmp_path, name, zipped):
+def test_images_under_any_name(tmp_path, name, zipped):
     content = idx_bytes(IMAGES)
     (tmp_path / name).write_bytes(gzip.compress(content, mtime=0) if zipped else content)
     back = read(tmp_path / name)
@@ -56,7 +56,7 @@ def test_images_by_every_name(tmp_path, name, zipped):
     np.testing.assert_array_equal(back.X.reshape(IMAGES.shape), IMAGES)
 
 
-def test_labels_beside_the_images_are_not_read_silently(tmp_path):
+def test_labels_in_another_file_are_not_read(tmp_path):
     (tmp_path / "train-images-idx3-ubyte").write_bytes(idx_bytes(IMAGES))
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx_bytes(np.array([5, 0, 4], np.uint8)))
     assert read(tmp_path / "train-images-idx3-ubyte").y is None
@@ -75,7 +75,7 @@ def test_idx_of_the_wrong_length(tmp_path, change, zipped):
 
 
 @pytest.mark.parametrize("zipped", [False, True])
-def test_an_idx_header_that_lies_allocates_nothing(tmp_path, zipped, monkeypatch):
+def test_a_false_idx_header_allocates_nothing(tmp_path, zipped, monkeypatch):
     content = bytes([0, 0, 14, 4]) + b"\xff" * 16 + b"\0" * 100
     path = tmp_path / "a.idx"
     path.write_bytes(gzip.compress(content, mtime=0) if zipped else content)
@@ -109,7 +109,7 @@ def test_a_gzip_bomb_is_not_inflated_beyond_its_header(tmp_path):
         (b"\x1f\x8b and no more", "damaged"),
     ],
 )
-def test_what_is_not_idx(tmp_path, content, expected):
+def test_files_that_are_not_idx(tmp_path, content, expected):
     path = tmp_path / "train-images-idx3-ubyte"
     path.write_bytes(content)
     refused(path, str(path), expected)

@@ -51,7 +51,7 @@ def test_strange_names_in_an_npz_cannot_break_the_line(tmp_path):
     refused(tmp_path / "a.npz", "a10, a11, .... Use")
 
 
-def test_npz_asked_for_one_array_gives_no_labels(tmp_path):
+def test_a_named_array_has_no_labels(tmp_path):
     np.savez(tmp_path / "a.npz", X=np.zeros((3, 2)), y=np.zeros(3))
     assert read(f"{tmp_path / 'a.npz'}:X").y is None
 
@@ -71,7 +71,7 @@ def test_bad_npz(tmp_path):
     refused(path, "damaged", "write or fetch it again")
 
 
-def test_an_npz_that_lies_about_its_size(tmp_path):
+def test_an_npz_with_a_false_size(tmp_path):
     path = tmp_path / "a.npz"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("X.npy", npy_bytes(np.zeros(6)))

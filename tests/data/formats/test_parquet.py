@@ -12,7 +12,7 @@ X = np.random.default_rng(0).normal(size=(101, 3)).astype(np.float32)
 
 
 @needs_pyarrow
-def test_parquet_there_and_back(tmp_path):
+def test_a_parquet_file_comes_back(tmp_path):
     table = np.where(np.arange(303).reshape(101, 3) % 10 == 4, np.nan, X.astype("f8"))
     write(tmp_path / "t.parquet", table, ["a", "b", "c"])
     back = read(tmp_path / "t.parquet")

@@ -1,4 +1,4 @@
-"""Streams: every row once an epoch, an order that the seed decides, and no thread left behind."""
+"""Streaming: every row once per epoch, in an order that the seed determines, and no thread is left behind."""
 
 import threading
 import time
@@ -18,7 +18,7 @@ X = np.stack([np.arange(N), np.arange(N) % 7], axis=1).astype(np.float32)
 
 
 class Blocks(RowSource):
-    """Rows in blocks of uneven size, with a note of what was read and by whom."""
+    """Rows in blocks of uneven size, and records what was read, and in which thread."""
 
     def __init__(self, sizes=(7, 1, 20, 13, 30, 5, 25), fail_at=None):
         super().__init__(N, D, "f4")
@@ -71,7 +71,7 @@ def test_every_row_exactly_once_in_batches_of_one_size(batch_size, pool_rows):
     assert waited()
 
 
-def test_the_seed_decides_on_the_order():
+def test_the_seed_determines_the_order():
     source = stream()
     first, again, other = (rows_of(source.shuffled(seed)) for seed in (5, 5, 6))
     assert first == again
@@ -80,7 +80,7 @@ def test_the_seed_decides_on_the_order():
 
 
 @pytest.mark.parametrize("pool_rows", [1, 30, 10_000])
-def test_a_tail_is_the_end_of_the_whole_and_reads_no_more(pool_rows):
+def test_a_resumed_epoch_is_the_end_of_the_whole_one_and_reads_no_more(pool_rows):
     whole = list(stream(pool_rows=pool_rows).shuffled(5))
     for start in range(len(whole) + 2):
         source = Blocks()
@@ -111,7 +111,7 @@ def test_a_pool_that_holds_everything_is_a_fair_permutation():
     assert ((counts - expected) ** 2 / expected).sum() / (1 - source.partition.batch_size / N) < 149.5
 
 
-def test_rows_that_are_kept():
+def test_only_kept_rows_are_used():
     keep = np.random.default_rng(0).random(N) < 0.6
     keep[8:28] = False  # a whole block
     source = stream(keep=keep, source=(blocks := Blocks()))
@@ -157,7 +157,7 @@ def test_parts_of_processes_make_the_batches_of_one(world, per_process, pool_row
 
 
 @pytest.mark.parametrize(("world", "per_process"), CUTS)
-def test_a_process_reads_its_own_rows_alone(world, per_process):
+def test_a_process_reads_only_its_own_rows(world, per_process):
     sources = [Blocks() for _ in range(world)]
     batches = parts(world, per_process, sources)
     shares = [np.concatenate([np.arange(*span) for span in source.seen]) for source in sources]
@@ -168,7 +168,7 @@ def test_a_process_reads_its_own_rows_alone(world, per_process):
 
 
 @pytest.mark.parametrize(("world", "per_process"), CUTS)
-def test_a_tail_of_a_part_is_the_end_of_its_whole(world, per_process):
+def test_a_resumed_part_is_the_end_of_the_whole_one(world, per_process):
     whole = parts(world, per_process, batch_size=8)
     for start in (1, 5, 12, 13, 20):
         sources = [Blocks() for _ in range(world)]
@@ -209,7 +209,7 @@ def test_rows_are_read_in_the_background():
     assert threading.main_thread() not in source.threads
 
 
-def test_what_the_reader_raises_reaches_who_trains():
+def test_an_error_of_the_source_reaches_the_caller():
     with pytest.raises(OSError, match="the disk is on fire"):
         list(stream(source=Blocks(fail_at=50)).shuffled(0))
     assert waited()
@@ -244,7 +244,7 @@ def test_memory_is_two_pools():
     assert peak < 8 << 20
 
 
-def test_array_rows_stream_as_they_are_resident():
+def test_streaming_an_array_in_order_gives_the_batches_of_the_array():
     source = StreamingLoader(ArrayRows(X), 10, lambda x, rows: Batch(x, torch.ones(len(rows))))
     resident = InMemoryLoader(Batch(torch.from_numpy(X), torch.ones(N)), 10)
     for a, b in list(zip(source, resident, strict=True))[:-1]:
