@@ -466,7 +466,7 @@ BAD = {
         "isthmus: random_state='abc' must be",
     ),
     "no layers of a flow": ([*FIT, "vae", "--set", "prior=flow", "--set", "prior__n_layers=0"], "n_layers=0 must be"),
-    "no channels": ([*FIT, "vae", *CONV, "--set", "network__channels=[0]"], "channels must be positive"),
+    "no channels": ([*FIT, "vae", *CONV, "--set", "network__channels=[0]"], "channels must be a positive whole number"),
     "negative image shape": (
         [*FIT, "vae", "--set", "network=conv", "--set", "image_shape=[-2,-2]"],
         "got image_shape=(-2, -2)",

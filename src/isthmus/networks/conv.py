@@ -89,8 +89,8 @@ class Conv(Network):
                 f"network='conv' needs image_shape=(height, width) or (channels, height, width) whose product is the "
                 f"number of columns, {sizes.n_features}; got image_shape={self.image_shape}."
             )
-        if not self.widths or min(self.widths) < 1:
-            raise ValueError(f"{self!r}: channels must be positive whole numbers, at least one.")
+        if not self.widths:
+            raise ValueError(f"{self!r}: channels must have at least one size.")
         if sizes.n_decoder_outputs % (shape[-1] * shape[-2]):
             raise ValueError(f"{self!r}: needs a whole number of decoder outputs per pixel.")
         return (1, *shape) if len(shape) == 2 else shape  # type: ignore[return-value]
