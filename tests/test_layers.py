@@ -111,7 +111,7 @@ def own_imports(file):
     for node, module in imports(file):
         name = unit_of(module)
         if module.split(".")[0] == "isthmus" and name != "__version__":
-            home = isthmus._HOMES.get(name) if name else "isthmus.estimators"  # what `import isthmus` is for
+            home = isthmus._MODULES.get(name) if name else "isthmus.estimators"  # what `import isthmus` is for
             result.append((node, unit_of(home) if home else name))
     return result
 

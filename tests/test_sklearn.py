@@ -1,4 +1,4 @@
-"""scikit-learn's own manners, by scikit-learn's own checks."""
+"""The conventions of scikit-learn, by its own checks."""
 
 from sklearn.utils.estimator_checks import parametrize_with_checks
 

@@ -9,46 +9,33 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from isthmus.assessment import choose_n_components
-    from isthmus.estimators import (
-        VAE,
-        Autoencoder,
-        ConditionalVAE,
-        ContractiveAutoencoder,
-        DenoisingAutoencoder,
-        SparseAutoencoder,
-    )
-    from isthmus.estimators._loading import load
+    from isthmus.assessment import choose_n_components as choose_n_components
+    from isthmus.estimators import *  # noqa: F403 - the estimators
+    from isthmus.estimators._loading import load as load
 
 __version__ = "0.1.0.dev0"
 
-_HOMES = {
-    "VAE": "isthmus.estimators",
-    "Autoencoder": "isthmus.estimators",
-    "ConditionalVAE": "isthmus.estimators",
-    "ContractiveAutoencoder": "isthmus.estimators",
-    "DenoisingAutoencoder": "isthmus.estimators",
-    "SparseAutoencoder": "isthmus.estimators",
+# Estimators by module of isthmus.estimators, which is also the name of the model on the command line.
+_ESTIMATORS = {
+    "autoencoder": "Autoencoder",
+    "sparse": "SparseAutoencoder",
+    "denoising": "DenoisingAutoencoder",
+    "contractive": "ContractiveAutoencoder",
+    "vae": "VAE",
+    "conditional_vae": "ConditionalVAE",
+}
+_MODULES = {name: f"isthmus.estimators.{module}" for module, name in _ESTIMATORS.items()} | {
     "choose_n_components": "isthmus.assessment",
     "load": "isthmus.estimators._loading",
 }
 
-__all__ = [
-    "VAE",
-    "Autoencoder",
-    "ConditionalVAE",
-    "ContractiveAutoencoder",
-    "DenoisingAutoencoder",
-    "SparseAutoencoder",
-    "choose_n_components",
-    "load",
-]
+__all__ = list(_MODULES)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'isthmus' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    return getattr(importlib.import_module(_MODULES[name]), name)
 
 
 def __dir__() -> list[str]:

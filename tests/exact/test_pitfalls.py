@@ -82,7 +82,7 @@ def doubled(model):
 
 
 def test_the_loss_sums_over_features_and_kl_does_not_depend_on_them():
-    """With every column there twice the reconstruction doubles, and KL stays: a mean over features would keep both."""
+    """If every column is there twice, the reconstruction term doubles, unlike a mean over features, and KL does not."""
     model, x = build(4, 3), normal(6, 4)
     terms = []
     for m, rows in ((model, x), (doubled(model), torch.cat([x, x], 1))):
@@ -200,7 +200,7 @@ def test_bernoulli_and_categorical_are_no_densities():
 
 
 def test_density_follows_the_unit_of_the_data():
-    """In metres or in millimetres: log p differs by log 1000 a column, and by nothing else."""
+    """In metres or in millimetres: log p differs by log 1000 per column, and by nothing else."""
     fields = QUICK | {"precision": "float64"}
     metres, millimetres = (VAE(2, **fields).fit(X * unit) for unit in (1.0, 1000.0))
     difference = metres.score_samples(X) - millimetres.score_samples(X * 1000)
@@ -226,7 +226,7 @@ def test_sigma_is_learned_and_the_output_is_not_squashed():
 
 
 def test_prediction_never_sees_y(fitted):
-    """Without y every method averages over p(y|x): no code of the true label's, which would carry the label."""
+    """Without y every method averages over p(y|x), so that no code carries the true label."""
     model = fitted["ConditionalVAE"]
     log_joint = np.stack([model.score_samples(X, np.full(150, k)) for k in model.classes_], 1)
     log_joint += np.log(np.bincount(Y) / 150)
@@ -264,7 +264,7 @@ def global_states():
 
 @pytest.mark.parametrize("random_state", [0, None, np.random.RandomState(3)], ids=["int", "None", "RandomState"])
 @pytest.mark.parametrize("estimator", ALL, ids=by_name)
-def test_no_global_generator_moves(estimator, random_state):
+def test_no_global_generator_changes(estimator, random_state):
     before = global_states()
     model = clone(estimator).set_params(random_state=random_state, early_stopping=True, max_epochs=2).fit(X, Y)
     model.partial_fit(X, Y)

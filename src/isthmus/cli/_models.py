@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import isthmus
 from isthmus._names import unknown_name
 from isthmus.cli._errors import note
 
@@ -17,14 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MODELS", "check_condition", "class_name", "load_model", "loading", "normalize", "public_class"]
 
-MODELS = {
-    "autoencoder": "Autoencoder",
-    "sparse": "SparseAutoencoder",
-    "denoising": "DenoisingAutoencoder",
-    "contractive": "ContractiveAutoencoder",
-    "vae": "VAE",
-    "conditional_vae": "ConditionalVAE",
-}
+MODELS = isthmus._ESTIMATORS
 
 
 @contextlib.contextmanager
@@ -72,8 +66,6 @@ def normalize(name: str) -> str:
 def public_class(name: str) -> Any:
     """Return the class of an estimator by its name."""
     with loading():
-        import isthmus
-
         return getattr(isthmus, name)
 
 
@@ -82,8 +74,6 @@ def load_model(path: str) -> Any:
     if not Path(path).exists():  # checked before torch is imported
         raise ValueError(f"{path}: no such model; create it with `isthmus fit DATA -m vae -o {path}`.")
     with loading():
-        import isthmus
-
         return isthmus.load(path)
 
 

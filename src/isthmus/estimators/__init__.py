@@ -1,4 +1,4 @@
-"""The estimators: recipes over parts, with scikit-learn's manners."""
+"""The estimators, one file each, with the conventions of scikit-learn."""
 
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.conditional_vae import ConditionalVAE

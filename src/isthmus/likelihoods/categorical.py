@@ -12,6 +12,8 @@ from isthmus.likelihoods._base import Likelihood
 
 __all__ = ["Categorical"]
 
+_MAX_LEVELS = 100_000  # of one feature: each has a decoder output
+
 
 @dataclass(eq=False, repr=False)
 class Categorical(Likelihood):
@@ -41,9 +43,21 @@ class Categorical(Likelihood):
     support_text = "that are whole numbers from 0 to the column's number of levels - 1"
 
     def set_from_data(self, x: Tensor, weight: Tensor | None = None) -> None:  # noqa: ARG002 - levels have no weight
-        """Set the numbers of levels if they are None: the largest level + 1, and at least 2."""
+        """Set the numbers of levels if they are None: the largest level + 1, and at least 2.
+
+        Raises
+        ------
+        ValueError
+            If a level is so large that it is no category's number.
+        """
         if self.n_levels is None:
-            self.n_levels = tuple(max(2, int(top) + 1) for top in x.nan_to_num(0.0).amax(0).clamp(min=0).tolist())
+            largest = x.nan_to_num(0.0).amax(0).clamp(min=0)
+            if largest.max() >= _MAX_LEVELS:
+                raise ValueError(
+                    f"{self!r}: column {int(largest.argmax())} has the level {largest.max():g}, of at most "
+                    f"{_MAX_LEVELS:,}; number its categories 0, 1, 2, ..., or use another likelihood."
+                )
+            self.n_levels = tuple(max(2, int(top) + 1) for top in largest.tolist())
 
     def build(self, n_features: int) -> None:
         """Store which decoder outputs belong to each feature.
