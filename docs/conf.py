@@ -6,11 +6,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
 from sphinx.errors import ExtensionError
+from sphinx.util import logging
 
 import isthmus
 
 sys.path.insert(0, str(Path(__file__).parent))  # for mathml.py and offline.py
+from mathml import mathml
 from offline import loaded_from_elsewhere
 
 project = "isthmus"
@@ -23,7 +26,6 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "mathml",
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "notes.template.md"]
@@ -56,11 +58,23 @@ def _norms(_app: Any, _what: str, _name: str, _obj: Any, _options: Any, lines: l
     lines[:] = [line.replace("||", "‖\u200b") for line in lines]
 
 
+def _visit_math(self: Any, node: nodes.Element) -> None:
+    display = isinstance(node, nodes.math_block)
+    try:
+        html = mathml(node.astext(), display=display)
+    except ValueError as error:
+        logging.getLogger(__name__).warning(str(error), location=node)
+    else:
+        self.body.append(f'<div class="math">{html}</div>' if display else html)
+    raise nodes.SkipNode
+
+
 def _check_offline(app: Any, error: Exception | None) -> None:
     if error is None and app.builder.format == "html" and (found := loaded_from_elsewhere(Path(app.outdir))):
         raise ExtensionError("loaded from another host:\n" + "\n".join(found))
 
 
 def setup(app: Any) -> None:
+    app.add_html_math_renderer("mathml", (_visit_math, None), (_visit_math, None))
     app.connect("autodoc-process-docstring", _norms, priority=400)
     app.connect("build-finished", _check_offline)

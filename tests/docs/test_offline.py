@@ -41,5 +41,6 @@ def test_formulas_become_mathml():
     mathml = load("mathml").mathml
     assert "<mfrac>" in mathml(r"\log \frac1S", display=False)
     assert 'display="block"' in mathml(r"a = b \tag{1}", display=True)
+    assert "<mtext>n_draws</mtext>" in mathml(r"\text{n\_draws}", display=False)
     with pytest.raises(ValueError, match="no MathML for this formula"):
         mathml(r"\nosuchcommand x", display=True)
