@@ -15,7 +15,9 @@ __all__ = ["EXACT", "NUMERIC", "TOO_LARGE", "Dataset", "as_dataset", "as_floats"
 
 NUMERIC = "biuf"  # kinds of numpy dtypes
 EXACT = 2**53  # every integer up to this one is a float64
-TOO_LARGE = "is an integer beyond 2^53, which float64 cannot hold; drop the column if it is an identifier, or round it"
+TOO_LARGE = (
+    "is an integer beyond 2^53, where float64 has gaps; drop the column if it is an identifier, or convert it to floats"
+)
 
 
 class Dataset(NamedTuple):
@@ -73,7 +75,7 @@ def as_floats(array: NDArray[Any], dtype: np.dtype[Any], name: str, rows: Sequen
     Raises
     ------
     DataError
-        If an integer loses digits; the message says where, by the indices `rows` of the n rows.
+        If an integer is beyond 2^53; the message says where, by the indices `rows` of the n rows.
     """
     if array.dtype.kind in "iu" and array.dtype.itemsize == 8:
         lost = np.argwhere((array > EXACT) | (array < -EXACT))
