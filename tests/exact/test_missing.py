@@ -259,10 +259,11 @@ def test_input_mask_with_missing_cells(input_masked):
 def test_input_mask_cannot_be_added_by_warm_start():
     model = DenoisingAutoencoder(2, corruption=Masking(0.5), max_epochs=1, random_state=0, warm_start=True).fit(X)
     model.set_params(corruption=Masking(0.5, input_mask=True))
-    with pytest.raises(
-        ValueError,
-        match=r"input_mask=True\) needs an encoder.*warm_start=False",
-    ):
+    message = (
+        r"input_mask=True\) needs an encoder that sees which cells are masked, and this one was built without: "
+        r"fit a new estimator, or set warm_start=False\."
+    )
+    with pytest.raises(ValueError, match=message):
         model.fit(X)
     model.set_params(warm_start=False).fit(X)
     assert model.model_.network.sizes.masked
