@@ -32,7 +32,7 @@ def with_cell(value):
         (with_cell(-np.inf), r"infinity \(inf\) in row 3, column 2, and 1 such cells in all: clip them"),
         (pd.DataFrame(with_cell(np.inf), columns=list("abcd")), "row 3, column 'c'"),
         (np.column_stack([X, np.full(150, np.nan)]), "only NaN in column 4: drop it"),
-        (np.array([[1, 2**53 + 1], [2, 3]]), r"X, row 0, column 1: 9007199254740993 is an integer beyond 2\^53, which"),
+        (np.array([[1, 2**53 + 1], [2, 3]]), r"X, row 0, column 1: 9007199254740993 is an integer beyond 2\^53, where"),
         (pd.DataFrame({"x": [0.5, 1], "id": [3, -(2**60)]}), "X, row 1, column 'id': -1152921504606846976 is.*drop"),
         (pd.DataFrame({"id": pd.array([None, 2**60, 3])}), "X, row 1, column 'id': 1152921504606846976 is an integer"),
         (np.array([[1, 2**64 - 1], [2, 3]], dtype=np.uint64), "X, row 0, column 1: 18446744073709551615 is an integer"),
