@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from isthmus._batch import Batch
 from isthmus._names import UnknownNameError
 from isthmus.data.loaders import InMemoryLoader
 from isthmus.engine.precision import flush_denormals, parameter_dtype
@@ -47,7 +48,7 @@ def test_bf16_steps_float32():
             seen.append((self.weight.dtype, self.bias.dtype))
             return super().forward(batch._replace(x=batch.x.to(self.weight.dtype)), weights)
 
-    source = InMemoryLoader(rows().to(torch.device("cpu"), torch.float32), 10)
+    source = InMemoryLoader(Batch(*(field if field is None else field.float() for field in rows())), 10)
     half, single = Watched().float(), Watched().float()
     fit(half, source, n_epochs=30, learning_rate=0.01, bf16_parameters=[half.weight])
     fit(single, source, n_epochs=30, learning_rate=0.01)
