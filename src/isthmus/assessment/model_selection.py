@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.base import clone
 
 from isthmus.assessment._context import estimate_log_likelihood
-from isthmus.estimators._validate import as_seed
+from isthmus.estimators._check_fields import as_seed
 
 __all__ = ["Baseline", "Selection", "SizeResult", "choose_n_components"]
 

@@ -20,6 +20,7 @@ from isthmus.engine.distributed import Processes, find_processes
 from isthmus.engine.precision import parameter_dtype
 from isthmus.engine.progress_bar import ProgressBar
 from isthmus.estimators._callbacks import CallbackSupportMixin, Epochs, logged, with_callbacks
+from isthmus.estimators._check_fields import as_seed, check_fields
 from isthmus.estimators._data import TrainingData
 from isthmus.estimators._fields import Fields
 from isthmus.estimators._fitting import build_model, describe_run, lr_multipliers, worst_columns
@@ -27,7 +28,7 @@ from isthmus.estimators._loaders import Loaders, LoaderSettings, make_loaders
 from isthmus.estimators._saving import save
 from isthmus.estimators._summary import summarize
 from isthmus.estimators._transforms import AutoencoderTransforms
-from isthmus.estimators._validate import as_plain_array, as_rows, as_seed, check_fields, column_names
+from isthmus.estimators._validate import as_plain_array, as_rows, column_names
 from isthmus.likelihoods import Likelihood
 from isthmus.model import Model
 from isthmus.networks import Network

@@ -10,8 +10,8 @@ from scipy.special import logsumexp
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from isthmus._random import Stream, derive
+from isthmus.estimators._check_fields import as_seed, check_positive_integer
 from isthmus.estimators._condition import ContinuousCondition, DiscreteCondition, fit_condition
-from isthmus.estimators._validate import as_seed, check_positive_integer
 from isthmus.estimators._variational import Variational
 
 __all__ = ["Conditional"]

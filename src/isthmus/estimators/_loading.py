@@ -15,8 +15,8 @@ from isthmus._names import unknown_name
 from isthmus._part import Part
 from isthmus._random import seeded
 from isthmus.estimators._base import BaseAutoencoder
+from isthmus.estimators._check_fields import check_fields
 from isthmus.estimators._condition import ContinuousCondition, DiscreteCondition
-from isthmus.estimators._validate import check_fields
 from isthmus.model import Model
 from isthmus.serialization import FileError
 

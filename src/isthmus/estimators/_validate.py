@@ -1,35 +1,28 @@
-"""Checks of what users pass in: one clear error before any work is done."""
+"""Data that users pass in as matrices of numbers: bad data raise one clear error before any work is done."""
 
 from __future__ import annotations
 
-import math
 import re
-import secrets
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
+from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
-from isthmus._names import unknown_name
 from isthmus.data import ArrayRows, RowSource, as_source
 from isthmus.data.dataset import EXACT, TOO_LARGE
-from isthmus.estimators._fields import layer_sizes
 from isthmus.likelihoods import Likelihood
 
 __all__ = [
     "as_plain_array",
     "as_rows",
-    "as_seed",
     "check_codes",
-    "check_fields",
     "check_finite",
     "check_observed",
-    "check_positive_integer",
     "check_rows",
     "check_support",
     "column_name",
@@ -37,19 +30,6 @@ __all__ = [
     "is_missing",
     "text_in",
 ]
-
-
-def as_seed(random_state: Any) -> int:
-    """Return one integer from an int, a RandomState, or (None) the operating system's entropy."""
-    if random_state is None:
-        return secrets.randbits(31)
-    if isinstance(random_state, (int, np.integer)) and 0 <= random_state < 2**63:
-        return int(random_state)
-    if isinstance(random_state, np.random.RandomState) or random_state is np.random:
-        return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
-    raise ValueError(
-        f"random_state={random_state!r} must be a whole number from 0 to 2**63 - 1, a RandomState or None."
-    )
 
 
 def as_plain_array(values: Any) -> Any:
@@ -201,21 +181,21 @@ def _check_source(estimator: Any, source: RowSource, *, reset: bool) -> None:
     fitted = getattr(estimator, "feature_names_in_", None)
     if names is not None and fitted is not None and list(fitted) != list(names):
         raise ValueError(
-            f"the columns of {source.name} are not those of fit, or stand in another order: select them, "
+            f"the columns of {source.name} are not those of fit, or are in another order: select them by "
             f"source.select(...), as {', '.join(map(str, fitted))}."
         )
 
 
 def all_finite(rows: np.ndarray) -> bool:
-    """Tell by their sum that no cell is NaN or infinite; finite cells whose sum is infinite are not told."""
+    """Return whether the sum of all cells is finite: then no cell is NaN or infinite."""
     with np.errstate(over="ignore", invalid="ignore"):
         return bool(np.isfinite(rows.sum()))
 
 
 def check_finite(rows: np.ndarray, names: Sequence[object] | None, first_row: int | None = None) -> bool:
-    """Raise a ValueError that names the first infinite cell; return what :func:`all_finite` tells.
+    """Raise a ValueError that names the first infinite cell; return whether no cell is missing, by :func:`all_finite`.
 
-    Of a chunk, `first_row` is the number of its first row.
+    For a chunk, `first_row` is the number of its first row.
     """
     if all_finite(rows):  # far quicker than to look at every cell
         return True
@@ -241,9 +221,7 @@ def check_observed(observed: np.ndarray, names: Sequence[object] | None) -> None
 
 def check_codes(estimator: Any, Z: Any) -> np.ndarray:
     """Return codes as a finite float matrix of width K."""
-    from sklearn.utils import check_array
-
-    Z = check_array(Z, dtype=(np.float64, np.float32), input_name="Z")
+    Z = check_array(as_plain_array(Z), dtype=(np.float64, np.float32), input_name="Z")
     if Z.shape[1] != estimator.n_components:
         raise ValueError(
             f"Z has {Z.shape[1]} columns, but {type(estimator).__name__} has n_components={estimator.n_components}."
@@ -289,65 +267,3 @@ def check_support(
         f"{part!r} takes only values {part.support_text} (after scaling): use another likelihood ('gaussian' takes any "
         "number) or another scaling."
     )
-
-
-_POSITIVE_INTEGERS = (
-    "n_components",
-    "max_epochs",
-    "batch_size",
-    "gradient_accumulation",
-    "n_iter_no_change",
-    "n_draws",
-)
-_CHOICES = {
-    "schedule": ("constant", "linear", "one_cycle"),
-    "precision": ("float32", "float64", "bf16"),
-}
-
-
-def _is_positive_integer(value: object) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and int(value) >= 1
-
-
-def check_positive_integer(name: str, value: Any) -> None:
-    """Raise a ValueError that names a value which is no positive whole number."""
-    if not _is_positive_integer(value):
-        raise ValueError(f"{name}={value!r} must be a whole number of at least 1.")
-    if value >= 2**63:
-        raise ValueError(f"{name}={value!r} is too large; it must be below 2**63.")
-
-
-def check_fields(estimator: Any) -> None:
-    """Check the fields whose wrong values would show only after work was done.
-
-    Raises
-    ------
-    ValueError
-        Naming the field, its value and what it may be.
-    """
-    values = estimator.get_params(deep=False)
-    for name in _POSITIVE_INTEGERS:
-        check_positive_integer(name, values.get(name, 1))
-    if not all(map(_is_positive_integer, layer_sizes(values["hidden_layer_sizes"]))):
-        raise ValueError(
-            f"hidden_layer_sizes={values['hidden_layer_sizes']!r} must be a positive whole number or a sequence of "
-            "them, such as (256, 128)."
-        )
-    for name, (low, high) in {
-        "learning_rate": (0.0, math.inf),
-        "encoder_learning_rate": (0.0, math.inf),
-        "checkpoint_seconds": (-math.inf, math.inf),
-        "validation_fraction": (0.0, 1.0),
-    }.items():
-        if values[name] is not None and not low < values[name] < high:
-            raise ValueError(f"{name}={values[name]!r} must lie strictly between {low:g} and {high:g}.")
-    betas = values["adam_betas"]
-    if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
-        raise ValueError(f"adam_betas={betas!r} must be two numbers from 0 to below 1, such as (0.9, 0.999).")
-    if not values["weight_decay"] >= 0:
-        raise ValueError(f"weight_decay={values['weight_decay']!r} must not be negative.")
-    for name, known in _CHOICES.items():
-        if values[name] not in known:
-            raise unknown_name(name, values[name], list(known))
-    if isinstance(values["penalties"], str):
-        raise ValueError(f"penalties={values['penalties']!r} must be a list: penalties=[{values['penalties']!r}].")

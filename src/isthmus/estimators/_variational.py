@@ -16,10 +16,10 @@ from isthmus._device import check_device
 from isthmus._part import Part, resolve
 from isthmus._random import Stream, derive, seeded
 from isthmus.estimators._base import BaseAutoencoder
+from isthmus.estimators._check_fields import check_positive_integer
 from isthmus.estimators._chunking import empty_result, row_chunks
 from isthmus.estimators._fields import layer_sizes
 from isthmus.estimators._inference import Chunk, log_det, map_rows, max_draws_per_pass
-from isthmus.estimators._validate import check_positive_integer
 from isthmus.evaluation import (
     Estimate,
     conditional_draws,

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from isthmus.estimators._check_fields import as_seed
 from isthmus.estimators._fields import estimator
-from isthmus.estimators._validate import as_seed
 from isthmus.estimators._variational import Elbo, LogLikelihoodEstimate, Variational
 
 __all__ = ["VAE"]

@@ -1,0 +1,96 @@
+"""Checks of an estimator's fields: a bad value raises one clear error before any work is done."""
+
+from __future__ import annotations
+
+import math
+import secrets
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from isthmus._names import unknown_name
+from isthmus.estimators._fields import layer_sizes
+
+__all__ = ["as_seed", "check_fields", "check_positive_integer"]
+
+_POSITIVE_INTEGERS = (
+    "n_components",
+    "max_epochs",
+    "batch_size",
+    "gradient_accumulation",
+    "n_iter_no_change",
+    "n_draws",
+)
+_NUMBER = (int, float, np.integer, np.floating)
+_CHOICES = {
+    "schedule": ("constant", "linear", "one_cycle"),
+    "precision": ("float32", "float64", "bf16"),
+}
+_OPTIONAL = ("encoder_learning_rate",)
+
+
+def as_seed(random_state: Any) -> int:
+    """Return one integer from an int, a RandomState, or (None) the operating system's entropy."""
+    if random_state is None:
+        return secrets.randbits(31)
+    if isinstance(random_state, (int, np.integer)) and 0 <= random_state < 2**63:
+        return int(random_state)
+    if isinstance(random_state, np.random.RandomState) or random_state is np.random:
+        return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+    raise ValueError(
+        f"random_state={random_state!r} must be a whole number from 0 to 2**63 - 1, a RandomState or None."
+    )
+
+
+def _is_positive_integer(value: object) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and int(value) >= 1
+
+
+def _is_rate(value: object) -> bool:
+    return isinstance(value, _NUMBER) and bool(0 <= value < 1)
+
+
+def check_positive_integer(name: str, value: Any) -> None:
+    """Raise a ValueError that names the value unless it is a positive whole number."""
+    if not _is_positive_integer(value):
+        raise ValueError(f"{name}={value!r} must be a whole number of at least 1.")
+    if value >= 2**63:
+        raise ValueError(f"{name}={value!r} is too large; it must be below 2**63.")
+
+
+def check_fields(estimator: Any) -> None:
+    """Check the fields whose wrong values would otherwise be found late or not at all.
+
+    Raises
+    ------
+    ValueError
+        If a field has a wrong value. The message has its name, its value and the values that it may have.
+    """
+    values = estimator.get_params(deep=False)
+    for name in _POSITIVE_INTEGERS:
+        check_positive_integer(name, values.get(name, 1))
+    if not all(map(_is_positive_integer, layer_sizes(values["hidden_layer_sizes"]))):
+        raise ValueError(
+            f"hidden_layer_sizes={values['hidden_layer_sizes']!r} must be a positive whole number or a sequence of "
+            "them, such as (256, 128)."
+        )
+    for name, (low, high) in {
+        "learning_rate": (0.0, math.inf),
+        "encoder_learning_rate": (0.0, math.inf),
+        "checkpoint_seconds": (-math.inf, math.inf),
+        "validation_fraction": (0.0, 1.0),
+    }.items():
+        value = values[name]
+        if not ((isinstance(value, _NUMBER) and low < value < high) or (value is None and name in _OPTIONAL)):
+            raise ValueError(f"{name}={value!r} must lie strictly between {low:g} and {high:g}.")
+    betas = values["adam_betas"]
+    if not isinstance(betas, (tuple, list)) or len(betas) != 2 or not all(map(_is_rate, betas)):
+        raise ValueError(f"adam_betas={betas!r} must be two numbers from 0 to below 1, such as (0.9, 0.999).")
+    if not (isinstance(values["weight_decay"], _NUMBER) and values["weight_decay"] >= 0):
+        raise ValueError(f"weight_decay={values['weight_decay']!r} must not be negative.")
+    for name, known in _CHOICES.items():
+        if values[name] not in known:
+            raise unknown_name(name, values[name], list(known))
+    if isinstance(values["penalties"], str):
+        raise ValueError(f"penalties={values['penalties']!r} must be a list: penalties=[{values['penalties']!r}].")
