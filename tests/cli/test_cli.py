@@ -251,7 +251,7 @@ def test_images(there, run):
     channels = ["--set", "network=conv", "--set", "network__channels=4"]
     assert run(*args, "part.safetensors", "-m", "cvae", "--y", "labels-idx1-ubyte.gz", *channels)[0] == 0
     model = isthmus.load("part.safetensors")
-    assert model.network.channels == (4,)
+    assert model.network.channels == 4
     assert model.network.image_shape == (6, 5)
     assert model.classes_.tolist() == [0, 1, 2]
     _, out, err = run("score", "plain.safetensors", "images-idx3-ubyte.gz")
