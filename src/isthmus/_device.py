@@ -7,6 +7,8 @@ import os
 import torch
 from torch import Tensor
 
+from isthmus._torch_private import cpu_has_bf16
+
 __all__ = ["check_device", "check_precision", "scalar_buffer"]
 
 
@@ -44,7 +46,7 @@ def check_precision(name: str, device: torch.device) -> None:
     """
     if name == "float64" and device.type == "mps":
         raise ValueError("precision='float64': the device mps has no float64; use 'float32', or device='cpu'.")
-    if name == "bf16" and device.type == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+    if name == "bf16" and device.type == "cpu" and not cpu_has_bf16():
         raise ValueError(
             "precision='bf16': this processor has no bf16 arithmetic (AVX-512 or AMX), and would take many times as "
             "long as with 'float32'."

@@ -8,10 +8,10 @@ import torch
 from sklearn.datasets import load_iris
 from torch import nn
 
-from isthmus import VAE, ConditionalVAE
+from isthmus import VAE, ConditionalVAE, _torch_private
 from isthmus._batch import Batch
 from isthmus.data.loaders import InMemoryLoader
-from isthmus.engine import _private, loop
+from isthmus.engine import loop
 from isthmus.engine.adam import Adam
 from isthmus.engine.capture import captured_step, operator_graph
 from isthmus.engine.capture.captured_step import CapturedStep, ReplayError
@@ -475,7 +475,7 @@ def test_a_learning_rate_schedule_of_a_user_s_own_is_followed(capture):
 
 
 def without_schema(patch):
-    patch.setattr(operator_graph, "writes", lambda _: _private.writes(None))
+    patch.setattr(operator_graph, "writes", lambda _: _torch_private.writes(None))
 
 
 MISSING = {
@@ -483,9 +483,9 @@ MISSING = {
     "torch._foreach_copy_": (lambda patch: patch.delattr(torch, "_foreach_copy_"), None),
     "TorchDispatchMode": (without_dispatch_modes, "ImportError"),
     "OpOverload._schema": (without_schema, None),
-    "hooks of modules": (lambda patch: patch.setattr(_private, "_MODULE_HOOKS", ("_no",)), HOOK),
-    "hooks of parameters": (lambda patch: patch.setattr(_private, "_PARAMETER_HOOKS", ("_no",)), HOOK),
-    "hooks of all modules": (lambda patch: patch.setattr(_private, "_GLOBAL_HOOKS", ("_no",)), HOOK),
+    "hooks of modules": (lambda patch: patch.setattr(_torch_private, "_MODULE_HOOKS", ("_no",)), HOOK),
+    "hooks of parameters": (lambda patch: patch.setattr(_torch_private, "_PARAMETER_HOOKS", ("_no",)), HOOK),
+    "hooks of all modules": (lambda patch: patch.setattr(_torch_private, "_GLOBAL_HOOKS", ("_no",)), HOOK),
 }
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from isthmus._device import scalar_buffer
-from isthmus.engine._private import fused_adamw
+from isthmus._torch_private import fused_adamw
 
 __all__ = ["Adam", "AdamState"]
 

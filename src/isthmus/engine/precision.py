@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from isthmus._names import unknown_name
-from isthmus.engine._private import copy_all
+from isthmus._torch_private import copy_all
 
 __all__ = ["MasterWeights", "flush_denormals", "parameter_dtype"]
 

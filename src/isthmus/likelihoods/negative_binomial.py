@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 from torch.distributions import NegativeBinomial as TorchNegativeBinomial
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
+from isthmus._torch_private import standard_gamma
 from isthmus.likelihoods._counts import Counts, draw_counts, log_mean, negative_binomial, output_for_mean
 from isthmus.likelihoods._positive import check_positive, learned, log_learned, soft_floor
 
@@ -109,4 +109,4 @@ class NegativeBinomial(Counts):
     def sample(self, h: Tensor) -> Tensor:
         """Draw counts, (..., D): Poisson counts with rates from a gamma distribution."""
         log_mu, log_r = self._log_moments(h)
-        return draw_counts(torch._standard_gamma(log_r.exp().expand_as(log_mu)) * (log_mu - log_r).exp())
+        return draw_counts(standard_gamma(log_r.exp().expand_as(log_mu)) * (log_mu - log_r).exp())

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from isthmus._batch import Batch
-from isthmus.engine._private import has_hooks
+from isthmus._torch_private import has_hooks
 from isthmus.engine.capture.cuda_graph import capture_cuda_graph
 from isthmus.engine.capture.operator_graph import capture_operator_graph
 from isthmus.engine.protocols import Weights

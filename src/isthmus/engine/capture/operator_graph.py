@@ -17,7 +17,7 @@ from torch import Tensor, fx, nn
 from torch.fx.node import map_aggregate
 
 from isthmus._batch import Batch
-from isthmus.engine._private import dispatch_mode, writes
+from isthmus._torch_private import dispatch_mode, writes
 
 __all__ = ["capture_operator_graph"]
 

@@ -1,4 +1,4 @@
-"""Every private name of torch that the engine uses, in one place, and what replaces it where torch has it no longer.
+"""Every private name of torch that isthmus uses, in one place, and what replaces it if torch has it no longer.
 
 ==================================  ==========================================  ====================================
 torch's name                        used for                                    without it
@@ -10,6 +10,8 @@ torch's name                        used for                                    
 ``OpOverload._schema``              which operators write to their arguments    every operator counts as one that does
 hook dictionaries of modules        whether hooks are registered                steps run eagerly
 hook dictionaries of parameters     whether hooks are registered                steps run eagerly
+``torch._standard_gamma``           drawing from a gamma distribution           ``torch.distributions.Gamma``
+``_is_mkldnn_bf16_supported``       whether the CPU has bf16 arithmetic         whether it has AVX-512
 ==================================  ==========================================  ====================================
 """
 
@@ -22,7 +24,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["copy_all", "dispatch_mode", "fused_adamw", "has_hooks", "writes"]
+__all__ = [
+    "copy_all",
+    "cpu_has_bf16",
+    "dispatch_mode",
+    "fused_adamw",
+    "has_hooks",
+    "standard_gamma",
+    "writes",
+]
 
 _MODULE_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 _GLOBAL_HOOKS = tuple(f"_global{name}" for name in _MODULE_HOOKS if name != "_backward_pre_hooks")
@@ -41,6 +51,20 @@ def copy_all(to: list[Tensor], source: list[Tensor]) -> None:
     else:
         for target, value in zip(to, source, strict=True):
             target.copy_(value)
+
+
+def standard_gamma(concentration: Tensor) -> Tensor:
+    """Draw from gamma distributions with rate 1, of the shape of `concentration`."""
+    if hasattr(torch, "_standard_gamma"):
+        return torch._standard_gamma(concentration)
+    return torch.distributions.Gamma(concentration, 1.0).sample()
+
+
+def cpu_has_bf16() -> bool:
+    """Return whether the CPU has bf16 arithmetic."""
+    if hasattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported"):
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return "AVX512" in torch.backends.cpu.get_cpu_capability()
 
 
 def dispatch_mode(
