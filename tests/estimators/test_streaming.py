@@ -154,7 +154,7 @@ def test_parquet_has_column_names(tmp_path):
     assert model.feature_names_in_.tolist() == names
     table = pd.DataFrame(DIGITS[:400], columns=names)
     np.testing.assert_array_equal(model.transform(tmp_path), model.transform(table))
-    with pytest.raises(ValueError, match="are not those of fit, or stand in another order"):
+    with pytest.raises(ValueError, match="are not those of fit, or are in another order"):
         model.transform(isthmus.data.ParquetRows(tmp_path).select(range(63, -1, -1)))
 
 
