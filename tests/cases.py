@@ -296,7 +296,7 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: MLP((4,), tied=True).build(PLANE), "tied"),
     (lambda: Conv().build(IMAGE), "image_shape"),
     (lambda: Conv(image_shape=(5, 5)).build(IMAGE), "product"),
-    (lambda: Conv(image_shape=(4, 7), channels=()).build(IMAGE), "at least one channel"),
+    (lambda: Conv(image_shape=(4, 7), channels=()).build(IMAGE), "channels must have at least one size"),
     (lambda: Conv(image_shape=(4, 7)).build(IMAGE._replace(n_decoder_outputs=57)), "whole number"),
     (lambda: GaussianNoise(scale=-0.1).build(None), "must not be negative"),
     (lambda: UniformNoise(scale=-0.1).build(None), "must not be negative"),
