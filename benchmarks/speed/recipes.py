@@ -10,7 +10,7 @@ __all__ = ["OPTIONS", "OPTION_DATA", "OURS", "PEERS", "TASKS", "TUNING", "Recipe
 class Recipe(NamedTuple):
     """How a model is trained; `learning_rate` is the peak of schedules that are not constant.
 
-    `slower` is what it is divided by for the encoder.
+    `slower` is what it is divided by for the encoder. `compile` is the option of isthmus of that name.
     """
 
     epochs: int
@@ -20,6 +20,7 @@ class Recipe(NamedTuple):
     precision: str = "float32"
     betas: tuple[float, float] = (0.9, 0.999)
     slower: float = 1.0
+    compile: bool = False
 
 
 class Task(NamedTuple):

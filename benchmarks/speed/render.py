@@ -18,6 +18,7 @@ RESULTS = ROOT / "benchmarks" / "results" / "speed.json"
 PAGE = ROOT / "docs" / "speed.md"
 
 OWN, SAME, PYTHAE = "isthmus, own recipe", "isthmus, pythae's recipe", "pythae"
+COMPILED = ", compile=True"  # what is added to the name of a method with captured steps
 
 Report = dict[str, Any]
 Bar = tuple[str, str, str, bool]  # goal, required, result, met
@@ -105,12 +106,12 @@ def recipe(fields: Report) -> str:
     )
 
 
-def quality_bars(found: Report) -> list[Bar]:
-    """Return the speed-up over pythae at its ELBO, and whether that ELBO was reached."""
+def quality_bars(found: Report, option: str = "") -> list[Bar]:
+    """Return the speed-up over pythae at its ELBO, and whether that ELBO was reached, without or with an `option`."""
     sides, task = found["sides"], found["task"]
     if PYTHAE not in sides:
         return []
-    ours, theirs = sides[OWN], sides[PYTHAE]
+    ours, theirs = sides[OWN + option], sides[PYTHAE]
     times = ratios(theirs["seconds"], ours["seconds"])
     gaps = [a - b for a, b in zip(ours["negative_elbo"], theirs["negative_elbo"], strict=True)]
     reached, middle = sum(gap <= 0 for gap in gaps), median(times)
@@ -125,15 +126,15 @@ def quality_bars(found: Report) -> list[Bar]:
     return [bound, *shown]
 
 
-def peer_bars(found: Report) -> list[Bar]:
+def peer_bars(found: Report, option: str = "") -> list[Bar]:
     """Return the speed-up over each peer, at the ELBO of the peer or better, and with the same recipe.
 
     For peers that compile, it is also given without their compilation.
     """
     sides, result = found["sides"], []
-    own, same = sides[OWN], sides[SAME]
+    own, same = sides[OWN + option], sides[SAME + option]
     for name, values in sides.items():
-        if name in (OWN, SAME):
+        if name.startswith((OWN, SAME)):
             continue
         pairs = zip(own["negative_elbo"], values["negative_elbo"], strict=True)
         reached = all(ours <= theirs for ours, theirs in pairs)
@@ -154,7 +155,7 @@ def training(found: Report) -> list[str]:
     task, n = found["task"], found["rows"]["train"]
     rows = []
     for name, values in found["sides"].items():
-        epochs = task["ours" if name == OWN else "peers"]["epochs"]
+        epochs = task["ours" if name.startswith(OWN) else "peers"]["epochs"]
         rate = [n * epochs / s for s in values["seconds"]]
         cells = (values["seconds"], values.get("warm_seconds"), rate, values["negative_elbo"], values["import_seconds"])
         shown = f"**{name}**" if name == OWN else name
@@ -165,7 +166,10 @@ def training(found: Report) -> list[str]:
         f"{recipe(task['peers'])}. The recipe of isthmus, chosen on validation rows: {recipe(task['ours'])}."
     )
     skipped = [f"- {name} was left out: {reason}." for name, reason in found["skipped"].items()]
-    return [words, bars(quality_bars(found) + peer_bars(found)), table(head, rows), "\n".join(skipped)]
+    tables = [bars(quality_bars(found) + peer_bars(found))]
+    if OWN + COMPILED in found["sides"]:
+        tables += ["With `compile=True`:", bars(quality_bars(found, COMPILED) + peer_bars(found, COMPILED))]
+    return [words, *tables, table(head, rows), "\n".join(skipped)]
 
 
 # ---- C: inference ---------------------------------------------------------------------------------------------------

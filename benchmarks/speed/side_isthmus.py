@@ -29,6 +29,7 @@ def estimator(n_latent: int, hidden: int, recipe: Recipe, seed: int) -> VAE:
         schedule=recipe.schedule,
         adam_betas=tuple(recipe.betas),
         precision=recipe.precision,
+        compile=recipe.compile,
         random_state=seed,
         device="cpu",
     )

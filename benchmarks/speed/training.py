@@ -18,11 +18,13 @@ from recipes import TASKS, TUNING, Recipe, Task
 
 __all__ = ["SIDES", "compare", "measure", "tune", "tune_all"]
 
-OWN = "isthmus, own recipe"
+OWN, SAME, COMPILED = "isthmus, own recipe", "isthmus, pythae's recipe", ", compile=True"
 SIDES = {
     OWN: "isthmus",
+    OWN + COMPILED: "isthmus",
     "pythae": "pythae",
-    "isthmus, pythae's recipe": "isthmus",
+    SAME: "isthmus",
+    SAME + COMPILED: "isthmus",
     "textbook loop": "loop",
     "Keras 3 (JAX)": "keras",
     "JAX, jitted step": "jax",
@@ -73,7 +75,7 @@ def compare(
         n_rows = ask("rows:store", threads, name=task.data, folder=folder, **some)
 
         def run(name: str, seed: int) -> dict[str, Any]:
-            recipe = task.ours if name == OWN else task.peers
+            recipe = (task.ours if name.startswith(OWN) else task.peers)._replace(compile=name.endswith(COMPILED))
             arguments = {"side": SIDES[name], "folder": folder, "n_latent": task.n_latent, "hidden": task.hidden}
             here = quick and letter != "A"  # the quick form of A checks fresh interpreters
             return ask("training:measure", threads, here=here, **arguments, recipe=recipe, seed=seed)
