@@ -29,7 +29,7 @@ def check_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except (RuntimeError, TypeError):
-        device = torch.device("meta")
+        device = torch.device("meta")  # never among the available ones
     full = "cuda:0" if str(device) == "cuda" else str(device)
     if full not in available:
         raise ValueError(f"device={name!r} is not on this machine. Use 'auto' or one of: {', '.join(available)}.")

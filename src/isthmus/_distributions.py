@@ -194,7 +194,7 @@ class FlowDistribution(LatentDistribution):
 class DefensiveMixture(LatentDistribution):
     """A mixture of a distribution and N(0, I), for importance sampling with bounded weights.
 
-    A quarter of the draws come from N(0, I): the last ones of all S draws, whichever of them are made at a time. The
+    A quarter of the draws come from N(0, I): the last ones of all S draws, also if they are made in several calls. The
     density is that of the mixture, so that importance weights are unbiased, and bounded where the distribution misses
     a part of the prior.
 
@@ -203,11 +203,11 @@ class DefensiveMixture(LatentDistribution):
     q : LatentDistribution
         The distribution, of batch shape (N,).
     rows : Tensor of shape (N,)
-        Which rows are mixed, bool; the others are `q` itself.
+        Which of the N distributions are mixed, bool; the others are `q` itself.
     n_draws : int
         S, the number of all draws.
     first_draw : int, default=0
-        The number of the first draw that ``from_noise`` makes.
+        Index of the first draw that ``from_noise`` makes.
 
     References
     ----------

@@ -1,6 +1,6 @@
-"""Tables of what data can be named: file formats and bundled data sets.
+"""Tables of the file formats and of the bundled data sets.
 
-Help texts and errors list them. Nothing is imported here, so that ``--help`` stays fast.
+Help texts and errors list them. Nothing heavy is imported here, so that ``--help`` stays fast.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Estimators from fields as they are typed, and the parts that fields name."""
+"""Build estimators from fields given as text, and the parts that fields name."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PART_MODULES = {
     "penalties": "penalties",
     "objective": "objectives",
 }
-_WEIGHTS = ("beta", "weight")  # numbers, or a schedule of them
+_WEIGHTS = ("beta", "weight")  # fields that take a number or a schedule
 
 
 def build(cls: Any, given: Mapping[str, Any], rows: Dataset) -> Any:
@@ -62,7 +62,7 @@ def build(cls: Any, given: Mapping[str, Any], rows: Dataset) -> Any:
 
 
 def _check_field(cls: Any, field: str, types: Mapping[str, Any]) -> None:
-    """Raise if a field does not exist, or takes values that cannot be typed."""
+    """Raise if a field does not exist, or takes objects, which cannot be given as text."""
     if field in ("callbacks", "loggers"):
         hint = "; --log FILE writes the losses of each epoch" if field == "loggers" else ""
         raise ValueError(f"{field}: are objects, which can only be passed in Python{hint}.")
@@ -138,7 +138,7 @@ def _part_of(field: str, value: Any, name: str, fields: Mapping[str, Any]) -> An
 
 
 def _set(part: Part, name: str, value: Any) -> None:
-    """Set a hyperparameter of a part, ``scale`` or ``weight__over``, from a typed value."""
+    """Set a hyperparameter of a part, ``scale`` or ``weight__over``, from a value given as text."""
     from isthmus.cli._fields import checked, part_types
 
     name, _, rest = name.partition("__")

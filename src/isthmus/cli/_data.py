@@ -131,7 +131,7 @@ def _read_labels(labels: str, rows: Dataset) -> np.ndarray:
 
 
 def _read_words(path: Path, n_rows: int) -> np.ndarray | None:
-    """Read labels that are words from a .npy file or a .csv file of one column; return None if it holds none."""
+    """Read labels that are strings from a .npy file or a .csv file of one column; return None if it holds none."""
     import csv
 
     import numpy as np

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate"]
 
-# Fields of a saved model that another fit does not take over.
+# Fields of a saved model that are not used for another fit.
 _NOT_COPIED = ("callbacks", "loggers", "checkpoint_dir", "verbose", "warm_start")
 
 
@@ -131,13 +131,13 @@ def _assess(path: str, data: str, labels: str | None, n_draws: int, ais: int, im
 
 
 class _Stages:
-    """The name of the current metric, on a terminal."""
+    """Show the name of the current metric on a terminal."""
 
     def __enter__(self) -> _Stages:
         return self
 
     def show(self, name: str) -> None:
-        """Replace the last name."""
+        """Show a name instead of the last one."""
         self._write(f"\r\x1b[K{name} ...")
 
     def __exit__(self, *_: object) -> None:
@@ -200,7 +200,7 @@ def _unfitted(model: str, given: dict[str, Any], rows: Dataset, seed: int) -> An
 
 
 def _note_integers(rows: Dataset, data: str) -> None:
-    """Print a note if all values are integers, of which a density means little."""
+    """Print a note if all values are integers, for which a density means little."""
     import numpy as np
 
     X = np.asarray(rows.X[:1000], dtype=np.float64)

@@ -14,7 +14,7 @@ from isthmus.estimators._fields import field_docs
 
 __all__ = ["FieldType", "checked", "field_types", "part_types"]
 
-_OBJECTS = ("callbacks", "loggers")  # functions and objects, which cannot be typed
+_OBJECTS = ("callbacks", "loggers")  # functions and objects, which cannot be given as text
 
 
 class FieldType(typing.NamedTuple):
@@ -33,7 +33,7 @@ class FieldType(typing.NamedTuple):
 
 
 def field_types(cls: type) -> dict[str, FieldType]:
-    """Return the types of the fields of an estimator whose values can be typed.
+    """Return the types of the fields of an estimator whose values can be given as text.
 
     Examples
     --------
@@ -63,7 +63,7 @@ def _hint_text(hint: Any) -> str:
 
 
 def checked(name: str, value: Any, kind: FieldType) -> Any:
-    """Return a typed value as its field expects it: a tuple for a list, for ``256,128`` and for a single item.
+    """Return a value given as text in the form of its field: a tuple for a list, ``256,128`` or a single item.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def _tuples(value: Any) -> Any:
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Tell whether a value has the type of an annotation; a dict stands for a part."""
+    """Return whether a value has the type of an annotation; a dict stands for a part."""
     if hint is Any:
         return True
     origin, inner = typing.get_origin(hint), typing.get_args(hint)

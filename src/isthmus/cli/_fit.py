@@ -77,8 +77,8 @@ def fit(
     if quiet or verbose:
         options["verbose"] = int(verbose)
     fields = _fields(config, assignments, options)
-    name = _class_name(model or fields.pop("model", None))
-    fields.pop("model", None)
+    configured = fields.pop("model", None)
+    name = _class_name(model or configured)
     rows = open_data(data, labels)
     _check_resume(fields.setdefault("checkpoint_dir", f"{output}.checkpoints"), resume)
     estimator = build(public_class(name), fields, rows)
@@ -142,7 +142,7 @@ def _save(estimator: Any, output: str) -> None:
     """Save the model; if it cannot be written, say where its checkpoints are."""
     folder = estimator.checkpoint_dir
     try:
-        # so that the file does not depend on how the run was observed
+        # so that the file does not depend on how progress was shown and logged
         estimator.set_params(verbose=0, checkpoint_dir=None, loggers=()).save(output)
     except OSError as error:
         reason = error.strerror or error.__cause__ or error

@@ -90,6 +90,6 @@ def errors_of_writing(path: Path) -> Iterator[None]:
 
 
 def unknown_suffix(path: Path, known: tuple[str, ...], verb: str) -> DataError:
-    """Return the error for a file whose name no format has."""
+    """Return the error for a file name that no format has."""
     ending = f"{path.suffix!r} files cannot be {verb}." if path.suffix else "the name has no extension."
     return DataError(f"{path}: {ending}{suggestion(path.suffix, known)} Use {any_of(known)}.")

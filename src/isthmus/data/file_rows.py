@@ -103,7 +103,7 @@ class FileRows(RowSource):
 
 
 def rows_of_memmap(array: Any) -> RowSource:
-    """Return the rows of a memory map, read from its file, or through the map if they may differ from the file."""
+    """Return the rows of a memory map: read from its file, or through the map if it may differ from the file."""
     # A slice of a map does not say where it begins; a map of mode "c" may have changes that the file does not have.
     whole = isinstance(array.base, mmap.mmap) and array.flags.c_contiguous and array.mode != "c"
     if not whole or array.filename is None:

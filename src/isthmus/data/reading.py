@@ -1,4 +1,4 @@
-"""Read data by the name of a file or of a bundled data set, into memory or as a source."""
+"""Read a file or a bundled data set by its name, into memory or as a source."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def as_source(X: Any) -> RowSource | None:
     if isinstance(X, np.memmap):
         large = X.nbytes > STREAM_ABOVE and X.ndim == 2 and X.dtype.kind in NUMERIC
         return rows_of_memmap(X) if large else None
-    torch = sys.modules.get("torch")  # whoever has a Dataset has imported torch
+    torch = sys.modules.get("torch")  # if X is a Dataset, torch has been imported
     return DatasetRows(X) if torch is not None and isinstance(X, torch.utils.data.Dataset) else None
 
 

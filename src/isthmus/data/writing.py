@@ -21,7 +21,7 @@ __all__ = ["check_writable", "open_writer", "write"]
 
 
 def write(path: str | os.PathLike[str], array: ArrayLike, columns: Sequence[str] | None = None) -> None:
-    r"""Write an array in the format of the name of a file.
+    r"""Write an array to a file, in the format that its name says.
 
     The file is written under another name first, and renamed when it is complete, so that `path` is never half written.
 
@@ -141,7 +141,7 @@ class _Blocks:
         self.written += len(block)
 
     def check_complete(self) -> None:
-        """Raise `DataError` if the number of rows is not the one that the header of the file says."""
+        """Raise `DataError` if the number of rows is not the one in the header of the file."""
         if self.kind is None or self.written != self.n_rows:
             raise DataError(
                 f"{self.file.path}: {self.written} rows were written of {self.n_rows}; the file is left unchanged."
@@ -149,7 +149,7 @@ class _Blocks:
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """Raise an error now if `write` could not write `path` later; to be called before long work.
+    """Raise an error if `write` could not write `path`; call it before long work.
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
 
 def check_replaceable(path: Path) -> None:
     """Raise an error if no file can be written at `path`, or the one that is there cannot be replaced."""
-    folder = Path(os.path.realpath(path)).parent  # a link is written where it leads
+    folder = Path(os.path.realpath(path)).parent  # a link is followed
     if not folder.is_dir():
         raise MissingFileError(f"{path}: the folder {folder} does not exist; make it first.")
     if path.is_dir():
@@ -192,7 +192,7 @@ def check_replaceable(path: Path) -> None:
 
 
 def _format_to_write(path: Path) -> Format:
-    """Return a file in the format of its name."""
+    """Return the format of a file by its name."""
     row = find_row(path.name)
     if row is None or not row.writable:
         raise unknown_suffix(path, writable_suffixes(), "written")

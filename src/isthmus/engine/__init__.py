@@ -1,4 +1,4 @@
-"""The engine: trains anything that maps a batch to named terms. It knows no model."""
+"""The training engine. It trains any module that maps a batch to named loss terms, and knows no model."""
 
 from isthmus.engine.checkpoint import Checkpoints, InterruptedTrainingError, keep_until_saved
 from isthmus.engine.diagnose import NonFiniteError

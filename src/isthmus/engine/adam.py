@@ -25,14 +25,14 @@ class Adam:
         \theta \leftarrow (1 - \eta\lambda)\theta -
         \eta \frac{m / (1 - \beta_1^t)}{\sqrt{v / (1 - \beta_2^t)} + \epsilon}
 
-    The kernel is torch's own, and the results have the bits of ``torch.optim.AdamW(fused=True)``. For a small network,
-    what that class does around its kernel takes longer than the kernel, and its first use imports torch's compiler,
+    The kernel is torch's own, and the results are bit-identical to ``torch.optim.AdamW(fused=True)``. For a small
+    network, the Python code of that class takes longer than its kernel, and its first use imports torch's compiler,
     which takes seconds. All state stays in the same memory, so that captured steps can read and write it.
 
     Parameters
     ----------
     parameters : sequence of Parameter
-        Parameters on one device. A step leaves those without a gradient as they are.
+        Parameters on one device. A step does not change those without a gradient.
     weight_decay : float
         lambda.
     betas : tuple of float, default=(0.9, 0.999)
@@ -63,7 +63,7 @@ class Adam:
         self._first = [torch.zeros_like(p) for p in self.parameters]
         self._second = [torch.zeros_like(p) for p in self.parameters]
         counters = torch.zeros(len(self.parameters), device=device if device.type == "cuda" else "cpu")
-        self._all_steps, self._steps = counters, list(counters.unbind())  # one memory: one addition counts for all
+        self._all_steps, self._steps = counters, list(counters.unbind())  # views: one addition updates all
         self._kernel = _kernel(device, betas)
         multipliers = list(lr_multipliers or [1.0] * len(self.parameters))
         self._groups = {m: [i for i, own in enumerate(multipliers) if own == m] for m in dict.fromkeys(multipliers)}
@@ -131,7 +131,7 @@ def _kernel(device: torch.device, betas: tuple[float, float]) -> Callable[..., N
             p.mul_(1 - eta * decay)
             m.lerp_(g, 1 - betas[0])
             v.mul_(betas[1]).addcmul_(g, g, value=1 - betas[1])
-            spread = (v / (1 - betas[1] ** t)).sqrt_().add_(_EPS)
-            p.addcdiv_(m, spread, value=-eta / (1 - betas[0] ** t))
+            denominator = (v / (1 - betas[1] ** t)).sqrt_().add_(_EPS)
+            p.addcdiv_(m, denominator, value=-eta / (1 - betas[0] ** t))
 
     return step if fused else step_each

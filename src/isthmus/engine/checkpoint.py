@@ -1,4 +1,4 @@
-"""Checkpoints: written to a temporary file and renamed; the last ones are kept, and the newest whole one is resumed."""
+"""Checkpoints: written to a temporary file and renamed; the last few are kept, and the newest intact one is used."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class InterruptedTrainingError(KeyboardInterrupt):
 def keep_until_saved() -> Iterator[None]:
     """Keep the checkpoints of runs that complete inside the block until it ends without an error.
 
-    A fit removes its checkpoints when it is complete. Whoever saves the model afterwards puts both into this block, so
-    that the run can be resumed if the model cannot be written.
+    A fit removes its checkpoints when it is complete. Fit and save the model in this block, so that the run
+    can be resumed if the model cannot be written.
 
     Examples
     --------
@@ -74,12 +74,12 @@ def keep_until_saved() -> Iterator[None]:
 class Checkpoints:
     """The checkpoints of one run, in a folder of their own.
 
-    Use it as a context: inside, the folder is locked.
+    As a context manager, it locks the folder.
 
     Parameters
     ----------
     folder : str or Path
-        Made if it does not exist. One process at a time may use it.
+        Created if it does not exist. One process at a time may use it.
     settings : dict
         What identifies the run: its fields and data. Checkpoints of a run with other settings are refused, not
         overwritten.
@@ -92,6 +92,8 @@ class Checkpoints:
     ----------
     seed : int or None
         Seed of the run, stored in its checkpoints.
+    received : int or None
+        The signal that was received, if any.
 
     Raises
     ------
@@ -143,9 +145,9 @@ class Checkpoints:
         return self.resume(lambda description, _: int(description["seed"]))
 
     def resume(self, load: Callable[[dict[str, Any], dict[str, Tensor]], _T]) -> _T | None:
-        """Return what `load` returns for the newest whole checkpoint, or None if there is none.
+        """Return what `load` returns for the newest intact checkpoint, or None if there is none.
 
-        A damaged checkpoint, and one for which `load` raises a KeyError, TypeError or ValueError, gives a warning, and
+        If a checkpoint is damaged, or `load` raises a KeyError, TypeError or ValueError for it, there is a warning, and
         the one before it is used.
 
         Parameters
@@ -200,8 +202,8 @@ class Checkpoints:
     def write(self, description: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         """Write a checkpoint, and remove those that are too old.
 
-        If it cannot be written, because the disk is full, say, training continues: there is one warning, and the
-        checkpoints before it stay as they are.
+        If it cannot be written, for instance because the disk is full, there is one warning, and training continues;
+        earlier checkpoints stay as they are.
         """
         path = self.folder / f"checkpoint-{self._number + 1:08d}.safetensors"
         try:
@@ -217,7 +219,7 @@ class Checkpoints:
         self._written = time.monotonic()
 
     def complete(self) -> None:
-        """Remove the checkpoints of a run that is complete: now, or where :func:`keep_until_saved` says."""
+        """Remove the checkpoints of a complete run: now, or at the end of a :func:`keep_until_saved` block."""
         kept = _KEPT.get()
         if kept is None:
             self.clear()
@@ -263,5 +265,5 @@ class Checkpoints:
                 signal.signal(number, handler)
 
     def raise_interrupted(self) -> None:
-        """Raise :class:`InterruptedTrainingError` for the signal that came to this process, or to another one."""
+        """Raise :class:`InterruptedTrainingError` for the signal that this process or another one received."""
         raise InterruptedTrainingError(self.received or signal.SIGTERM, self.folder)

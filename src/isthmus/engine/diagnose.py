@@ -1,4 +1,4 @@
-"""What is not finite, and in which step: found after the fact, so that training need not wait for the device."""
+"""Find the step in which something is not finite: after the epoch, so that steps need not wait for the device."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["NonFiniteError", "check_validation_loss", "raise_at_bad_step"]
 
 
 class NonFiniteError(FloatingPointError):
-    """A loss or a parameter became infinite or NaN; the parameters are back at what they were before the step.
+    """A loss or a parameter became infinite or NaN; the parameters are those before the step.
 
     Attributes
     ----------
@@ -39,25 +39,25 @@ def raise_at_bad_step(
     first: int,
     run: TrainingRun,
 ) -> None:
-    """Take the steps of an epoch again, looking at each, and raise at the first after which something is not finite.
+    """Run the steps of an epoch again, check each, and raise at the first after which something is not finite.
 
     Parameters
     ----------
     train_step : callable
-        Takes a step and returns (batch weight, loss, terms...).
+        Runs a step and returns (batch weight, loss, terms...).
     steps : iterable of (Batch, sequence of float)
         Batches and weights of the loss.
     epoch, first : int
         Numbers of the epoch and of its first step, from 0.
     run : TrainingRun
-        The run; its state is set back to what it was before the bad step.
+        The run; its state is restored to that before the bad step.
 
     Raises
     ------
     NonFiniteError
         At the first bad step.
     FloatingPointError
-        If there is none this time.
+        If every step is finite this time.
     """
     for step, (batch, weights) in enumerate(steps, start=first):
         before = run.state.snapshot()

@@ -33,7 +33,7 @@ def rank() -> int:
 
 
 class Processes(ABC):
-    """Base of the processes that train together, as one of them sees them.
+    """Base of the communication between processes that train together.
 
     Attributes
     ----------
@@ -78,7 +78,7 @@ class Processes(ABC):
         return flag if self.world_size == 1 else bool(self.all_reduce(torch.tensor(float(flag))))
 
     def rank_slice(self, n: int) -> slice:
-        """Return which of `n` items belong to this process: consecutive ones, as many in each process to within one."""
+        """Return the slice of `n` items that belongs to this process; slices differ in length by at most one."""
         return slice(self.rank * n // self.world_size, (self.rank + 1) * n // self.world_size)
 
     def on_all_ranks(self, function: Callable[[], _T]) -> _T:
@@ -153,11 +153,11 @@ class ProcessGroup(Processes):
             raise ModuleNotFoundError(
                 "training in several processes needs Lightning Fabric: pip install 'isthmus[scale]'."
             ) from error
-        here = int(os.environ["LOCAL_WORLD_SIZE"])
+        local_world_size = int(os.environ["LOCAL_WORLD_SIZE"])
         self.fabric = Fabric(
             accelerator=device.type,
-            devices=here,
-            num_nodes=world_size() // here,
+            devices=local_world_size,
+            num_nodes=world_size() // local_world_size,
             strategy=DDPStrategy(
                 process_group_backend="nccl" if device.type == "cuda" else "gloo",
                 **_quiet_buffers(),
@@ -173,7 +173,7 @@ class ProcessGroup(Processes):
         return wrapped
 
     def no_backward_sync(self, module: nn.Module, *, enabled: bool) -> AbstractContextManager[Any]:
-        """Return the context that Fabric has for this."""
+        """Return Fabric's context manager of this name."""
         return self.fabric.no_backward_sync(cast("Any", module), enabled=enabled)
 
     def backward(self, loss: Tensor) -> None:
@@ -204,7 +204,7 @@ class ProcessGroup(Processes):
         return [other[:size].to(values.device) for other, size in zip(found, sizes.tolist(), strict=True)]
 
 
-_FOUND: list[ProcessGroup] = []  # a process belongs to one group all its life
+_FOUND: list[ProcessGroup] = []  # a process belongs to one group until it ends
 
 
 def find_processes(device: torch.device | None = None) -> Processes:
@@ -217,7 +217,7 @@ def find_processes(device: torch.device | None = None) -> Processes:
 
 
 def _quiet_buffers() -> dict[str, Any]:
-    """Return the option that keeps buffers from being sent before every step: training does not change them."""
+    """Return the option that turns off the broadcast of buffers before every step: training does not change them."""
     known = inspect.signature(nn.parallel.DistributedDataParallel.__init__).parameters
     return {"forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers": False}
 

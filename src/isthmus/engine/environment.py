@@ -1,4 +1,4 @@
-"""What is set for the time of training: number formats, memory, generators, signals."""
+"""Settings during training: number formats, memory, generators, signals."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ __all__ = ["training_environment"]
 
 @contextmanager
 def training_environment(state: TrainState, seed: int, checkpoints: Checkpoints | None) -> Iterator[None]:
-    """Set number formats, memory, generators and signals inside the block; they are as before after it.
+    """Set number formats, generators and signals inside the block, and restore them after it.
+
+    The thresholds of the C library's memory stay raised.
 
     Parameters
     ----------
     state : TrainState
-        What is trained.
+        The state that is trained.
     seed : int
         Seed of the generators.
     checkpoints : Checkpoints or None

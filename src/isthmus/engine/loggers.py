@@ -1,6 +1,6 @@
-"""Loggers: any object with a method ``log_metrics(metrics, step)``, which gets the numbers of every epoch.
+"""Loggers: objects with a method ``log_metrics(metrics, step)``, called with the numbers of every epoch.
 
-The loggers of Lightning Fabric have this method; for another tracking service it takes a few lines.
+The loggers of Lightning Fabric have this method; for another tracking service it is a few lines to write.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class CSVLogger:
     Parameters
     ----------
     path : str or Path
-        The file. If it has lines of an epoch that is logged, or of later ones, these are of an interrupted run or of
-        another one, and are removed; the lines before them stay. If it cannot be written while training, because the
-        disk is full, say, there is a warning, and training continues.
+        The file. If it has lines of the first logged epoch or of later ones, they come from an interrupted run or from
+        another one, and are removed; earlier lines stay. If it cannot be written during training, for instance because
+        the disk is full, there is a warning, and training continues.
 
     Raises
     ------

@@ -43,13 +43,14 @@ class Trainer:
     seed : int
         Seed of all random numbers. Those of an epoch depend only on it and on the number of the epoch.
     bf16_parameters : sequence of Parameter, default=()
-        Parameters of the loss that compute in bf16; the optimizer steps float32 copies.
+        Parameters of the loss that compute in bf16; the optimizer updates float32 copies.
     gradient_accumulation : int, default=1
         Number of parts in which a process computes its batches, one after the other.
     capture : bool, default=False
         Whether to capture whole steps and replay them (:class:`~isthmus.engine.capture.CapturedStep`).
     processes : Processes, optional
-        The processes that train together: as many parts of a batch in one or in several give the same parameters.
+        The processes that train together; by default a single one. The same number of parts per batch, in one process
+        or in several, gives the same parameters.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class Trainer:
         self.history: list[Record] = []
         self._rate: Callable[[float], float] = lambda progress: learning_rate * schedule(progress)
         self._weights: Callable[[float], Weights] = loss.weights  # type: ignore[assignment]
-        self._module = loss  # the loss, or what averages its gradients over processes
+        self._module = loss  # the loss, or a wrapper that averages its gradients over processes
         self._captured: CapturedStep | None = None
         self._names: list[str] = []
 
@@ -105,7 +106,7 @@ class Trainer:
         NonFiniteError
             If a loss or a parameter becomes infinite or NaN.
         InterruptedTrainingError
-            If a signal came; only with `checkpoints`.
+            If a signal was received; only with `checkpoints`.
         """
         with training_environment(self.state, self.seed, checkpoints):
             self._module = self.processes.setup(self.loss)
@@ -129,7 +130,7 @@ class Trainer:
         return run.history
 
     def _train_epoch(self, loader: Loader, epoch: EpochSpan, run: TrainingRun) -> Record:
-        """Train on every sample once, or on those that an interruption left of the epoch."""
+        """Train on every sample once, or on those that remain after an interruption."""
         start, first, rows = time.perf_counter(), run.steps, list(run.rows)
         self._module.train()
         reseed(derive(self.seed, Stream.TRAINING, epoch.number), self.state.device)
@@ -151,7 +152,7 @@ class Trainer:
         return {"epoch": epoch.number + 1, **run.means(totals), "learning_rate": rate, "seconds": seconds}
 
     def _train_step(self, batch: Batch, weights: Weights, epoch: int = 0, step: int = 0) -> Tensor:
-        """Take one step; return this process' share of (batch weight, loss, terms...), as they were before it."""
+        """Run one step; return this process' share of (batch weight, loss, terms...), computed before the update."""
         self.optimizer.zero_grad()
         weight = batch.weight.sum()
         total = self.processes.all_reduce(weight).clamp(min=torch.finfo(weight.dtype).tiny)

@@ -17,7 +17,7 @@ _PARAMETERS = {"float32": torch.float32, "float64": torch.float64, "bf16": torch
 
 
 def parameter_dtype(precision: str) -> torch.dtype:
-    """Return the type that parameters are stored in; for bf16, that of the copies that the optimizer steps.
+    """Return the type that parameters are stored in; for bf16, that of the copies that the optimizer updates.
 
     Raises
     ------
@@ -30,7 +30,7 @@ def parameter_dtype(precision: str) -> torch.dtype:
 
 
 class MasterWeights:
-    """Keep a float32 copy, which the optimizer steps, of every parameter that computes in bf16.
+    """Keep a float32 copy, which the optimizer updates, of every parameter that computes in bf16.
 
     Weights are cast once per step; autocast casts them in every product and in its gradient.
 

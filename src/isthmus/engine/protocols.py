@@ -1,4 +1,4 @@
-"""What the engine trains and what it trains on, as protocols: it knows no model and no data set."""
+"""Protocols of what the engine trains and of its data: it knows no model and no data set."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Loader", "LossTerms", "Record", "Weights"]
 # The numbers of an epoch: {"epoch": 3, "loss": ..., "reconstruction": ..., "learning_rate": ..., "seconds": ...}
 Record = dict[str, float]
 
-Weights = Sequence[float | Tensor]  # of the terms of a loss, as far as they change while it is trained
+Weights = Sequence[float | Tensor]  # weights of loss terms that change during training
 
 
 class LossTerms(Protocol):

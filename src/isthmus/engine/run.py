@@ -1,4 +1,4 @@
-"""A training run: where it is, what it recorded, and its checkpoints."""
+"""A training run: its position, its records and its checkpoints."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class TrainingRun:
     Parameters
     ----------
     state : TrainState
-        What is trained; it is set to that of the checkpoint.
+        The state that is trained; it is set to that of the checkpoint.
     processes : Processes
         The processes that train together.
     n_steps : int
@@ -34,7 +34,7 @@ class TrainingRun:
     checkpoints : Checkpoints, optional
         Where checkpoints are written.
     progress : ProgressBar, optional
-        What shows the progress.
+        The progress bar.
 
     Attributes
     ----------
@@ -98,7 +98,7 @@ class TrainingRun:
         Raises
         ------
         InterruptedTrainingError
-            If a signal came to any process; the state is in the checkpoint then.
+            If any process received a signal; the checkpoint has been written then.
         """
         self.rows.append(row.unsqueeze(0))
         if len(self.rows) > _MAX_SEPARATE_ROWS:
@@ -137,7 +137,7 @@ class TrainingRun:
     # ---- checkpoints -----------------------------------------------------------------------------------------------
 
     def _write(self, checkpoints: Checkpoints) -> None:
-        """Write a checkpoint in the first process; raise InterruptedTrainingError if a signal came to any process."""
+        """Write a checkpoint in the first process; raise InterruptedTrainingError if any process received a signal."""
         self.rows = self._share(self.processes.all_reduce(torch.cat(self.rows)))
         if self.processes.is_main:
             description = {
@@ -186,7 +186,7 @@ class TrainingRun:
         return [rows if self.processes.is_main else torch.zeros_like(rows)]
 
     def _named(self) -> dict[str, Tensor]:
-        """Return what the state has in common with a checkpoint, by name and in the memory of the state."""
+        """Return the tensors of the state that a checkpoint stores, by name; they share the memory of the state."""
         optimizer = self.state.optimizer
         parameters = [p.detach() for p in optimizer.parameters]
         named = _numbered("parameter", parameters) | _numbered("buffer", list(self.state.loss.buffers()))

@@ -31,7 +31,7 @@ class EpochSpan(NamedTuple):
 
     @classmethod
     def of(cls, number: int, done: int, n_epochs: int | None, n_steps: int) -> EpochSpan:
-        """Return the epoch after `done` epochs of `n_epochs`; without a number of epochs, all of training is done."""
+        """Return the epoch after `done` epochs of `n_epochs`; if `n_epochs` is None, training counts as done."""
         start, share = (done / n_epochs, 1 / n_epochs) if n_epochs else (1.0, 0.0)
         return cls(number, start, share, n_steps)
 

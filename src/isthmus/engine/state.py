@@ -54,18 +54,18 @@ class TrainState:
 
     @torch.no_grad()
     def load(self, snapshot: Snapshot) -> None:
-        """Return to a copy of the state."""
+        """Restore a copy of the state."""
         for tensor, value in zip(self.tensors(), snapshot.tensors, strict=True):
             tensor.copy_(value)
         set_generator_states(snapshot.generators, self.device)
 
     def parameters(self) -> list[Tensor]:
-        """Return a copy of the parameters that the optimizer steps."""
+        """Return a copy of the parameters that the optimizer updates."""
         return [p.detach().clone() for p in self.optimizer.parameters]
 
     @torch.no_grad()
     def load_parameters(self, values: Sequence[Tensor]) -> None:
-        """Set the parameters that the optimizer steps, and those that compute with them."""
+        """Set the parameters that the optimizer updates, and their copies in bf16."""
         for parameter, value in zip(self.optimizer.parameters, values, strict=True):
             parameter.copy_(value)
         self.master_weights.sync_to_model()

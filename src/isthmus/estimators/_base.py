@@ -1,4 +1,4 @@
-"""What all estimators do: describe parts, build a model of them, and train it."""
+"""Base of the estimators: describe the parts, build a model from them, and train it."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Fields):
         Names of the features, if X had string names.
     """
 
-    has_density: ClassVar[bool] = False  # p(x), to score samples with and to draw from
-    conditional: ClassVar[bool] = False  # p(x|y): methods take conditions y
+    has_density: ClassVar[bool] = False  # whether there is a p(x), to score samples and to draw new ones
+    conditional: ClassVar[bool] = False  # whether the model is p(x|y), and methods take conditions y
 
     model_: Model
     history_: list[dict[str, float]]
@@ -86,7 +86,7 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Fields):
         return "penalized_likelihood"
 
     def _describe(self) -> Model:
-        """Return the model, not yet built; an unknown name is an error here, before any data are read."""
+        """Return the unbuilt model; an unknown name raises an error here, before any data are read."""
         likelihood = resolve("likelihoods", self.likelihood, Likelihood)
         scaling = likelihood.default_scaling if self.scaling == "auto" else self.scaling
         return Model(
@@ -108,9 +108,9 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Fields):
         Parameters
         ----------
         X : array-like or source of shape (N, D)
-            Samples of numbers. NaN is a missing cell: the likelihood is that of the observed ones. A path (.npy, .csv,
-            .parquet, a folder of Parquet files), a memory map, a torch ``Dataset`` or a
-            :class:`isthmus.data.RowSource` may be larger than memory: it is read batch by batch.
+            Samples. NaN is a missing cell; the likelihood is that of the observed cells. A path (.npy, .csv, .parquet,
+            a folder of Parquet files), a memory map, a torch ``Dataset`` or a :class:`isthmus.data.RowSource` may be
+            larger than memory: it is read batch by batch.
         y : None
             Ignored.
         sample_weight : array-like of shape (N,), optional
@@ -134,14 +134,14 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Fields):
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Train for one epoch from the current parameters, at a constant learning rate.
 
-        The first call sets the scaling. Weights that warm up have their final value. Parameters, result and errors are
-        those of :meth:`fit`.
+        The first call sets the scaling. Weights with a warm-up have their final value. Parameters, result and errors
+        are those of :meth:`fit`.
         """
         return self._fit(X, y, sample_weight, resume=True, partial=True)
 
     @with_callbacks  # type: ignore[untyped-decorator]
     def _fit(self, X: Any, y: Any, sample_weight: Any, *, resume: bool, partial: bool = False) -> Self:
-        """Read the data, build the model, build the loss, train, and keep what was learned."""
+        """Read the data, build the model and the loss, and train."""
         check_fields(self)
         device = check_device(self.device)
         check_precision(self.precision, device)
@@ -235,7 +235,7 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Fields):
         epochs: Epochs,
         n_epochs: int | None,
     ) -> None:
-        """Train the model, and keep its history; after an interruption too."""
+        """Train the model and extend its history, also if training is interrupted."""
         model, is_main = self.model_, data.processes.is_main
         if checkpoints:
             checkpoints.seed = self.seed_
@@ -275,7 +275,7 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Fields):
         """Return what the model is conditioned on, (N, C); None for all but the conditional estimator."""
         return None
 
-    # ---- the rest -------------------------------------------------------------------------------------------
+    # ---- saving ----------------------------------------------------------------------------------------------
 
     def save(self, path: str | Path) -> None:
         """Save the fitted estimator to one safetensors file, which holds no code.

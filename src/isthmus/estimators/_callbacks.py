@@ -1,4 +1,4 @@
-"""What is called with every epoch: loggers, and scikit-learn's callbacks where there are any (from 1.9 on)."""
+"""Callbacks after each epoch: loggers, and the callbacks of scikit-learn 1.9 and later."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ try:
 except ImportError:
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """scikit-learn before 1.9 has no callbacks."""
+        """Replace scikit-learn's mixin, which versions before 1.9 do not have."""
 
     def with_callbacks(method: Any) -> Any:
-        """Return the method."""
+        """Return the method unchanged."""
         return method
 
 
@@ -25,7 +25,7 @@ __all__ = ["CallbackSupportMixin", "Epochs", "logged", "with_callbacks"]
 
 
 def logged(logger: Logger) -> Callable[[Record], None]:
-    """Return the callback that hands every record to a logger."""
+    """Return a callback that passes every record to a logger."""
 
     def log(record: Record) -> None:
         logger.log_metrics({name: value for name, value in record.items() if name != "epoch"}, int(record["epoch"]))
@@ -34,22 +34,22 @@ def logged(logger: Logger) -> Callable[[Record], None]:
 
 
 class Epochs:
-    """A fit as scikit-learn's callbacks see it: a task with a subtask for each epoch.
+    """Report a fit to scikit-learn's callbacks: as a task with one subtask per epoch.
 
     Parameters
     ----------
     estimator : estimator
-        What is fitted.
+        The estimator that is being fitted.
     n_epochs : int
-        Epochs at most.
-    data : dict
-        X, y and metadata, as the callbacks get them.
+        Maximum number of epochs.
+    **data
+        X, y and metadata, which are passed to the callbacks.
     """
 
     def __init__(self, estimator: Any, n_epochs: int, **data: Any) -> None:
         self.estimator, self.n_epochs, self.data = estimator, n_epochs, data
         self._records: list[Record] = []
-        # Without callbacks scikit-learn is not asked: what it keeps of every task would only take time.
+        # Without callbacks there is no context: scikit-learn's bookkeeping of every task would only take time.
         self.active = bool(getattr(estimator, "_skl_callbacks", ()))
         if self.active:
             self._fit = estimator._init_callback_context(max_subtasks=n_epochs)
@@ -77,10 +77,10 @@ class Epochs:
             self._fit.call_on_fit_task_end(estimator=self.estimator, **self.data)
 
     def _so_far(self) -> dict[str, Any]:
-        """Return what makes a copy of the estimator one that was fitted up to here."""
+        """Return the fitted attributes after this epoch, from which a callback can restore the estimator."""
         fitted = self.estimator
         model = copy.deepcopy(fitted.model_).to("cpu").eval()
-        if model.network.dtype.itemsize == 2:  # it computes in bf16 while it trains
+        if model.network.dtype.itemsize == 2:  # it is in bf16 during training
             model.network.float()
         history = [*fitted.history_, *self._records]
         return {"model_": model, "n_iter_": fitted.n_iter_ + len(self._records), "history_": history}

@@ -31,7 +31,7 @@ _OPTIONAL = ("encoder_learning_rate",)
 
 
 def as_seed(random_state: Any) -> int:
-    """Return one integer from an int, a RandomState, or (None) the operating system's entropy."""
+    """Return a seed from an int or a RandomState; None draws one from the operating system's entropy."""
     if random_state is None:
         return secrets.randbits(31)
     if isinstance(random_state, (int, np.integer)) and 0 <= random_state < 2**63:
@@ -65,7 +65,7 @@ def check_fields(estimator: Any) -> None:
     Raises
     ------
     ValueError
-        If a field has a wrong value. The message has its name, its value and the values that it may have.
+        If a field has an invalid value. The message names the field, its value and the valid values.
     """
     values = estimator.get_params(deep=False)
     for name in _POSITIVE_INTEGERS:

@@ -51,14 +51,14 @@ def concat_chunks(results: Iterable[tuple[slice, Tensor]], n_rows: int, dtype: A
         if whole is None:
             whole = empty_result((*values.shape[:axis], n_rows, *values.shape[axis + 1 :]), dtype)
         whole.narrow(axis, part.start, part.stop - part.start).copy_(values)
-    assert whole is not None  # there is a row at least
+    assert whole is not None  # there is at least one row
     return whole.numpy()
 
 
 def empty_result(shape: tuple[int, ...], dtype: Any) -> Tensor:
     """Return uninitialised memory for a result of a numpy type.
 
-    It is memory of torch: numpy asks for huge pages, whose first use can take four times as long.
+    torch allocates it: numpy asks for huge pages, whose first use can take four times as long.
     """
     raise_malloc_threshold()
     return torch.from_numpy(np.empty(0, dtype)).new_empty(shape)

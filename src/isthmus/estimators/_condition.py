@@ -105,7 +105,7 @@ def fit_condition(y: Any, weight: np.ndarray, classes: Any = None) -> DiscreteCo
     weight : ndarray of shape (N,)
         Sample weights.
     classes : array-like of shape (C,), optional
-        All labels that there will be, where y has only some of them.
+        All labels, if y has only some of them.
 
     Raises
     ------

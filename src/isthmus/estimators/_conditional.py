@@ -1,4 +1,4 @@
-"""What a condition y adds: it is encoded in ``fit``, and labels that are left out are drawn or averaged over."""
+"""Conditioning on y: ``fit`` encodes it; other methods draw labels that are not passed, or average over them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Conditional(Variational):
     """Base of models of p(x|y)."""
 
     conditional = True
-    _all_classes = None  # what partial_fit got
+    _all_classes = None  # the argument of partial_fit
 
     # ---- conditions -----------------------------------------------------------------------------------------
 
@@ -48,7 +48,7 @@ class Conditional(Variational):
         return self._condition
 
     def _given(self, X: Any, y: Any) -> tuple[Any, np.ndarray]:
-        """Return valid samples and their encoded condition."""
+        """Return the checked samples and their encoded condition."""
         rows = self._rows(X)
         return rows, self._condition.encode(y, len(rows))
 
@@ -100,7 +100,7 @@ class Conditional(Variational):
     # ---- fitting --------------------------------------------------------------------------------------------
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
-        """Fit the model to samples and what they are conditioned on.
+        """Fit the model to samples X given conditions y.
 
         Parameters
         ----------
@@ -118,7 +118,7 @@ class Conditional(Variational):
         Raises
         ------
         ValueError
-            If y is missing, in part or altogether, or for the reasons of :meth:`VAE.fit`.
+            If y is None or has missing values, or for the reasons of :meth:`VAE.fit`.
         """
         self._all_classes = None
         return super().fit(X, y, sample_weight)
@@ -135,7 +135,7 @@ class Conditional(Variational):
         y : array-like of shape (N,) or (N, C)
             Labels, or columns of numbers. p(y) is estimated from the labels of all calls.
         classes : array-like of shape (C,), optional
-            All labels that there will be. Pass them in the first call if its y has only some of them.
+            All labels of this and later calls. Pass them in the first call if its y has only some of them.
         sample_weight : array-like of shape (N,), optional
             Weights of the samples.
 

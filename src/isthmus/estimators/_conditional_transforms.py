@@ -32,7 +32,7 @@ class ConditionalTransforms(Conditional):
     """Base of the methods that map samples through a fitted model of p(x|y)."""
 
     def _map(self, function: Callable[[Model, Chunk], Tensor], X: Any, y: Any) -> np.ndarray:
-        """Return what `function` makes of the samples given y, or averaged over the labels."""
+        """Return `function` of the samples given y, or its average over the labels."""
         if y is None:
             return self._average_over_labels(self._rows(X), partial(map_rows, self, function))
         return map_rows(self, function, *self._given(X, y))

@@ -1,4 +1,4 @@
-"""The training data: checked and summarised once, then handed on as they are."""
+"""The training data: checked and summarised once, then passed on unchanged."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from isthmus.scaling import Scaling
 
 __all__ = ["TrainingData"]
 
-# What likelihoods, priors and corruptions may look at: a sample of the rows where there are more.
+# Size of the sample that likelihoods, priors and corruptions are initialised from.
 _SAMPLE_ROWS, _SAMPLE_NUMBERS = 100_000, 1 << 22
 
-_CHECKED = 1 << 20  # numbers of a chunk whose support is checked
+_CHECKED = 1 << 20  # numbers per chunk while the support is checked
 
 
 class TrainingData(NamedTuple):
@@ -41,9 +41,9 @@ class TrainingData(NamedTuple):
     names : sequence or None
         Names of the columns, for errors.
     summary : DataSummary
-        What is known of X.
+        Summary statistics of X.
     processes : Processes
-        Those that train together.
+        The processes that train together.
     """
 
     X: np.ndarray | RowSource
@@ -69,7 +69,7 @@ class TrainingData(NamedTuple):
         return X if index is None else X[index], weight
 
     def _take(self, X: RowSource, index: np.ndarray | None) -> np.ndarray:
-        """Return the rows of these numbers, or all, in every process; each reads its share of them."""
+        """Return the rows at these indices, or all rows, in every process; each process reads its share of them."""
         own = self.processes.rank_slice(len(X) if index is None else len(index))
         rows = self.processes.on_all_ranks(lambda: X[own] if index is None else X.take(index[own]))
         if self.processes.world_size == 1:

@@ -152,7 +152,7 @@ def layer_sizes(hidden_layer_sizes: Any) -> tuple[Any, ...]:
 
 @dataclass_transform(kw_only_default=True, eq_default=False)
 def estimator(cls: type[_T]) -> type[_T]:
-    """Make a keyword-only dataclass of an estimator, whose ``__init__`` names the nearest field to an unknown one."""
+    """Make an estimator class a dataclass whose ``__init__`` suggests the nearest field for an unknown name."""
     made: type[_T] = dataclasses.dataclass(kw_only=True, eq=False, repr=False)(cls)
     init: Any = made.__init__
     names = list(inspect.signature(init).parameters)[1:]

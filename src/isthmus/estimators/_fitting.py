@@ -32,9 +32,9 @@ def build_model(model: Model, data: TrainingData, *, n_components: int, masked: 
     Parameters
     ----------
     model : Model
-        Described, not yet built.
+        The unbuilt model.
     data : TrainingData
-        What it will be trained on.
+        The training data.
     n_components : int
         K, number of latent units.
     masked : bool
@@ -53,7 +53,7 @@ def build_model(model: Model, data: TrainingData, *, n_components: int, masked: 
     rows, weight = map(as_tensor, data.sample(seed))
     x, mask = scaling.to_model_units(rows, torch.float64)
     observed = x if mask is None else x.masked_fill(mask == 0, torch.nan)
-    if len(rows) < len(data.X):  # two samples of weight 0, which say how far the columns go
+    if len(rows) < len(data.X):  # two samples of weight 0 with the columns' extremes
         observed = torch.cat([observed, data.extremes(scaling)])
         weight = torch.cat([weight, weight.new_zeros(2)])
     model.likelihood.set_from_data(observed, weight)
@@ -67,7 +67,7 @@ def build_model(model: Model, data: TrainingData, *, n_components: int, masked: 
 
 
 def lr_multipliers(model: Model, loss: nn.Module, encoder_rate: float | None, rate: float) -> list[float] | None:
-    """Return what the learning rate of each trained parameter is multiplied by; None if all have the same rate.
+    """Return the learning-rate multiplier of each trained parameter; None if all have the same rate.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Map samples through a trained model in chunks, without gradients, in their own number format."""
+"""Map samples through a trained model in chunks, without gradients, in the dtype of the samples."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def map_rows(
     draws : int, default=1
         How many draws per sample the function makes; chunks are smaller by this factor.
     axis : int, default=0
-        The axis of the result that the samples are along.
+        The axis of the result that counts samples.
     """
     device = check_device(estimator.device)
     dtype = torch.float64 if X.dtype == np.float64 and device.type == "cpu" else torch.float32
@@ -105,7 +105,7 @@ def map_rows(
 
 
 def model_as(estimator: Any, dtype: torch.dtype, device: torch.device | None = None) -> Model:
-    """Return the fitted model in a type on a device: itself if that is its own, else a copy."""
+    """Return the fitted model with this dtype on this device: the model itself if it matches, else a copy."""
     model, device = estimator.model_, device or torch.device("cpu")
     if all(p.dtype == dtype and p.device == device for p in model.parameters()):
         return model
@@ -168,7 +168,7 @@ def feature_errors(model: Model, chunk: Chunk) -> Tensor:
 
 
 def log_det(model: Model, chunk: Chunk) -> Tensor:
-    """Return what turns log p(x) of samples into the data's units, () or (N,), by their observed features."""
+    """Return what log p(x) gains in the data's units, () or (N,): log-determinant of the scaling, constant features."""
     log_det = model.log_det().to(chunk.x)
     if model.scaling.has_constant:
         log_det = log_det + model.scaling.constant_log_prob(chunk.x).to(log_det)

@@ -48,14 +48,14 @@ class LoaderSettings(NamedTuple):
 
 
 class Loaders(NamedTuple):
-    """What training reads.
+    """The loaders of a training run.
 
     Attributes
     ----------
     train : InMemoryLoader or StreamingLoader
         Batches to train on.
     validation : InMemoryLoader or None
-        Batches that early stopping looks at.
+        Batches of the samples that early stopping holds out.
     sample : Tensor of shape (n, D)
         Samples in the model's units that a corruption is built on.
     """
@@ -74,7 +74,7 @@ class _Cut(NamedTuple):
 
 
 def make_loaders(data: TrainingData, scaling: Scaling, settings: LoaderSettings) -> Loaders:
-    """Return what a model with this scaling is trained on."""
+    """Return the loaders of a model with this scaling."""
     cut = _Cut(settings.batch_size, (data.processes.rank, data.processes.world_size), settings.gradient_accumulation)
     if isinstance(data.X, RowSource):
         return _stream(data, data.X, scaling, settings, cut)
@@ -90,7 +90,7 @@ def make_loaders(data: TrainingData, scaling: Scaling, settings: LoaderSettings)
 
 
 def _in_model_units(data: TrainingData, X: np.ndarray, scaling: Scaling, dtype: torch.dtype) -> Batch:
-    """Return all samples scaled: without a float64 copy of the whole, and without any copy where X needs no scaling."""
+    """Return all samples scaled, without a float64 copy of X, and without any copy if X needs no scaling."""
     device, missing = scaling.shift.device, data.summary.missing
     weight = torch.from_numpy(data.weight).to(device, dtype)
     condition = None if data.condition is None else torch.from_numpy(data.condition).to(device, dtype)
@@ -101,9 +101,9 @@ def _in_model_units(data: TrainingData, X: np.ndarray, scaling: Scaling, dtype: 
     for part in chunks(len(X), X.shape[1]):
         scaling.write_model_units(x[part], as_tensor(X[part]).to(device))
         if mask is not None:
-            holes = x[part].isnan()
-            mask[part] = ~holes
-            x[part].masked_fill_(holes, 0.0)
+            is_missing = x[part].isnan()
+            mask[part] = ~is_missing
+            x[part].masked_fill_(is_missing, 0.0)
     return Batch(x, weight, condition, mask)
 
 
@@ -137,7 +137,7 @@ def _stream(data: TrainingData, X: RowSource, scaling: Scaling, settings: Loader
 def _held_out(
     X: RowSource, held: np.ndarray, batch: Callable[[Tensor, Tensor], Batch], device: torch.device, cut: _Cut
 ) -> InMemoryLoader:
-    """Return this process' parts of the rows of these numbers, reading no others: they follow one another in X."""
+    """Return this process' parts of the rows at the indices `held`; only a contiguous slice of `held` is read."""
     whole = BatchPartition(len(held), *cut)
     places, counted = (values.to(device) for values in whole.row_indices())
     own = slice(int(places.min()), int(places.max()) + 1)
@@ -148,9 +148,9 @@ def _held_out(
 
 
 def _make_batch(data: TrainingData, scaling: Scaling, dtype: torch.dtype) -> Callable[[Tensor, Tensor], Batch]:
-    """Return what makes a batch of rows in the data's units and their numbers.
+    """Return a function that makes a batch from rows in the data's units and their indices.
 
-    Scaling a batch when it is cut, not with its pool, keeps its float64 copy in the processor's cache.
+    Batches are scaled one by one, not as a pool, so that the float64 copy stays in the processor's cache.
     """
     device, missing = scaling.shift.device, data.summary.missing
     weight = torch.from_numpy(data.weight).to(device, dtype)
@@ -161,7 +161,7 @@ def _make_batch(data: TrainingData, scaling: Scaling, dtype: torch.dtype) -> Cal
         c = None if condition is None else condition.index_select(0, index)
         if not missing:
             return Batch(x, weight.index_select(0, index), c)
-        holes = x.isnan()
-        return Batch(x.masked_fill(holes, 0.0), weight.index_select(0, index), c, (~holes).to(dtype))
+        is_missing = x.isnan()
+        return Batch(x.masked_fill(is_missing, 0.0), weight.index_select(0, index), c, (~is_missing).to(dtype))
 
     return batch

@@ -22,7 +22,7 @@ from isthmus.serialization import FileError
 
 __all__ = ["load"]
 
-# What a description holds: names and types.
+# Names and types of the entries of a description.
 _DESCRIPTION: dict[str, type | tuple[type, ...]] = {
     "estimator": str,
     "fields": dict,
@@ -79,13 +79,13 @@ def load(path: str | Path, *, parts: Sequence[type[Part]] = ()) -> Any:
     try:
         estimator = _restore(description, tuple(parts))
         _set_tensors(estimator.model_, tensors)
-    except ValueError as error:  # all that a file can cause; any other error is a bug, of a part perhaps
+    except ValueError as error:  # a bad file raises no other error; any other is a bug, perhaps of a part
         raise FileError(f"{path}: {error}") from error
     return estimator
 
 
 def _restore(description: dict[str, Any], parts: tuple[type[Part], ...]) -> BaseAutoencoder:
-    """Return the estimator that was described, its model built."""
+    """Return the described estimator with its model built."""
     _check(description, _DESCRIPTION)
     estimator = _unfitted(description["estimator"], serialization.decode(description["fields"], parts))
     estimator.n_features_in_ = description["n_features"]
@@ -106,7 +106,7 @@ def _restore(description: dict[str, Any], parts: tuple[type[Part], ...]) -> Base
     kinds = {name: kind for name, kind in get_type_hints(Model.__init__).items() if name != "return"}
     _check(described, kinds)
     estimator.model_ = Model(**{name: described[name] for name in kinds})
-    with seeded(0):  # the random weights are replaced at once, but torch's generator must not move
+    with seeded(0):  # the random weights are replaced at once, but torch's generator must not change
         estimator.model_.build(
             estimator.n_features_in_,
             estimator.n_components,
@@ -145,7 +145,7 @@ def _set_tensors(model: Model, tensors: dict[str, Tensor]) -> None:
         own_kind, kind = own[name].is_floating_point() or own[name].dtype, tensor.is_floating_point() or tensor.dtype
         if own[name].shape != tensor.shape or own_kind != kind:
             raise FileError(f"its tensor {name!r} has the wrong shape or type.")
-    # The precision that was trained in; scaling keeps float64 by itself.
+    # The model takes the precision that it was trained in; its scaling stays in float64.
     model.to(next(tensors[name] for name, _ in model.named_parameters()).dtype)
     model.load_state_dict(tensors)
     model.eval()

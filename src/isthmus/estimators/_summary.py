@@ -27,18 +27,18 @@ _COMPARED = 8  # rows of a source that processes compare before each reads rows 
 
 
 class DataSummary(NamedTuple):
-    """What is known of the training data.
+    """Summary statistics of the training data.
 
     Attributes
     ----------
-    moments : Moments
+    moments : ColumnMoments
         Mean, variance and extremes of each column, weighted.
     low, high : Tensor of shape (D,)
         Smallest and largest value of each column, over all samples, whatever their weight.
     missing : bool
         Whether any cell is NaN.
     digest : str or None
-        Hash of X, if it was asked for.
+        Hash of X, if requested.
     """
 
     moments: ColumnMoments
@@ -67,7 +67,7 @@ def summarize(
     all_observed: bool,
     hashed: bool,
 ) -> DataSummary:
-    """Read X once, and return what is known of it; several processes return the same.
+    """Summarise X in one pass; several processes return the same summary.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def summarize(
     names : sequence, optional
         Names of the columns, for errors.
     processes : Processes
-        Those that train together.
+        The processes that train together.
     all_observed : bool
         Whether every column needs an observed cell.
     hashed : bool
@@ -128,7 +128,7 @@ def _summarize(
 
 
 def _check_finite(X: np.ndarray | RowSource, rows: np.ndarray, names: Sequence[object] | None, first: int) -> None:
-    """Raise a ValueError if X is infinite somewhere; it counts such cells of an array, or of a source's `rows`."""
+    """Raise a ValueError if X has infinite cells; their number is that in an array, or in a source's `rows`."""
     if isinstance(X, RowSource):
         check_finite(rows, names, X.first_row + first)
     elif np.isinf(rows).any():
@@ -159,7 +159,7 @@ def _unpack(packed: Tensor) -> DataSummary:
 
 
 def _check_same_source(processes: Processes, X: RowSource) -> None:
-    """Compare what is cheap to know of a source: size, type, names, and a few rows from its first to its last."""
+    """Compare what is cheap to read of a source: shape, dtype, names, and a few rows from its first to its last."""
     rows = np.unique(np.linspace(0, len(X) - 1, _COMPARED).round().astype(np.int64))
     some = processes.on_all_ranks(lambda: X.take(rows))
     description = f"{X.shape} {X.dtype} {X.columns}".encode()
@@ -167,7 +167,7 @@ def _check_same_source(processes: Processes, X: RowSource) -> None:
 
 
 def _check_same(processes: Processes, digest: int) -> None:
-    """Raise a ValueError in every process where a hash of 64 bits is not that of process 0."""
+    """Raise a ValueError in every process if a 64-bit hash differs from that of process 0 in any of them."""
     own = digest >> 1
     first = processes.broadcast(own)
 

@@ -1,4 +1,4 @@
-"""Data that users pass in as matrices of numbers: bad data raise one clear error before any work is done."""
+"""Checks of the data that users pass in: bad data raise one clear error before any work is done."""
 
 from __future__ import annotations
 
@@ -67,14 +67,14 @@ def column_names(estimator: Any) -> Sequence[Any] | None:
 
 
 def column_name(names: Sequence[object] | None, column: int) -> str:
-    """Return what the user calls a column: its name, or its number where the columns have no `names`."""
+    """Return how messages call a column: by its name, or by its index if the columns have no `names`."""
     return f"column {column}" if names is None else f"column {names[column]!r}"
 
 
 def as_rows(estimator: BaseEstimator, X: Any, *, reset: bool) -> Any:
     """Return X as a float32 or float64 matrix, or as a `RowSource`; in ``fit`` (`reset`) remember its width and names.
 
-    Its cells are not looked at yet.
+    Its cells are not checked here.
     """
     source = as_source(X)
     if source is None:
@@ -89,7 +89,7 @@ def check_rows(estimator: BaseEstimator, X: Any) -> Any:
     Raises
     ------
     ValueError
-        Naming the column and what to do about it.
+        If X is not a matrix of numbers with the features of ``fit``, or has an infinite cell; the message names it.
     """
     rows = as_rows(estimator, X, reset=False)
     if not isinstance(rows, RowSource):
@@ -126,7 +126,7 @@ def _as_matrix(estimator: BaseEstimator, X: Any, *, reset: bool) -> np.ndarray:
 
 
 def text_in(error: ValueError) -> str | None:
-    """Return the text, in quotes, that was to be read as a number; None if the error is another one."""
+    """Return the quoted text that could not be converted to a number; None for any other error."""
     found = re.search(r"could not convert string to float: (?:np\.str_\()?(['\"].*['\"])", str(error))
     return found[1] if found else None
 
@@ -197,7 +197,7 @@ def check_finite(rows: np.ndarray, names: Sequence[object] | None, first_row: in
 
     For a chunk, `first_row` is the number of its first row.
     """
-    if all_finite(rows):  # far quicker than to look at every cell
+    if all_finite(rows):  # much faster than checking every cell
         return True
     infinite = np.isinf(rows)
     if infinite.any():

@@ -81,7 +81,7 @@ class LogLikelihoodEstimate(NamedTuple):
         return unreliable(Estimate(*(torch.from_numpy(np.asarray(column)) for column in self))).numpy()
 
     def warn_if_unreliable(self) -> Self:
-        """Return the estimate itself, after a UserWarning if there are unreliable samples, which it names."""
+        """Warn if there are unreliable samples, naming the first of them, and return the estimate."""
         rows = self.unreliable()
         if len(rows):
             more = f" and {len(rows) - _MAX_NAMED} more" if len(rows) > _MAX_NAMED else ""

@@ -93,7 +93,7 @@ class ConditionalVAE(ClassifierMixin, ConditionalTransforms):
         weights; the device needs bfloat16 arithmetic.
     compile : bool, default=False
         Whether to capture whole training steps and replay them: an operator graph on a CPU, a CUDA graph on a GPU.
-        Results are the same, and small networks train faster. Steps that cannot be captured run as without it, with a
+        Results are the same, and small networks train faster. Steps that cannot be captured run eagerly, with a
         warning.
     warm_start : bool, default=False
         Whether ``fit`` continues from the parameters of the previous call.
@@ -164,7 +164,7 @@ class ConditionalVAE(ClassifierMixin, ConditionalTransforms):
     def score_samples(self, X: Any, y: Any = None) -> np.ndarray:
         """Return log p(x|y) of each sample, or without y log p(x) = log sum_y p(x|y) p(y), in nats of the data's units.
 
-        An importance-sampling estimate with ``n_draws`` samples, as :meth:`VAE.score_samples`.
+        It is estimated by importance sampling with ``n_draws`` draws, as in :meth:`VAE.score_samples`.
 
         Parameters
         ----------

@@ -84,7 +84,7 @@ class ContractiveAutoencoder(DeterministicAutoencoder):
         weights; the device needs bfloat16 arithmetic.
     compile : bool, default=False
         Whether to capture whole training steps and replay them: an operator graph on a CPU, a CUDA graph on a GPU.
-        Results are the same, and small networks train faster. Steps that cannot be captured run as without it, with a
+        Results are the same, and small networks train faster. Steps that cannot be captured run eagerly, with a
         warning.
     warm_start : bool, default=False
         Whether ``fit`` continues from the parameters of the previous call.

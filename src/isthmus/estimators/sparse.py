@@ -94,7 +94,7 @@ class SparseAutoencoder(DeterministicAutoencoder):
         weights; the device needs bfloat16 arithmetic.
     compile : bool, default=False
         Whether to capture whole training steps and replay them: an operator graph on a CPU, a CUDA graph on a GPU.
-        Results are the same, and small networks train faster. Steps that cannot be captured run as without it, with a
+        Results are the same, and small networks train faster. Steps that cannot be captured run eagerly, with a
         warning.
     warm_start : bool, default=False
         Whether ``fit`` continues from the parameters of the previous call.
@@ -114,6 +114,7 @@ class SparseAutoencoder(DeterministicAutoencoder):
         Seconds between checkpoints.
     code_activation : str, default="auto"
         Activation of the code, one of those of the hidden layers; "auto" is "relu" for "l1" and "sigmoid" for "kl".
+        "top_k" ignores it.
     tied : bool, default=False
         Whether the decoder's weights are the transposed weights of the encoder, for network="mlp".
     method : {"top_k", "l1", "kl"}, default="top_k"

@@ -20,9 +20,9 @@ class Header(NamedTuple):
     Attributes
     ----------
     shape : tuple of int
-        Of the array.
+        Shape of the array.
     dtype : numpy.dtype
-        Of its numbers as they are stored.
+        Type of its numbers as they are stored.
     fortran_order : bool
         Whether it is stored column by column.
     offset : int

@@ -1,4 +1,4 @@
-"""A training step that is captured once and replayed, for as long as this gives the bits of the eager step."""
+"""A training step that is captured once and replayed, as long as results are bit-identical to the eager step."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ CAPTURES = {"cpu": capture_operator_graph, "cuda": capture_cuda_graph}  # by typ
 
 MIN_STEPS = 50  # shorter runs are over before capturing a step pays
 _WARMUP_STEPS = 3  # eager steps in which libraries choose their kernels and workspaces
-_N_CHECKS = 3  # checks before a step with parts from outside isthmus is trusted
+_N_CHECKS = 3  # checks before a step with parts from outside isthmus and torch is trusted
 
 
 class ReplayError(RuntimeError):
-    """Replaying a step that was trusted failed: the state is undefined, and the next steps will be eager."""
+    """Replaying a trusted step failed: the state is undefined, and later steps will be eager."""
 
 
 class CapturedStep:
-    """Take training steps; capture one after three eager ones, and replay it from then on.
+    """Run training steps; capture one after three eager ones, and replay it from then on.
 
-    A captured step is trusted once it was checked: the eager step and the replayed one, taken from the same snapshot,
-    leave the same bits of parameters, buffers, optimizer and random generators. Steps with parts from outside isthmus
-    and torch are trusted after three such checks. :meth:`check_again` has the next step checked once more; one that was
-    trusted before and differs now is captured anew.
+    A captured step is trusted once it was checked: from the same snapshot, the eager step and the replayed one lead to
+    bit-identical parameters, buffers, optimizer state and random generators. Steps with parts from outside isthmus
+    and torch are trusted after three such checks. :meth:`check_again` requests one more check, of the next step; one
+    that was trusted before and differs now is captured anew.
 
-    Whatever fails, each step is taken exactly once, and steps are eager from then on; one warning names the reason.
+    Whatever fails, each step is run exactly once, and later steps are eager; one warning names the reason.
 
     A replayed step reads and writes the memory that it was captured with. Therefore, the learning rate and the weights
     of the terms are tensors, which are set before each step. Python code in a loss does not run in a replayed step, and
@@ -47,7 +47,7 @@ class CapturedStep:
     Parameters
     ----------
     step : callable
-        Takes a batch and the weights of the loss' terms; returns a tensor.
+        Runs a step, given a batch and the weights of the loss' terms; returns a tensor.
     state : TrainState
         Everything that the step changes.
     n_parts : int, default=1
@@ -66,7 +66,7 @@ class CapturedStep:
             self._stop(reason)
 
     def __call__(self, batch: Batch, weights: Weights, *position: int) -> Tensor:
-        """Take a step; its position, the numbers of epoch and step, is for eager steps that are computed in parts."""
+        """Run a step; its position, the numbers of epoch and step, is for eager steps that are computed in parts."""
         if self._stopped:
             return self._step(batch, weights, *position)
         if len(weights) != len(self._weights):
@@ -91,18 +91,18 @@ class CapturedStep:
             raise ReplayError from error
 
     def check_again(self) -> None:
-        """Check the next step: code that is not ours has run, and may have changed what a step does."""
+        """Check the next step: a callback has run, and may have changed what a step does."""
         self._checks_left = max(self._checks_left, 1)
         if not self._stopped and (reason := self._obstacle()):
             self._stop(reason)
 
     def _stop(self, reason: str) -> None:
-        """Take eager steps from now on, and warn, saying why."""
+        """Run eager steps from now on, and warn with the reason."""
         self._stopped, self._replay = True, None
         warnings.warn(f"compile=True: training steps are not captured, but run eagerly: {reason}", stacklevel=2)
 
     def _obstacle(self) -> str | None:
-        """Return why steps cannot be captured, as far as this is known before one is."""
+        """Return why steps cannot be captured, if this is known beforehand."""
         if self._state.device.type not in CAPTURES:
             return f"there is no way to capture steps on the device {self._state.device}."
         if self._n_parts > 1:
@@ -114,7 +114,7 @@ class CapturedStep:
         return None
 
     def _captured(self, batch: Batch) -> Tensor:
-        """Take the step and capture it."""
+        """Run the step and capture it."""
         before = self._state.snapshot()
         try:
             result, build = CAPTURES[self._state.device.type](self._step, batch, self._weights)
@@ -131,16 +131,14 @@ class CapturedStep:
         return self._checked(batch, before, result)
 
     def _checked(self, batch: Batch, before: Snapshot, result: Tensor) -> Tensor:
-        """Replay the eager step that was just taken, compare what the two left, and leave that of the eager one."""
+        """Replay the eager step that was just run, compare the two states, and keep that of the eager one."""
         assert self._replay is not None
         eager = self._state.snapshot()
         try:
             self._state.load(before)
             replayed = self._replay(batch)
             snapshot = self._state.snapshot()
-            same = _same_bits(
-                [replayed, *snapshot.tensors, *snapshot.generators], [result, *eager.tensors, *eager.generators]
-            )
+            same = _same_bits([replayed, *snapshot.all()], [result, *eager.all()])
             reason = "" if same else "a replayed step gives other numbers than an eager one."
         except Exception as error:
             reason = _reason(error)
@@ -162,7 +160,7 @@ class CapturedStep:
 
 
 def _format_of(batch: Batch) -> list[object]:
-    """Return what a captured step relies on."""
+    """Return shapes, strides and dtypes, on which a captured step relies."""
     return [None if field is None else (field.shape, field.stride(), field.dtype) for field in batch]
 
 

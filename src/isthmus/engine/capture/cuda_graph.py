@@ -1,4 +1,4 @@
-"""Training steps captured as CUDA graphs: Python launches all kernels of a step as one."""
+"""Training steps captured as CUDA graphs: all kernels of a step are launched by one call."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["capture_cuda_graph"]
 def capture_cuda_graph(
     step: Callable[[Batch, list[Tensor]], Tensor], batch: Batch, weights: list[Tensor]
 ) -> tuple[Tensor, Callable[[], Callable[[Batch], Tensor]]]:
-    """Take a step eagerly; return its result, and what captures such a step and returns the function that replays it.
+    """Run a step eagerly; return its result, and a function that captures such a step and returns its replay.
 
     Capturing runs the step's Python code once more, but changes nothing on the device. Batches are copied into the
     memory that the step was captured with. torch's default generator of the device continues from replay to replay as

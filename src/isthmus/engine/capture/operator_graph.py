@@ -1,8 +1,8 @@
 """Training steps captured as graphs of the operators that torch ran.
 
-Arranging a step of a small network takes longer than computing it: modules, autograd, the optimizer's loops. The graph
-keeps what is computed, the operators of the forward pass, the backward pass and the optimizer, in their order and on
-the same memory. A replayed step therefore gives the bits of the eager one, random numbers included.
+In a step of a small network, the Python code of modules, autograd and the optimizer takes longer than the operators.
+The graph keeps the operators of the forward pass, the backward pass and the optimizer, in their order and on the same
+memory. A replayed step is therefore bit-identical to the eager one, random numbers included.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from isthmus._torch_private import dispatch_mode, writes
 
 __all__ = ["capture_operator_graph"]
 
-_FRESH = {"empty_like", "empty_strided", "new_empty_strided"}  # return memory without numbers in it
+_FRESH = {"empty_like", "empty_strided", "new_empty_strided"}  # return uninitialised memory
 _ARITHMETIC = {f"{name}{end}" for name in ("add", "sub", "mul", "div") for end in ("", "_")}
 _DATA_DEPENDENT = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
 
@@ -32,7 +32,7 @@ _Key = tuple[Any, ...]
 def capture_operator_graph(
     step: Callable[[Batch, list[Tensor]], Tensor], batch: Batch, weights: list[Tensor]
 ) -> tuple[Tensor, Callable[[], Replay]]:
-    """Take a step eagerly; return its result, and what builds the function that replays such a step.
+    """Run a step eagerly; return its result, and a function that builds the replay of such a step.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ class _Call(NamedTuple):
 
 
 class _OpRecorder:
-    """Record every operator that runs; whatever goes wrong with this is kept, and the operators run all the same."""
+    """Record every operator that runs; an error of recording is kept, and the operators run all the same."""
 
     def __init__(self) -> None:
         self.calls: list[_Call] = []
@@ -97,7 +97,7 @@ class _OpRecorder:
         return result
 
     def _record_inplace_view(self, func: Any, args: Any, kwargs: Any, result: Any, before: Tensor) -> None:
-        """Record what gives a tensor another shape as a view of that shape, of the tensor as it was until now."""
+        """Record an operator that reshapes a tensor in place as a view of the tensor as it was before."""
         self.calls = [
             _Call(call[0], *map_aggregate(call[1:], lambda leaf: before if leaf is args[0] else leaf))
             for call in self.calls
@@ -113,7 +113,7 @@ def _name(operator: Any) -> str:
 
 
 def _is_data_dependent(call: _Call) -> bool:
-    """Return whether a call, or what follows it, may be another one for other values."""
+    """Return whether a call, or those after it, may differ for other values."""
     if call.operator is torch.ops.aten.index.Tensor:
         return any(index is not None and index.dtype in (torch.bool, torch.uint8) for index in call.args[1])
     return torch.Tag.inplace_view in call.operator.tags or not _DATA_DEPENDENT.isdisjoint(call.operator.tags)
@@ -159,7 +159,7 @@ class _GraphBuilder:
             if _name(call.operator) in _FRESH:
                 empty.add(_tensor_key(call.result))
             elif self._is_move(call, empty) and last_use[_storage(call.args[1])] == i:
-                # Autograd copies a gradient that somebody else holds, as the recorder did: this copy is not needed.
+                # Autograd copies a gradient that others refer to, as the recorder does: a replay needs no copy.
                 self.nodes[_tensor_key(call.args[0])] = self.node(call.args[1])
                 self.made.add(_storage(call.args[0]))
             else:
@@ -172,7 +172,7 @@ class _GraphBuilder:
         def replay(batch: Batch) -> Tensor:
             with torch.inference_mode():
                 row = run(*(field for field in batch if field is not None), *constants)
-            return row.clone()  # a tensor like others
+            return row.clone()  # a normal tensor, not an inference tensor
 
         return replay
 
@@ -217,14 +217,14 @@ class _GraphBuilder:
         if _name(call.operator) not in _ARITHMETIC or len(args) < 2 or type(args[1]) not in (int, float):
             return args
         if not isinstance(call.args[0], Tensor) or call.args[0].dtype not in (torch.float32, torch.float64):
-            return args  # for bf16, say, the number itself is not rounded
+            return args  # for other types, such as bf16, torch does not round the number itself
         return args[0], self.node(call.args[0].new_tensor(args[1])), *args[2:]
 
     def _call(self, target: Any, args: Any, kwargs: Any) -> fx.Node:
         """Call an operator by torch's compiled function or method, if there is one: they read arguments faster."""
         name = _name(target)
         function, method = getattr(torch, name, None), getattr(Tensor, name, None)
-        gaps = any(isinstance(arg, (list, tuple)) and None in arg for arg in args)  # they want lists of tensors whole
+        gaps = any(isinstance(arg, (list, tuple)) and None in arg for arg in args)  # they take no None in lists
         if isinstance(function, BuiltinFunctionType) and not gaps:
             return self.graph.call_function(function, args, kwargs)
         if isinstance(method, MethodDescriptorType) and not gaps:
