@@ -14,7 +14,7 @@ __all__ = ["Corruption", "GaussianNoise", "Masking", "NoCorruption", "SaltAndPep
 
 
 class Corruption(Part):
-    """Base of the corruptions: ``forward`` draws x~ given scaled samples x. They are applied in training only.
+    """Base of the corruptions, applied in training only: ``forward`` draws x~ given scaled samples x.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class Corruption(Part):
 
 @dataclass(eq=False, repr=False)
 class NoCorruption(Corruption):
-    """x~ = x."""
+    """Leave samples unchanged: x~ = x."""
 
     alias = "none"
 
@@ -55,7 +55,7 @@ class NoCorruption(Corruption):
 
 @dataclass(eq=False, repr=False)
 class GaussianNoise(Corruption):
-    r"""x~ ~ N(x, scale^2 I).
+    r"""Add normal noise: x~ ~ N(x, scale^2 I).
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class GaussianNoise(Corruption):
 
     scale: float = 0.5
 
-    def build(self, x: Tensor) -> None:  # noqa: ARG002 - the signature is the base's
+    def build(self, x: Tensor) -> None:  # noqa: ARG002 - the signature of the base class
         """Check the scale."""
         _check_scale(self, self.scale)
 
@@ -80,7 +80,7 @@ class GaussianNoise(Corruption):
 
 @dataclass(eq=False, repr=False)
 class UniformNoise(Corruption):
-    r"""x~ ~ U[x - scale, x + scale], independently for each cell.
+    r"""Add uniform noise, independently to each cell: x~ ~ U[x - scale, x + scale].
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ class UniformNoise(Corruption):
 
     scale: float = 0.5
 
-    def build(self, x: Tensor) -> None:  # noqa: ARG002 - the signature is the base's
+    def build(self, x: Tensor) -> None:  # noqa: ARG002 - the signature of the base class
         """Check the scale."""
         _check_scale(self, self.scale)
 
@@ -124,9 +124,9 @@ class Masking(Corruption):
     probability : float, default=0.3
         Expected fraction of the cells that are masked.
     input_mask : bool, default=False
-        Whether the encoder gets the mask m beside x~. The first ``fit`` decides it: ``warm_start`` cannot add inputs
-        to a network. A complete sample has m = 1 everywhere, which rarely occurs in training if `probability` is
-        large.
+        Whether the encoder gets the mask m beside x~. It is fixed by the first ``fit``, because ``warm_start`` cannot
+        add inputs to a network. A complete sample has m = 1 everywhere, which rarely occurs in training if
+        `probability` is large.
 
     References
     ----------
@@ -147,7 +147,7 @@ class Masking(Corruption):
 
     simulates_missing = True
 
-    def build(self, x: Tensor) -> None:  # noqa: ARG002 - the signature is the base's
+    def build(self, x: Tensor) -> None:  # noqa: ARG002 - the signature of the base class
         """Check the probability."""
         _check_probability(self, self.probability)
 
@@ -163,7 +163,7 @@ class Masking(Corruption):
 
 @dataclass(eq=False, repr=False)
 class SaltAndPepper(Corruption):
-    """Set every cell, with a given probability, to the minimum or the maximum of its feature, by a fair coin.
+    """Set every cell, with a given probability, to the minimum or the maximum of its feature, with equal chances.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-r"""The Kullback-Leibler divergence KL(q || p): closed forms where there are some, Monte Carlo otherwise."""
+r"""The Kullback-Leibler divergence KL(q || p): in closed form where there is one, by Monte Carlo otherwise."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def register(q: type, p: type) -> Callable[[Callable[[Any, Any], Tensor]], Calla
 
 
 def kl_divergence(q: Distribution, p: Distribution, z: Tensor | None = None) -> Tensor:
-    r"""Return the divergence of p from q in nats, for each element of q's batch.
+    r"""Return KL(q || p) in nats, for each element of the batch of q.
 
     .. math:: \mathrm{KL}(q \| p) = E_{q}[\log q(z) - \log p(z)] \approx \frac1S \sum_s \log q(z_s) - \log p(z_s)
 
@@ -61,7 +61,7 @@ def kl_divergence(q: Distribution, p: Distribution, z: Tensor | None = None) -> 
     Raises
     ------
     ValueError
-        If q is a point mass, whose divergence from any density is infinite, or if draws are needed and missing.
+        If q is a point mass, whose divergence from any density is infinite, or if draws are needed but not given.
 
     References
     ----------
@@ -87,7 +87,7 @@ def kl_divergence(q: Distribution, p: Distribution, z: Tensor | None = None) -> 
 
 
 def kl_per_unit(q: DiagonalGaussian, p: DiagonalGaussian) -> Tensor:
-    r"""Return the divergence of p from q for each unit, (..., K), in nats.
+    r"""Return KL(q || p) of each unit, (..., K), in nats.
 
     .. math:: \tfrac12 \big[(\mu_q-\mu_p)^2/\sigma_p^2 + \sigma_q^2/\sigma_p^2 - 1 - \log(\sigma_q^2/\sigma_p^2)\big]
 

@@ -21,7 +21,7 @@ from isthmus.scaling import Scaling
 
 __all__ = ["Model"]
 
-_N_FILLS = 5  # times that missing cells are filled in before encoding; more hardly change the result
+_N_FILLS = 5  # how often missing cells are filled in before encoding; more hardly changes the result
 
 
 class Model(nn.Module):
@@ -46,7 +46,7 @@ class Model(nn.Module):
 
     Notes
     -----
-    The parts are descriptions until :meth:`build` makes their tensors; they then belong to this model.
+    The parts hold only hyperparameters until :meth:`build` makes their tensors; from then on they belong to this model.
 
     References
     ----------
@@ -101,7 +101,7 @@ class Model(nn.Module):
         return {name: part for name, part in self.named_children() if isinstance(part, Part)}
 
     def build(self, n_features: int, n_components: int, n_conditions: int = 0, *, masked: bool = False) -> None:
-        """Make the tensors of all parts. A scaling that was built before, to be measured, is kept.
+        """Make the tensors of all parts; a scaling that is already built keeps its values.
 
         Parameters
         ----------
@@ -129,18 +129,18 @@ class Model(nn.Module):
 
     @property
     def numbers_per_row(self) -> int:
-        """The most numbers that a tensor inside the built model holds for one sample and one draw of its code."""
+        """The size of the largest tensor inside the built model, per sample and draw of its code."""
         sizes = self.network.sizes
         outputs = sizes.n_features, sizes.n_encoder_outputs, sizes.n_decoder_outputs
         return max(*outputs, *(part.numbers_per_row for part in self.parts().values()))
 
     def init_from_mean(self, mean: Tensor) -> None:
-        """Set the decoder's last bias, and what is subtracted from the encoder's inputs, to the mean of the features.
+        """Initialise the decoder's last bias and the centre of the encoder's inputs from the mean of the features.
 
         Parameters
         ----------
         mean : Tensor of shape (D,)
-            Means in the model's units. Only features that the likelihood says so are centred for the encoder.
+            Means in the model's units. Only the features in ``likelihood.centred_columns`` are centred for the encoder.
         """
         if self.centre is not None:
             self.centre.copy_(torch.where(self.likelihood.centred_columns().to(mean.device), mean, 0.0))
@@ -155,10 +155,10 @@ class Model(nn.Module):
         return inputs if self.centre is None else inputs - self.centre
 
     def q(self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> LatentDistribution:
-        """Return q(z|x, c) for samples (..., D); cells where `mask` is 0 are 0 to the encoder."""
+        """Return q(z|x, c) for samples (..., D); the encoder gets 0 for cells where `mask` is 0."""
         inputs = self.encoder_input(x if mask is None else self.likelihood.fill_missing(x, mask))
         inputs = inputs if mask is None else inputs.masked_fill(mask == 0, 0.0)
-        # While training the network may compute in bf16; distributions do not.
+        # The network may compute in bf16 during training; distributions do not.
         return self.posterior(self.network.encode(*self._cast(inputs, c, mask)).to(x.dtype))
 
     def p_z(self, c: Tensor | None = None) -> Distribution:
@@ -177,8 +177,8 @@ class Model(nn.Module):
     def encode(self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> LatentDistribution:
         """Return q(z|x, c) for samples with missing cells.
 
-        An encoder that was trained with missing cells has the mask as an input. Any other encoder needs complete
-        samples: :meth:`impute` completes them first.
+        An encoder that was trained with missing cells has the mask as an input. For any other encoder, :meth:`impute`
+        fills in the missing cells first.
 
         Parameters
         ----------

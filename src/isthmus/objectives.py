@@ -52,7 +52,7 @@ def _is_one(weight: float | Tensor) -> bool:
 
 
 class Objective(Part):
-    """Base of the objectives: what is minimised for a batch, penalties aside.
+    """Base of the objectives: the terms of the loss other than penalties.
 
     Attributes
     ----------
@@ -151,7 +151,7 @@ class TrainingLoss(nn.Module):
     model : Model
         The model.
     objective : Objective
-        The bound.
+        The terms of the loss other than penalties.
     corruption : Corruption
         c(x~|x); used in training mode only.
     penalties : sequence of Penalty
@@ -190,7 +190,7 @@ class TrainingLoss(nn.Module):
         n_draws = self.objective.n_draws
         z = q.rsample((n_draws,)) if n_draws > 1 else q.rsample().unsqueeze(0)  # (S, N, K)
         encoded = EncodedBatch(self.model, corrupted, q, z, batch.weight, batch.c, batch.mask, input_mask)
-        values = self.objective(self.model, encoded, x)  # every observed cell counts, the masked ones as well
+        values = self.objective(self.model, encoded, x)  # includes the cells that a corruption masked
         named: dict[str, float | Tensor] = dict.fromkeys(values, 1.0)
         for penalty, weight in zip(self._penalties(), self.weights(1.0) if weights is None else weights, strict=True):
             name = _unused_name(penalty.name, values)
@@ -198,7 +198,7 @@ class TrainingLoss(nn.Module):
         return Terms(values, named)
 
     def _penalties(self) -> list[Penalty]:
-        return cast("list[Penalty]", list(self.penalties))  # a ModuleList has lost the type
+        return cast("list[Penalty]", list(self.penalties))  # a ModuleList does not keep the type
 
 
 def _unused_name(name: str, used: dict[str, Tensor]) -> str:

@@ -17,7 +17,7 @@ from isthmus._zuko import coupling_flow
 
 __all__ = ["DiagonalNormal", "FlowNormal", "FullNormal", "Point", "Posterior", "TopK"]
 
-# Standard deviations stay between exp(-8) and exp(8), which float32 can represent with ease.
+# Standard deviations stay between exp(-8) and exp(8), whose squares do not overflow in float32.
 _BOUND = 8.0
 
 
@@ -217,7 +217,7 @@ class FlowNormal(Posterior):
 
     .. math:: z = \mu(x) + \sigma(x)\, T_h(\varepsilon), \qquad \varepsilon \sim N(0, I)
 
-    Its divergence from the prior is estimated from the draws. The code is the image of the noise's mean,
+    Its divergence from the prior is estimated from the draws. The code is the image of the mean of the noise,
     mu(x) + sigma(x) T_h(0). It needs zuko: ``pip install "isthmus[flow]"``.
 
     Parameters
@@ -240,7 +240,7 @@ class FlowNormal(Posterior):
 
     @property
     def mean_activation(self) -> None:
-        """None, because the code is no elementwise function of the first K outputs."""
+        """None, because the code is not an elementwise function of the first K outputs."""
         return
 
     def build(self, n_components: int) -> None:

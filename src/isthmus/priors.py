@@ -27,7 +27,7 @@ class Prior(Part):
 
     n_components: int
 
-    def build(self, n_components: int, n_features: int = 0, n_conditions: int = 0) -> None:  # noqa: ARG002 - some need them
+    def build(self, n_components: int, n_features: int = 0, n_conditions: int = 0) -> None:  # noqa: ARG002 - subclasses need them
         """Make the tensors.
 
         Parameters
@@ -38,7 +38,7 @@ class Prior(Part):
         self.n_components = n_components
 
     def init_from_data(self, x: Tensor) -> None:
-        """Set initial values from training samples `x` (N, D) in the model's units, where a prior has such values."""
+        """Initialise parameters from training samples `x` (N, D) in the model's units; does nothing by default."""
 
     @abstractmethod
     def forward(self, c: Tensor | None = None, encode: _Encode | None = None) -> Distribution:
@@ -139,8 +139,8 @@ class VampPrior(Prior):
     Notes
     -----
     Pseudo-inputs are initialised with training samples plus noise of half a standard deviation per feature, so that
-    a saved model does not hold training samples. They may still resemble them: do not publish a model of private
-    data on that ground alone.
+    a saved model does not hold training samples. Pseudo-inputs may still resemble training samples, so the noise alone
+    does not make a model of private data safe to publish.
 
     References
     ----------
@@ -178,7 +178,7 @@ class VampPrior(Prior):
         return self.n_pseudo_inputs * self.n_components
 
     def init_from_data(self, x: Tensor) -> None:
-        """Set the pseudo-inputs to random training samples plus noise, each used once as long as there are enough."""
+        """Set the pseudo-inputs to random training samples plus noise; a sample is reused only if there are too few."""
         order = torch.randperm(len(x)).repeat(-(-self.n_pseudo_inputs // len(x)))
         chosen = x[order[: self.n_pseudo_inputs]]
         with torch.no_grad():
@@ -233,7 +233,7 @@ class Flow(Prior):
 
 @dataclass(eq=False, repr=False)
 class ConditionalNormal(Prior):
-    r"""A normal distribution whose mean and scales are computed from the condition, for ``ConditionalVAE``.
+    r"""A normal distribution whose means and scales are functions of the condition, for ``ConditionalVAE``.
 
     .. math:: p(z|c) = N(z; \mu(c), \mathrm{diag}(\sigma(c)^2))
 

@@ -1,6 +1,6 @@
 """Scaling: an invertible map of the data inside the model, with its log-determinant.
 
-The buffers are float64 whatever the network computes in: otherwise, a feature of 1e8 +- 1 would lose its digits.
+The buffers are float64 whatever the dtype of the network: otherwise, a feature of 1e8 +- 1 would lose its digits.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ __all__ = ["ColumnMoments", "MinMax", "NoScaling", "PerColumn", "Scaling", "Stan
 # In scikit-learn's data sets: digits 1, linnerud .9, diabetes .8, iris .5; wine .003, breast_cancer .0001.
 _ONE_UNIT = 0.1
 
-_RESOLUTION = 1e-6  # differences from a constant, in model units, that are no surprise
+_RESOLUTION = 1e-6  # in model units: smaller differences from a constant are rounding errors
 
 _SCALED = 1 << 18  # numbers that are scaled at once: in float64 they stay in the processor's cache
 
 
 class ColumnMoments(NamedTuple):
-    r"""Statistics of each feature over its observed cells, (D,) and float64: what scalings are set from.
+    r"""Statistics of each feature over its observed cells, (D,) and float64, from which scalings are set.
 
-    Those of chunks are merged, so that samples need not be in memory at once (Chan, Golub & LeVeque, 1983, equation
-    1.5): with t the second chunk's fraction of the weight and d the difference of the means,
+    The moments of chunks can be merged, so that samples need not be in memory at once (Chan, Golub & LeVeque, 1983,
+    equation 1.5): with t the second chunk's fraction of the weight and d the difference of the means,
 
     .. math:: m = m_1 + t d, \qquad v = (1 - t) v_1 + t v_2 + t (1 - t) d^2.
 
@@ -95,8 +95,8 @@ class ColumnMoments(NamedTuple):
 class Scaling(Part):
     """Base of the scalings: x' = (x - shift) / scale for every feature, with scale > 0.
 
-    A feature that is constant in the training data is so in all samples that :meth:`to_data_units` returns, if
-    :meth:`set_constant` was called.
+    After :meth:`set_constant`, features that are constant in the training data are also constant in the samples that
+    :meth:`to_data_units` returns.
     """
 
     shift: Tensor
@@ -110,12 +110,12 @@ class Scaling(Part):
         self.register_buffer("constant", torch.full((n_features,), torch.inf, dtype=torch.float64))  # inf: it varies
 
     def set_constant(self, moments: ColumnMoments, density: Tensor) -> None:
-        """Note the value of each feature with a density that is constant in the training data."""
+        """Store the value of each feature that has a density and is constant in the training data."""
         constant = (moments.low == moments.high) & density.to(moments.low.device)
         self.constant.copy_(torch.where(constant, moments.low, torch.inf))
 
     def forget_varying(self, moments: ColumnMoments) -> None:
-        """Note which constant features vary in further training data."""
+        """Drop the stored value of each feature that varies in further training data."""
         same = (moments.low.to(self.constant) == self.constant) & (moments.high.to(self.constant) == self.constant)
         self.constant.masked_fill_(~same, torch.inf)
 
@@ -162,7 +162,7 @@ class Scaling(Part):
         if x.dtype != dtype or not self.identity:
             scaled = torch.empty(x.shape, dtype=dtype, device=x.device)
             self.write_model_units(scaled, x)
-        if not scaled.sum().isnan():  # far quicker than to look at every cell
+        if not scaled.sum().isnan():  # far quicker than testing every cell
             return scaled, None
         missing = scaled.isnan()
         if not missing.any():
@@ -170,7 +170,7 @@ class Scaling(Part):
         return scaled.masked_fill(missing, 0.0), (~missing).to(dtype)
 
     def to_data_units(self, x: Tensor) -> Tensor:
-        """Return samples of the model's units in the data's, computed in float64 where that changes them."""
+        """Return samples (N, D) of the model's units in the data's units, computed in float64 if the units differ."""
         if self.identity:
             return x
         values = self.inverse(x.double())
@@ -201,7 +201,7 @@ class Scaling(Part):
 
 @dataclass(eq=False, repr=False)
 class NoScaling(Scaling):
-    """x' = x."""
+    """Leave the data unchanged: x' = x."""
 
     alias = "none"
 
@@ -211,14 +211,14 @@ class NoScaling(Scaling):
 
 @dataclass(eq=False, repr=False)
 class Standard(Scaling):
-    r"""x' = (x - mean) / s, with the standard deviation s of each feature, or one for all features.
+    r"""Standardise the data: x' = (x - mean) / s, with one standard deviation s per feature, or one for all features.
 
     Parameters
     ----------
     per : {"auto", "feature", "all"}, default="auto"
         "feature" divides each feature by its own standard deviation (features in different units, as in a table).
         "all" divides every feature by the same number, the root of the mean variance (features in one unit, as in
-        images, where a nearly constant pixel must not be blown up). "auto" is "all" if the median range of the
+        images, where a nearly constant pixel must not be amplified). "auto" is "all" if the median range of the
         features is at least a tenth of the largest, otherwise "feature".
 
     Notes
@@ -243,7 +243,7 @@ class Standard(Scaling):
 
 @dataclass(eq=False, repr=False)
 class MinMax(Scaling):
-    """x' = (x - low) / (high - low), with one low and one high for all features, for data with bounds.
+    """Scale bounded data to [0, 1]: x' = (x - low) / (high - low), with one low and one high for all features.
 
     Parameters
     ----------
@@ -270,7 +270,7 @@ class MinMax(Scaling):
 
 @dataclass(eq=False, repr=False)
 class PerColumn(Scaling):
-    """A scaling for each group of columns, as tables of numbers, counts and categories need.
+    """A scaling for each group of columns, for tables of numbers, counts and categories.
 
     Parameters
     ----------

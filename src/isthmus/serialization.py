@@ -1,6 +1,6 @@
 """The file format of saved models and checkpoints: tensors and a JSON description in one safetensors file.
 
-Nothing in such a file can run code. The file's metadata hold the description, the number of the format and a checksum
+Loading such a file cannot run code. The file's metadata hold the description, the version of the format and a checksum
 of everything else.
 """
 
@@ -34,7 +34,7 @@ _MODULES = (
     "scaling",
     "objectives",
 )
-# JSON objects with exactly these keys stand for what JSON does not have.
+# JSON objects with exactly these keys represent values that JSON does not have.
 _TAGS = ({"float"}, {"list"}, {"dict"}, {"part", "params"})
 
 
@@ -54,7 +54,7 @@ def write(path: str | Path, description: dict[str, Any], tensors: dict[str, Tens
     path : str or Path
         The file.
     description : dict
-        Values that JSON has, or that :func:`encode` returned.
+        Values that JSON can represent, or that :func:`encode` returned.
     tensors : dict of str to Tensor
         Tensors by name.
 
@@ -80,7 +80,7 @@ def write(path: str | Path, description: dict[str, Any], tensors: dict[str, Tens
     with atomic_write(Path(path)) as temporary:
         try:
             save_file(tensors, temporary, metadata=metadata)
-        except SafetensorError as error:  # the disk is full, say
+        except SafetensorError as error:  # for instance, the disk is full
             raise OSError(f"{path}: could not be written ({error}).") from error
 
 
@@ -140,21 +140,21 @@ def _checksum(text: str, tensors: dict[str, Tensor]) -> str:
 
 
 def encode(value: Any) -> Any:
-    """Return a value as JSON, from which :func:`decode` makes an equal value of the same type.
+    """Return a JSON representation, from which :func:`decode` makes an equal value of the same type.
 
-    Tuples become arrays; everything else that JSON does not have becomes an object with a tag: parts
+    Tuples become arrays; other values that JSON does not have become objects with a tag: parts
     ``{"part": name, "params": {...}}``, lists ``{"list": [...]}``, infinite numbers and NaN ``{"float": "inf"}``, and
     dictionaries whose keys are not strings ``{"dict": [[key, value], ...]}``.
 
     Parameters
     ----------
     value : None, bool, int, float, str, tuple, list, dict or Part
-        The value; numbers may be those of numpy.
+        The value; numbers may be NumPy scalars.
 
     Raises
     ------
     TypeError
-        If the value has no such form (a function, an array).
+        If the value has no JSON representation (a function, an array).
 
     Examples
     --------
@@ -181,7 +181,7 @@ def encode(value: Any) -> Any:
 
 
 def decode(value: Any, parts: tuple[type[Part], ...] = ()) -> Any:
-    """Return the value that :func:`encode` was given.
+    """Return the value that was passed to :func:`encode`.
 
     Parameters
     ----------
@@ -193,7 +193,7 @@ def decode(value: Any, parts: tuple[type[Part], ...] = ()) -> Any:
     Raises
     ------
     FileError
-        If the class of a part is unknown, or an object with a tag is not one that `encode` makes.
+        If the class of a part is unknown, or an object with a tag is malformed.
 
     Examples
     --------

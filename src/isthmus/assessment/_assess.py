@@ -26,8 +26,8 @@ def assess(
 ) -> Assessment:
     """Compute all metrics of a fitted estimator on samples that it was not fitted to.
 
-    Draws, codes and imputations are compared in units of the data's standard deviation: one for all columns where
-    their ranges are similar, as for pixels, else one per column. Metrics whose cost is quadratic in the number of
+    Draws, codes and imputations are compared in units of the data's standard deviation: one for all columns if
+    their ranges are similar, as for pixels, otherwise one per column. Metrics whose cost is quadratic in the number of
     samples use 2000 of them, drawn at random.
 
     Parameters

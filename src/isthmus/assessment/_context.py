@@ -28,7 +28,7 @@ _ALL = slice(None)
 class Stream(IntEnum):
     """The independent random streams of an assessment's seed."""
 
-    SUBSET = 0  # which samples are used where not all are
+    SUBSET = 0  # which samples are used if not all are
     IMPORTANCE = 1  # importance sampling of the annealed samples
     ANNEALING = 2  # annealed importance sampling
     BOUND_GAP = 3  # bidirectional Monte Carlo on simulated data
@@ -49,7 +49,7 @@ class Context(NamedTuple):
 
     @classmethod
     def of(cls, estimator: Any, X: Any, y: Any, seed: int) -> Context:
-        """Validate the samples; raise ValueError where the estimator cannot use them."""
+        """Return the context after validating the samples; raise a ValueError if the estimator cannot use them."""
         check_is_fitted(estimator, "model_")
         return cls(estimator, check_rows(estimator, X), None if y is None else np.asarray(y), seed)
 
@@ -86,7 +86,7 @@ class Context(NamedTuple):
         return {} if self.y is None else {"y": self.y[_ALL if index is None else index]}
 
     def tensors(self, index: Array) -> tuple[Model, Chunk]:
-        """Return a float64 copy of the model on the CPU, and samples in its units; missing labels are predicted."""
+        """Return a float64 copy of the model on the CPU, and samples in its units; without y, labels are predicted."""
         model = copy.deepcopy(self.estimator.model_).double()
         raw = as_tensor(self.X[index]).double()
         x, mask = model.scaling.to_model_units(raw, torch.float64)

@@ -31,8 +31,8 @@ _MAX_SAMPLES = 2000  # for metrics whose cost is quadratic in the number of samp
 _MIN_SAMPLES = 12  # for metrics of neighbours
 _N_IMPUTATIONS = 49  # enough for the ends of a 90 % interval
 _MAX_IMPUTED = 1 << 25  # cells of all imputations together
-_N_WORST = 5  # columns that are named
-_PROPOSAL_SCALE = 1.3  # wider than q(z|x): importance weights have lighter tails
+_N_WORST = 5  # number of columns listed
+_PROPOSAL_SCALE = 1.3  # a proposal wider than q(z|x) gives importance weights with lighter tails
 
 Array = np.ndarray
 
@@ -41,6 +41,7 @@ Array = np.ndarray
 
 
 def likelihood(ctx: Context, n_draws: int) -> LikelihoodResult:
+    """Return log p(x) by importance sampling, and the ELBO."""
     estimate = estimate_log_likelihood(
         ctx.estimator, ctx.X, **ctx.condition(), n_draws=n_draws, proposal_scale=_PROPOSAL_SCALE
     )
@@ -58,6 +59,7 @@ def likelihood(ctx: Context, n_draws: int) -> LikelihoodResult:
 
 
 def annealing(ctx: Context, n: int, n_draws: int) -> AnnealingResult:
+    """Return log p(x) of n random samples by annealed importance sampling, and the gap between its bounds."""
     index = ctx.subset(n)
     model, rows = ctx.tensors(index)
     importance = evaluation.log_marginal_estimate(
@@ -85,6 +87,7 @@ def annealing(ctx: Context, n: int, n_draws: int) -> AnnealingResult:
 
 @torch.no_grad()
 def latent(ctx: Context) -> LatentResult:
+    """Return how the latent units are used."""
     model, rows = ctx.tensors(ctx.subset(_MAX_SAMPLES))
     generator = ctx.generator(Stream.LATENT)
     noise = torch.from_numpy(generator.standard_normal((1, len(rows.x), ctx.estimator.n_components)))
@@ -107,6 +110,7 @@ def latent(ctx: Context) -> LatentResult:
 
 
 def codes(ctx: Context, labels: Any) -> CodeResult | None:
+    """Return whether neighbours in the data stay neighbours in the codes; None for too few complete samples."""
     index = ctx.subset(_MAX_SAMPLES, complete=True)
     if len(index) < _MIN_SAMPLES:
         return None
@@ -133,6 +137,7 @@ def _neighbour_accuracy(points: Array, labels: Array) -> float:
 
 
 def reconstruction(ctx: Context) -> ReconstructionResult:
+    """Return the errors of reconstructions."""
     nll = ctx.call("feature_errors").astype(np.float64)
     error = np.square(np.asarray(ctx.call("reconstruct"), dtype=np.float64) - ctx.X)
     deviation = np.square(ctx.X - np.nanmean(ctx.X, axis=0), dtype=np.float64)
@@ -150,6 +155,7 @@ def reconstruction(ctx: Context) -> ReconstructionResult:
 
 
 def samples(ctx: Context) -> SampleResult | None:
+    """Return a comparison of draws from the model with the data; None for too few complete samples."""
     index = ctx.subset(_MAX_SAMPLES, complete=True)
     if len(index) < _MIN_SAMPLES:
         return None
@@ -181,6 +187,7 @@ def _mmd(real: Array, drawn: Array) -> float | None:
 
 
 def imputation(ctx: Context, share: float) -> ImputationResult:
+    """Return the errors of imputing a random share of the observed cells."""
     index = ctx.subset(max(1, min(_MAX_SAMPLES, _MAX_IMPUTED // (_N_IMPUTATIONS * ctx.X.shape[1]))))
     hidden = _hide_cells(ctx, ctx.X[index], share)
     incomplete = np.where(hidden, np.nan, ctx.X[index]).astype(ctx.X.dtype)

@@ -92,7 +92,7 @@ class AnnealingResult(NamedTuple):
 
 
 class LatentResult(NamedTuple):
-    """What the latent units are used for; divergences and informations in nats per sample.
+    """Use of the latent units; divergences and mutual information in nats per sample.
 
     Attributes
     ----------
@@ -109,7 +109,7 @@ class LatentResult(NamedTuple):
     aggregate_mmd : float or None
         Squared MMD between q(z) and p(z); None where the prior depends on a condition.
     report : str
-        Unused units, what they cost and what to try.
+        A text on unused units, their cost in nats, and what to try.
     """
 
     active_units: int
@@ -159,11 +159,11 @@ class SampleResult(NamedTuple):
     Attributes
     ----------
     n_samples : int
-        Size of both sets.
+        Number of samples in each of the two sets.
     frechet_distance : float
         Squared Frechet distance between the sets.
     frechet_reference : float
-        The same distance between two sets drawn from one normal distribution: what chance alone gives.
+        The same distance between two sets drawn from one normal distribution: its value due to chance alone.
     precision, recall : float
         Share of draws that lie among the data, and of data that lie among the draws.
     mmd : float or None
@@ -187,7 +187,7 @@ class CodeResult(NamedTuple):
     Attributes
     ----------
     n_samples : int
-        Complete samples that were compared.
+        Number of complete samples that were compared.
     trustworthiness : float
         1 if the neighbours of each code are neighbours in the data.
     neighbour_accuracy : float or None
@@ -208,7 +208,7 @@ class ImputationResult(NamedTuple):
     Attributes
     ----------
     n_hidden : int
-        Cells that were hidden.
+        Number of cells that were hidden.
     rmse, rmse_of_column_means : float
         Root mean squared error of ``impute``, and of filling in column means.
     crps, coverage_50, coverage_90 : float or None
@@ -225,7 +225,7 @@ class ImputationResult(NamedTuple):
 
 
 class Assessment(NamedTuple):
-    """All metrics of one model, as :func:`assess` returns them; None for what a model lacks or was not asked for."""
+    """All metrics of one model, as returned by :func:`assess`; None if not applicable or not requested."""
 
     model: str
     n_samples: int

@@ -86,10 +86,10 @@ class Selection(NamedTuple):
     sizes : list of SizeResult
         All sizes in increasing order.
     baselines : list of Baseline
-        PCA and FactorAnalysis of every size below the number of columns, and GaussianMixture. Empty where log p(x) of
+        PCA and FactorAnalysis of every size below the number of columns, and GaussianMixture. Empty if log p(x) of
         the estimator is not a density, or X has missing cells.
     n_train, n_test : int
-        Number of samples on each side of the split.
+        Number of training and of held-out samples.
     """
 
     n_components: int
@@ -185,7 +185,7 @@ def choose_n_components(
         start = time.perf_counter()
         model = clone(estimator).set_params(n_components=k).fit(*train)
         seconds = time.perf_counter() - start
-        # labels are summed over, continuous conditions given
+        # log p(x) sums over labels, but is conditional on continuous conditions
         given = test[:1] if hasattr(model, "classes_") else test
         estimate = estimate_log_likelihood(model, *given, n_draws=n_draws, proposal_scale=proposal_scale)
         fitted.append(model)
@@ -277,6 +277,6 @@ def _fit_mixture(train: Array, random_state: Any) -> Any:
         if k <= len(inner)
     ]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a mixture that did not converge is judged by its score
+        warnings.simplefilter("ignore", ConvergenceWarning)  # such a mixture is still compared by its score
         best = max(candidates, key=lambda mixture: float(mixture.fit(inner).score(validation)))
         return best.fit(train)

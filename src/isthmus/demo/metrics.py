@@ -56,8 +56,8 @@ def active_units(model: Any, train: Array, X: Array) -> tuple[float, int]:
 def encoder_jacobians(model: Any, X: Array, step: float = 1e-3) -> Array:
     """Return the Jacobian df/dx of the code at each sample, (N, K, D), by central differences.
 
-    It is divided by the spread of the codes, the root of their total variance over X, so that a network which only
-    shrinks its codes gains nothing. The error is of order step^2, 1e-7 here.
+    It is divided by the spread of the codes, the root of their total variance over X, so that a network
+    cannot lower it by shrinking its codes. The error is of order step^2, 1e-7 here.
     """
     X = np.asarray(X, dtype=np.float64)
     spread = np.sqrt(model.transform(X).var(axis=0).sum())

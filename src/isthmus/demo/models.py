@@ -35,7 +35,7 @@ class TrainedModels(NamedTuple):
 
 
 def make_models() -> dict[str, Any]:
-    """Return the six models, not fitted. Fields were selected on training samples alone; others keep their defaults."""
+    """Return the six models, unfitted. The fields set here were selected on training samples alone."""
     return {
         "autoencoder": Autoencoder(16),
         # One layer each way, so that every unit adds a fixed image.
@@ -59,7 +59,7 @@ def train_models(digits: Digits, max_epochs: int | None, random_state: int) -> T
     epochs = {type(model).__name__: model.max_epochs for model in models.values()}
     with TrainingProgress(epochs | {_VAE_2D: vae_2d.max_epochs}) as progress:
         for name, model in models.items():
-            X = digits.dequantized_train if name == "vae" else digits.train  # densities are compared of the VAE alone
+            X = digits.dequantized_train if name == "vae" else digits.train  # whose density is compared
             with progress.track(type(model).__name__) as callback:
                 _fit(model, callback, X, digits.y_train)
         with progress.track(_VAE_2D) as callback:

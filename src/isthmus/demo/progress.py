@@ -48,7 +48,7 @@ class TrainingProgress:
             self._bars.start_task(self._tasks[title])
         yield lambda record: self._advance(title, record)
         self.seconds[title] = time.perf_counter() - start
-        if self._bars is not None:  # early stopping also ends with a full bar
+        if self._bars is not None:  # a run that was stopped early also ends with a full bar
             self._bars.update(self._tasks[title], completed=self.epochs[title])
         else:
             sys.stderr.write(f"{title}: {self.epochs[title]} epochs, {self.seconds[title]:.1f} s\n")

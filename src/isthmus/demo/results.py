@@ -1,4 +1,4 @@
-"""The results of the demo: one row of numbers per model, and what the figures need besides."""
+"""The results of the demo: one row of numbers per model, and the further data of the figures."""
 
 from __future__ import annotations
 

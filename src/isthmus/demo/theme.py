@@ -95,12 +95,12 @@ def new_figure(width: float, height: float) -> Figure:
 def render(draw: Callable[[Theme], Figure], alt: str, caption: str, *, chart: bool = False) -> Picture:
     """Return the figure that `draw` makes, in both themes."""
     light, dark = (to_png(draw, theme) for theme in (LIGHT, DARK))
-    (width,) = struct.unpack(">I", light[16:20])  # its place in every PNG file
+    (width,) = struct.unpack(">I", light[16:20])  # the position of the width in a PNG file
     return Picture(alt, caption, light, dark, round(96 * width / DPI), chart)
 
 
 def to_png(draw: Callable[[Theme], Figure], theme: Theme, *, dpi: int = DPI, background: str = "none") -> bytes:
-    """Return the figure that `draw` makes as a PNG file, transparent unless a background is named."""
+    """Return the figure that `draw` makes as a PNG file, transparent unless a background is given."""
     import matplotlib as mpl
 
     # rc_context restores the user's settings; no other thread of the demo draws.

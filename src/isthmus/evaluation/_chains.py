@@ -13,8 +13,8 @@ from isthmus.model import Model
 
 __all__ = ["PILOTS", "Annealing", "Chain", "Path", "draws"]
 
-_ACCEPT = 0.8  # acceptance rate that the steps of Hamiltonian Monte Carlo are tuned to
-PILOTS = 8  # chains that tune the steps
+_ACCEPT = 0.8  # target acceptance rate when step sizes of Hamiltonian Monte Carlo are tuned
+PILOTS = 8  # chains per sample that tune the step sizes
 _LONGEST = 2.0  # length of a trajectory in standard deviations; at pi / 2 it is least correlated with its start
 
 
@@ -79,7 +79,7 @@ class Path(NamedTuple):
 
     @classmethod
     def of(cls, model: Model, x: Tensor, c: Tensor | None, mask: Tensor | None, how: Annealing) -> Path:
-        """Return the path of a chunk; scales are estimated from draws, which any distribution has."""
+        """Return the path of a chunk; scales are estimated from draws, as not every distribution has a variance."""
         q, prior = model.q(x, c, mask), model.p_z(c)
         start = q if how.from_posterior else prior
         scales = torch.stack([draws(d, 64, len(x)).std(0) for d in (start, q)])
@@ -108,7 +108,7 @@ class Path(NamedTuple):
 
 
 class Chain(NamedTuple):
-    """Chains on a path: initial codes (S, N, K), step sizes (T, N), settings and a generator."""
+    """Chains along a path: initial codes (S, N, K), step sizes (T, N), settings and a generator."""
 
     path: Path
     start: Tensor

@@ -38,7 +38,7 @@ def same_width(a: Tensor, b: Tensor, names: str) -> None:
     Raises
     ------
     ValueError
-        If they have not.
+        If they do not.
     """
     if a.shape[1] != b.shape[1]:
         raise ValueError(f"{names} have {a.shape[1]} and {b.shape[1]} features; the numbers must be equal.")
@@ -47,8 +47,8 @@ def same_width(a: Tensor, b: Tensor, names: str) -> None:
 def distances(a: Tensor, b: Tensor | None = None, budget: int = 1 << 24) -> Iterator[tuple[slice, Tensor]]:
     """Yield slices of the rows of `a` with their Euclidean distances to all rows of `b`, (n, M).
 
-    Without `b`, distances are those to the other rows of `a`; the distance of a row to itself is infinite. They are
-    computed from differences, not from products, so that equal rows have distance 0 exactly.
+    Without `b`, the distances are to the other rows of `a`; that of a row to itself is infinite. They are computed from
+    differences, not from products, so that equal rows have distance 0 exactly.
     """
     others = a if b is None else b
     for part in chunks(len(a), len(others), budget):

@@ -1,4 +1,4 @@
-"""Sums over importance weights that are computed in blocks, and the shape of their tail."""
+"""Running sums over importance weights, and the shape of their tail."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from torch import Tensor
 __all__ = ["WeightSums", "pareto_k", "tail_length"]
 
 _FLAT = 1e-3  # nats; largest weights that differ by less are equal up to the rounding of float32
-_LOWEST = -1e300  # instead of log 0, whose differences would be NaN
-_MIN_TAIL = 5  # weights; fewer have no shape
+_LOWEST = -1e300  # instead of log 0, because differences of infinities are NaN
+_MIN_TAIL = 5  # weights; with fewer, no shape is fitted
 
 
 class WeightSums:
@@ -75,7 +75,7 @@ class WeightSums:
 
 
 def tail_length(n_draws: int) -> int:
-    """Return the number of largest weights that form the tail of `n_draws`, by Vehtari et al. (2024), section 6."""
+    """Return how many of the largest of `n_draws` weights form the tail, by Vehtari et al. (2024), section 6."""
     return math.ceil(min(0.2 * n_draws, 3 * math.sqrt(n_draws)))
 
 

@@ -26,14 +26,14 @@ class Information(NamedTuple):
     rate : float
         Mean of KL(q(z|x) || p(z)).
     mutual_information : float
-        I(x; z) between a code and the sample, one of N, that it encodes: at most log N, and a lower bound of that in
-        the population.
+        I(x; z) between codes and samples, for a sample drawn from the N given ones: at most log N, and on average a
+        lower bound of the mutual information in the population.
     aggregate_kl : float
         KL(q(z) || p(z)) of the aggregate posterior q(z) = 1/N sum_n q(z|x_n). If it is large, codes of samples and
-        draws from the prior differ. It is too large by as much as the mutual information is too small.
+        draws from the prior differ. It overestimates by as much as `mutual_information` underestimates.
     upper : float
-        The mutual information with the sample's own term left out of q(z), an upper bound of that in the population. If
-        it is far above `mutual_information`, N is too small.
+        The same with the sample's own term left out of q(z): on average an upper bound of the mutual information in
+        the population. If it is far above `mutual_information`, N is too small.
     standard_error : float
         Standard error of `mutual_information`, from its spread over the samples.
     """

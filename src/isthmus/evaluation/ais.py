@@ -17,7 +17,7 @@ from isthmus.model import Model
 
 __all__ = ["Annealing", "Sandwich", "annealed_estimate", "sandwich"]
 
-_KEPT = 16  # tensors as large as the largest that the gradient of a density keeps, roughly
+_KEPT = 16  # roughly how many tensors of the largest size the gradient of a density keeps
 
 
 class Sandwich(NamedTuple):
@@ -55,7 +55,7 @@ def annealed_estimate(
 
     where T_t is Hamiltonian Monte Carlo that leaves p_0^(1 - beta_t) p(x, .)^beta_t invariant. On average the estimate
     lies below log p(x), but much closer than that of importance sampling if q(z|x) is poor. Step sizes are tuned by
-    separate chains beforehand, because adapting them on the way would bias the weights.
+    separate chains beforehand, because adapting them within a chain would bias the weights.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def annealed_estimate(
     Returns
     -------
     Estimate
-        Of each sample, from its S weights.
+        One estimate per sample, from its S weights.
 
     Raises
     ------

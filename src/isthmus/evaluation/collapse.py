@@ -13,7 +13,7 @@ _NEGLIGIBLE = 0.01  # nats per inactive unit
 
 
 def collapse_report(q: LatentDistribution, p: Distribution, threshold: float = 0.01) -> str:
-    """Return a text that names the inactive latent units, what they cost, and what to try.
+    """Return a text that lists the inactive latent units, their cost in nats, and what to try.
 
     Parameters
     ----------

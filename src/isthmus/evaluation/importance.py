@@ -15,7 +15,7 @@ from isthmus.model import Model
 
 __all__ = ["Estimate", "log_marginal_estimate", "unreliable"]
 
-_BLOCK = 256  # draws that are made at a time, at most
+_BLOCK = 256  # largest number of draws made at a time
 
 
 class Estimate(NamedTuple):
@@ -32,7 +32,7 @@ class Estimate(NamedTuple):
         (sum w)^2 / sum w^2, between 1 and S.
     pareto_k : Tensor of shape (N,)
         Shape parameter of the weights' tail. Their variance is finite below 1/2, their mean below 1. It is minus
-        infinity if the largest weights are almost equal, and NaN with fewer than 25 draws.
+        infinity if the largest weights are almost equal, and NaN with fewer than 21 draws.
     """
 
     value: Tensor
@@ -87,13 +87,13 @@ def log_marginal_estimate(
         The samples in the data's units, if `x` was computed from them: draws are a function of the seed and of these
         numbers. Default: `x`.
     budget : int, default=2**24
-        Numbers that the largest tensor may hold (128 MiB in float64). The result does not depend on it, but for
+        Numbers that the largest tensor may hold (128 MiB in float64). The result does not depend on it, except for
         rounding.
 
     Returns
     -------
     Estimate
-        Of each sample. A sample without any observed cell has probability 1, exactly.
+        One estimate per sample. For a sample without any observed cell, log p(x) is exactly 0.
 
     Raises
     ------
@@ -137,7 +137,7 @@ def log_marginal_estimate(
 
 
 def exact_where_unobserved(estimate: Estimate, mask: Tensor | None, n_draws: int) -> Estimate:
-    """Return the estimate with probability 1 for samples without any observed cell."""
+    """Return the estimate with log p(x) = 0, exactly, for samples without any observed cell."""
     if mask is None:
         return estimate
     observed, exact = mask.any(-1).cpu(), (0, 0, n_draws, -torch.inf)

@@ -1,4 +1,4 @@
-"""Use of the latent space: active units, divergence per unit, rate and distortion.
+"""Measures of how the latent space is used: active units, divergence per unit, rate and distortion.
 
 Functions take the posterior of N samples, ``model.q(x, c, mask)``, and the prior, ``model.p_z()``.
 """
@@ -79,7 +79,7 @@ def active_units(mean: Tensor, threshold: float = 0.01) -> Tensor:
     mean : Tensor of shape (N, K)
         Posterior means, the codes.
     threshold : float, default=0.01
-        In squared units of the code. Activities are tiny or large, so the value hardly matters.
+        In squared units of the code. Most activities are far below or far above it, so the value hardly matters.
 
     Returns
     -------

@@ -84,7 +84,7 @@ def log_marginal(
     blocks = q.from_noise(noise).split(n_at_once or len(noise))
     log_w = torch.cat([model.log_joint_ratio(q, z, x, c, mask) for z in blocks])  # (S, N)
     estimate = torch.logsumexp(log_w, 0) - math.log(len(noise))
-    # A sample without any observed cell has probability 1.
+    # log p(x) is 0 for a sample without any observed cell.
     return estimate if mask is None else torch.where(mask.any(-1), estimate, 0.0)
 
 

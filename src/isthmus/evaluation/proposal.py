@@ -1,4 +1,4 @@
-"""The proposal distribution of importance sampling, where cells may be missing."""
+"""The proposal distribution of importance sampling, also for samples with missing cells."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from isthmus.model import Model
 
 __all__ = ["proposal"]
 
-_WIDER = 2.0  # scale per fraction of missing cells
+_WIDER = 2.0  # increase of the scale per fraction of missing cells
 
 
 def proposal(
@@ -25,9 +25,10 @@ def proposal(
 
     .. math:: \tfrac34\, q_{f}(z|x) + \tfrac14\, N(z; 0, I), \qquad f = \text{proposal\_scale}\,(1 + 2 m)
 
-    for samples of which the fraction m > 0 is missing, where q_f is q with its noise multiplied by f. An encoder that
-    was trained on complete samples is too certain of the values that were filled in. One that was trained with missing
-    cells, and complete samples, need no such correction. Importance weights account for the difference.
+    for samples of which the fraction m > 0 is missing, where q_f is q with its noise multiplied by f. The posterior
+    of an encoder that was trained on complete samples is too narrow, because it ignores the uncertainty of the values
+    that were filled in. Complete samples, and encoders that were trained with missing cells, need no such correction.
+    Importance weights account for the difference.
 
     Parameters
     ----------
@@ -38,11 +39,11 @@ def proposal(
     mask : Tensor of shape (N, D) or None
         1 where a cell was observed.
     n_draws : int
-        S, the number of all draws, of which the last quarter come from N(0, I).
+        S, the total number of draws, of which the last quarter comes from N(0, I).
     proposal_scale : float, default=1.0
         Factor of the noise.
     first_draw : int, default=0
-        Number of the first draw, to make the draws in several calls.
+        Index of the first draw, to make the draws in several calls.
 
     Returns
     -------

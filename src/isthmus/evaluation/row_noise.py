@@ -13,13 +13,13 @@ __all__ = ["row_noise"]
 
 
 def row_noise(x: Tensor, n_draws: int, n_components: int, seed: int, first_draw: int = 0) -> Tensor:
-    r"""Return standard normal noise (S, N, K), each number a function of the seed, of its own sample and of (s, k).
+    r"""Return standard normal noise (S, N, K), where each number is a function of the seed, its own sample and (s, k).
 
-    Scores do not change when other samples are scored beside a sample, or in another order or in other chunks; and the
-    Monte Carlo errors of different samples are independent, so that they average out in a mean.
+    The score of a sample therefore does not depend on the other samples, their order or the chunks; and the Monte Carlo
+    errors of different samples are independent, so that they average out in a mean.
 
-    The bits of a sample and the seed are hashed to 64 bits, the start of a counter of its own. SplitMix64 makes a
-    uniform number of every count, and the inverse of the normal distribution function a normal one.
+    The bits of a sample and the seed are hashed to 64 bits, where the sample's own counter starts. SplitMix64 turns
+    every count into a uniform number, and the inverse of the normal distribution function turns that into a normal one.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def row_noise(x: Tensor, n_draws: int, n_components: int, seed: int, first_draw:
     seed : int
         Seed, taken modulo 2**64.
     first_draw : int, default=0
-        Number of the first draw, to make draws in several calls.
+        Index of the first draw, to make the draws in several calls.
 
     Returns
     -------
@@ -49,14 +49,14 @@ def row_noise(x: Tensor, n_draws: int, n_components: int, seed: int, first_draw:
     True
     """
     count = np.arange(first_draw * n_components + 1, (first_draw + n_draws) * n_components + 1, dtype=np.uint64)
-    count *= np.uint64(0x9E3779B97F4A7C15)  # wraps around, as all arithmetic here
+    count *= np.uint64(0x9E3779B97F4A7C15)  # wraps around, like all arithmetic here
     bits = count.reshape(n_draws, 1, n_components) + _keys(x, seed)[:, None]
     bits ^= bits >> np.uint64(30)
     bits *= np.uint64(0xBF58476D1CE4E5B9)
     bits ^= bits >> np.uint64(27)
     bits *= np.uint64(0x94D049BB133111EB)
     bits ^= bits >> np.uint64(31)
-    # 52 bits and a half: exact in float64, symmetric about 0, and never -1 or 1, whose normal numbers are infinite
+    # Half-integers of 52 bits are exact in float64, symmetric about 0, and never -1 or 1, whose quantiles are infinite.
     uniform = torch.from_numpy(bits.view(np.int64)).bitwise_right_shift_(12).double().add_(0.5).mul_(2.0**-51)
     return uniform.erfinv_().mul_(math.sqrt(2))
 

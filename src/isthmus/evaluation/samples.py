@@ -24,7 +24,7 @@ __all__ = [
     "precision_recall",
 ]
 
-_MEDIAN_ROWS = 500  # samples of each set for the median distance
+_MEDIAN_ROWS = 500  # how many samples of each set the median distance is computed from
 
 
 class PrecisionRecall(NamedTuple):

@@ -1,4 +1,4 @@
-"""The base class of the likelihoods, and the distribution that those without one in torch return."""
+"""The base class of the likelihoods, and the distribution of those that torch.distributions lacks."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ class Likelihood(Part):
         Whether the encoder's inputs are centred, which standard scaling does for densities. Probabilities are not
         scaled, and networks learn slowly from inputs that all have one sign.
     binary : bool
-        Whether it is a probability of 0 and 1, so that it is not a density of values between them.
+        Whether the support is {0, 1}. Values between them stand for probabilities of a 1, and have no density.
     support_text : str
         The support, for messages: "... takes only values in [0, 1]".
     transforms_input : bool
-        Whether ``encoder_input`` changes what it is given. The contractive penalty is then computed by automatic
+        Whether ``encoder_input`` changes the samples. The contractive penalty is then computed by automatic
         differentiation, as its closed forms are those of the network alone.
     filler : float or None
-        A value that every feature supports. Missing cells hold it while ``log_prob`` is computed; their results do not
-        count, but must have finite gradients. None picks one by ``supports``.
+        A value that every feature supports. Missing cells hold it while ``log_prob`` is computed; their results are not
+        used, but must have finite gradients. If None, a value is found with ``supports``.
     """
 
     n_features: int
@@ -108,9 +108,9 @@ class Likelihood(Part):
         return x
 
     def sample_targets(self, x: Tensor) -> Tensor:
-        """Return the samples of a training step for data `x` (..., D): `x` itself, or draws whose means are `x`.
+        """Return the samples of a training step for data `x` (..., D): `x` itself, or draws with mean `x`.
 
-        They are drawn from torch's default generator; both the encoder and the loss get them.
+        Draws come from torch's default generator; both the encoder and the loss get them.
         """
         return x
 

@@ -1,12 +1,12 @@
-r"""The base of the likelihoods of counts, and their log-probabilities without loss of digits.
+r"""The base class of the likelihoods of counts, and their log-probabilities without cancellation.
 
 For a count of a million, x log(rate) - rate - log x! is a difference of numbers of tens of millions, which float32
 resolves to one nat. Written as a deviance, it has no such difference (Loader 2000, Fast and Accurate Computation of
 Binomial Probabilities):
 
-    log Poisson(x; r) = -x D(log r/x) - d(x) - 1/2 log 2 pi x,     D(u) = e^u - 1 - u,
+    log Poisson(x; r) = -x D(log(r / x)) - d(x) - 1/2 log(2 pi x),     D(u) = e^u - 1 - u,
 
-with d(x) = log x! - (x + 1/2) log x + x - 1/2 log 2 pi, the error of Stirling's formula.
+with d(x) = log x! - (x + 1/2) log x + x - 1/2 log(2 pi), the error of Stirling's formula.
 """
 
 from __future__ import annotations
@@ -34,9 +34,10 @@ _MOST_DRAWN = 1e18
 class Counts(Likelihood):
     """Base of the likelihoods of counts 0, 1, 2, ..., whose decoder outputs logarithms of means.
 
-    The encoder gets log(1 + x) less its mean, divided by the root of the features' mean variance: one number for all
-    features, because logarithms have one unit and features with few counts must not be blown up. Without centring,
-    the first codes would lie far from 0, and their exponentials give gradients that Adam remembers for long.
+    The encoder gets log(1 + x) minus its mean, divided by the root of the features' mean variance: one number for all
+    features, because logarithms have one unit and features with few counts must not be amplified. Without centring,
+    the first codes would lie far from 0, and their exponentials would give huge gradients, which Adam's averages keep
+    for many steps.
     """
 
     default_scaling = "none"
@@ -49,7 +50,7 @@ class Counts(Likelihood):
         return (x >= 0) & (x == x.round()) & torch.isfinite(x)
 
     def set_from_data(self, x: Tensor, weight: Tensor | None = None) -> None:
-        """Measure mean and spread of log(1 + x) over the observed cells."""
+        """Compute the mean and the spread of log(1 + x) over the observed cells."""
         share = (~x.isnan()).to(x) if weight is None else (~x.isnan()) * weight.to(x).unsqueeze(-1)
         share = share / share.sum(0)
         logs = _signed_log1p(x.nan_to_num(0.0))
@@ -58,14 +59,14 @@ class Counts(Likelihood):
         self._measured = centre, torch.where(spread > 0, spread, 1.0)
 
     def build(self, n_features: int) -> None:
-        """Store what was measured; without it, the encoder gets log(1 + x) itself."""
+        """Store the mean and the spread; without ``set_from_data`` they are 0 and 1."""
         super().build(n_features)
         centre, spread = getattr(self, "_measured", (torch.zeros(n_features), torch.ones(())))
         self.register_buffer("log_centre", centre.clone())
         self.register_buffer("log_spread", spread.clone())
 
     def encoder_input(self, x: Tensor) -> Tensor:
-        """Return log(1 + x), standardised; -log(1 - x) for negative x, which a corruption may give."""
+        """Return log(1 + x), standardised; negative x, which a corruption may produce, gives -log(1 - x)."""
         return (_signed_log1p(x) - self.get_buffer("log_centre")) / self.get_buffer("log_spread")
 
     @abstractmethod
@@ -121,7 +122,7 @@ def negative_binomial(log_mu: Tensor, log_r: Tensor, x: Tensor) -> Tensor:
 
 
 def stirling_error(a: Tensor, log_a: Tensor) -> Tensor:
-    """Return log Gamma(1 + a) - (a + 1/2) log a + a - 1/2 log 2 pi for a > 0."""
+    """Return log Gamma(1 + a) - (a + 1/2) log a + a - 1/2 log(2 pi) for a > 0, the error of Stirling's formula."""
     large = a > 16
     small, b = torch.where(large, 1.0, a), torch.where(large, a, 16.0)
     exact = torch.lgamma(1 + small) - (small + 0.5) * torch.where(large, 0.0, log_a) + small - 0.5 * _LOG_2PI

@@ -1,4 +1,4 @@
-"""The base of the likelihoods with a centre and a scale."""
+"""The base class of the likelihoods with a centre and a scale."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["LocationScale"]
 
 @dataclass(eq=False, repr=False)
 class LocationScale(Likelihood):
-    """Base of the likelihoods in which (x_d - f_d(z)) / s_d has one distribution, symmetric about 0.
+    """Base of the likelihoods in which (x_d - f_d(z)) / s_d has a fixed distribution, symmetric about 0.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class LocationScale(Likelihood):
     interval_support = True
 
     def build(self, n_features: int) -> None:
-        """Make log s, a parameter of one or D numbers, where it is learned.
+        """Make the parameter log s, with one or D elements, if it is learned.
 
         Raises
         ------

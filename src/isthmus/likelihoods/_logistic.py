@@ -1,4 +1,4 @@
-"""log(1 + e^h), which logistic likelihoods consist of."""
+"""The function log(1 + e^h), for likelihoods with logits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 __all__ = ["log1p_exp"]
 
-# From here on, log(1 + e^h) is h in float64; torch's default is 20, where the error is 2e-9.
+# Above this, log(1 + e^h) equals h in float64; at torch's default, 20, the error is 2e-9.
 _LINEAR = 40.0
 
 

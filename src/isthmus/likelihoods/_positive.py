@@ -27,7 +27,7 @@ def check_positive(
 
 
 def learned(value: float | str, n_features: int) -> nn.Parameter:
-    """Return the parameter of learned numbers: one per feature if `value` is "feature", otherwise one for all."""
+    """Return a parameter with one element per feature if `value` is "feature", otherwise with a single element."""
     return nn.Parameter(torch.zeros(n_features if value == "feature" else 1))
 
 

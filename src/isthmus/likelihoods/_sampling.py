@@ -29,7 +29,7 @@ def bernoulli(p: Tensor) -> Tensor:
 def sample_bernoulli(p: Tensor, out: Tensor | None = None) -> Tensor:
     r"""Draw zeros and ones with probability `p` (..., D), with its shape and dtype; torch's generator seeds them.
 
-    They are written to `out`, if given, without other memory of that size.
+    If `out` is given, they are written to it, and no other tensor of its size is allocated.
 
     A cell is 1 where :math:`(r + v) / 2^{16} < p`, with a 16-bit integer r for each cell and one v in [0, 1) for each
     feature. The left side is uniform, in steps of :math:`2^{-24}` in float32, as torch's is. The cells of a feature

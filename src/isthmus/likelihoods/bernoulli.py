@@ -1,4 +1,4 @@
-"""Bernoulli and continuous Bernoulli likelihoods: cells that are 0 or 1, or lie in [0, 1]."""
+"""Bernoulli and continuous Bernoulli likelihoods, for cells that are 0 or 1 and cells in [0, 1]."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def _logit_of(mean: Tensor) -> Tensor:
 
 @dataclass(eq=False, repr=False)
 class Bernoulli(Likelihood):
-    r"""p(x|z) = prod_d pi_d(z)^x_d (1 - pi_d(z))^(1 - x_d), for cells that are 0 or 1.
+    r"""The Bernoulli likelihood of cells that are 0 or 1: p(x|z) = prod_d pi_d(z)^x_d (1 - pi_d(z))^(1 - x_d).
 
     .. math:: \log p(x|z) = \sum_d x_d \log\pi_d(z) + (1 - x_d)\log(1 - \pi_d(z))
 
     Parameters
     ----------
     binarize : bool, default=False
-        Whether to binarise grey values again at every training step, x_d ~ Bernoulli(grey value) (dynamic
-        binarisation). Binarise samples yourself before scoring them.
+        Whether to binarise grey values anew at every training step, x_d ~ Bernoulli(grey value) (dynamic
+        binarisation). Scoring does not binarise: pass binary samples to it.
 
     Notes
     -----
@@ -98,7 +98,7 @@ class Bernoulli(Likelihood):
 
 @dataclass(eq=False, repr=False)
 class ContinuousBernoulli(Likelihood):
-    r"""A density on [0, 1] for grey values: p(x|z) = prod_d C(pi_d) pi_d^x_d (1 - pi_d)^(1 - x_d).
+    r"""The continuous Bernoulli density of values in [0, 1]: p(x|z) = prod_d C(pi_d) pi_d^x_d (1 - pi_d)^(1 - x_d).
 
     With eta = logit pi, :math:`\log C = \log\big(\eta / \tanh(\eta/2)\big)`, which is log 2 at eta = 0.
 
@@ -121,7 +121,7 @@ class ContinuousBernoulli(Likelihood):
     support_text = "in [0, 1]"
 
     def initial_output(self, mean: Tensor) -> Tensor:
-        """Return the logits of the means, at which :meth:`mean` is near them."""
+        """Return the logits of the means; there, :meth:`mean` lies between the means and 1/2."""
         return _logit_of(mean)
 
     def supports(self, x: Tensor) -> Tensor:

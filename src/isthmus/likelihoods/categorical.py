@@ -12,12 +12,12 @@ from isthmus.likelihoods._base import Likelihood
 
 __all__ = ["Categorical"]
 
-_MAX_LEVELS = 100_000  # of one feature: each has a decoder output
+_MAX_LEVELS = 100_000  # per feature, because each level has a decoder output
 
 
 @dataclass(eq=False, repr=False)
 class Categorical(Likelihood):
-    r"""p(x|z) = prod_d softmax(h_d(z))_{x_d}, for features with levels 0, ..., L_d - 1.
+    r"""The categorical likelihood of features with levels 0, ..., L_d - 1: p(x|z) = prod_d softmax(h_d(z))_{x_d}.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class Categorical(Likelihood):
         Raises
         ------
         ValueError
-            If a level is so large that it is no category's number.
+            If a level is too large to be the number of a category.
         """
         if self.n_levels is None:
             largest = x.nan_to_num(0.0).amax(0).clamp(min=0)
@@ -65,7 +65,7 @@ class Categorical(Likelihood):
         Raises
         ------
         ValueError
-            If `n_levels` is None, or has another length than D.
+            If `n_levels` is None, or its length is not D.
         """
         super().build(n_features)
         if self.n_levels is None or len(self.n_levels) != n_features:

@@ -19,9 +19,9 @@ _MOST_LEVELS = 65536
 
 @dataclass(eq=False, repr=False)
 class DiscretizedLogistic(LocationScale):
-    r"""A logistic density, integrated over one bin for each of the levels 0, ..., L - 1.
+    r"""The discretised logistic likelihood of levels 0, ..., L - 1: a logistic density, integrated over bins.
 
-    With the levels at v(x) = 2 x / (L - 1) - 1, from -1 to 1, and half their distance w = 1 / (L - 1),
+    With the levels at v(x) = 2 x / (L - 1) - 1, from -1 to 1, and half the distance between two, w = 1 / (L - 1),
 
     .. math::
 
@@ -72,7 +72,7 @@ class DiscretizedLogistic(LocationScale):
             self.n_levels = max(2, int(x.nan_to_num(0.0).max()) + 1)
 
     def build(self, n_features: int) -> None:
-        """Make log s, a parameter of one or D numbers, where it is learned.
+        """Make the parameter log s, with one or D elements, if it is learned.
 
         Raises
         ------
@@ -119,7 +119,7 @@ class DiscretizedLogistic(LocationScale):
         return torch.where(x <= 0, below, torch.where(x >= self._top, above, below + above + width))
 
     def mean(self, h: Tensor) -> Tensor:
-        """Return E[x|z] = sum_k P(x >= k), (..., D), in a loop that needs no tensor (..., D, L)."""
+        """Return E[x|z] = sum_k P(x >= k), (..., D), in a loop that makes no tensor (..., D, L)."""
         centre, log_scale = self._centre_and_log_scale(h)
         rate = (-log_scale).exp()
         total = torch.zeros_like(centre)

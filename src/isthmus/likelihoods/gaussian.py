@@ -18,7 +18,7 @@ _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 @dataclass(eq=False, repr=False)
 class Gaussian(LocationScale):
-    r"""p(x|z) = prod_d N(x_d; f_d(z), sigma^2).
+    r"""The Gaussian likelihood: p(x|z) = prod_d N(x_d; f_d(z), sigma^2).
 
     .. math:: \log p(x|z) = -\sum_d \Big[\frac{(x_d - f_d(z))^2}{2\sigma_d^2} + \log\sigma_d + \tfrac12\log 2\pi\Big]
 
@@ -28,7 +28,7 @@ class Gaussian(LocationScale):
         sigma, in the units of the scaled data: a number fixes it; "shared" learns one for all features, "feature"
         one per feature; with "decoder" it is a function of z, sigma_d(z).
     min_scale : float, default=1e-3
-        Lower bound of learned sigmas: a feature that is reproduced exactly would have infinite density.
+        Lower bound of learned sigmas; without it, a feature that is reproduced exactly would have infinite density.
 
     References
     ----------

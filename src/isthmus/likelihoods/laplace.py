@@ -17,7 +17,7 @@ _LOG_2 = math.log(2)
 
 @dataclass(eq=False, repr=False)
 class Laplace(LocationScale):
-    r"""p(x|z) = prod_d Laplace(x_d; f_d(z), b): f is the median, and the loss is the absolute error.
+    r"""The Laplace likelihood, p(x|z) = prod_d Laplace(x_d; f_d(z), b): f is the median, the loss the absolute error.
 
     .. math:: \log p(x|z) = -\sum_d \Big[\frac{|x_d - f_d(z)|}{b_d} + \log 2 b_d\Big]
 
@@ -27,7 +27,7 @@ class Laplace(LocationScale):
         b, the mean absolute error, in the units of the scaled data: a number fixes it; "shared" learns one for all
         features, "feature" one per feature; with "decoder" it is a function of z, b_d(z).
     min_scale : float, default=1e-3
-        Lower bound of learned b: a feature that is reproduced exactly would have infinite density.
+        Lower bound of learned b; without it, a feature that is reproduced exactly would have infinite density.
 
     See Also
     --------

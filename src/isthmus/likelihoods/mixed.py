@@ -1,4 +1,4 @@
-"""The mixed likelihood: a likelihood for each group of features, as tables need."""
+"""The mixed likelihood: a likelihood for each group of features, for tables with columns of several kinds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Mixed"]
 
 @dataclass(eq=False, repr=False)
 class Mixed(Likelihood):
-    r"""p(x|z) = prod_g p_g(x_{columns of g}|z): a likelihood for each group of features.
+    r"""A likelihood for each group of features: p(x|z) = prod_g p_g(x_{columns of g}|z).
 
     .. math:: \log p(x|z) = \sum_g \sum_{d \in g} \log p_g(x_d|z)
 
@@ -58,8 +58,8 @@ class Mixed(Likelihood):
     def by_column(cls, likelihoods: Sequence[str | Likelihood]) -> Self:
         """Return the mixed likelihood with one likelihood per column.
 
-        Columns with the same name, or the same object, form a group, and share what is learned for all features of it
-        (``scale="shared"``).
+        Columns with the same name, or the same object, form a group, and share parameters that are learned once for
+        all of its features (``scale="shared"``).
 
         Parameters
         ----------
@@ -84,7 +84,7 @@ class Mixed(Likelihood):
         return [resolve("likelihoods", part, Likelihood) for part in self.parts]
 
     @property
-    def default_scaling(self) -> Part:  # type: ignore[override]  # a part's depends on its parameters
+    def default_scaling(self) -> Part:  # type: ignore[override]  # depends on the parameters
         """The default scaling of each group, joined by the scaling "per_column"."""
         scalings = tuple(part.default_scaling for part in self._described())
         return resolve("scaling", "per_column", Part, scalings=scalings, columns=self.columns)
@@ -100,7 +100,7 @@ class Mixed(Likelihood):
         return any(part.transforms_input for part in self._members)
 
     def set_from_data(self, x: Tensor, weight: Tensor | None = None) -> None:
-        """Let each part set its hyperparameters from its columns, and keep them."""
+        """Set the hyperparameters of each part from its columns, and store them in ``parts``."""
         self.members = nn.ModuleList(self._described(x.shape[-1]))
         for part, columns in zip(self._members, self.columns, strict=True):
             part.set_from_data(x[..., list(columns)], weight)
@@ -133,7 +133,7 @@ class Mixed(Likelihood):
         """Number of decoder outputs: the sum of those of the parts."""
         return sum(part.n_outputs for part in self._members)
 
-    # ---- every method calls that of the parts, group by group -------------------------------------------------------
+    # ---- every method calls the same method of each part on its group of columns ------------------------------------
 
     def _outputs(self, h: Tensor) -> list[tuple[Likelihood, Tensor]]:
         """Return the pairs of parts and their decoder outputs."""
@@ -162,7 +162,7 @@ class Mixed(Likelihood):
         return torch.cat([group.to(place.device) for group in groups])[place]
 
     def for_column(self, column: int) -> Likelihood:
-        """Return the part of a column."""
+        """Return the likelihood of one column."""
         return next(part for part, group in zip(self._members, self.columns, strict=True) if column in group)
 
     def initial_output(self, mean: Tensor) -> Tensor:
@@ -187,7 +187,7 @@ class Mixed(Likelihood):
         return self._join([part.fill_missing(v, m) for part, v, m in groups])
 
     def _each(self, x: Tensor, function: Callable[[Likelihood, Tensor], Tensor]) -> Tensor:
-        """Return `function` of each part and its columns, joined; `x` itself if it changes none."""
+        """Return the joined results of `function` on each part and its columns; `x` itself if none is changed."""
         groups = self._split(x)
         made = [function(part, columns) for part, columns in zip(self._members, groups, strict=True)]
         return x if all(a is b for a, b in zip(made, groups, strict=True)) else self._join(made)

@@ -18,28 +18,28 @@ __all__ = ["NegativeBinomial"]
 
 @dataclass(eq=False, repr=False)
 class NegativeBinomial(Counts):
-    r"""p(x|z) = prod_d NB(x_d; mu_d(z), alpha), counts with mean mu and variance mu + alpha mu^2.
+    r"""The negative binomial likelihood of counts with mean mu and variance mu + alpha mu^2.
 
     .. math::
 
         \log p(x|z) = \sum_d \log\frac{\Gamma(x_d + r)}{\Gamma(r)\, x_d!} + r\log\frac{r}{r + \mu_d(z)}
         + x_d\log\frac{\mu_d(z)}{r + \mu_d(z)}, \qquad r = 1/\alpha
 
-    The decoder outputs log mu.
+    The likelihood is p(x|z) = prod_d NB(x_d; mu_d(z), alpha); the decoder outputs log mu.
 
     Parameters
     ----------
     dispersion : float or {"shared", "feature", "decoder"}, default="feature"
-        alpha, without unit: how much the square of the coefficient of variation exceeds Poisson's 1 / mu. A number
-        fixes it; "shared" learns one for all features, "feature" one per feature; with "decoder" it is a
-        function of z, alpha_d(z).
+        alpha, without unit: the squared coefficient of variation minus 1 / mu, that of a Poisson count. A number fixes
+        it; "shared" learns one for all features, "feature" one per feature; with "decoder" it is a function of z,
+        alpha_d(z).
     min_dispersion : float, default=1e-6
         Lower bound of learned alpha; 0 would be the Poisson distribution.
 
     Notes
     -----
     The data are not scaled; the encoder gets log(1 + x), standardised. Above exp(30) the mean grows linearly with the
-    decoder output, so that no output is too large.
+    decoder output, so that it does not overflow.
 
     See Also
     --------
@@ -62,7 +62,7 @@ class NegativeBinomial(Counts):
     min_dispersion: float = 1e-6
 
     def build(self, n_features: int) -> None:
-        """Make log alpha, a parameter of one or D numbers, where it is learned.
+        """Make the parameter log alpha, with one or D elements, if it is learned.
 
         Raises
         ------

@@ -14,14 +14,14 @@ __all__ = ["Poisson"]
 
 @dataclass(eq=False, repr=False)
 class Poisson(Counts):
-    r"""p(x|z) = prod_d Poisson(x_d; lambda_d(z)), for counts; the decoder outputs log lambda.
+    r"""The Poisson likelihood of counts: p(x|z) = prod_d Poisson(x_d; lambda_d(z)). The decoder outputs log lambda.
 
     .. math:: \log p(x|z) = \sum_d x_d \log\lambda_d(z) - \lambda_d(z) - \log x_d!
 
     Notes
     -----
     The data are not scaled; the encoder gets log(1 + x), standardised. Above exp(30) the rate grows linearly with the
-    decoder output, so that no output is too large. The standard deviation of a count is the square root of its mean:
+    decoder output, so that it does not overflow. The standard deviation of a count is the square root of its mean:
     if counts vary more, use NegativeBinomial.
 
     See Also

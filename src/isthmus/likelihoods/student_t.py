@@ -1,4 +1,4 @@
-"""The Student-t likelihood: an outlier costs the logarithm of its distance, not the square."""
+"""The Student-t likelihood: the loss of an outlier grows with the logarithm of its distance, not its square."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LOG_INITIAL_DF = math.log(10.0)
 
 @dataclass(eq=False, repr=False)
 class StudentT(LocationScale):
-    r"""p(x|z) = prod_d t(x_d; f_d(z), s, nu): a few outliers do not spoil the fit to the other cells.
+    r"""The Student-t likelihood, for data with outliers: p(x|z) = prod_d t(x_d; f_d(z), s, nu).
 
     .. math::
 
@@ -34,10 +34,10 @@ class StudentT(LocationScale):
         s, in the units of the scaled data: a number fixes it; "shared" learns one for all features, "feature" one
         per feature; with "decoder" it is a function of z, s_d(z). The standard deviation is s sqrt(nu / (nu - 2)).
     min_scale : float, default=1e-3
-        Lower bound of learned s: a feature that is reproduced exactly would have infinite density.
+        Lower bound of learned s; without it, a feature that is reproduced exactly would have infinite density.
     df : float or {"shared", "feature"}, default="shared"
         nu, the degrees of freedom: a number fixes it; "shared" learns one for all features, "feature" one per
-        feature. 1 is the Cauchy distribution, infinity the normal distribution.
+        feature. 1 is the Cauchy distribution; for large values, it approaches the normal distribution.
     min_df : float, default=1.0
         Lower bound of learned nu; above 1 the mean exists, above 2 the variance.
 
@@ -62,7 +62,7 @@ class StudentT(LocationScale):
     min_df: float = 1.0
 
     def build(self, n_features: int) -> None:
-        """Make log s and log nu, parameters of one or D numbers, where they are learned.
+        """Make the parameters log s and log nu, each with one or D elements, if they are learned.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Zero-inflated counts: with some probability 0, otherwise a count."""
+"""Likelihoods of zero-inflated counts: 0 with some probability, otherwise a count of another likelihood."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class ZeroInflated(Counts):
 
 @dataclass(eq=False, repr=False)
 class ZeroInflatedPoisson(ZeroInflated):
-    r"""p(x|z) = prod_d [pi_d(z) 1(x_d = 0) + (1 - pi_d(z)) Poisson(x_d; lambda_d(z))].
+    r"""The zero-inflated Poisson likelihood of counts: 0 with probability pi_d(z), otherwise Poisson(lambda_d(z)).
 
     .. math::
 
@@ -99,7 +99,7 @@ class ZeroInflatedPoisson(ZeroInflated):
 
 @dataclass(eq=False, repr=False)
 class ZeroInflatedNegativeBinomial(ZeroInflated):
-    r"""p(x|z) = prod_d [pi_d(z) 1(x_d = 0) + (1 - pi_d(z)) NB(x_d; mu_d(z), alpha)].
+    r"""The zero-inflated negative binomial likelihood of counts: 0 with probability pi_d(z), else NB(mu_d(z), alpha).
 
     .. math::
 

@@ -61,8 +61,8 @@ class Layer(NamedTuple):
 class Network(Part):
     """Base of the networks: ``encode`` maps samples to posterior parameters, ``decode`` codes to likelihood parameters.
 
-    A network has to define ``build``, ``encode`` and ``decode``. The other methods have defaults that say "not known";
-    each says what is gained where a network knows. ``forward`` encodes, and decodes the first K outputs.
+    A network must define ``build``, ``encode`` and ``decode``. The other methods are optional: by default they return
+    None or an empty list, and their docstrings say what is gained by overriding them.
     """
 
     sizes: Sizes
@@ -75,7 +75,7 @@ class Network(Part):
     def encode(self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
         """Map samples (..., D), conditions (..., C) and masks (..., D) to (..., n_encoder_outputs).
 
-        A network built with ``sizes.masked`` takes a mask of None as all ones; any other ignores the mask.
+        With ``sizes.masked``, a mask of None stands for all ones; without it, the mask is ignored.
         """
 
     @abstractmethod
@@ -97,21 +97,22 @@ class Network(Part):
         return []
 
     def encoder_layers(self) -> list[Layer] | None:
-        """Return the layers from :func:`join_inputs` to the first K outputs, or None unless all are dense.
+        """Return the layers that map :func:`join_inputs` to the first K outputs, or None unless all are dense.
 
-        The contractive penalty then has a closed form.
+        With them, the contractive penalty has a closed form.
         """
         return None
 
     def decoder_weights(self) -> list[Tensor]:
         """Return the weight (outputs, inputs) of each decoder layer, or [] if the first one does not read the code.
 
-        The first one is (outputs, K), without the columns of a condition. L1 weights the units of the code by them.
+        The first one is (outputs, K), without the columns of a condition. The L1 penalty weights each unit of the code
+        by its column.
         """
         return []
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """Encode samples, and decode the first K outputs."""
+        """Return the decoder's outputs at the code: the first K outputs of the encoder."""
         return self.decode(self.encode(x, c)[..., : self.sizes.n_components], c)
 
 

@@ -22,7 +22,7 @@ class Conv(Network):
     r"""Strided convolutions, then dense layers to the code; the decoder mirrors them.
 
     Every convolution (kernel 3, padding 1) halves height and width, rounding up. Every transposed convolution restores
-    the size before its mirror image, so that any `image_shape` works.
+    the size before the convolution that it mirrors, so that any `image_shape` works.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ class Conv(Network):
         return (1, *shape) if len(shape) == 2 else shape  # type: ignore[return-value]
 
     def encode(self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
-        """Map images to posterior parameters; a mask is given as further channels."""
+        """Map images to posterior parameters; the mask enters as further channels."""
         lead = x.shape[:-1]
         h = x.reshape(-1, *self.image)
         if self.sizes.masked:
@@ -118,7 +118,7 @@ class Conv(Network):
 
     @property
     def numbers_per_row(self) -> int:
-        """The numbers of the largest image inside the network, or of the widest dense layer."""
+        """The size of the largest tensor per sample inside the network: a stack of feature maps, or a dense layer."""
         images = [n * math.prod(size) for n, size in zip(self.widths, self.stages[1:], strict=True)]
         return max(self.dense.numbers_per_row, *images)
 

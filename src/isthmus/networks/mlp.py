@@ -70,7 +70,7 @@ class MLP(Network):
         """
         self.sizes = sizes
         hidden = layer_sizes(self)
-        activation(self.activation)  # an unknown name is an error now, not in the first step
+        activation(self.activation)  # raises for an unknown name here rather than in the first step
         n_inputs = sizes.n_features * (2 if sizes.masked else 1) + sizes.n_conditions
         self.encoder = dense([n_inputs, *hidden, sizes.n_encoder_outputs])
         widths = [sizes.n_components + sizes.n_conditions, *reversed(hidden), sizes.n_decoder_outputs]
@@ -86,7 +86,7 @@ class MLP(Network):
             return _affine(self.decoder)
         weights = [weight.T for weight, _ in reversed(_affine(self.encoder))]
         weights[0] = weights[0][:, : self.sizes.n_components]
-        weights[-1] = weights[-1][: self.sizes.n_features]  # without those of a mask
+        weights[-1] = weights[-1][: self.sizes.n_features]  # without the columns of a mask
         return list(zip(weights, self.decoder_biases, strict=True))
 
     def _run(self, layers: list[tuple[Tensor, Tensor]], h: Tensor) -> Tensor:

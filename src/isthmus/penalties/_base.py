@@ -1,4 +1,4 @@
-"""The base class of the penalties, what they are computed from, and weights that change during training."""
+"""The base class of the penalties, their input, and weights that change during training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["EncodedBatch", "Penalty", "Warmup", "mean_over_samples"]
 
 
 class EncodedBatch(NamedTuple):
-    """A batch with its codes: what objectives and penalties are computed from.
+    """A batch with its codes, the input of objectives and penalties.
 
     Attributes
     ----------

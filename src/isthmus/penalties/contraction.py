@@ -17,7 +17,7 @@ __all__ = ["Contraction"]
 
 @dataclass(eq=False, repr=False)
 class Contraction(Penalty):
-    r"""Omega(h, x) = sum_i ||grad_x h_i||^2, where h is the code (for a VAE, the posterior mean).
+    r"""The contractive penalty, Omega(h, x) = sum_i ||grad_x h_i||^2, of the code h (for a VAE, the posterior mean).
 
     Parameters
     ----------
@@ -25,18 +25,18 @@ class Contraction(Penalty):
         lambda.
     method : {"auto", "exact", "projection"}, default="auto"
         "exact" is the squared Frobenius norm of the Jacobian: for one layer the closed form
-        sum_j a'(a_j)^2 ||W_j||^2, for a chain of dense layers a product of matrices per sample, otherwise automatic
-        differentiation. "projection" is an unbiased estimate from random sign vectors v, one more pass each:
-        E ||J v||^2 forward through a chain of dense layers, otherwise E ||J' v||^2 back through the encoder. "auto" is
-        exact for one layer, otherwise projection.
+        sum_j s_j^2 ||W_j||^2 with the slopes s_j of the activation, for a chain of dense layers a product of matrices
+        per sample, otherwise automatic differentiation. "projection" is an unbiased estimate from random sign vectors
+        v, with one more pass each: E ||J v||^2 forwards through a chain of dense layers, otherwise E ||J' v||^2
+        backwards through the encoder. "auto" is "exact" for one layer, otherwise "projection".
     n_projections : int, default=1
         Number of sign vectors per sample.
 
     Notes
     -----
-    Automatic differentiation is used where the encoder is no chain of dense layers (``Network.encoder_layers``), the
-    code is no function of each of its outputs (``Posterior.mean_activation``), cells are missing or masked, or the
-    likelihood transforms the encoder's inputs (``Likelihood.transforms_input``, as those of counts do).
+    Automatic differentiation is used if the encoder is not a chain of dense layers (``Network.encoder_layers``), the
+    code is not an elementwise function of its outputs (``Posterior.mean_activation``), cells are missing or masked, or
+    the likelihood transforms the encoder's inputs (``Likelihood.transforms_input``, as those of counts do).
 
     References
     ----------
@@ -53,7 +53,7 @@ class Contraction(Penalty):
         Raises
         ------
         ValueError
-            If `method` is none of the three.
+            If `method` is not one of the three.
         """
         if self.method not in ("auto", "exact", "projection"):
             raise ValueError(f"{self!r}: method must be 'auto', 'exact' or 'projection'.")
@@ -71,7 +71,7 @@ _Factors = list[tuple[Tensor, Tensor]]
 
 
 def _layers_to_code(batch: EncodedBatch) -> list[Layer] | None:
-    """Return the encoder's layers up to the code, or None where the code is not a chain of them on x~ itself."""
+    """Return the encoder's layers up to the code, or None if the code is not a chain of dense layers applied to x~."""
     model = batch.model
     last = model.posterior.mean_activation
     if batch.input_mask is not None or last is None or model.likelihood.transforms_input:
@@ -81,7 +81,7 @@ def _layers_to_code(batch: EncodedBatch) -> list[Layer] | None:
 
 
 def _one_layer(batch: EncodedBatch, layer: Layer) -> Tensor:
-    """Return sum_j slope_j^2 ||W_j||^2, (N,); most slopes follow from the code, without another pass."""
+    """Return sum_j slope_j^2 ||W_j||^2, (N,); most activations give the slopes from the code, without another pass."""
     slope_at_code = derivative_at_output(layer.activation)
     weight = _without_condition(batch, layer)
     slope = _factors(batch, [layer])[0][0] if slope_at_code is None else slope_at_code(batch.q.mean)
@@ -90,7 +90,7 @@ def _one_layer(batch: EncodedBatch, layer: Layer) -> Tensor:
 
 def _without_condition(batch: EncodedBatch, layer: Layer) -> Tensor:
     """Return the columns of the first layer's weight that read x~."""
-    n_features = batch.corrupted.shape[-1]  # a slice's gradient is filled up with zeros
+    n_features = batch.corrupted.shape[-1]  # slicing only if needed, as the gradient of a slice is padded with zeros
     return layer.weight if layer.weight.shape[1] == n_features else layer.weight[:, :n_features]
 
 

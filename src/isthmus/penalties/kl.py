@@ -1,4 +1,4 @@
-"""The divergence of the posterior from the prior."""
+"""The KL divergence of the posterior from the prior."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["KL"]
 
 @dataclass(eq=False, repr=False)
 class KL(Penalty):
-    r"""KL(q(z|x) || p(z)), in closed form where there is one; with weight 1 the loss is the negative ELBO.
+    r"""The divergence KL(q(z|x) || p(z)), in closed form if there is one; with weight 1 the loss is the negative ELBO.
 
     Parameters
     ----------

@@ -14,11 +14,12 @@ __all__ = ["L1", "KLSparsity"]
 
 @dataclass(eq=False, repr=False)
 class L1(Penalty):
-    r"""E sum_k \|z_k\| ||W_k||, the L1 norm of the code, each unit weighted by the norm of its decoder column.
+    r"""The L1 norm of the code, with each unit weighted by the norm of its decoder column, E sum_k \|z_k\| ||W_k||.
 
     Without the norms, a network lowers the penalty at no cost: it shrinks the codes and scales the decoder up. Behind
     the first layer of a deep decoder, the norm is multiplied by the gain of every later layer, the root mean square of
-    its singular values, as those could be scaled up as well. A network without ``decoder_weights`` is not weighted.
+    its singular values, because later layers could be scaled up as well. Without ``decoder_weights`` there are no
+    weights.
 
     Parameters
     ----------
@@ -47,7 +48,7 @@ class L1(Penalty):
 
 @dataclass(eq=False, repr=False)
 class KLSparsity(Penalty):
-    r"""sum_k KL(rho || rho_k), where rho_k is the mean activation of unit k over the **samples** of a batch.
+    r"""The penalty sum_k KL(rho || rho_k), with the mean activation rho_k of unit k over the **samples** of a batch.
 
     .. math:: \mathrm{KL}(\rho\|\hat\rho_k) = \rho\log\frac{\rho}{\hat\rho_k} + (1-\rho)\log\frac{1-\rho}{1-\hat\rho_k}
 
@@ -60,8 +61,8 @@ class KLSparsity(Penalty):
 
     Notes
     -----
-    Codes have to lie in (0, 1): use ``code_activation="sigmoid"``. The term belongs to the batch and is the same for
-    each of its samples.
+    Codes have to lie in (0, 1): use ``code_activation="sigmoid"``. The term is computed from the batch, and is the
+    same for each of its samples.
 
     References
     ----------

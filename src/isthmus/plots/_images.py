@@ -89,7 +89,7 @@ def image_rows(
     Parameters
     ----------
     rows : mapping of str to array-like of shape (n, D)
-        The samples of each row, by the name at its left; all rows have equally many.
+        The samples of each row, by the name drawn at its left; all rows have the same number of samples.
     image_shape, cmap, ax
         As in :func:`images`.
     limits : tuple of float, optional
@@ -165,7 +165,7 @@ def _grid(tiles: NDArray[Any], n_columns: int) -> NDArray[Any]:
 
 
 def new_axes(n_columns: float, n_rows: float) -> Axes:
-    """Return the axes of a new figure with space for so many images."""
+    """Return the axes of a new figure with space for a grid of images."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:

@@ -63,7 +63,7 @@ def features(
     cmap: Any = "RdBu_r",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the feature of each latent unit: what it adds to the decoder's output at 1.
+    """Draw the feature of each latent unit: the change of the decoder's output when the unit goes from 0 to 1.
 
     For a linear decoder, these are the columns of its weights.
 

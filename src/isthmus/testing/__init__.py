@@ -1,7 +1,7 @@
-"""The test kit: checks of what every part has to do, for parts of your own.
+"""Checks of the requirements that every part must meet, to test parts of your own.
 
-Every check takes an unbuilt part, and raises an AssertionError that says which requirement it does not meet. The parts
-of isthmus pass the same checks.
+Every check takes an unbuilt part, and raises an AssertionError that names the requirement that is not met. The parts of
+isthmus pass the same checks.
 """
 
 from isthmus.testing._inputs import check_corruption, check_scaling

@@ -63,7 +63,7 @@ def check_scaling(scaling: Scaling, x: Tensor | None = None) -> None:
     scaling : Scaling
         An unbuilt scaling.
     x : Tensor of shape (N, D), float64, optional
-        Samples to set it from; normal draws in four different units by default.
+        Samples to set the scaling from; by default normal draws in four different units.
     """
     check_part(scaling)
     x = normal(30, 4) * torch.tensor([1.0, 20.0, 0.1, 3.0]) + torch.tensor([0.0, 5.0, -1.0, 1e3]) if x is None else x

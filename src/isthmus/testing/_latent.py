@@ -23,7 +23,7 @@ __all__ = ["check_posterior", "check_prior"]
 
 
 def check_posterior(posterior: Posterior, n_components: int = 3) -> None:
-    """Check a posterior: shapes, transport of noise against its own log_prob, moments and gradients.
+    """Check a posterior: shapes, agreement of draws from noise with ``log_prob``, moments and gradients.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def _latent_density(part: Part, q: LatentDistribution, noise: Tensor) -> None:
     close(q.log_prob(z), log_noise - log_det, f"{part!r}: log_prob must be the density of transported noise.")
     try:
         variance = q.variance
-    except NotImplementedError:  # then its mean is not a moment either, but serves as the code
+    except NotImplementedError:  # then `mean` is the code, not the mean of draws
         return
     many = q.from_noise(normal(20_000, *noise.shape[1:], seed=4))
     error = (many.mean(0) - q.mean).abs() / (variance / len(many)).sqrt()

@@ -1,4 +1,4 @@
-"""Tools of the checks: requirements, seeded numbers, integrals and goodness of fit."""
+"""Helpers of the checks: assertions, seeded random numbers, integrals and goodness of fit."""
 
 from __future__ import annotations
 
@@ -14,20 +14,23 @@ BATCH_SHAPES: tuple[tuple[int, ...], ...] = ((), (4,), (3, 4))  # a sample, N sa
 
 
 def require(condition: object, promise: str) -> None:
+    """Raise an AssertionError with the message `promise` unless the condition holds."""
     if not condition:
         raise AssertionError(promise)
 
 
 def close(actual: Tensor, expected: Tensor, promise: str, *, rtol: float = 1e-9, atol: float = 1e-9) -> None:
+    """Raise an AssertionError with the message `promise` unless the tensors are close."""
     assert_allclose(actual.detach().numpy(), expected.detach().numpy(), rtol=rtol, atol=atol, err_msg=promise)
 
 
 def normal(*shape: int, seed: int = 0) -> Tensor:
+    """Return standard normal draws in float64."""
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def perturb(module: nn.Module) -> None:
-    """Convert parameters to float64, and change them, so that none is 0 by chance."""
+    """Convert parameters to float64, and add noise to them, so that none is at a special value such as 0."""
     module.double()
     with torch.no_grad():
         for i, parameter in enumerate(module.parameters()):
@@ -51,7 +54,7 @@ def grid(support: tuple[float, float], density: bool) -> tuple[Tensor, Tensor]:
 
 
 def agreement(samples: np.ndarray, points: np.ndarray, mass: np.ndarray, density: bool) -> float:
-    """Return the p-value of samples: by Kolmogorov and Smirnov for a density, otherwise by chi-square."""
+    """Return the p-value of a goodness-of-fit test: Kolmogorov-Smirnov for a density, otherwise chi-square."""
     if density:
         below = np.cumsum(mass) - 0.5 * mass
         return float(stats.kstest(samples, lambda v: np.interp(v, points, below)).pvalue)
