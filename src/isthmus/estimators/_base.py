@@ -108,7 +108,7 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Fields):
         Parameters
         ----------
         X : array-like or source of shape (N, D)
-            Samples. NaN is a missing cell; the likelihood is that of the observed cells. A path (.npy, .csv, .parquet,
+            Samples. NaN is a missing value; the likelihood is that of the observed ones. A path (.npy, .csv, .parquet,
             a folder of Parquet files), a memory map, a torch ``Dataset`` or a :class:`isthmus.data.RowSource` may be
             larger than memory: it is read batch by batch.
         y : None
@@ -124,8 +124,8 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Fields):
         Raises
         ------
         ValueError
-            If X is not a matrix of at least two samples, or has an infinite cell, a feature that was never observed or
-            a cell outside the likelihood's support; or if a parameter has an invalid value.
+            If X is not a matrix of at least two samples, or has an infinite value, a feature that was never observed or
+            a value outside the likelihood's support; or if a parameter has an invalid value.
         FloatingPointError
             If the loss becomes infinite or NaN. The message names the epoch, the step, the term and the features.
         """

@@ -37,7 +37,7 @@ class AutoencoderTransforms(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         Parameters
         ----------
         X : array-like of shape (N, D)
-            Samples; NaN is a missing cell.
+            Samples; NaN is a missing value.
 
         Returns
         -------
@@ -68,27 +68,27 @@ class AutoencoderTransforms(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         Parameters
         ----------
         X : array-like of shape (N, D)
-            Samples; NaN is a missing cell.
+            Samples; NaN is a missing value.
 
         Returns
         -------
         ndarray of shape (N, D), or a DataFrame if X is one
-            Reconstructions, of missing cells too.
+            Reconstructions, of missing values too.
         """
         return self._like(X, map_rows(self, reconstruct, self._rows(X)))
 
     def feature_errors(self, X: Any) -> np.ndarray:
-        """Return -log p(x_d|z) of each cell at its sample's code: large where a feature is anomalous.
+        """Return -log p(x_d|z) of each value at its sample's code: large where a feature is anomalous.
 
         Parameters
         ----------
         X : array-like of shape (N, D)
-            Samples; NaN is a missing cell.
+            Samples; NaN is a missing value.
 
         Returns
         -------
         ndarray of shape (N, D)
-            Errors in nats, for densities of the data's units; NaN where a cell is missing.
+            Errors in nats, for densities of the data's units; NaN where a value is missing.
         """
         return map_rows(self, feature_errors, self._rows(X))
 
@@ -98,7 +98,7 @@ class AutoencoderTransforms(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         Parameters
         ----------
         X : array-like of shape (N, D)
-            Samples; NaN is a missing cell.
+            Samples; NaN is a missing value.
 
         Returns
         -------
@@ -108,27 +108,27 @@ class AutoencoderTransforms(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         return map_rows(self, reconstruction_errors, self._rows(X))
 
     def impute(self, X: Any) -> Any:
-        """Return X with each missing cell (NaN) filled in; observed cells are returned unchanged, bit for bit.
+        """Return X with each missing value (NaN) filled in; observed values are returned unchanged, bit for bit.
 
-        A deterministic autoencoder fills missing cells with the decoder output; this is a point estimate, not a
+        A deterministic autoencoder fills missing values with the decoder output; this is a point estimate, not a
         conditional expectation. If it was trained on complete data, the reconstruction is iterated up to 20 times. The
         VAE family fills them with E[x_missing | x_observed], by importance sampling with ``n_draws`` draws.
 
         Parameters
         ----------
         X : array-like of shape (N, D)
-            Samples, with NaN in missing cells. A sample may have no observed cell.
+            Samples, NaN where a value is missing. A sample may have no observed value.
 
         Returns
         -------
         ndarray of shape (N, D), or a DataFrame if X is one
-            X without missing cells.
+            X without missing values.
         """
         rows = self._rows(X)
         return self._like(X, fill_missing(rows, self._impute(rows)))
 
     def _impute(self, X: np.ndarray) -> np.ndarray:
-        """Return a guess of every cell, (N, D)."""
+        """Return an imputed value for every cell, (N, D)."""
         raise NotImplementedError
 
     def _like(self, X: Any, values: np.ndarray) -> Any:

@@ -23,7 +23,7 @@ class DenoisingAutoencoder(DeterministicAutoencoder):
     noise of variance s^2 the best reconstruction is E[x|x~] = x~ + s^2 grad log p(x~) (Tweedie's formula), so that the
     model learns the score of the noisy data. K may exceed D: the noise keeps the network from copying its input.
 
-    To impute missing cells, train with ``corruption=Masking(0.5, input_mask=True)``, which shows the encoder the mask.
+    To impute missing values, train with ``corruption=Masking(0.5, input_mask=True)``, which shows the encoder the mask.
 
     Parameters
     ----------

@@ -171,8 +171,8 @@ class _GraphBuilder:
 
         def replay(batch: Batch) -> Tensor:
             with torch.inference_mode():
-                row = run(*(field for field in batch if field is not None), *constants)
-            return row.clone()  # a normal tensor, not an inference tensor
+                output = run(*(field for field in batch if field is not None), *constants)
+            return output.clone()  # a normal tensor, not an inference tensor
 
         return replay
 
