@@ -129,14 +129,15 @@ def render(found: dict) -> str:
         )
     lines += [
         "",
-        "The model is t(W) = c(B / W) + a(P, W): the step of a process's own rows, measured in one process, plus an "
+        'The column "model" is t(W) = c(B / W) + a(M, W) for W processes, a batch of B rows and M parameters: a step '
+        "with the rows of one process, measured in one process, plus an "
         f"all-reduce of the gradients, which takes {1e3 * reduce:.2f} ms between two processes when measured alone "
         f"({1e3 * small:.2f} ms for a single number). Each process sends and receives 2 (W - 1) / W times the bytes "
-        "of the gradients per step. The model neglects that DistributedDataParallel sends the gradients of the last "
+        "of the gradients per step. It neglects that DistributedDataParallel sends the gradients of the last "
         "layers while those of the first layers are computed.",
         "",
         "The next table is computed, **not measured**: the same network with 8,192 rows per process, a ring "
-        "all-reduce of a = 2 (W - 1) l + 2 (W - 1) / W * 4 P / b, latency l and bandwidth b from data sheets, and an "
+        "all-reduce of a = 2 (W - 1) l + 2 (W - 1) / W * 4 M / b, latency l and bandwidth b from data sheets, and an "
         "assumed 1 ms for a step of 8,192 rows on a GPU.",
         "",
         "| | bytes per step and process | all-reduce | share of time spent computing |",
@@ -148,7 +149,7 @@ def render(found: dict) -> str:
         lines.append(f"| {name} | {sent / 2**20:.1f} MiB | {1e3 * a:.2f} ms | {1e-3 / (1e-3 + a):.0%} |")
     lines += [
         "",
-        "Latency is the limit, not bytes: a network this small gains nothing beyond a few machines. A tree all-reduce "
+        "Latency is the limit, not bandwidth: a network this small gains nothing beyond a few machines. A tree all-reduce "
         "instead of a ring (NCCL chooses by itself) moves the limit. A network a hundred times as wide computes "
         "longer and sends more, in the same proportion.",
         "",
