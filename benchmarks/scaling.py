@@ -149,9 +149,9 @@ def render(found: dict) -> str:
         lines.append(f"| {name} | {sent / 2**20:.1f} MiB | {1e3 * a:.2f} ms | {1e-3 / (1e-3 + a):.0%} |")
     lines += [
         "",
-        "Latency is the limit, not bandwidth: a network this small gains nothing beyond a few machines. A tree all-reduce "
-        "instead of a ring (NCCL chooses by itself) moves the limit. A network a hundred times as wide computes "
-        "longer and sends more, in the same proportion.",
+        "Latency is the limit, not bandwidth: a network this small gains nothing beyond a few machines. A tree "
+        "all-reduce instead of a ring (NCCL chooses by itself) moves the limit. A network a hundred times as wide "
+        "computes longer and sends more, in the same proportion.",
         "",
     ]
     return "\n".join(lines)

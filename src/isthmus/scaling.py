@@ -116,8 +116,9 @@ class Scaling(Part):
 
     def forget_varying(self, moments: ColumnMoments) -> None:
         """Drop the stored value of each feature that varies in further training data."""
-        same = (moments.low.to(self.constant) == self.constant) & (moments.high.to(self.constant) == self.constant)
-        self.constant.masked_fill_(~same, torch.inf)
+        low, high, weight = (values.to(self.constant) for values in (moments.low, moments.high, moments.weight))
+        varies = (weight > 0) & ((low != self.constant) | (high != self.constant))
+        self.constant.masked_fill_(varies, torch.inf)
 
     @property
     def has_constant(self) -> bool:

@@ -217,7 +217,7 @@ def _untagged(value: dict[str, Any], parts: tuple[type[Part], ...]) -> Any:
         return [decode(v, parts) for v in content]
     if tag == "dict" and isinstance(content, list) and all(isinstance(p, list) and len(p) == 2 for p in content):
         return {decode(k, parts): decode(v, parts) for k, v in content}
-    raise FileError(f"its description has a {tag} that is none.")
+    raise FileError(f"its description has an invalid {tag}; save the model again.")
 
 
 def _part(name: Any, params: Any, parts: tuple[type[Part], ...]) -> Part:

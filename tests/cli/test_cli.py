@@ -654,7 +654,7 @@ def test_interrupted_and_resumed_is_the_same_file(tmp_path, monkeypatch, run, nu
         time.sleep(0.02)
     time.sleep(0.2)
     process.send_signal(number)
-    assert process.communicate()[1] == "isthmus: interrupted; run the same command with --resume to resume.\n"
+    assert process.communicate()[1] == "isthmus: interrupted; to continue, run the same command with --resume.\n"
     assert process.returncode == code
     assert not (tmp_path / "m.safetensors").exists()
     refused = run(*fit)

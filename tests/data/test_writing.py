@@ -107,7 +107,7 @@ def test_a_disk_that_is_full_after_the_last_block(tmp_path, monkeypatch):
 
 
 def test_a_file_without_a_block_is_not_written(tmp_path):
-    with pytest.raises(DataError, match="0 rows were written of 0"), open_writer(tmp_path / "a.npy", 0):
+    with pytest.raises(DataError, match="wrote 0 of 0 rows"), open_writer(tmp_path / "a.npy", 0):
         pass
     assert names_in(tmp_path) == []
 
@@ -125,7 +125,7 @@ def test_a_file_is_whole_or_not_there(tmp_path, suffix):
     with pytest.raises(KeyError), open_writer(path, 10) as write_block:
         write_block(X)
         raise KeyError
-    with pytest.raises(DataError, match="5 rows were written of 10"), open_writer(path, 10) as write_block:
+    with pytest.raises(DataError, match="wrote 5 of 10 rows"), open_writer(path, 10) as write_block:
         write_block(X)
     for other in (X.astype("f4"), X[:, :2]):
         with pytest.raises(DataError, match="write one array only"), open_writer(path, 10) as write_block:

@@ -340,6 +340,40 @@ def test_features_that_vary_later_are_not_constant():
     assert (binary.reconstruct(np.zeros((9, 2))) > 0).all(), "probabilities are no constants"
 
 
+def test_a_constant_that_later_data_do_not_show_stays_constant():
+    data = np.column_stack([X, np.full(150, 2.0)])
+    model = VAE(2, **QUICK).partial_fit(data)
+    data[:, 4] = np.nan
+    assert np.ptp(model.partial_fit(data).sample(99, random_state=0)[:, 4]) == 0
+
+
+def test_unknown_parts_are_errors_before_data_are_read():
+    for fields in ({"penalties": ["l3"]}, {"objective": "elbow"}, {"corruption": "smog"}):
+        model = VAE(2, **QUICK, **fields)
+        with pytest.raises(ValueError, match="unknown"):
+            model.fit("no such file.csv")
+        assert not hasattr(model, "model_")
+
+
+def test_fitted_models_keep_their_number_of_components():
+    model = VAE(2, **QUICK).fit(X)
+    log_p, codes = model.score_samples(X), model.transform(X)
+    model.set_params(n_components=3)
+    np.testing.assert_array_equal(model.score_samples(X), log_p)
+    assert model.inverse_transform(codes).shape == X.shape
+    assert model.sample_latent(X, 4, random_state=0).shape == (4, 150, 2)
+
+
+def test_draws_of_the_posterior_lie_about_the_code_where_cells_are_missing():
+    """Also if the encoder was trained on complete data: it then sees imputed cells."""
+    model = VAE(2, max_epochs=100, random_state=0).fit(X)
+    holes = X.copy()
+    holes[::2, 2] = np.nan
+    draws = model.sample_latent(holes, 4000, random_state=0)
+    error = draws.std(axis=0) / 4000**0.5
+    assert (np.abs(draws.mean(axis=0) - model.transform(holes)) < 6 * error).all()
+
+
 def test_penalties_can_be_combined():
     model = VAE(2, corruption="masking", penalties=[L1(0.1), "contraction", KL(0.5)], **QUICK).fit(X)
     assert {"reconstruction", "kl", "l1", "contraction", "kl_2"} <= set(model.history_[0])

@@ -205,9 +205,9 @@ def test_descriptions_that_do_not_fit(path, name):
         ({"part": "\x1b[2J", "params": {}}, "a part without a name"),
         ({"part": "Gaussian", "params": {"scal": 1}}, "unknown parameter of Gaussian 'scal'. Did you mean 'scale'"),
         ({"part": "Gaussian", "params": {"scale": -1.0}}, r"Gaussian\(scale=-1.0\)"),
-        ({"float": "ten"}, "a float that is none"),
-        ({"list": 3}, "a list that is none"),
-        ({"dict": [3]}, "a dict that is none"),
+        ({"float": "ten"}, "an invalid float; save"),
+        ({"list": 3}, "an invalid list; save"),
+        ({"dict": [3]}, "an invalid dict; save"),
     ],
 )
 def test_values_that_do_not_fit(path, value, message):

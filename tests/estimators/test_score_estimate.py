@@ -130,7 +130,7 @@ def test_a_sum_over_labels_by_hand():
 
 def test_numbers_as_conditions_must_be_given():
     model = ConditionalVAE(1, max_epochs=1, random_state=0).fit(X[:, :2], X[:, 2:])
-    with pytest.raises(ValueError, match="y was continuous in fit, and p\\(x\\) is no finite sum over it: pass y"):
+    with pytest.raises(ValueError, match="y was continuous in fit, so p\\(x\\) cannot be summed over it: pass y"):
         model.score_samples_estimate(X[:, :2])
     assert np.isfinite(model.score_samples_estimate(X[:9, :2], X[:9, 2:]).value).all()
 

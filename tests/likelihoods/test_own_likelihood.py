@@ -116,3 +116,13 @@ def test_it_is_trained_with_missing_cells(cls):
     assert (model.impute(X) > 0).all()
     with pytest.raises(ValueError, match="greater than 0"):
         model.transform(np.zeros((1, 4)))
+
+
+class Detached(LogNormal):
+    def log_prob(self, h, x):
+        return super().log_prob(h.detach() + 0 * h, x)
+
+
+def test_a_gradient_that_is_wrong_fails_the_kit_with_its_reason():
+    with pytest.raises(AssertionError, match="the gradient of log_prob must agree with finite differences"):
+        testing.check_likelihood(Detached(), support=(0, np.inf))

@@ -91,7 +91,7 @@ def latent(ctx: Context) -> LatentResult:
     model, rows = ctx.tensors(ctx.subset(_MAX_SAMPLES))
     generator = ctx.generator(Stream.LATENT)
     noise = torch.from_numpy(generator.standard_normal((1, len(rows.x), ctx.estimator.n_components)))
-    q, p = model.q(rows.x, rows.c, rows.mask), model.p_z(rows.c)
+    q, p = model.encode(rows.x, rows.c, rows.mask), model.p_z(rows.c)
     information = evaluation.information(q, p, noise)
     active = evaluation.active_units(q.mean)
     closed_form = all(isinstance(d, (DiagonalGaussian, FullGaussian)) for d in (q, p))
@@ -102,8 +102,8 @@ def latent(ctx: Context) -> LatentResult:
         mutual_information=information.mutual_information,
         mutual_information_upper=information.upper,
         max_mutual_information=math.log(len(rows.x)),
-        aggregate_kl=information.aggregate_kl,
-        # a prior that depends on the condition differs between samples
+        # a prior that depends on the condition differs between samples, and has no aggregate
+        aggregate_kl=None if p.batch_shape else information.aggregate_kl,
         aggregate_mmd=None if p.batch_shape else evaluation.aggregate_mmd(q, p, noise[0], ctx.derive(Stream.MMD)),
         report=evaluation.collapse_report(q, p),
     )

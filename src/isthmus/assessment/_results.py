@@ -104,7 +104,7 @@ class LatentResult(NamedTuple):
         Lower and upper bound of the information that codes carry about samples.
     max_mutual_information : float
         log N, the largest value that N samples can show.
-    aggregate_kl : float
+    aggregate_kl : float or None
         KL(q(z) || p(z)) of the aggregate posterior.
     aggregate_mmd : float or None
         Squared MMD between q(z) and p(z); None where the prior depends on a condition.
@@ -118,7 +118,7 @@ class LatentResult(NamedTuple):
     mutual_information: float
     mutual_information_upper: float
     max_mutual_information: float
-    aggregate_kl: float
+    aggregate_kl: float | None
     aggregate_mmd: float | None
     report: str
 

@@ -81,7 +81,7 @@ def _interrupted(error: KeyboardInterrupt) -> Interrupted:
     signal = getattr(error, "signal", None)  # set where a checkpoint was written
     if signal is None:
         return Interrupted("interrupted; no partial file was written.")
-    return Interrupted("interrupted; run the same command with --resume to resume.", 128 + signal)
+    return Interrupted("interrupted; to continue, run the same command with --resume.", 128 + signal)
 
 
 def _text_of_expected(error: Exception) -> str | None:

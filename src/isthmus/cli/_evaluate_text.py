@@ -113,7 +113,8 @@ def _latent(part: Any) -> Iterator[str]:
     limit = f"of rows and codes; at most log(N) = {part.max_mutual_information:.3f}"
     yield _line("active units", f"{part.active_units} of {part.n_units}", "units whose mean varies between rows")
     yield _line("mutual information", bounds, limit)
-    yield _line("KL(q(z) || p(z))", _number(part.aggregate_kl), "0: prior and aggregate posterior match")
+    if part.aggregate_kl is not None:
+        yield _line("KL(q(z) || p(z))", _number(part.aggregate_kl), "0: prior and aggregate posterior match")
     if part.aggregate_mmd is not None:
         yield _line("MMD of q(z) and p(z)", _number(part.aggregate_mmd), "squared; 0: they match")
     for text in part.report.splitlines():

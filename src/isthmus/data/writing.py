@@ -144,7 +144,7 @@ class _Blocks:
         """Raise `DataError` if the number of rows is not the one in the header of the file."""
         if self.kind is None or self.written != self.n_rows:
             raise DataError(
-                f"{self.file.path}: {self.written} rows were written of {self.n_rows}; the file is left unchanged."
+                f"{self.file.path}: wrote {self.written} of {self.n_rows} rows; the file is left unchanged."
             )
 
 

@@ -97,6 +97,12 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Fields):
             likelihood=likelihood,
         )
 
+    def _describe_loss(self) -> tuple[Objective, list[Penalty]]:
+        """Return the objective and the penalties; an unknown name is an error here."""
+        self._corruption()
+        penalties = [resolve("penalties", p, Penalty) for p in (*self._own_penalties(), *self.penalties)]
+        return resolve("objectives", self._own_objective(), Objective), penalties
+
     def _corruption(self) -> Corruption:
         return resolve("corruptions", self.corruption, Corruption)
 
@@ -147,6 +153,7 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Fields):
         check_precision(self.precision, device)
         new = not (resume and hasattr(self, "model_"))
         model = self._describe() if new else self.model_
+        objective, penalties = self._describe_loss()
 
         data = self._read(X, y, sample_weight, find_processes(device), new=new)
         checkpoints = None
@@ -162,7 +169,8 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Fields):
         fraction = self.validation_fraction if self.early_stopping else 0.0
         settings = LoaderSettings(self.batch_size, self.gradient_accumulation, fraction, self.seed_, dtype)
         loaders = make_loaders(data, model.scaling, settings)
-        loss = self._loss(model, loaders.sample)
+        corruption = self._build_corruption(model, loaders.sample)
+        loss = TrainingLoss(model, objective, corruption, penalties)
 
         n_epochs = None if partial else self.max_epochs
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
@@ -193,19 +201,17 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Fields):
         self.n_iter_, self.history_, self._optimizer_state = 0, [], None
         self._dtype = np.dtype(data.X.dtype)
 
-    def _loss(self, model: Model, sample: Tensor) -> TrainingLoss:
-        """Build the loss of a model; a corruption may look at a sample of the data."""
+    def _build_corruption(self, model: Model, sample: Tensor) -> Corruption:
+        """Build the corruption, which may look at a sample of the data."""
         corruption = self._corruption()
         if corruption.input_mask and not model.network.sizes.masked:
             raise ValueError(
                 f"corruption={corruption!r} needs an encoder that sees which cells are masked, and this one was built "
                 "without: fit a new estimator, or set warm_start=False."
             )
-        penalties = [resolve("penalties", p, Penalty) for p in (*self._own_penalties(), *self.penalties)]
-        objective = resolve("objectives", self._own_objective(), Objective)
         with seeded(derive(self.seed_, Stream.LOSS), sample.device):
             corruption.build(sample)
-        return TrainingLoss(model, objective, corruption, penalties)
+        return corruption
 
     def _trainer(self, loss: TrainingLoss, processes: Processes, *, partial: bool) -> Trainer:
         model = loss.model
@@ -286,9 +292,3 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Fields):
             File to write; an existing one is replaced only when it is complete. :func:`isthmus.load` reads it.
         """
         save(self, path)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags

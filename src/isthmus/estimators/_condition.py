@@ -86,7 +86,7 @@ class ContinuousCondition:
             values = values.reshape(-1, 1) if one_column else values.reshape(1, -1)
         values = _as_numbers(values)
         if values.shape[1] != self.width:
-            raise ValueError(f"y has {values.shape[1]} columns, but fit saw {self.width}.")
+            raise ValueError(f"y has {values.shape[1]} columns, but fit saw {self.width}: pass the same columns.")
         if len(values) not in (1, n_samples):
             raise ValueError(f"y has {len(values)} rows for {n_samples} samples.")
         return np.broadcast_to((values - self.mean) / self.scale, (n_samples, self.width)).copy()

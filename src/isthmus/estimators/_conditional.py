@@ -28,7 +28,7 @@ class Conditional(Variational):
     def _fit_condition(self, y: Any, weight: np.ndarray, *, reset: bool) -> np.ndarray:
         if y is None:
             raise ValueError(
-                "ConditionalVAE requires y to be passed, but the target y is None: labels or columns to condition on."
+                "ConditionalVAE requires y to be passed, but the target y is None: pass labels, or columns of numbers."
             )
         check_consistent_length(weight, y)
         if reset:
@@ -44,7 +44,7 @@ class Conditional(Variational):
 
     def _require_labels(self) -> DiscreteCondition:
         if isinstance(self._condition, ContinuousCondition):
-            raise ValueError("y was continuous in fit, and p(x) is no finite sum over it: pass y.")
+            raise ValueError("y was continuous in fit, so p(x) cannot be summed over it: pass y.")
         return self._condition
 
     def _given(self, X: Any, y: Any) -> tuple[Any, np.ndarray]:

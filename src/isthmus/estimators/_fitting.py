@@ -21,7 +21,16 @@ from isthmus.serialization import encode
 __all__ = ["build_model", "describe_run", "lr_multipliers", "worst_columns"]
 
 # Fields that may differ between a run and the one that resumes it: none of them changes a parameter.
-_NOT_IDENTITY = ("callbacks", "loggers", "checkpoint_dir", "device", "n_draws", "verbose", "warm_start")
+_NOT_IDENTITY = (
+    "callbacks",
+    "checkpoint_dir",
+    "checkpoint_seconds",
+    "device",
+    "loggers",
+    "n_draws",
+    "verbose",
+    "warm_start",
+)
 
 
 def build_model(model: Model, data: TrainingData, *, n_components: int, masked: bool, seed: int) -> None:

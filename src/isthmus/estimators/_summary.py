@@ -113,7 +113,7 @@ def _summarize(
             rows = values[part]
             finite = all_finite(rows)
             if not finite:
-                _check_finite(X, rows, names, block.start + part.start)
+                _raise_if_infinite(X, rows, names, block.start + part.start)
             if digest:
                 digest.update(np.ascontiguousarray(rows).view(np.uint8).data)
             missing = not finite and bool(np.isnan(rows).any())
@@ -127,7 +127,7 @@ def _summarize(
     return functools.reduce(DataSummary.merge, blocks)._replace(digest=digest.hexdigest() if digest else None)
 
 
-def _check_finite(X: np.ndarray | RowSource, rows: np.ndarray, names: Sequence[object] | None, first: int) -> None:
+def _raise_if_infinite(X: np.ndarray | RowSource, rows: np.ndarray, names: Sequence[object] | None, first: int) -> None:
     """Raise a ValueError if X has infinite cells; their number is that in an array, or in a source's `rows`."""
     if isinstance(X, RowSource):
         check_finite(rows, names, X.first_row + first)

@@ -136,3 +136,9 @@ class AutoencoderTransforms(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         if not (hasattr(X, "columns") and hasattr(X, "index")):
             return values
         return type(X)(values, index=X.index, columns=column_names(self))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

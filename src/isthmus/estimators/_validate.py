@@ -192,13 +192,13 @@ def all_finite(rows: np.ndarray) -> bool:
         return bool(np.isfinite(rows.sum()))
 
 
-def check_finite(rows: np.ndarray, names: Sequence[object] | None, first_row: int | None = None) -> bool:
-    """Raise a ValueError that names the first infinite cell; return whether no cell is missing, by :func:`all_finite`.
+def check_finite(rows: np.ndarray, names: Sequence[object] | None, first_row: int | None = None) -> None:
+    """Raise a ValueError that names the first infinite cell.
 
     For a chunk, `first_row` is the number of its first row.
     """
     if all_finite(rows):  # much faster than checking every cell
-        return True
+        return
     infinite = np.isinf(rows)
     if infinite.any():
         row, column = (int(i) for i in np.argwhere(infinite)[0])
@@ -208,7 +208,6 @@ def check_finite(rows: np.ndarray, names: Sequence[object] | None, first_row: in
             f"X contains infinity (inf) in row {first + row}, {column_name(names, column)}, and "
             f"{infinite.sum()} such cells {span}: clip them, or make them NaN if they are missing."
         )
-    return False
 
 
 def check_observed(observed: np.ndarray, names: Sequence[object] | None) -> None:
@@ -222,9 +221,9 @@ def check_observed(observed: np.ndarray, names: Sequence[object] | None) -> None
 def check_codes(estimator: Any, Z: Any) -> np.ndarray:
     """Return codes as a finite float matrix of width K."""
     Z = check_array(as_plain_array(Z), dtype=(np.float64, np.float32), input_name="Z")
-    if Z.shape[1] != estimator.n_components:
+    if Z.shape[1] != estimator._n_features_out:
         raise ValueError(
-            f"Z has {Z.shape[1]} columns, but {type(estimator).__name__} has n_components={estimator.n_components}."
+            f"Z has {Z.shape[1]} columns, but {type(estimator).__name__} has n_components={estimator._n_features_out}."
         )
     return np.asarray(Z)
 

@@ -196,7 +196,7 @@ class Variational(BaseAutoencoder):
     def _noise(self) -> Callable[[Chunk], Tensor]:
         """Return a function from samples to their noise (S, N, K), which depends on nothing but each sample."""
         seed = derive(self.seed_, Stream.SCORING)
-        return lambda rows: row_noise(rows.raw, self.n_draws, self.n_components, seed).to(rows.x)
+        return lambda rows: row_noise(rows.raw, self.n_draws, self._n_features_out, seed).to(rows.x)
 
     # ---- missing values -------------------------------------------------------------------------------------
 
@@ -246,14 +246,14 @@ class Variational(BaseAutoencoder):
     def _sample_codes(self, X: np.ndarray, n_samples: int, seed: int, c: np.ndarray | None) -> np.ndarray:
         """Return draws from q(z|x, c) for each sample, (n_samples, N, K)."""
         check_positive_integer("n_samples", n_samples)
-        noise = np.random.default_rng(seed).standard_normal((n_samples, len(X), self.n_components))
+        noise = np.random.default_rng(seed).standard_normal((n_samples, len(X), self._n_features_out))
         start = 0
 
         def draw(model: Model, rows: Chunk) -> Tensor:
             nonlocal start
             part = noise[:, start : start + len(rows.x)]
             start += len(rows.x)
-            return model.q(rows.x, rows.c, rows.mask).from_noise(torch.from_numpy(part).to(rows.x))
+            return model.encode(rows.x, rows.c, rows.mask).from_noise(torch.from_numpy(part).to(rows.x))
 
         return map_rows(self, draw, X, c, draws=n_samples, axis=1)
 

@@ -1,6 +1,6 @@
 """Measures of how the latent space is used: active units, divergence per unit, rate and distortion.
 
-Functions take the posterior of N samples, ``model.q(x, c, mask)``, and the prior, ``model.p_z()``.
+Functions take the posterior of N samples, ``model.encode(x, c, mask)``, and the prior, ``model.p_z()``.
 """
 
 from __future__ import annotations

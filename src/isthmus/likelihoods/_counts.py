@@ -52,7 +52,8 @@ class Counts(Likelihood):
     def set_from_data(self, x: Tensor, weight: Tensor | None = None) -> None:
         """Compute the mean and the spread of log(1 + x) over the observed cells."""
         share = (~x.isnan()).to(x) if weight is None else (~x.isnan()) * weight.to(x).unsqueeze(-1)
-        share = share / share.sum(0)
+        total = share.sum(0)
+        share = share / torch.where(total > 0, total, 1.0)  # a rare feature may have no observed cell in a sample
         logs = _signed_log1p(x.nan_to_num(0.0))
         centre = (share * logs).sum(0)
         spread = (share * (logs - centre).square()).sum(0).mean().sqrt()

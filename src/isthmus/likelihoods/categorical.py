@@ -54,8 +54,8 @@ class Categorical(Likelihood):
             largest = x.nan_to_num(0.0).amax(0).clamp(min=0)
             if largest.max() >= _MAX_LEVELS:
                 raise ValueError(
-                    f"{self!r}: column {int(largest.argmax())} has the level {largest.max():g}, of at most "
-                    f"{_MAX_LEVELS:,}; number its categories 0, 1, 2, ..., or use another likelihood."
+                    f"{self!r}: column {int(largest.argmax())} has the level {largest.max():g}, and levels "
+                    f"must be below {_MAX_LEVELS:,}: number its categories 0, 1, 2, ..., or use another likelihood."
                 )
             self.n_levels = tuple(max(2, int(top) + 1) for top in largest.tolist())
 

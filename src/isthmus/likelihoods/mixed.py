@@ -97,7 +97,7 @@ class Mixed(Likelihood):
     @property
     def transforms_input(self) -> bool:  # type: ignore[override]
         """Whether any part transforms its features for the encoder."""
-        return any(part.transforms_input for part in self._members)
+        return any(part.transforms_input for part in self._described())
 
     def set_from_data(self, x: Tensor, weight: Tensor | None = None) -> None:
         """Set the hyperparameters of each part from its columns, and store them in ``parts``."""
