@@ -420,6 +420,8 @@ def test_nested_parameters():
     assert (model.network.channels, model.network.image_shape) == ((8,), (8, 8))
     model = build(isthmus.VAE, {"beta": "warmup", "beta__over": 0.1, "penalties": "l1,contraction"}, rows)
     assert repr(model.beta) == "Warmup(over=0.1)"
+    sparse = build(isthmus.SparseAutoencoder, {"method": "l1", "sparsity": {"part": "warmup", "over": 0.2}}, rows)
+    assert repr(sparse.sparsity) == "Warmup(over=0.2)"
     assert model.penalties == ("l1", "contraction")
 
 
@@ -667,3 +669,12 @@ def test_interrupted_and_resumed_is_the_same_file(tmp_path, monkeypatch, run, nu
     assert run(*fit)[0] == 0
     whole = isthmus.load("m.safetensors").model_.state_dict()
     assert all((resumed[name] == whole[name]).all() for name in whole)
+
+
+def test_checkpoints_can_be_switched_off(tmp_path, run):
+    fit = ["fit", "iris", "-m", "vae", "-o", str(tmp_path / "m.safetensors"), "--epochs", "1"]
+    assert run(*fit, "--set", "checkpoint_dir=None")[0] == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["m.safetensors"]
+    code, _, err = run(*fit, "--set", "checkpoint_dir=5")
+    assert code == 2
+    assert "checkpoint_dir" in err

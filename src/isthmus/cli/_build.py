@@ -24,7 +24,7 @@ PART_MODULES = {
     "penalties": "penalties",
     "objective": "objectives",
 }
-_WEIGHTS = ("beta", "weight")  # fields that take a number or a schedule
+_WEIGHTS = ("beta", "sparsity", "weight")  # fields that take a number or a schedule
 
 
 def build(cls: Any, given: Mapping[str, Any], rows: Dataset) -> Any:

@@ -80,8 +80,9 @@ def fit(
     configured = fields.pop("model", None)
     name = _class_name(model or configured)
     rows = open_data(data, labels)
-    _check_resume(fields.setdefault("checkpoint_dir", f"{output}.checkpoints"), resume)
+    folder = fields.setdefault("checkpoint_dir", f"{output}.checkpoints")
     estimator = build(public_class(name), fields, rows)
+    _check_resume(folder, resume)
     if log is not None:
         estimator.set_params(loggers=[_logger(log)])
     summary = _fit(estimator, rows, check_condition(estimator, rows, data, labels), data, output)
@@ -106,14 +107,18 @@ def _class_name(model: Any) -> str:
     return class_name(model)
 
 
-def _check_resume(folder: str, resume: bool) -> None:
+def _check_resume(folder: str | None, resume: bool) -> None:
     """Refuse to overwrite an interrupted run, and to resume one that does not exist."""
-    unfinished = any(Path(folder).glob("checkpoint-*"))
+    unfinished = _has_checkpoints(folder)
     restarted = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0"  # by isthmus launch, maybe before a checkpoint
     if unfinished and not (resume or restarted):
         raise ValueError(f"{folder}: holds an unfinished run; add --resume to resume it, or remove the folder.")
     if resume and not (unfinished or restarted):
         raise ValueError(f"{folder}: holds no unfinished run; leave out --resume to start one.")
+
+
+def _has_checkpoints(folder: str | None) -> bool:
+    return folder is not None and any(Path(folder).glob("checkpoint-*"))
 
 
 def _logger(path: str) -> Any:
@@ -147,7 +152,7 @@ def _save(estimator: Any, output: str) -> None:
     except OSError as error:
         reason = error.strerror or error.__cause__ or error
         again = "make room, and run the same command again"
-        if any(Path(folder).glob("checkpoint-*")):
+        if _has_checkpoints(folder):
             again = f"make room, and run the same command with --resume (the checkpoints are in {folder})"
         raise OSError(f"{output}: the model could not be written ({reason}); {again}.") from error
 
