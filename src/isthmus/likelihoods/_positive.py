@@ -28,7 +28,9 @@ def check_positive(
 
 
 def _is_positive(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and 0 < float(value) < math.inf
+    if isinstance(value, bool):  # a number to Python
+        return False
+    return isinstance(value, Real) and 0 < float(value) < math.inf
 
 
 def learned(value: float | str, n_features: int) -> nn.Parameter:
