@@ -420,8 +420,8 @@ def test_nested_parameters():
     assert (model.network.channels, model.network.image_shape) == ((8,), (8, 8))
     model = build(isthmus.VAE, {"beta": "warmup", "beta__over": 0.1, "penalties": "l1,contraction"}, rows)
     assert repr(model.beta) == "Warmup(over=0.1)"
-    sparse = build(isthmus.SparseAutoencoder, {"method": "l1", "sparsity": {"part": "warmup", "over": 0.2}}, rows)
-    assert repr(sparse.sparsity) == "Warmup(over=0.2)"
+    sparse = build(isthmus.SparseAutoencoder, {"method": "l1", "sparsity": {"part": "warmup", "over": 0.3}}, rows)
+    assert repr(sparse.sparsity) == "Warmup(over=0.3)"
     assert model.penalties == ("l1", "contraction")
 
 
