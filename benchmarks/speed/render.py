@@ -36,8 +36,7 @@ from the trained weights by the same few lines of numpy, outside the timing and 
 computes the loss of its steps. The JAX step leaves out the last, incomplete batch of each epoch, which would be
 compiled separately.
 
-Training steps of isthmus are plain PyTorch, unless a row says `compile=True`: they are then captured and replayed. The
-training times of sections D and E are older, from when steps were captured by default.
+Training steps of isthmus are plain PyTorch, unless a row says `compile=True`: they are then captured and replayed.
 
 No GPU was available: there are no results for GPUs here, and CUDA graphs, bf16 on a GPU and NCCL have not been run on
 one.
