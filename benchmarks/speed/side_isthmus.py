@@ -9,7 +9,7 @@ from bound import Weights
 from recipes import Recipe
 
 from isthmus import VAE
-from isthmus.posteriors import _BOUND
+from isthmus._distributions import LOG_SCALE_BOUND
 
 __all__ = ["estimator", "train", "weights_of"]
 
@@ -43,7 +43,7 @@ def weights_of(model: VAE) -> Weights:
     )
     weight, bias = encoder[0]
     encoder[0] = weight, bias - model.model_.centre.numpy() @ weight
-    return Weights(encoder, decoder, bound=_BOUND)
+    return Weights(encoder, decoder, bound=LOG_SCALE_BOUND)
 
 
 def train(X: np.ndarray, n_latent: int, hidden: int, recipe: Recipe, seed: int) -> tuple[dict[str, float], Weights]:

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 
 __all__ = [
+    "LOG_SCALE_BOUND",
     "DefensiveMixture",
     "DiagonalGaussian",
     "FlowDistribution",
@@ -22,9 +23,18 @@ __all__ = [
     "LatentDistribution",
     "Mixture",
     "PointMass",
+    "bounded_log_scale",
 ]
 
 _LOG_2PI = math.log(2 * math.pi)
+
+# Standard deviations stay between exp(-8) and exp(8), whose squares do not overflow in float32.
+LOG_SCALE_BOUND = 8.0
+
+
+def bounded_log_scale(raw: Tensor) -> Tensor:
+    """Return a log scale between -8 and 8 for any number: a tanh, whose gradient does not vanish as a clamp's does."""
+    return LOG_SCALE_BOUND * torch.tanh(raw / LOG_SCALE_BOUND)
 
 
 class LatentDistribution(Distribution):

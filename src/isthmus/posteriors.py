@@ -10,19 +10,19 @@ from torch import Tensor
 from torch.distributions.transforms import AffineTransform, ComposeTransform
 
 from isthmus._activations import activation
-from isthmus._distributions import DiagonalGaussian, FlowDistribution, FullGaussian, LatentDistribution, PointMass
+from isthmus._distributions import (
+    DiagonalGaussian,
+    FlowDistribution,
+    FullGaussian,
+    LatentDistribution,
+    PointMass,
+    bounded_log_scale,
+)
 from isthmus._layer_sizes import layer_sizes
 from isthmus._part import Part
 from isthmus._zuko import coupling_flow
 
 __all__ = ["DiagonalNormal", "FlowNormal", "FullNormal", "Point", "Posterior", "TopK"]
-
-# Standard deviations stay between exp(-8) and exp(8), whose squares do not overflow in float32.
-_BOUND = 8.0
-
-
-def _bounded(raw: Tensor) -> Tensor:
-    return _BOUND * torch.tanh(raw / _BOUND)
 
 
 class Posterior(Part):
@@ -163,7 +163,7 @@ class DiagonalNormal(Posterior):
     def forward(self, h: Tensor) -> DiagonalGaussian:
         """Return N(mu, diag(sigma^2))."""
         mean, raw = h.split(self.n_components, dim=-1)
-        return DiagonalGaussian(mean, _bounded(raw))
+        return DiagonalGaussian(mean, bounded_log_scale(raw))
 
 
 @dataclass(eq=False, repr=False)
@@ -206,7 +206,7 @@ class FullNormal(Posterior):
         k = self.n_components
         mean, raw, below = h.split([k, k, self.n_outputs - 2 * k], dim=-1)
         rows, columns = self.get_buffer("below")
-        tril = torch.diag_embed(_bounded(raw).exp())
+        tril = torch.diag_embed(bounded_log_scale(raw).exp())
         tril[..., rows, columns] = below
         return FullGaussian(mean, tril)
 
@@ -256,6 +256,6 @@ class FlowNormal(Posterior):
     def forward(self, h: Tensor) -> FlowDistribution:
         """Return the distribution of mu + sigma T_h(noise)."""
         mean, raw, context = h.split([self.n_components, self.n_components, self.n_context], dim=-1)
-        affine = AffineTransform(mean, _bounded(raw).exp(), event_dim=1)
+        affine = AffineTransform(mean, bounded_log_scale(raw).exp(), event_dim=1)
         flow = self.flow(context).transform.inv
         return FlowDistribution(ComposeTransform([flow, affine]), torch.zeros_like(mean))

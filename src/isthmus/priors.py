@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from isthmus._activations import activation
-from isthmus._distributions import DiagonalGaussian, FlowDistribution, LatentDistribution, Mixture
+from isthmus._distributions import DiagonalGaussian, FlowDistribution, LatentDistribution, Mixture, bounded_log_scale
 from isthmus._layer_sizes import layer_sizes
 from isthmus._part import Part
 from isthmus._zuko import coupling_flow
@@ -290,7 +290,7 @@ class ConditionalNormal(Prior):
         for layer in self.layers[:-1]:
             h = activation(self.activation)(layer(h))
         mean, log_scale = self.layers[-1](h).split(self.n_components, dim=-1)
-        return DiagonalGaussian(mean, log_scale.clamp(-8, 8))
+        return DiagonalGaussian(mean, bounded_log_scale(log_scale))
 
 
 def _check_count(part: Part, count: int) -> None:
