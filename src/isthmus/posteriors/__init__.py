@@ -1,0 +1,9 @@
+"""Posteriors: maps from the encoder's outputs to a distribution q(z|x) of codes."""
+
+from isthmus.posteriors._base import Posterior
+from isthmus.posteriors.flow import FlowNormal
+from isthmus.posteriors.normal import DiagonalNormal, FullNormal
+from isthmus.posteriors.point import Point
+from isthmus.posteriors.top_k import TopK
+
+__all__ = ["DiagonalNormal", "FlowNormal", "FullNormal", "Point", "Posterior", "TopK"]

@@ -1,0 +1,39 @@
+"""The base class of the posteriors."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+from torch import Tensor
+
+from isthmus._distributions import LatentDistribution
+from isthmus._part import Part
+
+__all__ = ["Posterior"]
+
+
+class Posterior(Part):
+    """Base of the posteriors: ``forward`` maps encoder outputs (..., n_outputs) to a distribution on R^K.
+
+    The mean, which is the code, is ``mean_activation`` of the first K outputs.
+    """
+
+    n_components: int
+
+    @property
+    def mean_activation(self) -> str | None:
+        """The activation that maps the first K outputs to the mean, or None if the mean is another function."""
+        return "identity"
+
+    def build(self, n_components: int) -> None:
+        """Make the tensors for codes with K = `n_components` units."""
+        self.n_components = n_components
+
+    @property
+    def n_outputs(self) -> int:
+        """The number of encoder outputs per sample."""
+        return self.n_components
+
+    @abstractmethod
+    def forward(self, h: Tensor) -> LatentDistribution:
+        """Return q(z|x) for encoder outputs `h` of shape (..., n_outputs)."""

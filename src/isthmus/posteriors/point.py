@@ -1,0 +1,48 @@
+"""The point mass: the code of a deterministic autoencoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from isthmus._activations import activation
+from isthmus._distributions import PointMass
+from isthmus.posteriors._base import Posterior
+
+__all__ = ["Point"]
+
+
+@dataclass(eq=False, repr=False)
+class Point(Posterior):
+    r"""A point mass: the code of a deterministic autoencoder.
+
+    .. math:: q(z|x) = \delta(z - a(h))
+
+    Parameters
+    ----------
+    activation : str, default="identity"
+        a, applied to the outputs: "sigmoid" for Rifai's contractive encoder, "relu" for sparse codes.
+
+    References
+    ----------
+    Hinton & Salakhutdinov (2006), Reducing the Dimensionality of Data with Neural Networks.
+
+    Examples
+    --------
+    >>> import torch
+    >>> q = Point("relu"); q.build(2)
+    >>> q(torch.tensor([[-1.0, 2.0]])).mean
+    tensor([[0., 2.]])
+    """
+
+    activation: str = "identity"
+
+    @property
+    def mean_activation(self) -> str:
+        """The activation a."""
+        return self.activation
+
+    def forward(self, h: Tensor) -> PointMass:
+        """Return the point mass at a(h)."""
+        return PointMass(activation(self.activation)(h))
