@@ -15,7 +15,6 @@ from isthmus.engine import loop
 from isthmus.engine.adam import Adam
 from isthmus.engine.capture import captured_step, operator_graph
 from isthmus.engine.capture.captured_step import CapturedStep, ReplayError
-from isthmus.engine.capture.cuda_graph import capture_cuda_graph
 from isthmus.engine.capture.operator_graph import capture_operator_graph
 from isthmus.engine.precision import MasterWeights
 from isthmus.engine.state import TrainState
@@ -24,7 +23,7 @@ from isthmus.penalties import Warmup
 from regression import Named, Regression, fit, rows, trainer
 
 X, Y = load_iris(return_X_y=True)
-FIELDS = {"hidden_layer_sizes": (8,), "max_epochs": 6, "batch_size": 32, "random_state": 0}
+FIELDS = {"hidden_layer_sizes": (8,), "max_epochs": 6, "batch_size": 32, "random_state": 0, "device": "cpu"}
 EPOCHS, BATCHES = 6, 5
 
 
@@ -498,28 +497,3 @@ def test_training_goes_without_a_private_name_of_torch(any_processor, monkeypatc
     assert_same_fit(lambda how: vae(how, precision=precision), warns=reason)
     for a, b in zip(with_it.history_, vae(precision=precision).fit(X).history_, strict=True):
         assert a["loss"] == pytest.approx(b["loss"], rel=1e-3)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA graphs need a GPU")
-def test_a_cuda_graph():
-    device = torch.device("cuda")
-    weight = torch.ones(3, device=device)
-
-    def step(batch, weights):
-        weight.add_(weights[0] * torch.randn(3, device=device))
-        return batch.x @ weight
-
-    weights = [torch.full((), 0.5, device=device)]
-    torch.cuda.manual_seed(0)
-    batches = [Batch(torch.full((2, 3), float(i), device=device), torch.ones(2, device=device)) for i in range(6)]
-    first, build = capture_cuda_graph(step, batches[0], weights)
-    replay = build()
-    found = torch.stack([first, *(replay(batch) for batch in batches[1:])])
-    weight.fill_(1)
-    torch.cuda.manual_seed(0)
-    torch.testing.assert_close(found, torch.stack([step(batch, weights) for batch in batches]))
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA graphs need a GPU")
-def test_cuda_graphs_of_estimators_have_the_bits_of_eager_steps():
-    assert_same_fit(lambda how: vae(how, device="cuda"))

@@ -39,9 +39,7 @@ def capture_cuda_graph(
 
     def build() -> Callable[[Batch], Tensor]:
         static = Batch(*(None if field is None else field.clone() for field in batch))  # type: ignore[arg-type]
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            output = step(static, weights)
+        graph, output = _capture(lambda: step(static, weights), batch.x.device)
 
         def replay(batch: Batch) -> Tensor:
             for target, field in zip(static, batch, strict=True):
@@ -53,3 +51,24 @@ def capture_cuda_graph(
         return replay
 
     return result, build
+
+
+def _capture(run: Callable[[], Tensor], device: torch.device) -> tuple[torch.cuda.CUDAGraph, Tensor]:
+    """Return the graph of what a function launches, and the tensor that it returns.
+
+    If capturing fails, torch leaves its own stream current, and the device's generator in a state in which it refuses
+    to draw. Both are set back, so that eager steps can follow.
+    """
+    graph, generator = torch.cuda.CUDAGraph(), torch.cuda.default_generators[device.index or 0]
+    state = generator.get_state()
+    with torch.cuda.device(device), torch.cuda.stream(torch.cuda.current_stream(device)):
+        try:
+            # Other threads may use the device meanwhile, which the default mode makes an error, in them.
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+                output = run()
+        except Exception as error:
+            generator.graphsafe_set_state(torch.Generator(device))
+            generator.set_state(state)
+            first = error.__context__  # ending the capture raises an error of its own, which says less
+            raise (first if isinstance(first, RuntimeError) else error) from None
+    return graph, output
