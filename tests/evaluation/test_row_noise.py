@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 
 import isthmus.estimators._variational as variational
 from isthmus import VAE
-from isthmus.evaluation.row_noise import row_noise
+from isthmus.evaluation.row_noise import _bits, _cuda_bits, _keys, row_noise
 from models import normal
 
 ROWS = normal(500, 3)
@@ -65,6 +65,16 @@ def test_noise_depends_on_the_row_and_the_seed_alone():
     assert torch.equal(row_noise(ROWS.float(), 6, 3, seed=0), row_noise(ROWS.float().double(), 6, 3, seed=0))
     assert not (row_noise(ROWS, 6, 3, seed=1) == whole).any()
     assert torch.equal(row_noise(ROWS, 6, 3, seed=-1), row_noise(ROWS, 6, 3, seed=2**64 - 1))
+
+
+def test_signed_integers_give_the_bits_of_unsigned_ones():
+    """A GPU computes with signed integers, and the last bit of its normal quantile may differ."""
+    keys, counts, shape = _keys(ROWS, 7), (5, 5 + 6 * 3), (6, 1, 3)
+    found = _cuda_bits(counts, torch.from_numpy(keys.view(np.int64).copy()), shape)
+    assert np.array_equal(found.numpy(), _bits(counts, keys, shape).view(np.int64))
+    if torch.cuda.is_available():
+        expected = row_noise(ROWS, 6, 3, seed=7, first_draw=2)
+        torch.testing.assert_close(row_noise(ROWS, 6, 3, 7, 2, "cuda").cpu(), expected, rtol=1e-13, atol=1e-13)
 
 
 def test_equal_rows_have_equal_noise_whatever_their_zeros_and_missing_cells_look_like():

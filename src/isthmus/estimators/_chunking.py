@@ -14,9 +14,10 @@ from isthmus.data.loaders import prefetch
 from isthmus.data.sources import RowSource
 from isthmus.engine.memory import raise_malloc_threshold
 
-__all__ = ["as_tensor", "concat_chunks", "empty_result", "read_chunks", "row_chunks", "rows_per_chunk"]
+__all__ = ["as_tensor", "chunk_budget", "concat_chunks", "empty_result", "read_chunks", "row_chunks"]
 
 _CHUNK = 1 << 21  # numbers in the widest tensor of a chunk: 8 MiB of float32, which a processor's cache holds
+_DEVICE_CHUNK = 1 << 25  # the same on a GPU, which needs more rows at a time to be busy
 
 
 def as_tensor(X: np.ndarray) -> Tensor:
@@ -32,9 +33,9 @@ def row_chunks(n_rows: int, width: int, budget: int | None = None) -> Iterator[s
     return chunks(n_rows, width, budget or _CHUNK)
 
 
-def rows_per_chunk(width: int) -> int:
-    """Return how many rows of `width` numbers a chunk has."""
-    return max(1, _CHUNK // width)
+def chunk_budget(device: torch.device) -> int:
+    """Return how many numbers the widest tensor of a chunk may hold on a device."""
+    return _CHUNK if device.type == "cpu" else _DEVICE_CHUNK
 
 
 def read_chunks(X: np.ndarray | RowSource, width: int, budget: int | None = None) -> Iterator[tuple[slice, np.ndarray]]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from isthmus._device import check_device
 from isthmus.data.sources import RowSource
-from isthmus.estimators._chunking import as_tensor, concat_chunks, read_chunks, row_chunks, rows_per_chunk
+from isthmus.estimators._chunking import as_tensor, chunk_budget, concat_chunks, read_chunks, row_chunks
 from isthmus.estimators._validate import check_finite, check_support, column_names
 from isthmus.model import Model
 
@@ -67,7 +67,7 @@ def map_rows(
 ) -> np.ndarray:
     """Return ``function(model, chunk)`` for all chunks of X, joined along `axis`.
 
-    On the CPU the model computes in the type of X, elsewhere in float32.
+    The model computes in the type of X; on "mps", which has no float64, in float32.
 
     Parameters
     ----------
@@ -85,12 +85,12 @@ def map_rows(
         The axis of the result that counts samples.
     """
     device = check_device(estimator.device)
-    dtype = torch.float64 if X.dtype == np.float64 and device.type == "cpu" else torch.float32
+    dtype = torch.float64 if X.dtype == np.float64 and device.type != "mps" else torch.float32
     model = model_as(estimator, dtype, device)
     first_row, names = getattr(X, "first_row", 0), column_names(estimator)
 
     def results() -> Iterator[tuple[slice, Tensor]]:
-        for part, values in read_chunks(X, draws * estimator.model_.numbers_per_row):
+        for part, values in read_chunks(X, draws * estimator.model_.numbers_per_row, chunk_budget(device)):
             if isinstance(X, RowSource):
                 check_finite(values, names, first_row + part.start)
             raw = as_tensor(values)
@@ -138,7 +138,7 @@ def map_codes(estimator: Any, Z: np.ndarray, c: np.ndarray | None = None) -> np.
 
 def max_draws_per_pass(estimator: Any) -> int:
     """Return how many draws of one sample to decode at once."""
-    return rows_per_chunk(estimator.model_.numbers_per_row)
+    return max(1, chunk_budget(check_device(estimator.device)) // estimator.model_.numbers_per_row)
 
 
 # ---- functions of a model and a chunk ----------------------------------------------------------------------------

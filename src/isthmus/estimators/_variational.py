@@ -196,7 +196,8 @@ class Variational(BaseAutoencoder):
     def _noise(self) -> Callable[[Chunk], Tensor]:
         """Return a function from samples to their noise (S, N, K), which depends on nothing but each sample."""
         seed = derive(self.seed_, Stream.SCORING)
-        return lambda rows: row_noise(rows.raw, self.n_draws, self._n_features_out, seed).to(rows.x)
+        n_draws, n_components = self.n_draws, self._n_features_out
+        return lambda rows: row_noise(rows.raw, n_draws, n_components, seed, device=rows.x.device).to(rows.x)
 
     # ---- missing values -------------------------------------------------------------------------------------
 

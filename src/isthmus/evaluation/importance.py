@@ -129,7 +129,7 @@ def log_marginal_estimate(
         sums, q = WeightSums(len(chunk), n_tail), model.encode(chunk, condition, observed)
         for first in range(0, n_draws, n_block):
             n = min(n_block, n_draws - first)
-            noise = row_noise((x if key is None else key)[part], n, q.mean.shape[-1], seed, first)
+            noise = row_noise((x if key is None else key)[part], n, q.mean.shape[-1], seed, first, x.device)
             p = proposal(model, q, observed, n_draws, proposal_scale, first)
             sums.add(model.log_joint_ratio(p, p.from_noise(noise.to(x)), chunk, condition, observed))
         result[:, part] = torch.stack(exact_where_unobserved(Estimate.of(sums), observed, n_draws))
