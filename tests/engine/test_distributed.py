@@ -32,6 +32,7 @@ SMALL = {
     "batch_size": 50,
     "precision": "float64",
     "random_state": 0,
+    "device": "cpu",
 }
 DRAWS = SMALL | {"early_stopping": True, "corruption": "gaussian_noise"}
 WHOLE = {"missing": True, "weights": True}
@@ -210,7 +211,7 @@ def test_launch_says_what_is_wrong(tmp_path):
 def test_transform_in_two_processes_writes_every_row_once(tmp_path):
     """The same file, bit for bit, from two processes that had half of the chunks each."""
     model, rows = tmp_path / "m.safetensors", tmp_path / "rows.npy"
-    VAE(3, hidden_layer_sizes=(16,), max_epochs=1, random_state=0).fit(load_digits().data).save(model)
+    VAE(3, hidden_layer_sizes=(16,), max_epochs=1, random_state=0, device="cpu").fit(load_digits().data).save(model)
     np.save(rows, np.random.default_rng(0).normal(size=(100_000, 64)))
     words = ["transform", str(model), str(rows), "-o"]
     assert main([*words, str(tmp_path / "one.npy")]) == 0

@@ -125,7 +125,7 @@ def test_unknown_names_suggest_the_nearest_one(fields, message):
 def test_precision_that_the_device_does_not_have(monkeypatch):
     monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
     with pytest.raises(ValueError, match="no bf16 arithmetic .* 'float32'"):
-        VAE(precision="bf16", **QUICK).fit(X)
+        VAE(precision="bf16", device="cpu", **QUICK).fit(X)
     with pytest.raises(ValueError, match="mps has no float64"):
         check_precision("float64", torch.device("mps"))
 

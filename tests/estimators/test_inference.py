@@ -71,7 +71,9 @@ def test_rows_are_not_copied_where_nothing_changes_them(order):
             super().build(x)
             seen.append(x)
 
-    model = DenoisingAutoencoder(2, corruption=Looking(), likelihood="bernoulli", scaling="none", max_epochs=2)
+    model = DenoisingAutoencoder(
+        2, corruption=Looking(), likelihood="bernoulli", scaling="none", max_epochs=2, device="cpu"
+    )
     model.fit(X)
     assert np.shares_memory(seen[0].numpy(), X) == (order == "C")  # other orders are slow to take rows from
     assert np.array_equal(X, before)

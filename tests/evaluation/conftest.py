@@ -39,7 +39,7 @@ class PPCA(NamedTuple):
 
     def rows(self, n, seed=0):
         rng = np.random.default_rng(seed)
-        return torch.from_numpy(rng.multivariate_normal(self.mu, self.covariance, size=n))
+        return torch.from_numpy(rng.multivariate_normal(self.mu, self.covariance, size=n, method="cholesky"))
 
     def model(self, *, full=False, wider=1.0, shrink=1.0, **parts):
         """Return the model with its exact posterior, or with scales and means multiplied by `wider` and `shrink`."""

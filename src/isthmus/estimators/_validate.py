@@ -50,7 +50,8 @@ def is_missing(values: np.ndarray) -> np.ndarray:
     """Return where an array has NaN, None, NaT or pandas.NA."""
     if values.dtype.kind != "O":
         return values != values  # noqa: PLR0124 - NaN and NaT alone are not equal to themselves
-    return np.frompyfunc(_is_missing, 1, 1)(values).astype(bool)
+    with np.errstate(invalid="ignore"):  # numpy 2.5 warns of a comparison with NaN
+        return np.frompyfunc(_is_missing, 1, 1)(values).astype(bool)
 
 
 def _is_missing(value: object) -> bool:
