@@ -9,8 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
 import isthmus
 from isthmus._names import unknown_name
+from isthmus.cli._deferred import deferred_imports
 from isthmus.cli._errors import note
 
 if TYPE_CHECKING:
@@ -22,14 +25,24 @@ MODELS = isthmus._ESTIMATORS
 
 
 @contextlib.contextmanager
-def loading() -> Iterator[None]:
-    """Show a message on a terminal while torch is imported, which takes seconds."""
+def loading(*, training: bool = True) -> Iterator[None]:
+    """Import the estimators, with a message on a terminal, since that takes seconds.
+
+    Parameters
+    ----------
+    training : bool, default=True
+        Whether a model may be trained; without, less is imported.
+    """
+    context = click.get_current_context(silent=True)
+    if context is None or not context.obj:  # main(args) was called by a program, which may train a model afterwards
+        training = True
     shown = sys.stderr.isatty() and "torch" not in sys.modules
     if shown:
         sys.stderr.write("loading PyTorch and scikit-learn ...")
         sys.stderr.flush()
     try:
-        importlib.import_module("isthmus.estimators")
+        with deferred_imports(training=training):
+            importlib.import_module("isthmus.estimators")
         yield
     finally:
         if shown:
@@ -69,11 +82,11 @@ def public_class(name: str) -> Any:
         return getattr(isthmus, name)
 
 
-def load_model(path: str) -> Any:
-    """Return a saved model."""
+def load_model(path: str, *, training: bool = False) -> Any:
+    """Return a saved model; if it, or a copy, is then trained, `training` is True."""
     if not Path(path).exists():  # checked before torch is imported
         raise ValueError(f"{path}: no such model; create it with `isthmus fit DATA -m vae -o {path}`.")
-    with loading():
+    with loading(training=training):
         return isthmus.load(path)
 
 

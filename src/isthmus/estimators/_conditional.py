@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 import numpy as np
-from scipy.special import logsumexp
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from isthmus._random import Stream, derive
@@ -65,7 +64,7 @@ class Conditional(Variational):
     def _log_proba(self, X: np.ndarray) -> np.ndarray:
         """Return log p(y|x) of each label, (N, C)."""
         joint = self._joint_log_likelihood(X)
-        return np.asarray(joint - logsumexp(joint, axis=1, keepdims=True))
+        return np.asarray(joint - np.logaddexp.reduce(joint, axis=1, keepdims=True))
 
     def _average_over_labels(
         self, X: np.ndarray, function: Callable[[np.ndarray, np.ndarray], np.ndarray]

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
-from scipy.special import logsumexp
 from torch import Tensor
 
 from isthmus._device import check_device
@@ -113,7 +112,7 @@ class LogLikelihoodEstimate(NamedTuple):
         """
         value, error, _, k = (np.stack(columns) for columns in zip(*estimates, strict=True))  # (C, N)
         joint = value + log_prior[:, None]
-        total = logsumexp(joint, axis=0)
+        total = np.logaddexp.reduce(joint, axis=0)
         with np.errstate(invalid="ignore"):  # -inf - -inf for a sample of probability 0
             share = np.exp(joint - total)
         error = np.where(share > 0, share * error, 0.0).sum(axis=0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.special import logsumexp
 from sklearn.base import ClassifierMixin
 
 from isthmus.estimators._conditional_transforms import ConditionalTransforms
@@ -178,7 +177,7 @@ class ConditionalVAE(ClassifierMixin, ConditionalTransforms):
         ndarray of shape (N,)
         """
         if y is None:
-            return np.asarray(logsumexp(self._joint_log_likelihood(self._rows(X)), axis=1))
+            return np.asarray(np.logaddexp.reduce(self._joint_log_likelihood(self._rows(X)), axis=1))
         return self._log_likelihood(*self._given(X, y))
 
     def score(self, X: Any, y: Any = None) -> float:
