@@ -60,6 +60,7 @@ from isthmus.penalties import Contraction, EncodedBatch
 from isthmus.posteriors import DiagonalNormal, FullNormal
 from isthmus.priors import StandardNormal
 from isthmus.scaling import NoScaling
+from isthmus.training import Trainer
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "notes.json"
@@ -382,7 +383,7 @@ def contractive(data: Data, seed: int) -> Numbers:
     train, test = data.train, data.test
     # show
     sigma = Gaussian(scale=0.3)
-    rifai = {"hidden_layer_sizes": (), "code_activation": "sigmoid", "tied": True}
+    rifai = {"hidden_layer_sizes": (), "code_activation": "sigmoid", "network": MLP(tied=True)}
     model = ContractiveAutoencoder(256, **rifai, contraction=10.0, likelihood=sigma, random_state=seed).fit(train)
     plain = ContractiveAutoencoder(256, **rifai, contraction=0.0, likelihood=sigma, random_state=seed).fit(train)
     with_penalty, without = (omega(m, test).mean() for m in (model, plain))
@@ -586,7 +587,9 @@ def lower_bound(data: Data, seed: int) -> Numbers:
     """ELBO <= log p(x) on each sample, exactly for linear models (during and after training), and for a deep one."""
     test, result = data.test, {}
     for name, epochs in (("early", 5), ("late", 100)):
-        model = VAE(8, hidden_layer_sizes=(), precision="float64", max_epochs=epochs, random_state=seed)
+        model = VAE(
+            8, hidden_layer_sizes=(), trainer=Trainer(precision="float64"), max_epochs=epochs, random_state=seed
+        )
         m = model.fit(data.train).model_
         decoder, scale = m.network.decoder[0], m.scaling.scale.numpy()
         x = m.scaling(torch.from_numpy(test))

@@ -41,7 +41,7 @@ from isthmus.data.loaders import streaming
 RESULTS = Path(__file__).with_name("results") / "streaming.json"
 WIDTH, RANK = 784, 20  # of the rows: columns, and rank without the noise
 PARTS = ("bias", "memory", "rate")  # the first one needs a package: fail early if it is missing
-FIELDS = {"n_components": 20, "hidden_layer_sizes": (512,), "random_state": 0, "schedule": "constant"}
+FIELDS = {"n_components": 20, "hidden_layer_sizes": (512,), "random_state": 0, "optimizer__schedule": "constant"}
 
 
 def make_rows(path: Path, n_rows: int, seed: int = 0) -> None:
@@ -89,11 +89,11 @@ def child(path: str, output: str) -> None:
     """Fit the file for one epoch, transform it, and print the peaks beyond the memory of the library."""
     from isthmus.cli import main
 
-    VAE(**FIELDS, max_epochs=1).fit(np.random.default_rng(0).normal(size=(500, WIDTH)).astype(np.float32))
+    VAE().set_params(**FIELDS, max_epochs=1).fit(np.random.default_rng(0).normal(size=(500, WIDTH)).astype(np.float32))
     library = {name: status(name) for name in ("VmHWM", "RssAnon")}
     start = time.perf_counter()
     with Watch() as fitting:
-        model = VAE(**FIELDS, max_epochs=1).fit(FileRows.npy(path))
+        model = VAE().set_params(**FIELDS, max_epochs=1).fit(FileRows.npy(path))
     seconds = time.perf_counter() - start
     after_fit = status("VmHWM")
     model.save(f"{output}.safetensors")
@@ -137,10 +137,10 @@ def rate(folder: Path, n_rows: int, repeats: int) -> dict[str, Any]:
     make_rows(path, n_rows)
     X, source = np.load(path), FileRows.npy(path)
     seconds: dict[str, list[float]] = {"memory": [], "stream": []}
-    VAE(**FIELDS, max_epochs=1).fit(X)  # the first fit of a process includes torch's initialisation
+    VAE().set_params(**FIELDS, max_epochs=1).fit(X)  # the first fit of a process includes torch's initialisation
     for _ in range(repeats):
         for name, rows in (("memory", X), ("stream", source)):
-            seconds[name].append(VAE(**FIELDS, max_epochs=1).fit(rows).history_[0]["seconds"])
+            seconds[name].append(VAE().set_params(**FIELDS, max_epochs=1).fit(rows).history_[0]["seconds"])
     median = {name: n_rows / float(np.median(values)) for name, values in seconds.items()}
     return {"rows": n_rows, "seconds": seconds, "rows_per_second": median, "share": median["stream"] / median["memory"]}
 
@@ -163,7 +163,7 @@ def bias(folder: Path, *, quick: bool) -> dict[str, Any]:
     found = {"digits, pools of less than a batch": worst}
     if images:
         train, y = images.everything()
-        fields = FIELDS | {"likelihood": "bernoulli", "max_epochs": 5, "schedule": "one_cycle"}
+        fields = FIELDS | {"likelihood": "bernoulli", "max_epochs": 5, "optimizer__schedule": "one_cycle"}
         orders = {
             "sorted by class": np.argsort(y, kind="stable"),
             "in random order": np.random.default_rng(0).permutation(len(train)),
@@ -189,7 +189,7 @@ def _difference(folder: Path, rows: np.ndarray, held: np.ndarray, seeds: int, **
     elbo: dict[str, list[float]] = {"memory": [], "stream": []}
     for seed in range(seeds):
         for name, data in (("memory", rows), ("stream", FileRows.npy(path))):
-            model = VAE(**fields | {"random_state": seed}).fit(data)
+            model = VAE().set_params(**fields | {"random_state": seed}).fit(data)
             elbo[name].append(float(model.elbo(held).elbo.mean()))
     difference = np.subtract(elbo["stream"], elbo["memory"])
     several = seeds > 1

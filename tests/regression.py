@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from isthmus._batch import Batch
-from isthmus.engine import Trainer
+from isthmus.engine import TrainingLoop
 from isthmus.engine.schedules import constant
 from models import normal
 
@@ -49,18 +49,18 @@ def rows(n=N, weight=None, seed=0):
     return Batch(x, torch.ones(n).double() if weight is None else weight, y[:, None])
 
 
-def trainer(objective, **fields):
+def training_loop(objective, **fields):
     fields = {
         "learning_rate": 0.05,
         "schedule": constant,
         "weight_decay": 0.0,
         "seed": 0,
     } | fields
-    return Trainer(objective, **fields)
+    return TrainingLoop(objective, **fields)
 
 
 def fit(objective, source, n_epochs=3, first_epoch=0, more=None, **fields):
-    history = trainer(objective, **fields).fit(source, first_epoch=first_epoch, n_epochs=n_epochs, **(more or {}))
+    history = training_loop(objective, **fields).fit(source, first_epoch=first_epoch, n_epochs=n_epochs, **(more or {}))
     return history, [p.detach().clone() for p in objective.parameters()]
 
 

@@ -49,6 +49,8 @@ EXPORTS = {
     "isthmus.scaling": ["MinMax", "ColumnMoments", "NoScaling", "PerColumn", "Scaling", "Standard"],
     "isthmus.networks": ["MLP", "Conv", "Layer", "Network", "Sizes", "join_inputs"],
     "isthmus.penalties": ["KL", "L1", "Contraction", "EncodedBatch", "KLSparsity", "Penalty", "Warmup"],
+    "isthmus.optimizers": ["Adam", "Optimizer"],
+    "isthmus.training": ["EarlyStopping", "Trainer"],
     "isthmus.objectives": ["TrainingLoss", "ImportanceWeighted", "Objective", "PenalizedLikelihood", "Terms"],
     "isthmus.kl": ["kl_divergence", "kl_per_unit", "register"],
     "isthmus.model": ["Model"],
@@ -82,7 +84,7 @@ EXPORTS = {
         "NonFiniteError",
         "Record",
         "TensorBoardLogger",
-        "Trainer",
+        "TrainingLoop",
         "find_schedule",
         "keep_until_saved",
     ],
@@ -136,7 +138,9 @@ def test_star_import():
 
 def test_training_imports_neither_a_compiler_nor_sympy():
     """They take longer to import than a small model to train."""
-    train = "VAE(2, max_epochs=60, batch_size=75, random_state=0, compile=True).fit(load_iris().data)"
+    trainer = "trainer=Trainer(compile=True)"
+    train = f"VAE(2, max_epochs=60, batch_size=75, random_state=0, {trainer}).fit(load_iris().data)"
     heavy = "[m for m in ('sympy', 'torch._dynamo', 'torch._inductor') if m in sys.modules]"
     imports = "import sys; from sklearn.datasets import load_iris; from isthmus import VAE"
+    imports += "; from isthmus.training import Trainer"
     assert run(f"{imports}; {train}; print({heavy})") == "[]"

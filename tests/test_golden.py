@@ -12,6 +12,9 @@ import pytest
 from sklearn.datasets import load_digits
 
 import isthmus
+from isthmus.networks import MLP, Conv
+from isthmus.optimizers import Adam
+from isthmus.training import EarlyStopping, Trainer
 
 STORE = Path(__file__).with_name("golden.json")
 
@@ -19,9 +22,7 @@ STORE = Path(__file__).with_name("golden.json")
 COMMON = {
     "n_components": 3,
     "hidden_layer_sizes": (16,),
-    "activation": "tanh",
-    "network": "mlp",
-    "image_shape": None,
+    "network": MLP(activation="tanh"),
     "likelihood": "gaussian",
     "scaling": "standard",
     "corruption": "none",
@@ -29,35 +30,30 @@ COMMON = {
     "max_epochs": 5,
     "batch_size": 64,
     "learning_rate": 3e-3,
-    "schedule": "one_cycle",
-    "weight_decay": 0.0,
+    "optimizer": Adam(betas=(0.9, 0.999), weight_decay=0.0, schedule="one_cycle"),
     "early_stopping": False,
-    "validation_fraction": 0.1,
-    "n_iter_no_change": 10,
     "random_state": 0,
     "device": "cpu",
-    "precision": "float64",
-    "compile": False,
     "warm_start": False,
     "verbose": 0,
-    "callbacks": (),
+    "trainer": Trainer(precision="float64", compile=False, gradient_accumulation=1),
 }
-POINT = COMMON | {"code_activation": "identity", "tied": False}
+POINT = COMMON | {"code_activation": "identity"}
 VARIATIONAL = COMMON | {
     "posterior": "diagonal_normal",
     "prior": "standard_normal",
     "objective": "penalized_likelihood",
     "beta": 1.0,
-    "free_bits": 0.0,
     "n_draws": 10,
 }
 SPARSE = POINT | {"method": "l1", "sparsity": 0.5, "rho": 0.05, "k": 2, "code_activation": "auto"}
-CONV = {"network": "conv", "image_shape": (8, 8)}
+TIED = {"network": MLP(activation="tanh", tied=True)}
+CONV = {"network": Conv(image_shape=(8, 8), activation="tanh")}
 
 ROWS = {
     "autoencoder": ("Autoencoder", POINT),
     "autoencoder, convolutional": ("Autoencoder", POINT | CONV),
-    "autoencoder, early stopping": ("Autoencoder", POINT | {"early_stopping": True}),
+    "autoencoder, early stopping": ("Autoencoder", POINT | {"early_stopping": EarlyStopping(0.1, n_iter_no_change=10)}),
     "sparse, l1": ("SparseAutoencoder", SPARSE),
     "sparse, kl": ("SparseAutoencoder", SPARSE | {"method": "kl"}),
     "sparse, top k": ("SparseAutoencoder", SPARSE | {"method": "top_k"}),
@@ -66,7 +62,7 @@ ROWS = {
     "denoising, salt and pepper": ("DenoisingAutoencoder", POINT | {"corruption": "salt_and_pepper"}),
     "contractive": (
         "ContractiveAutoencoder",
-        POINT | {"hidden_layer_sizes": (), "code_activation": "sigmoid", "tied": True, "contraction": 0.5},
+        POINT | TIED | {"hidden_layer_sizes": (), "code_activation": "sigmoid", "contraction": 0.5},
     ),
     "contractive, deep": ("ContractiveAutoencoder", POINT | {"contraction": 0.5}),
     "vae": ("VAE", VARIATIONAL),

@@ -28,6 +28,8 @@ LAYERS = {
     "priors": 1,
     "corruptions": 1,
     "scaling": 1,
+    "optimizers": 1,
+    "training": 1,
     "model": 2,
     "kl": 2,
     "penalties": 3,

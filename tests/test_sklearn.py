@@ -10,15 +10,17 @@ from isthmus import (
     DenoisingAutoencoder,
     SparseAutoencoder,
 )
+from isthmus.training import Trainer
 
+FLOAT64 = Trainer(precision="float64")
 ESTIMATORS = [
     Autoencoder(max_epochs=5),
-    Autoencoder(max_epochs=5, precision="float64"),
-    SparseAutoencoder(4, max_epochs=5, precision="float64"),
+    Autoencoder(max_epochs=5, trainer=FLOAT64),
+    SparseAutoencoder(4, max_epochs=5, trainer=FLOAT64),
     DenoisingAutoencoder(4, max_epochs=5),
     ContractiveAutoencoder(4, max_epochs=5),
     # One layer: the penalty is exact, and draws nothing.
-    ContractiveAutoencoder(4, hidden_layer_sizes=(), max_epochs=5, precision="float64"),
+    ContractiveAutoencoder(4, hidden_layer_sizes=(), max_epochs=5, trainer=FLOAT64),
     VAE(max_epochs=5, n_draws=5),
     ConditionalVAE(max_epochs=5, n_draws=5),
 ]
@@ -37,7 +39,7 @@ CONDITIONS = {
 
 
 def excused(estimator):
-    weights = {} if estimator.precision == "float64" else {WEIGHTS: "batches, noise and rounding differ"}
+    weights = {} if estimator.trainer == FLOAT64 else {WEIGHTS: "batches, noise and rounding differ"}
     return weights | (CONDITIONS if isinstance(estimator, ConditionalVAE) else {})
 
 

@@ -79,10 +79,10 @@ def fit(job, rank=0):
     """Return the parameters, the history and what was read of a stream, as arrays."""
     X, fields, kill = rows(job, rank), dict(job["fields"]), killer(job)
     if not job.get("stream"):
-        fields["callbacks"] = [lambda record: kill(record["epoch"])]
+        fields["trainer__callbacks"] = [lambda record: kill(record["epoch"])]
     weights = np.random.default_rng(2).random(len(X)) if job.get("weights") else None
     with recorded(X, kill) if job.get("stream") else nullcontext(X) as source:
-        model = getattr(isthmus, job["estimator"])(**fields).fit(source, None, weights)
+        model = getattr(isthmus, job["estimator"])().set_params(**fields).fit(source, None, weights)
     arrays = {f"p{i}": p.detach().numpy() for i, p in enumerate(model.model_.parameters())}
     keys = [key for key in model.history_[0] if key != "seconds"]
     arrays["history"] = np.array([[record[key] for key in keys] for record in model.history_])

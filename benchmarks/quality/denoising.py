@@ -17,6 +17,7 @@ from _common import Array, Bar, Benchmark, Entry, Found, Images, Options, Run, f
 
 from isthmus import DenoisingAutoencoder
 from isthmus.corruptions import GaussianNoise, Masking
+from isthmus.networks import MLP
 
 SHORT = {"sigma .25": GaussianNoise(0.25), "sigma .5": GaussianNoise(0.5), "keep 50 %": Masking(0.5)}
 FULL = {
@@ -31,14 +32,14 @@ OURS = "DenoisingAutoencoder"
 BASE: dict[str, Any] = {
     "n_components": 256,
     "hidden_layer_sizes": (512,),
-    "activation": "silu",
+    "network": MLP(activation="silu"),
     "code_activation": "silu",
     "scaling": "none",
 }
-ELU = BASE | {"activation": "elu", "code_activation": "elu"}
+ELU = BASE | {"network": MLP(activation="elu"), "code_activation": "elu"}
 CANDIDATES: dict[str, dict[str, Any]] = {
     "784-512-256, ELU": ELU,
-    "784-512-256, ReLU, linear code": BASE | {"activation": "relu", "code_activation": "identity"},
+    "784-512-256, ReLU, linear code": BASE | {"network": MLP(activation="relu"), "code_activation": "identity"},
     "784-512-256, SiLU": BASE,
     "784-512-256, ELU, batch 256, rate 4e-3": ELU | {"batch_size": 256, "learning_rate": 4e-3},
     "784-512-256, ELU, standard scaling (noise of .5 standard deviations)": ELU | {"scaling": "standard"},

@@ -20,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from isthmus import Autoencoder, ContractiveAutoencoder, DenoisingAutoencoder, SparseAutoencoder
 from isthmus.corruptions import GaussianNoise, Masking
 from isthmus.likelihoods import Gaussian
+from isthmus.networks import MLP
 
 TASK = "linear classifier on the units"
 RHO = 0.05
@@ -48,7 +49,7 @@ def kl(sparsity: float, **fields: Any) -> Make:
 
 
 RELU: dict[str, Any] = {"code_activation": "relu"}
-SIGMOID: dict[str, Any] = {"code_activation": "sigmoid", "tied": True, "learning_rate": 0.01}
+SIGMOID: dict[str, Any] = {"code_activation": "sigmoid", "network": MLP(tied=True), "learning_rate": 0.01}
 MODELS: dict[str, Make] = {
     PLAIN: point(Autoencoder, **RELU),
     DENOISING: point(DenoisingAutoencoder, corruption=Masking(0.5), **RELU),

@@ -20,6 +20,7 @@ from scipy.special import xlog1py, xlogy
 from isthmus import VAE
 from isthmus.evaluation import log_marginal_estimate
 from isthmus.likelihoods import Bernoulli
+from isthmus.networks import MLP
 from isthmus.objectives import ImportanceWeighted
 from isthmus.penalties import Warmup
 
@@ -28,7 +29,7 @@ PLAIN, VAMP, IWAE = "VAE", "VAE, VampPrior", "VAE, IWAE-5"
 BASE: dict[str, Any] = {
     "n_components": 40,
     "hidden_layer_sizes": (512, 256),
-    "activation": "relu",
+    "network": MLP(activation="relu"),
     "likelihood": Bernoulli(binarize=True),
     "batch_size": 128,
     "learning_rate": 2e-3,
@@ -41,7 +42,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 CANDIDATES: dict[str, dict[str, Any]] = {
     "784-512-256-40, ReLU": BASE,
-    "784-512-256-40, SiLU": BASE | {"activation": "silu"},
+    "784-512-256-40, SiLU": BASE | {"network": MLP(activation="silu")},
     "784-512-256-20, ReLU": BASE | {"n_components": 20},
     "784-512-256-40, ReLU, no warm-up": BASE | {"beta": 1.0},
     "784-512-256-40, ReLU, VampPrior": VARIANTS[VAMP],

@@ -20,6 +20,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 from isthmus import VAE, DenoisingAutoencoder
 from isthmus.corruptions import Masking
+from isthmus.networks import MLP
 
 RANDOM, RIGHT = "half of the pixels at random", "the right half"
 FULL_GAUSSIAN = "Gaussian, full covariance"
@@ -30,10 +31,10 @@ COMPLETE = "VAE, trained on complete rows"
 DENSE: dict[str, Any] = {
     "n_components": 256,
     "hidden_layer_sizes": (512,),
-    "activation": "silu",
+    "network": MLP(activation="silu"),
     "code_activation": "silu",
 }
-WIDE: dict[str, Any] = {"hidden_layer_sizes": (1024, 512), "activation": "silu", "n_draws": 50}
+WIDE: dict[str, Any] = {"hidden_layer_sizes": (1024, 512), "network": MLP(activation="silu"), "n_draws": 50}
 CONVOLUTIONS = {"batch_size": 32, "learning_rate": 8e-3}  # the other parameters depend on the image shape
 WITHOUT_MASK, WITH_MASK = {"corruption": Masking(0.5)}, {"corruption": Masking(0.5, input_mask=True)}
 
@@ -129,7 +130,7 @@ def denoiser(X: Array, seed: int, fields: dict[str, Any], epochs: int) -> tuple[
 def vae_of_incomplete_rows(X: Array, seed: int, epochs: int, shape: tuple[int, int]) -> tuple[Filler, float, int]:
     """Fit a VAE to incomplete rows of both kinds; its encoder receives the mask."""
     incomplete = np.where(mixed_missing(len(X), shape, seed), np.float32(np.nan), X)
-    fields: dict[str, Any] = {"hidden_layer_sizes": (512, 256), "n_draws": 50, "activation": "silu"}
+    fields: dict[str, Any] = {"hidden_layer_sizes": (512, 256), "n_draws": 50, "network": MLP(activation="silu")}
     model, seconds, parameters = fitted(VAE(32, max_epochs=epochs, random_state=seed, **fields), incomplete)
     return lambda rows, missing: model.impute(np.where(missing, np.float32(np.nan), rows)), seconds, parameters
 

@@ -17,12 +17,12 @@ from _common import Array, Bar, Benchmark, Entry, Found, Options, Run, fitted, i
 
 from isthmus import VAE
 from isthmus.likelihoods import Gaussian
-from isthmus.networks import Conv
+from isthmus.networks import MLP, Conv
 
 K = 8
 TASK = "squared error + KL, z = 8"
 LINEAR = "best linear VAE, closed form"
-MLP = "VAE, MLP"
+DENSE_VAE = "VAE, MLP"
 CONV = "VAE, convolutional"
 BASE: dict[str, Any] = {
     "n_components": K,
@@ -30,11 +30,11 @@ BASE: dict[str, Any] = {
     "scaling": "none",
     "n_draws": 10,
 }
-DENSE = BASE | {"hidden_layer_sizes": (512, 256), "activation": "relu", "learning_rate": 2e-3}
+DENSE = BASE | {"hidden_layer_sizes": (512, 256), "network": MLP(activation="relu"), "learning_rate": 2e-3}
 CANDIDATES: dict[str, dict[str, Any]] = {
     "784-512-256, ReLU, rate 2e-3": DENSE,
-    "784-512-256, ELU, rate 2e-3": DENSE | {"activation": "elu"},
-    "784-512-256, SiLU, rate 2e-3": DENSE | {"activation": "silu"},
+    "784-512-256, ELU, rate 2e-3": DENSE | {"network": MLP(activation="elu")},
+    "784-512-256, SiLU, rate 2e-3": DENSE | {"network": MLP(activation="silu")},
     "784-512-256, ReLU, rate 4e-3": DENSE | {"learning_rate": 4e-3},
 }
 
@@ -68,9 +68,9 @@ def measure(options: Options) -> Iterator[Entry]:
     X, _ = data.everything()
     yield Entry.of(TASK, LINEAR, "limit", [linear(X, data.test)])
     epochs = options.pick(quick=3, short=12, full=100)
-    yield Entry.of(TASK, MLP, "ours", [ours(X, data.test, s, DENSE, epochs) for s in options.seeds])
+    yield Entry.of(TASK, DENSE_VAE, "ours", [ours(X, data.test, s, DENSE, epochs) for s in options.seeds])
     if options.form != "short":
-        conv = BASE | {"network": Conv(image_shape=data.shape, channels=(32, 64))}
+        conv = BASE | {"network": Conv(image_shape=data.shape, channels=(32, 64), hidden_layer_sizes=(256,))}
         yield Entry.of(TASK, CONV, "ours", [ours(X, data.test, s, conv, epochs) for s in options.seeds])
 
 

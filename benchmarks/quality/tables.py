@@ -27,6 +27,7 @@ from isthmus import VAE
 from isthmus.evaluation import crps, interval_coverage
 from isthmus.likelihoods import Gaussian
 from isthmus.objectives import ImportanceWeighted
+from isthmus.optimizers import Adam
 
 SETS = {"iris": load_iris, "wine": load_wine}
 DRAWS = 199
@@ -118,7 +119,7 @@ CANDIDATES: dict[str, Method] = {
         for k in (1, 2)
     },
     "hidden 32, IWAE-20, K=2, decay 1": ours(
-        n_components=2, hidden_layer_sizes=(32,), objective=IWAE, weight_decay=1.0, **BASE
+        n_components=2, hidden_layer_sizes=(32,), objective=IWAE, optimizer=Adam(weight_decay=1.0), **BASE
     ),
     "hidden 32, IWAE-20, K=2, masking .3": ours(
         n_components=2, hidden_layer_sizes=(32,), objective=IWAE, corruption="masking", **BASE

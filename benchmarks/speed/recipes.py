@@ -70,9 +70,9 @@ TUNING = {
 # The options that task F compares, and the data sets and models that it uses.
 OPTIONS: dict[str, dict[str, Any]] = {
     "float32": {},
-    "float64": {"precision": "float64"},
-    "bf16": {"precision": "bf16"},
-    "compile=True": {"compile": True},
+    "float64": {"trainer__precision": "float64"},
+    "bf16": {"trainer__precision": "bf16"},
+    "compile=True": {"trainer__compile": True},
 }
 OPTION_DATA: dict[str, dict[str, Any]] = {
     "fashion_mnist": {"likelihood": "bernoulli", "n_components": 20, "hidden_layer_sizes": (512,), "max_epochs": 3},

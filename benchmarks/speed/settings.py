@@ -28,7 +28,7 @@ def fit(data: str, option: str, seed: int, max_epochs: int | None = None) -> dic
     """Fit; return the seconds, the seconds at the pace of the median epoch, and the negative ELBO of test rows."""
     train, test = _rows(data)
     fields = OPTION_DATA[data] | OPTIONS[option] | ({} if max_epochs is None else {"max_epochs": max_epochs})
-    model = VAE(**fields, random_state=seed, device="cpu")
+    model = VAE(random_state=seed, device="cpu").set_params(**fields)
     start = time.perf_counter()
     try:
         model.fit(train)

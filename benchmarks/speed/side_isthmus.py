@@ -10,6 +10,9 @@ from recipes import Recipe
 
 from isthmus import VAE
 from isthmus._distributions import LOG_SCALE_BOUND
+from isthmus.networks import MLP
+from isthmus.optimizers import Adam
+from isthmus.training import Trainer
 
 __all__ = ["estimator", "train", "weights_of"]
 
@@ -19,17 +22,18 @@ def estimator(n_latent: int, hidden: int, recipe: Recipe, seed: int) -> VAE:
     return VAE(
         n_latent,
         hidden_layer_sizes=(hidden,),
-        activation="relu",
+        network=MLP(activation="relu"),
         likelihood="bernoulli",
         scaling="none",
         max_epochs=recipe.epochs,
         batch_size=recipe.batch_size,
         learning_rate=recipe.learning_rate,
-        encoder_learning_rate=None if recipe.slower == 1 else recipe.learning_rate / recipe.slower,
-        schedule=recipe.schedule,
-        adam_betas=tuple(recipe.betas),
-        precision=recipe.precision,
-        compile=recipe.compile,
+        optimizer=Adam(
+            betas=tuple(recipe.betas),
+            encoder_learning_rate=None if recipe.slower == 1 else recipe.learning_rate / recipe.slower,
+            schedule=recipe.schedule,
+        ),
+        trainer=Trainer(precision=recipe.precision, compile=recipe.compile),
         random_state=seed,
         device="cpu",
     )

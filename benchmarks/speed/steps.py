@@ -11,7 +11,9 @@ import torch
 from rows import synthetic
 
 from isthmus import VAE, Autoencoder, ContractiveAutoencoder
+from isthmus.networks import MLP
 from isthmus.objectives import ImportanceWeighted
+from isthmus.optimizers import Adam
 
 __all__ = ["contractive", "draws"]
 
@@ -35,11 +37,16 @@ def _interleaved(sides: dict[str, Callable[[], float]], repeats: int) -> dict[st
 def contractive(repeats: int, n_rows: int, n_features: int = 784, batch_size: int = 128) -> dict[str, Any]:
     """Return the milliseconds per step without and with the penalty, for one sigmoid layer and for a deep encoder."""
     X = synthetic(n_rows, n_features)
-    common = {"batch_size": batch_size, "max_epochs": 3, "schedule": "constant", "learning_rate": 1e-3}
+    common = {"batch_size": batch_size, "max_epochs": 3, "optimizer": Adam(schedule="constant"), "learning_rate": 1e-3}
     common |= {"random_state": 0, "device": "cpu"}
     nets = {
-        "one layer": {"n_components": 256, "hidden_layer_sizes": (), "code_activation": "sigmoid", "tied": True},
-        "deep": {"n_components": 32, "hidden_layer_sizes": (512, 256), "activation": "relu"},
+        "one layer": {
+            "n_components": 256,
+            "hidden_layer_sizes": (),
+            "code_activation": "sigmoid",
+            "network": MLP(tied=True),
+        },
+        "deep": {"n_components": 32, "hidden_layer_sizes": (512, 256), "network": MLP(activation="relu")},
     }
     sides = {}
     for name, net in nets.items():
@@ -78,7 +85,12 @@ def draws(
         decoding = _products(k * batch_size, [n_latent, hidden, n_features])
 
         def ours(k: int = k) -> float:
-            fields = {"likelihood": "bernoulli", "scaling": "none", "batch_size": batch_size, "activation": "relu"}
+            fields = {
+                "likelihood": "bernoulli",
+                "scaling": "none",
+                "batch_size": batch_size,
+                "network": MLP(activation="relu"),
+            }
             fields |= {"hidden_layer_sizes": (hidden,), "max_epochs": 3, "random_state": 0, "device": "cpu"}
             return _milliseconds(lambda: VAE(n_latent, objective=ImportanceWeighted(k), **fields), X, batch_size)
 

@@ -1,11 +1,24 @@
-"""Errors for unknown names, with the nearest known one. Standard library only."""
+"""Names of parts, and errors for unknown names, with the nearest known one. Standard library only."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["UnknownNameError", "suggestion", "unknown_name"]
+__all__ = ["PART_MODULES", "UnknownNameError", "suggestion", "unknown_name"]
+
+# The module of isthmus with the parts that a parameter of an estimator can name.
+PART_MODULES = {
+    "network": "networks",
+    "likelihood": "likelihoods",
+    "posterior": "posteriors",
+    "prior": "priors",
+    "scaling": "scaling",
+    "corruption": "corruptions",
+    "penalties": "penalties",
+    "objective": "objectives",
+    "optimizer": "optimizers",
+}
 
 
 class UnknownNameError(ValueError):

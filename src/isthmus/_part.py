@@ -13,17 +13,76 @@ from torch import nn
 
 from isthmus._names import UnknownNameError, unknown_name
 
-__all__ = ["Part", "UnknownNameError", "find_parts", "resolve"]
+__all__ = ["Part", "Settings", "UnknownNameError", "find_parts", "resolve"]
 
-_P = TypeVar("_P", bound="Part")
+_S = TypeVar("_S", bound="Settings")
 
 
-class Part(nn.Module, ABC):
+class Settings:
+    """Base of objects that are their parameters: parts of a model, optimizers, trainers.
+
+    ``__init__`` only stores parameters under their own names, as a dataclass does. ``repr``, equality, ``clone``, the
+    JSON of a saved file and ``--set`` of the command line follow from them.
+    """
+
+    @classmethod
+    @functools.cache
+    def parameter_names(cls) -> list[str]:
+        """Return the names of the parameters, in the order of ``__init__``."""
+        if cls.__init__ in (object.__init__, nn.Module.__init__):
+            return []
+        parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
+        return [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters by name, those of nested settings as ``name__inner``, as scikit-learn does."""
+        params: dict[str, Any] = {name: getattr(self, name) for name in self.parameter_names()}
+        if deep:
+            for name, value in list(params.items()):
+                if isinstance(value, Settings):
+                    params |= {f"{name}__{k}": v for k, v in value.get_params().items()}
+        return params
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters by name (``scale=2.0``, ``inner__scale=2.0``) and return self."""
+        names = self.parameter_names()
+        for key, value in params.items():
+            name, _, rest = key.partition("__")
+            if name not in names:
+                raise unknown_name(f"parameter of {type(self).__name__}", name, names)
+            if rest:
+                getattr(self, name).set_params(**{rest: value})
+            else:
+                setattr(self, name, value)
+        return self
+
+    def clone(self) -> Self:
+        """Return a new object with the same parameters; a part is unbuilt then, and ``fit`` builds it."""
+        return type(self)(**{k: _clone(v) for k, v in self.get_params(deep=False).items()})
+
+    def __repr__(self) -> str:
+        signature = inspect.signature(type(self).__init__).parameters
+        shown = [
+            f"{name}={value!r}"
+            for name, value in self.get_params(deep=False).items()
+            if not _same(value, signature[name].default)
+        ]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Settings) or type(self) is not type(other):
+            return False
+        mine, theirs = self.get_params(deep=False), other.get_params(deep=False)
+        return all(_same(mine[name], theirs[name]) for name in mine)
+
+    __hash__ = object.__hash__
+
+
+class Part(Settings, nn.Module, ABC):
     r"""A likelihood, posterior, prior, penalty, corruption, network, scaling or objective.
 
     ``__init__`` only stores hyperparameters under their own names, as a dataclass does; ``build(...)`` makes the
-    tensors. ``repr``, equality, ``clone``, the JSON of a saved file and ``--set`` of the command line follow from the
-    hyperparameters.
+    tensors.
 
     Two parts are equal if their hyperparameters are. Hashing is by identity, because :class:`torch.nn.Module` keeps
     modules in sets, and two layers with the same hyperparameters are two modules.
@@ -43,41 +102,6 @@ class Part(nn.Module, ABC):
         else:
             super().__setattr__(name, value)
 
-    @classmethod
-    @functools.cache
-    def parameter_names(cls) -> list[str]:
-        """Return the names of the hyperparameters, in the order of ``__init__``."""
-        if cls.__init__ in (object.__init__, nn.Module.__init__):
-            return []
-        parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
-        return [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the hyperparameters by name, those of nested parts as ``name__inner``, as scikit-learn does."""
-        params: dict[str, Any] = {name: getattr(self, name) for name in self.parameter_names()}
-        if deep:
-            for name, value in list(params.items()):
-                if isinstance(value, Part):
-                    params |= {f"{name}__{k}": v for k, v in value.get_params().items()}
-        return params
-
-    def set_params(self, **params: Any) -> Self:
-        """Set hyperparameters by name (``scale=2.0``, ``inner__scale=2.0``) and return self."""
-        names = self.parameter_names()
-        for key, value in params.items():
-            name, _, rest = key.partition("__")
-            if name not in names:
-                raise unknown_name(f"parameter of {type(self).__name__}", name, names)
-            if rest:
-                getattr(self, name).set_params(**{rest: value})
-            else:
-                setattr(self, name, value)
-        return self
-
-    def clone(self) -> Self:
-        """Return an unbuilt part with the same hyperparameters, which ``fit`` then builds."""
-        return type(self)(**{k: _clone(v) for k, v in self.get_params(deep=False).items()})
-
     @property
     def numbers_per_row(self) -> int:
         """The most numbers that a tensor inside this built part holds for one row; chunks of rows are sized by it.
@@ -86,26 +110,9 @@ class Part(nn.Module, ABC):
         """
         return max((size for parameter in self.parameters() for size in parameter.shape), default=1)
 
-    def __repr__(self) -> str:
-        signature = inspect.signature(type(self).__init__).parameters
-        shown = [
-            f"{name}={value!r}"
-            for name, value in self.get_params(deep=False).items()
-            if not _same(value, signature[name].default)
-        ]
-        return f"{type(self).__name__}({', '.join(shown)})"
-
-    def __eq__(self, other: object) -> bool:
-        if type(self) is not type(other):
-            return False
-        mine, theirs = self.get_params(deep=False), other.get_params(deep=False)
-        return all(_same(mine[name], theirs[name]) for name in mine)
-
-    __hash__ = nn.Module.__hash__
-
 
 def _clone(value: Any) -> Any:
-    if isinstance(value, Part):
+    if isinstance(value, Settings):
         return value.clone()
     if isinstance(value, (list, tuple)):
         return type(value)(_clone(v) for v in value)
@@ -128,14 +135,14 @@ def _snake(name: str) -> str:
     return words.lstrip("_")
 
 
-def find_parts(module_name: str) -> dict[str, type[Part]]:
+def find_parts(module_name: str) -> dict[str, type[Settings]]:
     """Return the parts in ``__all__`` of a module, by their names in snake case.
 
     Parameters
     ----------
     module_name : str
         A module of isthmus: "likelihoods", "posteriors", "priors", "penalties", "corruptions",
-        "networks", "scaling" or "objectives".
+        "networks", "scaling", "objectives" or "optimizers".
 
     Examples
     --------
@@ -147,18 +154,21 @@ def find_parts(module_name: str) -> dict[str, type[Part]]:
     return {
         getattr(cls, "alias", None) or _snake(name): cls
         for name, cls in classes.items()
-        if isinstance(cls, type) and issubclass(cls, Part) and not inspect.isabstract(cls) and Part not in cls.__bases__
+        if isinstance(cls, type)
+        and issubclass(cls, Settings)
+        and not inspect.isabstract(cls)
+        and not {Settings, Part} & {*cls.__bases__}
     }
 
 
-def resolve(module_name: str, value: str | Part, base: type[_P], **defaults: Any) -> _P:
+def resolve(module_name: str, value: str | Settings, base: type[_S], **defaults: Any) -> _S:
     """Return a new, unbuilt part given its name or a part to clone.
 
     Parameters
     ----------
     module_name : str
         The module in which a name is looked up (see :func:`find_parts`).
-    value : str or Part
+    value : str or Settings
         "gaussian", or ``Gaussian(scale=0.5)``, which is cloned and never changed.
     base : type
         The class that the part must inherit from.

@@ -60,10 +60,13 @@ class Objective(Part):
         S, draws of the code per sample.
     includes_kl : bool
         Whether the bound contains the divergence from the prior, so that no KL penalty is added.
+    free_bits : float
+        ``free_bits`` of the KL penalty that is added.
     """
 
     n_draws: int
     includes_kl = False
+    free_bits: float = 0.0
 
     @abstractmethod
     def forward(self, model: Model, batch: EncodedBatch, x: Tensor) -> dict[str, Tensor]:
@@ -90,10 +93,14 @@ class PenalizedLikelihood(Objective):
     ----------
     n_draws : int, default=1
         S, draws from q for the expectation.
+    free_bits : float, default=0.0
+        Nats that the mean KL divergence of each latent unit may have without penalty (see
+        :class:`isthmus.penalties.KL`).
 
     References
     ----------
-    Kingma & Welling (2014), Auto-Encoding Variational Bayes, equation 7.
+    Kingma & Welling (2014), Auto-Encoding Variational Bayes, equation 7; Kingma et al. (2016), Improved Variational
+    Inference with Inverse Autoregressive Flow, appendix C.8, for free bits.
 
     Examples
     --------
@@ -103,6 +110,7 @@ class PenalizedLikelihood(Objective):
     """
 
     n_draws: int = 1
+    free_bits: float = 0.0
 
     def forward(self, model: Model, batch: EncodedBatch, x: Tensor) -> dict[str, Tensor]:
         """Return the term "reconstruction"."""

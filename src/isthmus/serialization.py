@@ -17,23 +17,14 @@ import torch
 from torch import Tensor
 
 from isthmus._atomic import atomic_write
-from isthmus._names import unknown_name
-from isthmus._part import Part
+from isthmus._names import PART_MODULES, unknown_name
+from isthmus._part import Part, Settings
 
 __all__ = ["FORMAT", "FileError", "MissingFileError", "decode", "encode", "read", "write"]
 
-FORMAT = 2
+FORMAT = 3
 
-_MODULES = (
-    "likelihoods",
-    "posteriors",
-    "priors",
-    "penalties",
-    "corruptions",
-    "networks",
-    "scaling",
-    "objectives",
-)
+_MODULES = (*PART_MODULES.values(), "training")
 # JSON objects with exactly these keys represent values that JSON does not have.
 _TAGS = ({"float"}, {"list"}, {"dict"}, {"part", "params"})
 
@@ -117,9 +108,10 @@ def read(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if "isthmus" not in metadata:
         raise FileError(f"{path}: a safetensors file, but not one of isthmus; use the program that wrote it.")
     version = metadata.get("format", "1")
-    if version == "1":
+    if version.isdigit() and int(version) < FORMAT:
         raise FileError(
-            f"{path}: written by an older isthmus (format 1, this one reads {FORMAT}); fit and save the model again."
+            f"{path}: written by an older isthmus (format {version}, this one reads {FORMAT}); fit and save the model "
+            "again."
         )
     if version != str(FORMAT):
         raise FileError(
@@ -148,7 +140,7 @@ def encode(value: Any) -> Any:
 
     Parameters
     ----------
-    value : None, bool, int, float, str, tuple, list, dict or Part
+    value : None, bool, int, float, str, tuple, list, dict, part or other settings
         The value; numbers may be NumPy scalars.
 
     Raises
@@ -175,7 +167,7 @@ def encode(value: Any) -> Any:
         plain = all(isinstance(key, str) for key in value) and set(value) not in _TAGS
         items = [[encode(key), encode(v)] for key, v in value.items()]
         return dict(items) if plain else {"dict": items}
-    if isinstance(value, Part):
+    if isinstance(value, Settings):
         return {"part": type(value).__name__, "params": encode(value.get_params(deep=False))}
     raise TypeError(f"{value!r} cannot be saved: it has no JSON form.")
 
@@ -220,10 +212,10 @@ def _untagged(value: dict[str, Any], parts: tuple[type[Part], ...]) -> Any:
     raise FileError(f"its description has an invalid {tag}; save the model again.")
 
 
-def _part(name: Any, params: Any, parts: tuple[type[Part], ...]) -> Part:
+def _part(name: Any, params: Any, parts: tuple[type[Part], ...]) -> Settings:
     if not (isinstance(name, str) and name.isidentifier() and isinstance(params, dict)):
         raise FileError("its description has a part without a name or parameters.")
-    known = _own_parts() | {cls.__name__: cls for cls in parts}
+    known: dict[str, type[Settings]] = _own_parts() | {cls.__name__: cls for cls in parts}
     if name not in known:
         raise FileError(
             f"the file uses the part {name!r}, which is not one of isthmus; "
@@ -236,8 +228,8 @@ def _part(name: Any, params: Any, parts: tuple[type[Part], ...]) -> Part:
     return cls(**{key: decode(v, parts) for key, v in params.items()})
 
 
-def _own_parts() -> dict[str, type[Part]]:
-    """Return isthmus' own classes of parts by name."""
+def _own_parts() -> dict[str, type[Settings]]:
+    """Return isthmus' own classes of parts, optimizers and trainers by name."""
     modules = [importlib.import_module(f"isthmus.{name}") for name in _MODULES]
     exports = [getattr(module, name) for module in modules for name in module.__all__]
-    return {cls.__name__: cls for cls in exports if isinstance(cls, type) and issubclass(cls, Part)}
+    return {cls.__name__: cls for cls in exports if isinstance(cls, type) and issubclass(cls, Settings)}

@@ -40,7 +40,7 @@ def ppca():
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(1500, 3)) @ W.T + 0.6 * rng.normal(size=(1500, 6))
     model = VAE(3, hidden_layer_sizes=(), likelihood=Gaussian(scale=0.6), scaling="none", max_epochs=1)
-    model.set_params(precision="float64", random_state=0, n_draws=1000).fit(rows)
+    model.set_params(trainer__precision="float64", random_state=0, n_draws=1000).fit(rows)
     covariance = np.linalg.inv(W.T @ W / 0.36 + np.eye(3))
     weight = np.concatenate([covariance @ W.T / 0.36, np.zeros((3, 6))])
     bias = np.concatenate([np.zeros(3), 8 * np.arctanh(0.5 * np.log(np.diag(covariance)) / 8)])

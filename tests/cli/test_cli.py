@@ -21,12 +21,14 @@ import pytest
 
 import isthmus
 from isthmus import estimators
+from isthmus._names import PART_MODULES
 from isthmus.cli import main
-from isthmus.cli._build import PART_MODULES, build, known_parts
+from isthmus.cli._build import build, known_parts
 from isthmus.cli._fields import _fits, checked, field_types, part_types
 from isthmus.cli._models import MODELS, class_name
 from isthmus.cli._values import merge, parse_assignment, parse_value
 from isthmus.data import read
+from isthmus.networks import Conv
 
 COMMANDS = ["fit", "transform", "reconstruct", "impute", "sample", "score", "evaluate", "launch", "info", "demo"]
 CLASSES = [getattr(estimators, name) for name in estimators.__all__]
@@ -138,7 +140,7 @@ def test_info_lists_every_field(run, name):
     cls = getattr(isthmus, class_name(name))
     assert code == 0
     fields = cls().get_params(deep=False)
-    assert all(f"\n{field} : " in out for field in fields if field not in ("callbacks", "loggers"))
+    assert all(f"\n{field} : " in out for field in fields)
 
 
 @pytest.mark.parametrize("module", list(dict.fromkeys(PART_MODULES.values())))
@@ -245,9 +247,9 @@ def test_progress_bar_on_a_terminal(there, run, monkeypatch):
 def test_images(there, run):
     args = ["fit", "images-idx3-ubyte.gz", "--epochs", 1, "--set", "likelihood=bernoulli", "-o"]
     assert run(*args, "plain.safetensors", "-m", "vae")[0] == 0
-    assert isthmus.load("plain.safetensors").image_shape is None
+    assert isthmus.load("plain.safetensors").network == "mlp"
     assert run(*args, "conv.safetensors", "-m", "vae", "--set", "network=conv")[0] == 0
-    assert isthmus.load("conv.safetensors").image_shape == (6, 5)
+    assert isthmus.load("conv.safetensors").network == Conv(image_shape=(6, 5))
     channels = ["--set", "network=conv", "--set", "network__channels=4"]
     assert run(*args, "part.safetensors", "-m", "cvae", "--y", "labels-idx1-ubyte.gz", *channels)[0] == 0
     model = isthmus.load("part.safetensors")
@@ -430,7 +432,7 @@ def test_nested_parameters():
 FIT = ["fit", "iris", "-o", "new.safetensors", "-m"]
 USE = ["transform", "vae.safetensors"]
 NONE = ["--set", "scaling=none"]
-CONV = ["--set", "network=conv", "--set", "image_shape=[2,2]"]
+CONV = ["--set", "network=conv", "--set", "network.image_shape=[2,2]"]
 
 BAD = {
     "unknown command": (["fitt", "iris"], "unknown command 'fitt'. Did you mean 'fit'?"),
@@ -442,7 +444,7 @@ BAD = {
     "unknown model": ([*FIT, "vea"], "unknown model 'vea'. Did you mean 'vae'?"),
     "unknown field": ([*FIT, "vae", "--set", "n_component=3"], "Did you mean 'n_components'?"),
     "field of another model": ([*FIT, "autoencoder", "--set", "beta=3"], "unknown parameter of Autoencoder 'beta'"),
-    "code for a field": ([*FIT, "vae", "--set", "callbacks=print"], "only be passed in Python"),
+    "code for a field": ([*FIT, "vae", "--set", "trainer.callbacks=print"], "only be passed in Python"),
     "no assignment": ([*FIT, "vae", "--set", "beta"], "must be NAME=VALUE"),
     "unknown part": ([*FIT, "vae", "--set", "likelihood=bernouli"], "Did you mean 'bernoulli'?"),
     "unknown penalty": ([*FIT, "vae", "--set", "penalties=l2"], "unknown penalty 'l2'. Did you mean 'l1'?"),
@@ -470,7 +472,7 @@ BAD = {
     "no layers of a flow": ([*FIT, "vae", "--set", "prior=flow", "--set", "prior__n_layers=0"], "n_layers=0 must be"),
     "no channels": ([*FIT, "vae", *CONV, "--set", "network__channels=[0]"], "channels must be a positive whole number"),
     "negative image shape": (
-        [*FIT, "vae", "--set", "network=conv", "--set", "image_shape=[-2,-2]"],
+        [*FIT, "vae", "--set", "network=conv", "--set", "network.image_shape=[-2,-2]"],
         "got image_shape=(-2, -2)",
     ),
     "wrong value": ([*FIT, "vae", "--set", "learning_rate=-1"], "learning_rate=-1"),
@@ -673,8 +675,8 @@ def test_interrupted_and_resumed_is_the_same_file(tmp_path, monkeypatch, run, nu
 
 def test_checkpoints_can_be_switched_off(tmp_path, run):
     fit = ["fit", "iris", "-m", "vae", "-o", str(tmp_path / "m.safetensors"), "--epochs", "1"]
-    assert run(*fit, "--set", "checkpoint_dir=None")[0] == 0
+    assert run(*fit, "--set", "trainer.checkpoint_dir=None")[0] == 0
     assert [path.name for path in tmp_path.iterdir()] == ["m.safetensors"]
-    code, _, err = run(*fit, "--set", "checkpoint_dir=5")
+    code, _, err = run(*fit, "--set", "trainer.checkpoint_dir=5")
     assert code == 2
     assert "checkpoint_dir" in err

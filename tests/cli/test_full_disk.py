@@ -15,7 +15,7 @@ def here(tmp_path, monkeypatch):
 
 
 def test_checkpoints_stay_where_the_model_cannot_be_written(here, run, monkeypatch):
-    fit = (*FIT, "-o", "m.safetensors", "--set", "checkpoint_seconds=0")
+    fit = (*FIT, "-o", "m.safetensors", "--set", "trainer.checkpoint_seconds=0")
 
     def full(self, path, save=VAE.save):
         with small_files(2048):

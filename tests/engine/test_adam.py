@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from isthmus.engine.adam import Adam
+from isthmus.engine.adam import FusedAdam
 from models import normal
 
 SHAPES = [(3, 4), (4,), (2, 2, 2)]
@@ -24,13 +24,13 @@ def give_gradients(parameters, t, but=()):
 def test_has_the_bits_of_torchs(dtype, decay, betas):
     """With a rate that changes, gradients that are missing for a while, and a state that is loaded elsewhere."""
     ours, theirs = parameters(dtype), parameters(dtype)
-    adam = Adam(ours, decay, betas)
+    adam = FusedAdam(ours, decay, betas)
     reference = torch.optim.AdamW(theirs, lr=1.0, betas=betas, weight_decay=decay, fused=True)
     for t in range(1, 9):
         for side in (ours, theirs):
             give_gradients(side, t, but=(1,) if t in (3, 4) else ())
         if t == 6:
-            before, adam = adam, Adam(ours, decay, betas)
+            before, adam = adam, FusedAdam(ours, decay, betas)
             adam.load_state(before.state())
         reference.param_groups[0]["lr"] = 0.1 / t
         adam.set_learning_rate(0.1 / t)
@@ -42,9 +42,25 @@ def test_has_the_bits_of_torchs(dtype, decay, betas):
     assert all(p.grad is None for p in ours)
 
 
+def test_clipped_gradients_are_torchs():
+    ours, theirs = parameters(torch.float32), parameters(torch.float32)
+    adam = FusedAdam(ours, 0.1, gradient_clip=1.5)
+    reference = torch.optim.AdamW(theirs, lr=0.1, weight_decay=0.1, fused=True)
+    adam.set_learning_rate(0.1)
+    for t in range(1, 5):
+        for side in (ours, theirs):
+            give_gradients(side, t, but=(1,) if t == 2 else ())
+        before = torch.nn.utils.clip_grad_norm_(theirs, 1.5)
+        assert before > 1.5
+        adam.step()
+        reference.step()
+        for a, b in zip(ours, theirs, strict=True):
+            assert torch.equal(a, b), t
+
+
 def test_lr_multipliers_are_torchs_groups():
     ours, theirs = parameters(torch.float32), parameters(torch.float32)
-    adam = Adam(ours, 0.1, lr_multipliers=[0.25, 1.0, 0.25])
+    adam = FusedAdam(ours, 0.1, lr_multipliers=[0.25, 1.0, 0.25])
     groups = [{"params": [theirs[0], theirs[2]], "lr": 0.025}, {"params": [theirs[1]], "lr": 0.1}]
     reference = torch.optim.AdamW(groups, weight_decay=0.1, fused=True)
     adam.set_learning_rate(0.1)
@@ -60,7 +76,7 @@ def test_lr_multipliers_are_torchs_groups():
 def test_state_stays_in_the_same_memory():
     """Captured steps read and write it there: also after a step in which a gradient is missing, and after loading."""
     ps = parameters(torch.float32)
-    adam = Adam(ps, 0.1)
+    adam = FusedAdam(ps, 0.1)
     before = [tensor.data_ptr() for tensor in (adam.learning_rate, *adam.tensors())]
     for t in range(1, 4):
         give_gradients(ps, t, but=(1,) if t == 2 else ())
@@ -73,9 +89,9 @@ def test_state_stays_in_the_same_memory():
 
 def test_without_a_kernel(monkeypatch):
     kernel, plain = parameters(torch.float64), parameters(torch.float64)
-    sides = [Adam(kernel, 0.1)]
+    sides = [FusedAdam(kernel, 0.1)]
     monkeypatch.delattr(torch, "_fused_adamw_")
-    sides.append(Adam(plain, 0.1))
+    sides.append(FusedAdam(plain, 0.1))
     for t in range(1, 6):
         for side, ps in zip(sides, (kernel, plain), strict=True):
             give_gradients(ps, t)
@@ -87,7 +103,7 @@ def test_without_a_kernel(monkeypatch):
 
 def test_moments_are_copies():
     ps = parameters(torch.float64)
-    adam = Adam(ps, 0.0)
+    adam = FusedAdam(ps, 0.0)
     give_gradients(ps, 1)
     adam.set_learning_rate(0.1)
     adam.step()

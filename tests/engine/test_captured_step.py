@@ -12,15 +12,17 @@ from isthmus import VAE, ConditionalVAE, _torch_private
 from isthmus._batch import Batch
 from isthmus.data.loaders import InMemoryLoader
 from isthmus.engine import loop
-from isthmus.engine.adam import Adam
+from isthmus.engine.adam import FusedAdam
 from isthmus.engine.capture import captured_step, operator_graph
 from isthmus.engine.capture.captured_step import CapturedStep, ReplayError
 from isthmus.engine.capture.operator_graph import capture_operator_graph
 from isthmus.engine.precision import MasterWeights
 from isthmus.engine.state import TrainState
 from isthmus.networks import MLP
+from isthmus.optimizers import Adam
 from isthmus.penalties import Warmup
-from regression import Named, Regression, fit, rows, trainer
+from isthmus.training import Trainer
+from regression import Named, Regression, fit, rows, training_loop
 
 X, Y = load_iris(return_X_y=True)
 FIELDS = {"hidden_layer_sizes": (8,), "max_epochs": 6, "batch_size": 32, "random_state": 0, "device": "cpu"}
@@ -83,8 +85,8 @@ def assert_same_fit(make, *, warns=None, X=X, y=None):
         assert warns in message
 
 
-def vae(compiled=False, **fields):
-    return VAE(2, **FIELDS | fields, compile=compiled)
+def vae(compiled=False, trainer=None, **fields):
+    return VAE(2, **FIELDS | fields, trainer=Trainer(compile=compiled, **(trainer or {})))
 
 
 # ---- replaying ---------------------------------------------------------------------------------------------------
@@ -116,14 +118,14 @@ def test_steps_are_eager_by_default(capture):
 def test_estimators_capture_their_steps(capture):
     vae(True).fit(X)
     assert (capture.captured, capture.replayed) == (1, EPOCHS * BATCHES - 3)
-    ConditionalVAE(2, **FIELDS, compile=True).fit(X, Y)
+    ConditionalVAE(2, **FIELDS, trainer=Trainer(compile=True)).fit(X, Y)
     assert capture.captured == 2
 
 
 def test_operator_graphs_of_estimators_have_the_bits_of_eager_steps():
     assert_same_fit(vae)
     assert_same_fit(lambda how: vae(how, early_stopping=True, corruption="masking", beta=Warmup(1.0, over=0.5)))
-    assert_same_fit(lambda how: ConditionalVAE(2, **FIELDS, compile=how), y=Y)
+    assert_same_fit(lambda how: ConditionalVAE(2, **FIELDS, trainer=Trainer(compile=how)), y=Y)
 
 
 def test_a_loss_that_is_not_finite_is_found_among_replayed_steps(capture):
@@ -159,7 +161,7 @@ def test_another_number_of_weights_is_captured_anew(capture):
 
 
 def state_of(loss):
-    return TrainState(loss, Adam(list(loss.parameters()), 0.0), MasterWeights([]))
+    return TrainState(loss, FusedAdam(list(loss.parameters()), 0.0), MasterWeights([]))
 
 
 # ---- what fails --------------------------------------------------------------------------------------------------
@@ -268,17 +270,17 @@ def test_whatever_fails_each_step_is_taken_once(monkeypatch, stage):
     break_it, reason = STAGES[stage]
     counts = []
 
-    def counted(self, count=Adam.step):
+    def counted(self, count=FusedAdam.step):
         counts[-1] += 1
         return count(self)
 
-    monkeypatch.setattr(Adam, "step", counted)
+    monkeypatch.setattr(FusedAdam, "step", counted)
 
     def make(how):
         counts.append(0)
         if how:
             break_it(monkeypatch)
-        return vae(how, beta=Warmup(2.0, over=0.5), weight_decay=0.01)
+        return vae(how, beta=Warmup(2.0, over=0.5), optimizer=Adam(weight_decay=0.01, gradient_clip=1.0))
 
     assert_same_fit(make, warns=reason)
 
@@ -324,7 +326,7 @@ def test_an_error_of_the_loss_itself_is_raised():
 
 def test_a_replay_that_fails_is_an_error_of_its_own(monkeypatch):
     fails_after(4)(monkeypatch)
-    engine = trainer(Regression())
+    engine = training_loop(Regression())
     captured = CapturedStep(engine._train_step, engine.state)
     for _ in range(6):
         captured(rows(8), [1.0])
@@ -345,7 +347,7 @@ def test_obstacles_are_named(capture, monkeypatch, obstacle, reason):
     monkeypatch.setitem(captured_step.CAPTURES, "cpu", capture)
     if obstacle == "another device":
         monkeypatch.delitem(captured_step.CAPTURES, "cpu")
-    more = {"gradient_accumulation": 2} if obstacle == "several parts" else {}
+    more = {"trainer": {"gradient_accumulation": 2}} if obstacle == "several parts" else {}
     with torch.autograd.set_detect_anomaly(obstacle == "anomaly detection"):
         assert_same_fit(lambda how: vae(how, **more), warns=reason)
     assert capture.captured == 0
@@ -402,7 +404,7 @@ def test_what_a_callback_changes_takes_effect(change):
             if record["epoch"] == 3:
                 apply(model.model_)
 
-        model = vae(how, callbacks=[callback])
+        model = vae(how, {"callbacks": [callback]})
         return model
 
     assert_same_fit(make, warns=reason)
@@ -414,7 +416,7 @@ def test_what_a_callback_changes_is_captured_anew(capture):
         if record["epoch"] == 3:
             freeze_encoder(model.model_)
 
-    model = vae(True, callbacks=[callback])
+    model = vae(True, {"callbacks": [callback]})
     model.fit(X)
     assert capture.captured == 1  # this capture runs Python code, which sees the change
     assert capture.replayed == EPOCHS * BATCHES - 3
@@ -492,8 +494,8 @@ MISSING = {
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
 def test_training_goes_without_a_private_name_of_torch(any_processor, monkeypatch, name, precision):
     remove, reason = MISSING[name]
-    with_it = vae(precision=precision).fit(X)
+    with_it = vae(trainer={"precision": precision}).fit(X)
     remove(monkeypatch)
-    assert_same_fit(lambda how: vae(how, precision=precision), warns=reason)
-    for a, b in zip(with_it.history_, vae(precision=precision).fit(X).history_, strict=True):
+    assert_same_fit(lambda how: vae(how, {"precision": precision}), warns=reason)
+    for a, b in zip(with_it.history_, vae(trainer={"precision": precision}).fit(X).history_, strict=True):
         assert a["loss"] == pytest.approx(b["loss"], rel=1e-3)

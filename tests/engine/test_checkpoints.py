@@ -17,10 +17,16 @@ from disk import small_files
 from isthmus import VAE, DenoisingAutoencoder, serialization
 from isthmus.data.loaders import InMemoryLoader
 from isthmus.engine import Checkpoints, InterruptedTrainingError, keep_until_saved
-from regression import D, Regression, rows, trainer
+from isthmus.training import Trainer
+from regression import D, Regression, rows, training_loop
 
 X = load_iris().data
-FIELDS = {"max_epochs": 6, "batch_size": 32, "hidden_layer_sizes": (8,), "random_state": 0, "checkpoint_seconds": 0.0}
+FIELDS = {"max_epochs": 6, "batch_size": 32, "hidden_layer_sizes": (8,), "random_state": 0}
+
+
+def checkpoints(folder, **settings):
+    """Return a trainer that writes a checkpoint after every step."""
+    return Trainer(checkpoint_dir=str(folder), checkpoint_seconds=0.0, **settings)
 
 
 def parameters(model):
@@ -54,12 +60,12 @@ def crash_after(steps):
 def test_a_resumed_run_has_the_bits_of_an_uninterrupted_one(tmp_path, monkeypatch, steps, early):
     fields = {**FIELDS, "early_stopping": early, "corruption": "gaussian_noise"}
     whole = VAE(**fields).fit(X)
-    model = VAE(**fields, checkpoint_dir=str(tmp_path))
+    model = VAE(**fields, trainer=checkpoints(tmp_path))
     with monkeypatch.context() as patch, pytest.raises(StopError):
         patch.setattr(Checkpoints, "write", crash_after(steps))
         model.fit(X)
     assert len(list(tmp_path.glob("checkpoint-*"))) == min(steps, 2)
-    resumed = VAE(**fields, checkpoint_dir=str(tmp_path)).fit(X)
+    resumed = VAE(**fields, trainer=checkpoints(tmp_path)).fit(X)
     assert_same_bits(resumed, whole)
     losses = [[r["loss"] for r in m.history_] for m in (resumed, whole)]
     assert losses[0] == losses[1]
@@ -67,7 +73,7 @@ def test_a_resumed_run_has_the_bits_of_an_uninterrupted_one(tmp_path, monkeypatc
 
 
 def test_a_seed_from_fresh_entropy_is_resumed(tmp_path, monkeypatch):
-    fields = {**FIELDS, "random_state": None, "checkpoint_dir": str(tmp_path)}
+    fields = {**FIELDS, "random_state": None, "trainer": checkpoints(tmp_path)}
     first = VAE(**fields)
     with monkeypatch.context() as patch, pytest.raises(StopError):
         patch.setattr(Checkpoints, "write", crash_after(3))
@@ -84,6 +90,7 @@ def test_killed_at_dozens_of_random_instants(tmp_path):
         import numpy as np
         from sklearn.datasets import load_iris
         from isthmus import VAE, load
+        from isthmus.training import Trainer
         import isthmus.estimators._loading
         folder, kills = sys.argv[1], 30
         os.fsync = lambda _: None  # as in the tests of one process: see conftest.py
@@ -100,7 +107,7 @@ def test_killed_at_dozens_of_random_instants(tmp_path):
         os.waitpid(child(folder + "/whole.safetensors"), 0)
         rng, killed, path = random.Random(0), 0, folder + "/resumed.safetensors"
         while not os.path.exists(path):
-            pid = child(path, checkpoint_dir=folder + "/run", checkpoint_seconds=0.0)
+            pid = child(path, trainer=Trainer(checkpoint_dir=folder + "/run", checkpoint_seconds=0.0))
             if killed < kills:
                 time.sleep(rng.uniform(0.01, 0.12))
                 os.kill(pid, signal.SIGKILL)
@@ -119,7 +126,7 @@ def test_killed_at_dozens_of_random_instants(tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_finish_the_step_and_say_how_to_resume(tmp_path, number):
-    model = VAE(**FIELDS, checkpoint_dir=str(tmp_path), callbacks=[lambda _: os.kill(os.getpid(), number)])
+    model = VAE(**FIELDS, trainer=checkpoints(tmp_path, callbacks=[lambda _: os.kill(os.getpid(), number)]))
     before = signal.getsignal(number)
     with pytest.raises(
         InterruptedTrainingError, match=rf"{number.name}; to resume, call fit again with checkpoint_dir="
@@ -127,13 +134,13 @@ def test_signals_finish_the_step_and_say_how_to_resume(tmp_path, number):
         model.fit(X)
     assert caught.value.signal == number
     assert signal.getsignal(number) is before
-    assert_same_bits(VAE(**FIELDS, checkpoint_dir=str(tmp_path)).fit(X), VAE(**FIELDS).fit(X))
+    assert_same_bits(VAE(**FIELDS, trainer=checkpoints(tmp_path)).fit(X), VAE(**FIELDS).fit(X))
 
 
 def interrupted(folder, monkeypatch, steps=7, cls=VAE):
     with monkeypatch.context() as patch, pytest.raises(StopError):
         patch.setattr(Checkpoints, "write", crash_after(steps))
-        cls(**FIELDS, checkpoint_dir=str(folder)).fit(X)
+        cls(**FIELDS, trainer=checkpoints(folder)).fit(X)
 
 
 def test_a_run_with_other_settings_is_refused(tmp_path, monkeypatch):
@@ -141,11 +148,11 @@ def test_a_run_with_other_settings_is_refused(tmp_path, monkeypatch):
     with pytest.raises(
         ValueError, match=r"unfinished run that differs in batch_size \(32, now 16\), max_epochs \(6, now 7\)"
     ):
-        VAE(**{**FIELDS, "batch_size": 16, "max_epochs": 7}, checkpoint_dir=str(tmp_path)).fit(X)
+        VAE(**{**FIELDS, "batch_size": 16, "max_epochs": 7}, trainer=checkpoints(tmp_path)).fit(X)
     with pytest.raises(ValueError, match=r"differs in data \(.*rows \(150, now 149\)"):
-        VAE(**FIELDS, checkpoint_dir=str(tmp_path)).fit(X[1:])
+        VAE(**FIELDS, trainer=checkpoints(tmp_path)).fit(X[1:])
     with pytest.raises(ValueError, match=r"estimator \('VAE', now 'DenoisingAutoencoder'\)"):
-        DenoisingAutoencoder(**FIELDS, checkpoint_dir=str(tmp_path)).fit(X)
+        DenoisingAutoencoder(**FIELDS, trainer=checkpoints(tmp_path)).fit(X)
     assert len(list(tmp_path.glob("checkpoint-*"))) == 2, "nothing was overwritten"
 
 
@@ -186,7 +193,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, monkeypatch
     with pytest.warns(
         UserWarning, match=r"checkpoint-00000007.* cannot be resumed \(.*; the checkpoint before it is used"
     ) as caught:
-        resumed = VAE(**FIELDS, checkpoint_dir=str(tmp_path)).fit(X)
+        resumed = VAE(**FIELDS, trainer=checkpoints(tmp_path)).fit(X)
     assert len(caught) == 1
     assert_same_bits(resumed, VAE(**FIELDS).fit(X))
 
@@ -196,7 +203,7 @@ def test_without_a_whole_checkpoint_the_run_starts_again(tmp_path, monkeypatch):
     for path in tmp_path.glob("checkpoint-*"):
         flip(path, 3)
     with pytest.warns(UserWarning, match="its checksum does not fit its content"):
-        again = VAE(**FIELDS, checkpoint_dir=str(tmp_path)).fit(X)
+        again = VAE(**FIELDS, trainer=checkpoints(tmp_path)).fit(X)
     assert_same_bits(again, VAE(**FIELDS).fit(X))
 
 
@@ -216,10 +223,10 @@ def test_buffers_that_training_changes_are_in_the_checkpoint(tmp_path):
     def trained(folder=None, stop=False):
         loss = Running()
         callbacks = [lambda record: 1 / (2 - record["epoch"])] if stop else []
-        checkpoints = Checkpoints(folder, {}, every=0.0) if folder else None
-        with checkpoints or nullcontext(), suppress(ZeroDivisionError):
-            trainer(loss).fit(
-                InMemoryLoader(rows(), 16), first_epoch=0, n_epochs=4, checkpoints=checkpoints, callbacks=callbacks
+        kept = Checkpoints(folder, {}, every=0.0) if folder else None
+        with kept or nullcontext(), suppress(ZeroDivisionError):
+            training_loop(loss).fit(
+                InMemoryLoader(rows(), 16), first_epoch=0, n_epochs=4, checkpoints=kept, callbacks=callbacks
             )
         return loss.state_dict()
 
@@ -239,7 +246,7 @@ def test_a_full_disk_does_not_end_training(tmp_path, monkeypatch):
 
     warned = pytest.warns(UserWarning, match=r"no checkpoint was written \(.*File too large.*training continues")
     with warned as caught, small_files(2048):
-        model = VAE(**FIELDS, checkpoint_dir=str(tmp_path), callbacks=[look]).fit(X)
+        model = VAE(**FIELDS, trainer=checkpoints(tmp_path, callbacks=[look])).fit(X)
     assert len(caught) == 1
     assert seen
     assert all(state == before for state in seen)
@@ -247,7 +254,7 @@ def test_a_full_disk_does_not_end_training(tmp_path, monkeypatch):
 
 
 def test_checkpoints_stay_until_the_model_is_saved(tmp_path):
-    fields = {**FIELDS, "checkpoint_dir": str(tmp_path / "run")}
+    fields = {**FIELDS, "trainer": checkpoints(tmp_path / "run")}
     with pytest.raises(OSError, match="could not be written"), keep_until_saved():
         model = VAE(**fields).fit(X)
         with small_files(2048):
@@ -271,7 +278,9 @@ def test_an_interrupted_fit_has_the_epochs_that_it_trained(tmp_path, kept, early
         if record["epoch"] == 3:
             raise KeyboardInterrupt
 
-    model = VAE(**fields, callbacks=[interrupt], checkpoint_dir=str(tmp_path) if kept else None)
+    model = VAE(
+        **fields, trainer=checkpoints(tmp_path, callbacks=[interrupt]) if kept else Trainer(callbacks=[interrupt])
+    )
     with pytest.raises(KeyboardInterrupt):
         model.fit(X)
     assert model.n_iter_ == len(model.history_) == 3
@@ -281,11 +290,8 @@ def test_an_interrupted_fit_has_the_epochs_that_it_trained(tmp_path, kept, early
 
 
 def test_a_fit_that_a_signal_stopped_has_the_epochs_that_it_trained(tmp_path):
-    model = VAE(
-        **FIELDS,
-        checkpoint_dir=str(tmp_path),
-        callbacks=[lambda record: record["epoch"] == 2 and os.kill(os.getpid(), signal.SIGTERM)],
-    )
+    callbacks = [lambda record: record["epoch"] == 2 and os.kill(os.getpid(), signal.SIGTERM)]
+    model = VAE(**FIELDS, trainer=checkpoints(tmp_path, callbacks=callbacks))
     with pytest.raises(InterruptedTrainingError):
         model.fit(X)
     assert model.n_iter_ == len(model.history_) == 2
@@ -293,7 +299,7 @@ def test_a_fit_that_a_signal_stopped_has_the_epochs_that_it_trained(tmp_path):
 
 def test_two_processes_in_one_folder(tmp_path):
     with Checkpoints(tmp_path, {}), pytest.raises(ValueError, match="in use by another process"):
-        VAE(**FIELDS, checkpoint_dir=str(tmp_path)).fit(X)
+        VAE(**FIELDS, trainer=checkpoints(tmp_path)).fit(X)
 
 
 def test_checkpoints_hold_no_code(tmp_path, monkeypatch):
@@ -305,14 +311,14 @@ def test_checkpoints_hold_no_code(tmp_path, monkeypatch):
 
 def test_what_a_killed_process_left_half_written_is_removed(tmp_path):
     (tmp_path / ".isthmus-0123.safetensors").write_bytes(b"half")
-    VAE(**FIELDS, checkpoint_dir=str(tmp_path)).fit(X)
+    VAE(**FIELDS, trainer=checkpoints(tmp_path)).fit(X)
     assert not list(tmp_path.glob(".isthmus-*"))
 
 
 def test_checkpoints_in_a_thread_leave_signals_alone(tmp_path):
     """Python delivers signals to the main thread only."""
     models = []
-    thread = threading.Thread(target=lambda: models.append(VAE(**FIELDS, checkpoint_dir=str(tmp_path)).fit(X)))
+    thread = threading.Thread(target=lambda: models.append(VAE(**FIELDS, trainer=checkpoints(tmp_path)).fit(X)))
     before = signal.getsignal(signal.SIGINT)
     thread.start()
     thread.join()

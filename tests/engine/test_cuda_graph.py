@@ -15,7 +15,9 @@ from isthmus.engine.capture.cuda_graph import capture_cuda_graph
 from isthmus.likelihoods import Bernoulli
 from isthmus.networks import MLP
 from isthmus.objectives import ImportanceWeighted
+from isthmus.optimizers import Adam
 from isthmus.penalties import Warmup
+from isthmus.training import Trainer
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
@@ -27,16 +29,17 @@ COMMON = {"hidden_layer_sizes": (32,), "max_epochs": 8, "batch_size": 64, "rando
 
 FITS = {
     "vae": ("VAE", {}, X),
-    "vae, bf16": ("VAE", {"precision": "bf16"}, X),
-    "vae, float64": ("VAE", {"precision": "float64"}, X),
+    "vae, bf16": ("VAE", {"trainer__precision": "bf16"}, X),
+    "vae, float64": ("VAE", {"trainer__precision": "float64"}, X),
     "vae, binarised, warm-up": ("VAE", {"likelihood": Bernoulli(binarize=True), "beta": Warmup(1.0, over=0.5)}, X),
     "vae, early stopping": ("VAE", {"early_stopping": True, "corruption": "masking"}, X),
     "vae, missing cells": ("VAE", {}, GAPS),
     "vae, importance weighted": ("VAE", {"objective": ImportanceWeighted(5)}, X),
     "vae, vamp prior": ("VAE", {"prior": "vamp_prior", "likelihood": "bernoulli"}, X),
     "vae, full covariance": ("VAE", {"posterior": "full_normal"}, X),
-    "vae, convolutional": ("VAE", {"network": "conv", "image_shape": (8, 8)}, X),
-    "vae, rates of the encoder": ("VAE", {"encoder_learning_rate": 1e-3, "weight_decay": 0.01}, X),
+    "vae, convolutional": ("VAE", {"network": "conv"}, X),
+    "vae, rates of the encoder": ("VAE", {"optimizer": Adam(weight_decay=0.01, encoder_learning_rate=1e-3)}, X),
+    "vae, clipped gradients": ("VAE", {"optimizer": Adam(gradient_clip=5.0)}, X),
     "conditional vae": ("ConditionalVAE", {}, X),
     "autoencoder": ("Autoencoder", {}, X),
     "sparse": ("SparseAutoencoder", {}, X),
@@ -46,7 +49,8 @@ FITS = {
 
 
 def fit(name, fields, X, compiled):
-    return getattr(isthmus, name)(4, **COMMON | fields, compile=compiled).fit(X, Y)
+    model = getattr(isthmus, name)(4, trainer=Trainer(compile=compiled))
+    return model.set_params(**COMMON | fields).fit(X, Y)
 
 
 def losses(model):

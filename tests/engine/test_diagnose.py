@@ -7,7 +7,7 @@ import torch
 
 from isthmus.data.loaders import InMemoryLoader
 from isthmus.engine import NonFiniteError
-from regression import Named, Regression, fit, rows, same, trainer
+from regression import Named, Regression, fit, rows, same, training_loop
 
 
 class Breaking(Regression):
@@ -58,7 +58,7 @@ def test_training_stops_before_a_step_that_is_not_finite(step, how):
 def test_training_can_continue_after_a_failure():
     source = InMemoryLoader(rows(), 13)
     broken = Breaking(5, "nan")
-    own = trainer(broken)
+    own = training_loop(broken)
     with pytest.raises(NonFiniteError):
         own.fit(source, first_epoch=0, n_epochs=3)
     broken.step = -1

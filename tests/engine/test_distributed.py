@@ -17,6 +17,7 @@ import worker
 from isthmus import VAE, Autoencoder, load
 from isthmus.cli import main
 from isthmus.penalties import Warmup
+from isthmus.training import Trainer
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("lightning_fabric") is None, reason="training in several processes needs isthmus[scale]"
@@ -30,9 +31,10 @@ SMALL = {
     "hidden_layer_sizes": [16],
     "max_epochs": 4,
     "batch_size": 50,
-    "precision": "float64",
     "random_state": 0,
     "device": "cpu",
+    "trainer__precision": "float64",
+    "optimizer__gradient_clip": 5.0,  # of the gradient of the whole batch
 }
 DRAWS = SMALL | {"early_stopping": True, "corruption": "gaussian_noise"}
 WHOLE = {"missing": True, "weights": True}
@@ -43,7 +45,12 @@ JOBS = {
     # 603 rows in blocks of 10, through pools of 100.
     "VAE, stream": WHOLE | {"estimator": "VAE", "rows": 603, "stream": True, "fields": DRAWS},
     "Autoencoder, stream": WHOLE
-    | {"estimator": "Autoencoder", "rows": 603, "stream": True, "fields": SMALL | {"gradient_accumulation": 2}},
+    | {
+        "estimator": "Autoencoder",
+        "rows": 603,
+        "stream": True,
+        "fields": SMALL | {"trainer__gradient_accumulation": 2},
+    },
     "other rows": {"estimator": "VAE", "rows": 60, "fields": SMALL, "other_rows": True, "catch": True},
     "other rows, stream": {
         "estimator": "VAE",
@@ -88,7 +95,7 @@ def same(a, b, atol):
 def alone(name, parts):
     """Do a job in this process, in so many parts of a batch: each part has draws of its own."""
     job = JOBS[name]
-    return worker.fit(job | {"fields": job["fields"] | {"gradient_accumulation": parts}})
+    return worker.fit(job | {"fields": job["fields"] | {"trainer__gradient_accumulation": parts}})
 
 
 @pytest.mark.parametrize(("name", "parts"), [("VAE", 2), ("Autoencoder", 1)])
@@ -137,8 +144,8 @@ def killed(tmp_path_factory):
     """
     folder, jobs = tmp_path_factory.mktemp("killed"), {}
     for name in ("uninterrupted", "uninterrupted, stream"):
-        checkpoints = {"checkpoint_seconds": -1.0, "checkpoint_dir": str(folder / f"{name}.checkpoints")}
-        fields = JOBS[name]["fields"] | checkpoints
+        where = {"trainer__checkpoint_dir": str(folder / f"{name}.checkpoints"), "trainer__checkpoint_seconds": -1.0}
+        fields = JOBS[name]["fields"] | where
         jobs[name] = JOBS[name] | {"fields": fields, "kill": str(folder / f"{name}.killed")}
     status, stderr = run([*HERE, "--max-restarts=2", worker.__file__, str(folder), json.dumps(jobs)])
     assert status == 0, stderr
@@ -160,8 +167,9 @@ def test_a_killed_process_resumes_from_the_checkpoint(together, killed, name):
 @pytest.mark.parametrize("n_parts", [2, 3])
 def test_micro_batches_are_one_batch(n_parts):
     digits = load_digits().data[:100]
-    fields = {"precision": "float64", "max_epochs": 3, "batch_size": 40, "random_state": 0}
-    whole, parts = (Autoencoder(2, gradient_accumulation=n, **fields).fit(digits) for n in (1, n_parts))
+    fields = {"max_epochs": 3, "batch_size": 40, "random_state": 0}
+    trainers = [Trainer(precision="float64", gradient_accumulation=n) for n in (1, n_parts)]
+    whole, parts = (Autoencoder(2, **fields, trainer=trainer).fit(digits) for trainer in trainers)
     for a, b in zip(whole.model_.parameters(), parts.model_.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-12)
     losses = [[record["loss"] for record in model.history_] for model in (whole, parts)]
@@ -171,8 +179,9 @@ def test_micro_batches_are_one_batch(n_parts):
 def test_micro_batches_of_a_model_that_draws_learn_as_well():
     """Other draws, the same model: losses agree within what another seed changes."""
     digits = load_digits().data[:300]
-    fields = {"max_epochs": 20, "beta": Warmup(1.0, 0.5)}
-    loss = [VAE(2, gradient_accumulation=n, random_state=0, **fields).fit(digits).history_[-1]["loss"] for n in (1, 4)]
+    fields = {"max_epochs": 20, "beta": Warmup(1.0, 0.5), "random_state": 0}
+    trainers = [Trainer(gradient_accumulation=n) for n in (1, 4)]
+    loss = [VAE(2, **fields, trainer=trainer).fit(digits).history_[-1]["loss"] for trainer in trainers]
     assert abs(loss[0] - loss[1]) < 2
 
 
@@ -281,6 +290,6 @@ def test_two_hosts_are_one_process(tmp_path):
         said = [process.communicate(timeout=240)[1] for process in running]
     assert [process.returncode for process in running] == [0, 0], said
     two = learned(tmp_path, "two")
-    one = worker.fit(job | {"fields": SMALL | {"gradient_accumulation": 2}})
+    one = worker.fit(job | {"fields": SMALL | {"trainer__gradient_accumulation": 2}})
     same(two[0], two[1], atol=0)
     same(two[0], one, atol=1e-12)

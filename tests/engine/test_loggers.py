@@ -11,6 +11,7 @@ from disk import small_files
 from isthmus import VAE, Autoencoder, load
 from isthmus.cli import main
 from isthmus.engine import CSVLogger, TensorBoardLogger
+from isthmus.training import Trainer
 
 X, Y = load_iris(return_X_y=True)
 QUICK = {"hidden_layer_sizes": (8,), "max_epochs": 3, "random_state": 0}
@@ -23,7 +24,7 @@ def rows_of(path):
 
 def test_csv_has_the_history(tmp_path):
     path = tmp_path / "run.csv"
-    model = VAE(2, loggers=[CSVLogger(path)], **QUICK).fit(X)
+    model = VAE(2, trainer=Trainer(callbacks=[CSVLogger(path)]), **QUICK).fit(X)
     rows = rows_of(path)
     assert [int(row["step"]) for row in rows] == [1, 2, 3]
     for row, record in zip(rows, model.history_, strict=True):
@@ -35,11 +36,11 @@ def test_csv_has_the_history(tmp_path):
 def test_csv_is_continued_by_the_same_run_and_replaced_by_another(tmp_path):
     """A fit that continues appends, with this logger or another; a new fit replaces the lines."""
     path = tmp_path / "run.csv"
-    model = Autoencoder(2, loggers=[CSVLogger(path)], warm_start=True, **QUICK).fit(X)
-    model.set_params(loggers=[CSVLogger(path)]).fit(X)
+    model = Autoencoder(2, trainer=Trainer(callbacks=[CSVLogger(path)]), warm_start=True, **QUICK).fit(X)
+    model.set_params(trainer__callbacks=[CSVLogger(path)]).fit(X)
     assert [int(row["step"]) for row in rows_of(path)] == [1, 2, 3, 4, 5, 6]
     assert [float(row["loss"]) for row in rows_of(path)] == [record["loss"] for record in model.history_]
-    again = Autoencoder(2, loggers=[CSVLogger(path)], **QUICK)
+    again = Autoencoder(2, trainer=Trainer(callbacks=[CSVLogger(path)]), **QUICK)
     again.fit(X).fit(X)
     assert [int(row["step"]) for row in rows_of(path)] == [1, 2, 3]
 
@@ -50,13 +51,13 @@ def test_a_full_disk_does_not_end_training(tmp_path):
     logger = CSVLogger(path)
     warned = pytest.warns(UserWarning, match=r"run.csv: an epoch was not logged \(.*training continues")
     with warned as caught, small_files(8):
-        model = VAE(2, loggers=[logger], **QUICK).fit(X)
+        model = VAE(2, trainer=Trainer(callbacks=[logger]), **QUICK).fit(X)
     assert len(caught) == 1
     assert len(model.history_) == 3
 
 
 def test_tensorboard_has_the_history(tmp_path):
-    model = VAE(2, loggers=[TensorBoardLogger(tmp_path)], **QUICK).fit(X)
+    model = VAE(2, trainer=Trainer(callbacks=[TensorBoardLogger(tmp_path)]), **QUICK).fit(X)
     (event,) = tmp_path.glob("events*")
     raw = event.read_bytes()
     assert all(name.encode() in raw for name in model.history_[0] if name != "epoch")
@@ -72,7 +73,7 @@ def test_any_logger(tmp_path):
             seen.append((step, metrics["loss"]))
 
     theirs = fabric.CSVLogger(tmp_path, name="fabric", flush_logs_every_n_steps=1)
-    model = VAE(2, loggers=[Mine(), theirs], **QUICK).fit(X)
+    model = VAE(2, trainer=Trainer(callbacks=[Mine(), theirs]), **QUICK).fit(X)
     assert seen == [(int(record["epoch"]), record["loss"]) for record in model.history_]
     losses = [float(row["loss"]) for row in rows_of(next(tmp_path.rglob("metrics.csv")))]
     np.testing.assert_allclose(losses, [loss for _, loss in seen], rtol=1e-6)
@@ -80,17 +81,17 @@ def test_any_logger(tmp_path):
 
 def test_a_logger_changes_nothing_and_is_not_saved(tmp_path):
     plain = VAE(2, **QUICK).fit(X)
-    logged = VAE(2, loggers=[CSVLogger(tmp_path / "run.csv")], **QUICK).fit(X)
+    logged = VAE(2, trainer=Trainer(callbacks=[CSVLogger(tmp_path / "run.csv")]), **QUICK).fit(X)
     assert (plain.transform(X) == logged.transform(X)).all()
     logged.save(tmp_path / "logged.safetensors")
-    assert load(tmp_path / "logged.safetensors").loggers == ()
+    assert load(tmp_path / "logged.safetensors").trainer is None
 
 
 def test_command_logs(tmp_path, capsys):
     out, log = tmp_path / "m.safetensors", tmp_path / "run.csv"
     assert main(["fit", "iris", "-m", "vae", "-o", str(out), "--epochs", "2", "--log", str(log)]) == 0
     assert len(rows_of(log)) == 2
-    assert main(["fit", "iris", "-m", "vae", "-o", str(out), "--set", "loggers=csv"]) == 2
+    assert main(["fit", "iris", "-m", "vae", "-o", str(out), "--set", "trainer.callbacks=csv"]) == 2
     assert "--log FILE" in capsys.readouterr().err
 
 
@@ -136,7 +137,7 @@ def test_scikit_learns_callbacks():
 
 def test_scikit_learns_callbacks_stop_and_are_torn_down(any_processor):
     recorder = Capture(last=2)
-    assert VAE(2, n_draws=5, precision="bf16", **QUICK).set_callbacks(recorder).fit(X).n_iter_ == 2
+    assert VAE(2, n_draws=5, trainer=Trainer(precision="bf16"), **QUICK).set_callbacks(recorder).fit(X).n_iter_ == 2
     broken = Capture()
     with pytest.raises(ValueError, match="infinity"):
         VAE(2, **QUICK).set_callbacks(broken).fit(np.full((5, 2), np.inf))

@@ -13,7 +13,7 @@ from isthmus.data.loaders import InMemoryLoader
 from isthmus.engine.distributed import SingleProcess
 from isthmus.engine.run import TrainingRun
 from isthmus.engine.schedules import one_cycle
-from regression import D, N, Regression, fit, rows, same, trainer
+from regression import D, N, Regression, fit, rows, same, training_loop
 
 # ---- samples -------------------------------------------------------------------------------------------------------
 
@@ -58,7 +58,7 @@ def test_the_loss_is_the_weighted_mean():
     assert history[0]["error"] == pytest.approx(expected, rel=1e-6)
     assert history[0]["loss"] == pytest.approx(history[0]["error"] + history[0]["ridge"], rel=1e-12)
     source = InMemoryLoader(data, 3)
-    assert trainer(Regression()).evaluate(source) == pytest.approx(expected, rel=1e-12)
+    assert training_loop(Regression()).evaluate(source) == pytest.approx(expected, rel=1e-12)
 
 
 def test_weight_is_repetition_for_a_full_batch():
@@ -89,7 +89,10 @@ def test_the_same_seed_gives_the_same_bits():
 
 
 def test_the_results_of_steps_are_kept_in_few_tensors():
-    run, rows = TrainingRun(trainer(Regression()).state, SingleProcess(), 200), torch.arange(600.0).reshape(200, 3)
+    run, rows = (
+        TrainingRun(training_loop(Regression()).state, SingleProcess(), 200),
+        torch.arange(600.0).reshape(200, 3),
+    )
     for row in rows:
         run.end_step(row.clone(), [])
         assert len(run.rows) <= 65
@@ -102,7 +105,7 @@ def test_training_neither_depends_on_global_generators_nor_changes_them():
     with seeded(77):
         before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002
         second = fit(Regression(0.1), source, more={"validation": source})
-        trainer(Regression(0.1)).evaluate(source)
+        training_loop(Regression(0.1)).evaluate(source)
         assert torch.equal(torch.get_rng_state(), before[0])
         assert (np.random.get_state()[1] == before[1]).all()  # noqa: NPY002
         assert random.getstate() == before[2]
@@ -114,7 +117,7 @@ def test_two_calls_give_the_epochs_of_one():
     source = InMemoryLoader(rows(), 16)
     whole, parts = Regression(0.1), Regression(0.1)
     fit(whole, source, n_epochs=5)
-    own = trainer(parts)
+    own = training_loop(parts)
     own.fit(source, first_epoch=0, n_epochs=2)
     history = own.fit(source, first_epoch=2, n_epochs=3)
     assert same(whole.parameters(), parts.parameters())
@@ -122,7 +125,7 @@ def test_two_calls_give_the_epochs_of_one():
 
 
 def test_evaluation_draws_the_same_noise_every_time():
-    own, source = trainer(Regression(0.5)), InMemoryLoader(rows(), 16)
+    own, source = training_loop(Regression(0.5)), InMemoryLoader(rows(), 16)
     own.loss.weight.data += 1
     assert own.evaluate(source) == own.evaluate(source)
     assert not own.loss.training
@@ -143,7 +146,7 @@ def test_early_stopping_restores_the_best_parameters():
     source, other = InMemoryLoader(rows(), 16), rows(30, seed=5)
     held = InMemoryLoader(other._replace(c=0.5 * other.c), 16)
     objective, states = Regression(), []
-    own = trainer(objective)
+    own = training_loop(objective)
     keep = [lambda _: states.append([p.detach().clone() for p in objective.parameters()])]
     history = own.fit(source, first_epoch=0, n_epochs=300, validation=held, patience=7, callbacks=keep)
     losses = [record["validation_loss"] for record in history]
@@ -157,10 +160,12 @@ def test_early_stopping_restores_the_best_parameters():
 def test_the_best_parameters_are_restored_if_training_ends_before_patience_does():
     objective, source = Regression(), InMemoryLoader(rows(), 16)
     held = InMemoryLoader(rows()._replace(c=-rows().c), 16)  # the first epoch is the best
-    history = trainer(objective).fit(source, first_epoch=0, n_epochs=5, validation=held, patience=10)
+    history = training_loop(objective).fit(source, first_epoch=0, n_epochs=5, validation=held, patience=10)
     assert len(history) == 5
     assert (
-        trainer(objective).evaluate(held) == history[0]["validation_loss"] == min(r["validation_loss"] for r in history)
+        training_loop(objective).evaluate(held)
+        == history[0]["validation_loss"]
+        == min(r["validation_loss"] for r in history)
     )
 
 

@@ -17,7 +17,7 @@ from isthmus.networks import MLP
 from isthmus.objectives import PenalizedLikelihood, TrainingLoss
 from isthmus.penalties import KL, Warmup
 from models import build, normal
-from regression import Regression, rows, trainer
+from regression import Regression, rows, training_loop
 
 N, BATCH, EPOCHS = 22, 4, 2  # the last batch is padded
 
@@ -63,7 +63,7 @@ def short_runs(monkeypatch):
 
 def trained(make, batch, **fields):
     objective = make()
-    history = trainer(objective, schedule=one_cycle, learning_rate=0.01, **fields).fit(
+    history = training_loop(objective, schedule=one_cycle, learning_rate=0.01, **fields).fit(
         InMemoryLoader(batch, BATCH), first_epoch=0, n_epochs=EPOCHS
     )
     return history, objective.state_dict()
@@ -165,6 +165,12 @@ def test_lr_multipliers(assert_the_same):
     assert_the_same(make, batch, lr_multipliers=[0.25, *[1.0] * (n - 1)], weight_decay=0.1)
 
 
+@pytest.mark.parametrize("clip", [1e-3, 1e9])
+def test_gradient_clip(assert_the_same, clip):
+    batch = batch_of(normal(N, 4))
+    assert_the_same(training_loss(batch), batch, gradient_clip=clip)
+
+
 def test_bf16(spy):
     batch = batch_of(normal(N, 4), dtype=torch.float32)
     make = training_loss(batch, network=MLP((5,)), dtype=torch.float32)
@@ -172,7 +178,7 @@ def test_bf16(spy):
     for how in (False, True):
         objective = make()
         half = list(objective.model.network.parameters())
-        trainer(objective, capture=how, bf16_parameters=half).fit(
+        training_loop(objective, capture=how, bf16_parameters=half).fit(
             InMemoryLoader(batch, BATCH), first_epoch=0, n_epochs=EPOCHS
         )
         found.append([p.detach().clone() for p in objective.parameters()])

@@ -10,6 +10,10 @@ from isthmus import VAE, Autoencoder, ConditionalVAE, SparseAutoencoder
 from isthmus._device import check_precision
 from isthmus._part import UnknownNameError
 from isthmus.likelihoods import Gaussian
+from isthmus.networks import MLP, Conv
+from isthmus.objectives import PenalizedLikelihood
+from isthmus.optimizers import Adam
+from isthmus.training import EarlyStopping, Trainer
 
 X, Y = load_iris(return_X_y=True)
 QUICK = {"max_epochs": 1, "random_state": 0}
@@ -63,14 +67,18 @@ def test_other_data_after_fit():
         ({"batch_size": -1}, "batch_size=-1"),
         ({"n_draws": 0}, "n_draws=0"),
         ({"learning_rate": 0.0}, "learning_rate=0.0 must lie strictly between"),
-        ({"validation_fraction": 1.0}, "validation_fraction=1.0"),
-        ({"weight_decay": -1.0}, "weight_decay=-1.0"),
-        ({"adam_betas": (0.9, 1.0)}, r"adam_betas=\(0.9, 1.0\) must be two numbers from 0 to below 1"),
-        ({"adam_betas": (0.9,)}, "adam_betas"),
-        ({"adam_betas": 0.9}, "adam_betas=0.9 must be two numbers"),
+        ({"early_stopping": EarlyStopping(1.0)}, "validation_fraction=1.0"),
+        ({"early_stopping": 5}, r"early_stopping must be True, False or EarlyStopping\(...\) .*got 5"),
+        ({"trainer": "fast"}, r"trainer must be None or Trainer\(...\) of isthmus.training, got 'fast'"),
+        ({"optimizer": 3}, "optimizer must be a name or a Optimizer object, got 3"),
+        ({"optimizer": Adam(weight_decay=-1.0)}, "weight_decay=-1.0"),
+        ({"optimizer": Adam(gradient_clip=0.0)}, "gradient_clip=0.0 must lie strictly between"),
+        ({"optimizer": Adam(betas=(0.9, 1.0))}, r"betas=\(0.9, 1.0\) must be two numbers from 0 to below 1"),
+        ({"optimizer": Adam(betas=(0.9,))}, "betas"),
+        ({"optimizer": Adam(betas=0.9)}, "betas=0.9 must be two numbers"),
         ({"learning_rate": "fast"}, "learning_rate='fast' must lie strictly between"),
         ({"learning_rate": None}, "learning_rate=None must lie"),
-        ({"weight_decay": None}, "weight_decay=None must not be negative"),
+        ({"optimizer": Adam(weight_decay=None)}, "weight_decay=None must not be negative"),
         ({"hidden_layer_sizes": (8, 0)}, r"hidden_layer_sizes=\(8, 0\) must be a positive whole number or a sequence"),
         ({"hidden_layer_sizes": -8}, "hidden_layer_sizes=-8 must be"),
         ({"hidden_layer_sizes": 8.5}, "hidden_layer_sizes=8.5 must be"),
@@ -80,8 +88,8 @@ def test_other_data_after_fit():
         ({"penalties": "l1"}, r"must be a list: penalties=\['l1'\]"),
         ({"device": "cuda:99"}, "device='cuda:99' is not on this machine.*cpu"),
         ({"device": "gpu"}, "device='gpu' is not on this machine"),
-        ({"network": "conv"}, r"needs image_shape=.*product.*4"),
-        ({"network": "conv", "image_shape": (3, 3)}, r"image_shape=\(3, 3\)"),
+        ({"network": "conv", "X": X[:, :3]}, r"image_shape=.*product.*3; which is no square number"),
+        ({"network": Conv(image_shape=(3, 3))}, r"image_shape=\(3, 3\)"),
         ({"likelihood": Gaussian(scale=-1.0)}, "scale must be a positive number"),
         ({"likelihood": "bernoulli", "scaling": "none"}, r"X has .* column 0, and likelihood Bernoulli\(\) takes only"),
         (
@@ -89,7 +97,10 @@ def test_other_data_after_fit():
             r"the level 7.9e\+06, and levels must be below 100,000",
         ),
         ({"posterior": "point"}, "infinite for a point posterior"),
-        ({"posterior": "full_normal", "free_bits": 0.1}, "free_bits needs independent latent units"),
+        (
+            {"posterior": "full_normal", "objective": PenalizedLikelihood(free_bits=0.1)},
+            "free_bits needs independent latent units",
+        ),
         ({"penalties": ["kl_sparsity"]}, "codes in \\(0, 1\\)"),
         ({"sample_weight": np.zeros(150)}, "non-zero number"),
         ({"likelihood": 3}, "likelihood must be a name or a Likelihood object, got 3"),
@@ -112,9 +123,10 @@ def test_field_values(fields, message):
         ({"corruption": "mask"}, "Did you mean 'masking'"),
         ({"penalties": ["contractive"]}, "Did you mean 'contraction'"),
         ({"objective": "importance_weight"}, "Did you mean 'importance_weighted'"),
-        ({"activation": "rellu"}, "Did you mean 'relu'"),
-        ({"schedule": "onecycle"}, "Did you mean 'one_cycle'"),
-        ({"precision": "float46"}, "Did you mean 'float64'"),
+        ({"network": MLP(activation="rellu")}, "Did you mean 'relu'"),
+        ({"optimizer": "adm"}, "unknown optimizer 'adm'. Did you mean 'adam'"),
+        ({"optimizer": Adam(schedule="onecycle")}, "Did you mean 'one_cycle'"),
+        ({"trainer": Trainer(precision="float46")}, "Did you mean 'float64'"),
     ],
 )
 def test_unknown_names_suggest_the_nearest_one(fields, message):
@@ -125,7 +137,7 @@ def test_unknown_names_suggest_the_nearest_one(fields, message):
 def test_precision_that_the_device_does_not_have(monkeypatch):
     monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
     with pytest.raises(ValueError, match="no bf16 arithmetic .* 'float32'"):
-        VAE(precision="bf16", device="cpu", **QUICK).fit(X)
+        VAE(trainer=Trainer(precision="bf16"), device="cpu", **QUICK).fit(X)
     with pytest.raises(ValueError, match="mps has no float64"):
         check_precision("float64", torch.device("mps"))
 

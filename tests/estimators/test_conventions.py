@@ -20,7 +20,9 @@ import isthmus
 from isthmus import VAE, Autoencoder, ConditionalVAE, load
 from isthmus.corruptions import Masking
 from isthmus.likelihoods import Gaussian, StudentT
+from isthmus.networks import MLP
 from isthmus.penalties import KL, L1, Contraction, Warmup
+from isthmus.training import EarlyStopping, Trainer
 
 X, Y = load_iris(return_X_y=True)
 BUNDLED = (load_breast_cancer, load_diabetes, load_digits, load_iris, load_linnerud, load_wine)
@@ -59,9 +61,11 @@ def test_parameters_of_parts_that_are_named_by_a_string(cls):
     assert repr(model.set_params(**model.get_params())) == repr(cls(3)), "what get_params lists, set_params takes"
     changed = clone(model).set_params(likelihood__scale=0.5, network__activation="tanh", **QUICK)
     assert changed.likelihood == Gaussian(scale=0.5)
-    assert changed.network.hidden_layer_sizes == (8,), "plain fields are set first, in any order"
+    assert changed.network == MLP(activation="tanh")
     assert clone(changed).get_params() == changed.get_params()
-    assert changed.fit(X, Y).model_.likelihood.scale == 0.5
+    fitted = changed.fit(X, Y)
+    assert fitted.model_.likelihood.scale == 0.5
+    assert fitted.model_.network == MLP((8,), activation="tanh")
     named = cls(likelihood="student_t").set_params(likelihood__df=3.0)
     assert named.likelihood == StudentT(df=3.0)
 
@@ -162,13 +166,16 @@ def test_partial_fit_ignores_warmup():
 def test_callbacks_early_stopping_and_verbose(capsys):
     seen = []
     model = VAE(
-        max_epochs=50, random_state=0, callbacks=[lambda record: seen.append(record) or len(seen) == 3], verbose=1
+        max_epochs=50,
+        random_state=0,
+        trainer=Trainer(callbacks=[lambda record: seen.append(record) or len(seen) == 3]),
+        verbose=1,
     )
     model.fit(X)
     assert model.n_iter_ == 3
     assert seen == model.history_
     assert "VAE: epoch 3/50" in capsys.readouterr().err
-    stopped = VAE(max_epochs=400, early_stopping=True, n_iter_no_change=3, random_state=0).fit(X)
+    stopped = VAE(max_epochs=400, early_stopping=EarlyStopping(n_iter_no_change=3), random_state=0).fit(X)
     assert stopped.n_iter_ < 400
     losses = [record["validation_loss"] for record in stopped.history_]
     assert min(losses) == losses[-4], "training goes on for n_iter_no_change epochs after the best one"
@@ -187,7 +194,8 @@ def test_dtypes():
 
 def test_precisions_agree(any_processor):
     scores = {
-        p: VAE(2, max_epochs=30, random_state=0, precision=p).fit(X).score(X) for p in ("float32", "float64", "bf16")
+        p: VAE(2, max_epochs=30, random_state=0, trainer=Trainer(precision=p)).fit(X).score(X)
+        for p in ("float32", "float64", "bf16")
     }
     assert abs(scores["float32"] - scores["float64"]) < 0.1
     assert abs(scores["bf16"] - scores["float64"]) < 0.5
@@ -195,8 +203,9 @@ def test_precisions_agree(any_processor):
 
 def test_compile_gives_the_same_bits(tmp_path):
     """A compiled model is also saved and loaded like any other."""
-    fields = {"max_epochs": 3, "random_state": 0, "precision": "float64", "hidden_layer_sizes": (8,)}
-    plain, compiled = (Autoencoder(2, compile=c, **fields).fit(X) for c in (False, True))
+    fields = {"max_epochs": 3, "random_state": 0, "hidden_layer_sizes": (8,)}
+    trainers = [Trainer(precision="float64", compile=c) for c in (False, True)]
+    plain, compiled = (Autoencoder(2, **fields, trainer=trainer).fit(X) for trainer in trainers)
     for a, b in zip(plain.history_, compiled.history_, strict=True):
         assert a["loss"] == b["loss"]
     compiled.save(tmp_path / "m.safetensors")

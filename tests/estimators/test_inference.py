@@ -7,6 +7,7 @@ from sklearn.datasets import load_digits
 from isthmus import VAE, DenoisingAutoencoder
 from isthmus.corruptions import Masking
 from isthmus.estimators import _chunking
+from isthmus.training import Trainer
 
 X = (load_digits().data[:60] / 16).astype(np.float64)
 HOLES = np.where(np.random.default_rng(0).random(X.shape) < 0.2, np.nan, X)
@@ -23,7 +24,13 @@ METHODS = {
 
 @pytest.fixture(scope="module")
 def model():
-    fields = {"likelihood": "bernoulli", "scaling": "none", "precision": "float64", "n_draws": 4, "random_state": 0}
+    fields = {
+        "likelihood": "bernoulli",
+        "scaling": "none",
+        "trainer": Trainer(precision="float64"),
+        "n_draws": 4,
+        "random_state": 0,
+    }
     return VAE(3, hidden_layer_sizes=(16,), max_epochs=1, **fields).fit(X)
 
 

@@ -6,6 +6,8 @@ import torch
 from sklearn.datasets import load_iris
 
 from isthmus import VAE, Autoencoder, DenoisingAutoencoder
+from isthmus.optimizers import Adam
+from isthmus.training import Trainer
 
 X = load_iris().data
 QUICK = {"max_epochs": 2, "random_state": 0, "hidden_layer_sizes": (8,), "device": "cpu"}
@@ -16,16 +18,20 @@ def weights(model, part):
 
 
 def test_the_same_rate_changes_nothing():
-    plain, same = VAE(**QUICK).fit(X), VAE(**QUICK, learning_rate=3e-3, encoder_learning_rate=3e-3).fit(X)
+    plain, same = VAE(**QUICK).fit(X), VAE(**QUICK, optimizer=Adam(encoder_learning_rate=3e-3)).fit(X)
     np.testing.assert_array_equal(plain.transform(X), same.transform(X))
 
 
 @pytest.mark.parametrize("network", ["mlp", "conv"])
 def test_only_the_encoder_has_its_rate(network):
-    fields = QUICK | {"network": network, "image_shape": (2, 2), "max_epochs": 1, "schedule": "constant"}
+    fields = QUICK | {"network": network, "max_epochs": 1}
     rows = X[:100]
-    one = VAE(**fields, batch_size=100).fit(rows)  # a single step, in which Adam moves a weight by the rate
-    slow = VAE(**fields, batch_size=100, encoder_learning_rate=3e-6).fit(rows)
+    constant = Adam(schedule="constant")
+    one = VAE(**fields, batch_size=100, optimizer=constant).fit(
+        rows
+    )  # a single step, in which Adam moves a weight by the rate
+    constant.encoder_learning_rate = 3e-6
+    slow = VAE(**fields, batch_size=100, optimizer=constant).fit(rows)
     ours = set(map(id, slow.model_.network.encoder_parameters()))
     assert 0 < len(ours) < len(list(slow.model_.parameters()))
     for a, b in zip(one.model_.parameters(), slow.model_.parameters(), strict=True):
@@ -36,8 +42,8 @@ def test_only_the_encoder_has_its_rate(network):
 
 
 def test_checkpoints_change_nothing(tmp_path):
-    fields = QUICK | {"encoder_learning_rate": 1e-3}
-    model = DenoisingAutoencoder(**fields, checkpoint_dir=str(tmp_path), checkpoint_seconds=0).fit(X)
+    fields = QUICK | {"optimizer": Adam(encoder_learning_rate=1e-3)}
+    model = DenoisingAutoencoder(**fields, trainer=Trainer(checkpoint_dir=str(tmp_path), checkpoint_seconds=0)).fit(X)
     np.testing.assert_array_equal(model.transform(X), DenoisingAutoencoder(**fields).fit(X).transform(X))
 
 
@@ -45,6 +51,6 @@ def test_networks_that_share_encoder_weights_are_refused():
     from isthmus.networks import MLP
 
     with pytest.raises(ValueError, match=r"encoder_learning_rate=0.001: .*tied=True.* leave it out"):
-        Autoencoder(**QUICK, network=MLP((8,), tied=True), encoder_learning_rate=1e-3).fit(X)
+        Autoencoder(**QUICK, network=MLP((8,), tied=True), optimizer=Adam(encoder_learning_rate=1e-3)).fit(X)
     with pytest.raises(ValueError, match="encoder_learning_rate=0 must lie strictly between 0 and inf"):
-        VAE(**QUICK, encoder_learning_rate=0).fit(X)
+        VAE(**QUICK, optimizer=Adam(encoder_learning_rate=0)).fit(X)

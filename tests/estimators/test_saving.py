@@ -12,8 +12,10 @@ from sklearn.datasets import load_iris
 import isthmus
 from isthmus import VAE, Autoencoder, ConditionalVAE, load
 from isthmus.likelihoods import Gaussian
+from isthmus.optimizers import Adam
 from isthmus.penalties import KL, L1, Warmup
 from isthmus.serialization import FileError, read, write
+from isthmus.training import Trainer
 
 X, Y = load_iris(return_X_y=True)
 QUICK = {"max_epochs": 2, "random_state": 0, "hidden_layer_sizes": (8,)}
@@ -87,12 +89,13 @@ def test_a_part_of_ones_own_is_loaded_only_when_passed(tmp_path):
 
 @pytest.mark.parametrize("sizes", [(8,), [8], 8, [], (8, 4)])
 def test_a_sequence_comes_back_as_the_type_it_was(path, sizes):
-    model = VAE(2, max_epochs=1, random_state=0, hidden_layer_sizes=sizes, penalties=[KL(0.5)], adam_betas=[0.9, 0.95])
+    optimizer = Adam(betas=[0.9, 0.95])
+    model = VAE(2, max_epochs=1, random_state=0, hidden_layer_sizes=sizes, penalties=[KL(0.5)], optimizer=optimizer)
     model.fit(X).save(path)
     again = load(path)
     assert again.get_params(deep=False) == model.get_params(deep=False)
     assert type(again.hidden_layer_sizes) is type(sizes)
-    assert type(again.penalties) is type(again.adam_betas) is list
+    assert type(again.penalties) is type(again.optimizer.betas) is list
 
 
 def test_numbers_of_numpy_come_back_as_numbers(path):
@@ -103,10 +106,13 @@ def test_numbers_of_numpy_come_back_as_numbers(path):
 
 def test_callbacks_loggers_and_the_folder_of_checkpoints_are_not_saved(path, tmp_path):
     folder = tmp_path / "run"
-    VAE(**QUICK, callbacks=[print], checkpoint_dir=str(folder)).fit(X).save(path)
-    again = load(path)
-    assert again.callbacks == again.loggers == ()
-    assert again.checkpoint_dir is None
+    trainer = Trainer(precision="float64", callbacks=[print], checkpoint_dir=str(folder), checkpoint_seconds=60.0)
+    model = VAE(**QUICK, trainer=trainer).fit(X)
+    model.save(path)
+    assert load(path).trainer == Trainer(precision="float64")
+    model.set_params(trainer__precision="float32").save(path)
+    assert load(path).trainer is None
+    assert model.trainer.callbacks == [print]
 
 
 # ---- files that cannot be read -----------------------------------------------------------------------------------
@@ -116,8 +122,11 @@ DAMAGE = {
     "truncated": (lambda whole: whole[: len(whole) // 2], "damaged, truncated, or no safetensors file"),
     "empty": (lambda _: b"", "damaged, truncated, or no safetensors file"),
     "not safetensors": (lambda _: b"PK\x03\x04" + bytes(200), "damaged, truncated, or no safetensors file"),
-    "older": (lambda whole: whole.replace(b'"format":"2"', b'"format":"1"'), "written by an older isthmus"),
-    "newer": (lambda whole: whole.replace(b'"format":"2"', b'"format":"9"'), "newer isthmus .format '9', .* upgrade"),
+    "older": (
+        lambda whole: whole.replace(b'"format":"3"', b'"format":"2"'),
+        "older isthmus .format 2, this one reads 3",
+    ),
+    "newer": (lambda whole: whole.replace(b'"format":"3"', b'"format":"9"'), "newer isthmus .format '9', .* upgrade"),
     "bit of a weight": (lambda whole: whole[:-7] + bytes([whole[-7] ^ 0x40]) + whole[-6:], "damaged: its checksum"),
     "name of a tensor": (lambda whole: whole.replace(b"encoder.0.bias", b"encoder.0.bics"), "damaged: its checksum"),
     "description": (lambda whole: whole.replace(rb'"seed\": 0', rb'"seed\": 1'), "damaged: its checksum"),

@@ -12,6 +12,7 @@ from sklearn.datasets import load_iris
 from isthmus import VAE, ConditionalVAE
 from isthmus.estimators._variational import LogLikelihoodEstimate
 from isthmus.likelihoods import Gaussian
+from isthmus.training import Trainer
 from models import put_linear, rotation
 
 X, Y = load_iris(return_X_y=True)
@@ -27,7 +28,7 @@ LOG_P = multivariate_normal.logpdf(ROWS, MU, W @ W.T + SIGMA**2 * np.eye(6))
 @pytest.fixture(scope="module")
 def exact():
     """A VAE that is probabilistic PCA with orthogonal loadings, and its true posterior; rows are scaled inside."""
-    fields = {"scaling": "standard", "precision": "float64", "max_epochs": 1, "random_state": 0}
+    fields = {"scaling": "standard", "trainer": Trainer(precision="float64"), "max_epochs": 1, "random_state": 0}
     model = VAE(3, hidden_layer_sizes=(), likelihood=Gaussian(scale=1.0), **fields).fit(ROWS)
     scaling = model.model_.scaling
     scaling.shift.copy_(torch.from_numpy(MU))

@@ -20,7 +20,8 @@ from isthmus.cli import main
 from isthmus.data import DatasetRows, FileRows, RowSource, read, reading, sources
 from isthmus.data.loaders import streaming
 from isthmus.engine import Checkpoints
-from isthmus.estimators import _base, _chunking, _data, _loaders, _summary
+from isthmus.estimators import _chunking, _data, _fitting, _loaders, _summary
+from isthmus.training import EarlyStopping, Trainer
 
 DIGITS, LABELS = load_digits(return_X_y=True)
 DIGITS = DIGITS.astype(np.float32)
@@ -88,7 +89,13 @@ def test_one_pool_and_one_batch_is_the_fit_in_memory(path, monkeypatch):
     """Where order has no part, nothing else differs: scaling, start, terms and steps are the same."""
     monkeypatch.setattr(streaming, "POOL", 1 << 30)
     X, weight = DIGITS[:400], np.arange(400) % 3.0
-    fields = {**FIELDS, "batch_size": 400, "precision": "float64", "max_epochs": 5, "prior": "vamp_prior"}
+    fields = {
+        **FIELDS,
+        "batch_size": 400,
+        "trainer": Trainer(precision="float64"),
+        "max_epochs": 5,
+        "prior": "vamp_prior",
+    }
     fields |= {"likelihood": isthmus.likelihoods.NegativeBinomial(), "objective": "penalized_likelihood"}
     a, b = (VAE(**fields).fit(rows, sample_weight=weight) for rows in (X, path))
     # the order of the rows within the one batch, and with it the noise that a row gets, is all that differs
@@ -100,7 +107,7 @@ def test_one_pool_and_one_batch_is_the_fit_in_memory(path, monkeypatch):
 @pytest.mark.parametrize("fields", [{}, {"scaling": "standard"}, {"likelihood": "continuous_bernoulli"}])
 def test_a_deterministic_full_batch_is_the_fit_in_memory(path, monkeypatch, fields):
     monkeypatch.setattr(streaming, "POOL", 1 << 30)
-    fields = {**FIELDS, "batch_size": 400, "precision": "float64", "max_epochs": 5, **fields}
+    fields = {**FIELDS, "batch_size": 400, "trainer": Trainer(precision="float64"), "max_epochs": 5, **fields}
     X = DIGITS[:400]
     a, b = (Autoencoder(**fields).fit(rows) for rows in (X, path))
     for x, y in zip(a.model_.parameters(), b.model_.parameters(), strict=True):
@@ -198,7 +205,7 @@ def test_early_stopping_holds_rows_out(path, monkeypatch):
             yield batch
 
     monkeypatch.setattr(streaming.StreamingLoader, "shuffled", noted)
-    fields = {**FIELDS, "early_stopping": True, "validation_fraction": 0.25, "scaling": "none", "max_epochs": 3}
+    fields = {**FIELDS, "early_stopping": EarlyStopping(validation_fraction=0.25), "scaling": "none", "max_epochs": 3}
     model = VAE(**fields).fit(path)
     assert all(np.isfinite(record["validation_loss"]) for record in model.history_)
     rows = torch.cat(trained)
@@ -238,7 +245,7 @@ def changed(tmp_path, row, column, value):
 def test_bad_cells_are_named_before_training_starts(tmp_path, path, monkeypatch):
     model = VAE(**DRAWS).fit(path)
     bounded = VAE(**DRAWS, likelihood="bernoulli").fit(path)
-    monkeypatch.setattr(_base, "Trainer", None)  # who trains now fails otherwise
+    monkeypatch.setattr(_fitting, "TrainingLoop", None)  # who trains now fails otherwise
     bad = changed(tmp_path, 333, 7, np.inf)
     for call in (VAE(**DRAWS).fit, VAE(**DRAWS).partial_fit, model.transform, model.score_samples, model.impute):
         with pytest.raises(ValueError, match=r"infinity \(inf\) in row 333, column 7, and 1 such cells in rows"):
@@ -302,7 +309,6 @@ def test_a_resumed_stream_is_the_uninterrupted_one(tmp_path, path, monkeypatch, 
         **FIELDS,
         "early_stopping": early,
         "corruption": "gaussian_noise",
-        "checkpoint_seconds": 0.0,
         "batch_size": 64,
     }
     whole = VAE(**fields).fit(path)
@@ -317,13 +323,13 @@ def test_a_resumed_stream_is_the_uninterrupted_one(tmp_path, path, monkeypatch, 
     folder = str(tmp_path / "run")
     with monkeypatch.context() as patch, pytest.raises(StopError):
         patch.setattr(Checkpoints, "write", crash)
-        VAE(**fields, checkpoint_dir=folder).fit(path)
+        VAE(**fields, trainer=Trainer(checkpoint_dir=folder, checkpoint_seconds=0.0)).fit(path)
     other = tmp_path / "changed.npy"
     np.save(other, np.where(np.arange(400)[:, None] == 123, 0.0, DIGITS[:400]).astype(np.float32))
     with pytest.raises(ValueError, match=r"unfinished run that differs in data"):
-        VAE(**fields, checkpoint_dir=folder).fit(other)
+        VAE(**fields, trainer=Trainer(checkpoint_dir=folder, checkpoint_seconds=0.0)).fit(other)
     shutil.copy(path, tmp_path / "moved.npy")
-    resumed = VAE(**fields, checkpoint_dir=folder).fit(tmp_path / "moved.npy")
+    resumed = VAE(**fields, trainer=Trainer(checkpoint_dir=folder, checkpoint_seconds=0.0)).fit(tmp_path / "moved.npy")
     for name, value in whole.model_.state_dict().items():
         assert torch.equal(value, resumed.model_.state_dict()[name]), name
     assert [r["loss"] for r in resumed.history_] == [r["loss"] for r in whole.history_]

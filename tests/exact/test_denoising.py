@@ -11,8 +11,10 @@ from isthmus import DenoisingAutoencoder
 from isthmus._batch import Batch
 from isthmus.corruptions import Corruption, GaussianNoise
 from isthmus.likelihoods import Gaussian
+from isthmus.networks import MLP
 from isthmus.objectives import PenalizedLikelihood, TrainingLoss
 from isthmus.posteriors import Point
+from isthmus.training import Trainer
 from models import build, minimise, normal, rotation, rows_with_covariance, sigma_points
 
 D, S2 = 4, 0.5
@@ -57,7 +59,7 @@ def test_a_trained_linear_denoiser_is_the_ridge_solution():
         hidden_layer_sizes=(),
         corruption=GaussianNoise(math.sqrt(S2)),
         scaling="none",
-        precision="float64",
+        trainer=Trainer(precision="float64"),
         max_epochs=40,
         batch_size=100,
         learning_rate=0.02,
@@ -90,7 +92,7 @@ def test_tweedie_on_a_gaussian_mixture():
     model = DenoisingAutoencoder(
         16,
         hidden_layer_sizes=(64, 32),
-        activation="silu",
+        network=MLP(activation="silu"),
         corruption=GaussianNoise(s),
         scaling="none",
         max_epochs=100,

@@ -21,6 +21,7 @@ from isthmus.likelihoods import (
     ZeroInflatedNegativeBinomial,
 )
 from isthmus.scaling import NoScaling, PerColumn, Standard
+from isthmus.training import Trainer
 from models import build, build_part, normal
 
 
@@ -234,7 +235,7 @@ def test_units_of_a_table_change_log_p_by_their_logarithm():
     errors, histories = [], []
     for unit in (1.0, 1024.0):
         X = table(unit=unit)
-        model = VAE(2, likelihood=KINDS, max_epochs=3, random_state=0, precision="float64").fit(X)
+        model = VAE(2, likelihood=KINDS, max_epochs=3, random_state=0, trainer=Trainer(precision="float64")).fit(X)
         errors.append(model.feature_errors(X))
         histories.append([record["loss"] for record in model.history_])
     assert histories[0] == histories[1]

@@ -11,13 +11,15 @@ from sklearn.decomposition import PCA
 from isthmus import VAE, Autoencoder
 from isthmus.kl import kl_per_unit
 from isthmus.likelihoods import Gaussian
+from isthmus.networks import MLP
 from isthmus.objectives import PenalizedLikelihood
 from isthmus.penalties import KL, EncodedBatch
 from isthmus.posteriors import DiagonalNormal, FullNormal
 from isthmus.scaling import Standard
+from isthmus.training import Trainer
 from models import build, minimise, rotation, rows_with_covariance, sigma_points
 
-LINEAR = {"hidden_layer_sizes": (), "precision": "float64", "device": "cpu", "random_state": 0}
+LINEAR = {"hidden_layer_sizes": (), "trainer": Trainer(precision="float64"), "device": "cpu", "random_state": 0}
 EIGENVALUES = np.array([9.0, 4.0, 2.0, 0.5, 0.4, 0.3])
 
 
@@ -36,7 +38,9 @@ def learned_sigma(model):
 
 @pytest.mark.parametrize(("scaling", "tied"), [("none", False), ("auto", True)])
 def test_linear_autoencoder_is_pca(rows, scaling, tied):
-    model = Autoencoder(2, tied=tied, scaling=scaling, max_epochs=400, batch_size=200, learning_rate=0.1, **LINEAR)
+    model = Autoencoder(
+        2, network=MLP(tied=tied), scaling=scaling, max_epochs=400, batch_size=200, learning_rate=0.1, **LINEAR
+    )
     model.fit(rows)
     pca = PCA(2).fit(rows)
     W = model.model_.network.decoder_weights()[0].detach().numpy()

@@ -16,6 +16,7 @@ from isthmus.networks import MLP
 from isthmus.objectives import PenalizedLikelihood, TrainingLoss
 from isthmus.penalties import Contraction
 from isthmus.posteriors import Point
+from isthmus.training import Trainer
 from models import build, normal
 
 X, Y = load_iris(return_X_y=True)
@@ -32,8 +33,8 @@ def linear_vae(W, mu, scale):
     d, k = W.shape
     rows = np.random.default_rng(0).standard_normal((20, d))
     model = VAE(
-        k, hidden_layer_sizes=(), scaling="none", likelihood=Gaussian(scale=scale), precision="float64",
-        max_epochs=1, random_state=0, n_draws=20_000,
+        k, hidden_layer_sizes=(), scaling="none", likelihood=Gaussian(scale=scale), n_draws=20_000,
+        max_epochs=1, random_state=0, trainer=Trainer(precision="float64"),
     ).fit(rows)  # fmt: skip
     net = model.model_.network
     with torch.no_grad():

@@ -27,6 +27,7 @@ from isthmus.objectives import ImportanceWeighted, PenalizedLikelihood, Training
 from isthmus.penalties import KL, L1, Contraction, KLSparsity
 from isthmus.posteriors import DiagonalNormal, Point
 from isthmus.scaling import MinMax
+from isthmus.training import Trainer
 from models import build, normal
 
 X, Y = load_iris(return_X_y=True)
@@ -201,7 +202,7 @@ def test_bernoulli_and_categorical_are_no_densities():
 
 def test_density_follows_the_unit_of_the_data():
     """In metres or in millimetres: log p differs by log 1000 per column, and by nothing else."""
-    fields = QUICK | {"precision": "float64"}
+    fields = QUICK | {"trainer": Trainer(precision="float64")}
     metres, millimetres = (VAE(2, **fields).fit(X * unit) for unit in (1.0, 1000.0))
     difference = metres.score_samples(X) - millimetres.score_samples(X * 1000)
     # each row's draws are chosen by its bits, so the estimates differ by their Monte Carlo noise

@@ -17,6 +17,7 @@ from isthmus.objectives import ImportanceWeighted, PenalizedLikelihood, Training
 from isthmus.penalties import KL
 from isthmus.posteriors import DiagonalNormal, FullNormal
 from isthmus.scaling import MinMax, NoScaling, Standard
+from isthmus.training import Trainer
 from models import build, normal, put_linear, rotation
 
 D, K, SIGMA = 6, 3, 0.6
@@ -134,7 +135,7 @@ def fitted(scaling, likelihood=None, **fields):
         hidden_layer_sizes=(),
         scaling=scaling,
         likelihood=likelihood or Gaussian(scale=SIGMA),
-        precision="float64",
+        trainer=Trainer(precision="float64"),
         device="cpu",
         max_epochs=1,
         random_state=0,

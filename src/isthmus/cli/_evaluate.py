@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["evaluate"]
 
 # Fields of a saved model that are not used for another fit.
-_NOT_COPIED = ("callbacks", "loggers", "checkpoint_dir", "verbose", "warm_start")
+_NOT_COPIED = ("verbose", "warm_start")
 
 
 @click.command(short_help="Evaluate a model, or select the number of latent units.")

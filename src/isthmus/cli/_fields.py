@@ -8,13 +8,11 @@ import types
 import typing
 from typing import Any
 
-from isthmus._part import Part
+from isthmus._part import Settings
 from isthmus.cli._values import parse_value
 from isthmus.estimators._fields import field_docs
 
 __all__ = ["FieldType", "checked", "field_types", "part_types"]
-
-_OBJECTS = ("callbacks", "loggers")  # functions and objects, which cannot be given as text
 
 
 class FieldType(typing.NamedTuple):
@@ -33,7 +31,7 @@ class FieldType(typing.NamedTuple):
 
 
 def field_types(cls: type) -> dict[str, FieldType]:
-    """Return the types of the fields of an estimator whose values can be given as text.
+    """Return the types of the fields of an estimator.
 
     Examples
     --------
@@ -42,11 +40,11 @@ def field_types(cls: type) -> dict[str, FieldType]:
     'int or tuple of int'
     """
     hints = typing.get_type_hints(cls)
-    docs = {name: text.splitlines()[0] for name, text in field_docs(cls).items() if name not in _OBJECTS}
+    docs = {name: text.splitlines()[0] for name, text in field_docs(cls).items()}
     return {name: FieldType(hints[name], _documented_type(line)) for name, line in docs.items()}
 
 
-def part_types(cls: type[Part]) -> dict[str, FieldType]:
+def part_types(cls: type[Settings]) -> dict[str, FieldType]:
     """Return the types of a part's hyperparameters."""
     hints = typing.get_type_hints(cls.__init__)
     return {name: FieldType(hints.get(name, Any), _hint_text(hints.get(name, Any))) for name in cls.parameter_names()}
@@ -106,6 +104,6 @@ def _fits(value: Any, hint: Any) -> bool:
         return isinstance(value, tuple) and all(_fits(item, inner[0]) for item in value)
     if hint in (int, float):
         return isinstance(value, (int, hint)) and not isinstance(value, bool)
-    if isinstance(hint, type) and issubclass(hint, Part):
-        return isinstance(value, (dict, Part))
+    if isinstance(hint, type) and issubclass(hint, Settings):
+        return isinstance(value, (dict, Settings))
     return not isinstance(hint, type) or isinstance(value, hint)

@@ -59,14 +59,14 @@ def fit(
 
     \b
     isthmus fit digits -m vae -k 8 -o m.safetensors --set beta=0.5 --set hidden_layer_sizes=128,64
-    isthmus fit digits -m vae -o m.safetensors --set likelihood=gaussian --set likelihood__scale=feature
+    isthmus fit digits -m vae -o m.safetensors --set likelihood=gaussian --set likelihood.scale=feature
     isthmus fit digits -m sparse -o m.safetensors --set method=top_k --set k=8
     isthmus fit digits -m conditional_vae -o m.safetensors
     isthmus fit train-images-idx3-ubyte.gz --y train-labels-idx1-ubyte.gz -m conditional_vae -o m.safetensors
 
     A conditional_vae is fitted with the labels of DATA, or those of --y.
 
-    Checkpoints are written to the folder FILE.checkpoints (or the field checkpoint_dir), which is removed when the
+    Checkpoints are written to the folder FILE.checkpoints (or trainer.checkpoint_dir), which is removed when the
     model is complete. After Ctrl-C or a crash, run the same command with --resume: the model will be identical to that
     of an uninterrupted run.
     """  # noqa: D301
@@ -80,11 +80,11 @@ def fit(
     configured = fields.pop("model", None)
     name = _class_name(model or configured)
     rows = open_data(data, labels)
-    folder = fields.setdefault("checkpoint_dir", f"{output}.checkpoints")
+    folder = fields.setdefault("trainer__checkpoint_dir", f"{output}.checkpoints")
     estimator = build(public_class(name), fields, rows)
     _check_resume(folder, resume)
     if log is not None:
-        estimator.set_params(loggers=[_logger(log)])
+        estimator.set_params(trainer__callbacks=[_logger(log)])
     summary = _fit(estimator, rows, check_condition(estimator, rows, data, labels), data, output)
     if summary and not quiet:
         click.echo(summary)
@@ -145,10 +145,9 @@ def _fit(estimator: Any, rows: Dataset, y: Any, data: str, output: str) -> str:
 
 def _save(estimator: Any, output: str) -> None:
     """Save the model; if it cannot be written, say where its checkpoints are."""
-    folder = estimator.checkpoint_dir
+    folder = estimator.trainer.checkpoint_dir
     try:
-        # so that the file does not depend on how progress was shown and logged
-        estimator.set_params(verbose=0, checkpoint_dir=None, loggers=()).save(output)
+        estimator.set_params(verbose=0).save(output)  # so that the file does not depend on how progress was shown
     except OSError as error:
         reason = error.strerror or error.__cause__ or error
         again = "make room, and run the same command again"

@@ -11,8 +11,8 @@ from typing import Any
 import click
 
 from isthmus._formats import BUNDLED
-from isthmus._names import unknown_name
-from isthmus.cli._build import PART_MODULES, known_parts
+from isthmus._names import PART_MODULES, unknown_name
+from isthmus.cli._build import known_parts
 from isthmus.cli._models import MODELS, class_name, load_model, loading, normalize, public_class
 
 __all__ = ["info"]
@@ -87,9 +87,9 @@ def _describe_model(name: str) -> str:
     texts = field_docs(cls)
     entries = [_entry(texts[field]) for field in field_types(cls)]
     head = (inspect.getdoc(cls) or "").partition("\n")[0]
-    usage = "Set a field with --set NAME=VALUE, and a parameter of a part with --set likelihood__NAME=VALUE."
-    parts = [f"  {field}: {', '.join(known_parts(field))}" for field in PART_MODULES if field in texts]
-    more = "`isthmus info gaussian` describes the parameters of a part."
+    usage = "Set a field with --set NAME=VALUE, and a parameter of a part with --set likelihood.NAME=VALUE."
+    parts = [f"  {field}: {', '.join(known_parts(field))}" for field in texts if known_parts(field)]
+    more = "`isthmus info gaussian` describes the parameters of a part, `isthmus info trainer` those of the trainer."
     return "\n".join([head, "", usage, "", *entries, "", _bold("Parts"), *parts, "", more])
 
 
@@ -113,7 +113,8 @@ def _describe_parts(topic: str) -> str:
         known = find_parts(kind)
         width = max(map(len, known)) + 2
         return "\n".join([_bold(kind), *(f"  {name:<{width}}{_doc(part)[0]}" for name, part in known.items())])
-    parts = [(field, name, part) for field in (*PART_MODULES, "beta") for name, part in known_parts(field).items()]
+    fields = (*PART_MODULES, "beta", "early_stopping", "trainer")
+    parts = [(field, name, part) for field in fields for name, part in known_parts(field).items()]
     found = [
         "\n\n".join([f"{_bold(name)} ({field})", *_doc(part)])
         for field, name, part in parts
@@ -197,8 +198,4 @@ def _changed_fields(model: Any) -> dict[str, Any]:
     """Return the fields that differ from their defaults."""
     defaults = type(model)().get_params(deep=False)
     fields = model.get_params(deep=False)
-    return {
-        name: value
-        for name, value in fields.items()
-        if name not in ("verbose", "callbacks", "loggers") and value != defaults[name]
-    }
+    return {name: value for name, value in fields.items() if name != "verbose" and value != defaults[name]}

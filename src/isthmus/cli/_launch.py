@@ -43,7 +43,7 @@ def launch(
 
     Each process computes its share of every batch. The result is that of one process with gradient_accumulation set to
     the number of processes. If a process fails, --restarts lets all of them start again from the newest checkpoint;
-    with several nodes, all of them must have access to DATA and checkpoint_dir. Requires isthmus[scale].
+    with several nodes, all of them must have access to DATA and trainer.checkpoint_dir. Requires isthmus[scale].
     """  # noqa: D301
     if nodes > 1 and rendezvous is None:
         raise click.UsageError("--nodes needs --rendezvous HOST:PORT, the same on all nodes.", ctx)

@@ -36,7 +36,7 @@ def parse_value(text: str) -> Any:
 
 
 def parse_assignment(text: str) -> tuple[str, Any]:
-    """Return the name and the value in ``name=value``.
+    """Return the name and the value in ``name=value``; a parameter of a part is ``part.name`` or ``part__name``.
 
     Raises
     ------
@@ -47,15 +47,17 @@ def parse_assignment(text: str) -> tuple[str, Any]:
     --------
     >>> parse_assignment("hidden_layer_sizes=[256, 128]")
     ('hidden_layer_sizes', [256, 128])
+    >>> parse_assignment("optimizer.weight_decay=0.1")
+    ('optimizer__weight_decay', 0.1)
     """
     name, equals, value = text.partition("=")
     if not (equals and name.strip() and value.strip()):
         raise ValueError(f"--set {text!r} must be NAME=VALUE, such as --set n_components=8.")
-    return name.strip(), parse_value(value)
+    return name.strip().replace(".", "__"), parse_value(value)
 
 
 def read_config(path: str | os.PathLike[str] | None) -> dict[str, Any]:
-    """Return the fields in a TOML file; none if `path` is None.
+    """Return the fields in a TOML file, a table ``[optimizer]`` as ``optimizer__name``; none if `path` is None.
 
     Raises
     ------
@@ -67,11 +69,22 @@ def read_config(path: str | os.PathLike[str] | None) -> dict[str, Any]:
     if path is None:
         return {}
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        return _flat(tomllib.loads(Path(path).read_text(encoding="utf-8")))
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror}); check the name and the folder.") from error
     except (ValueError, RecursionError) as error:  # in the TOML or its encoding
         raise ValueError(f"{path}: is not TOML: {error}.") from error
+
+
+def _flat(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields with a table of parameters as one field for each; a table that names its part stays as it is."""
+    flat: dict[str, Any] = {}
+    for name, value in fields.items():
+        if isinstance(value, dict) and value and "part" not in value:
+            flat |= {f"{name}__{inner}": own for inner, own in _flat(value).items()}
+        else:
+            flat[name] = value
+    return flat
 
 
 def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:

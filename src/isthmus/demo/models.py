@@ -68,4 +68,4 @@ def train_models(digits: Digits, max_epochs: int | None, random_state: int) -> T
 
 
 def _fit(model: Any, callback: Callable[[dict[str, float]], None], X: Array, y: Array | None) -> None:
-    model.set_params(callbacks=[callback]).fit(X, y).set_params(callbacks=())
+    model.set_params(trainer__callbacks=[callback]).fit(X, y).set_params(trainer=None)

@@ -3,7 +3,7 @@
 from isthmus.engine.checkpoint import Checkpoints, InterruptedTrainingError, keep_until_saved
 from isthmus.engine.diagnose import NonFiniteError
 from isthmus.engine.loggers import CSVLogger, TensorBoardLogger
-from isthmus.engine.loop import Trainer
+from isthmus.engine.loop import TrainingLoop
 from isthmus.engine.protocols import Record
 from isthmus.engine.schedules import find_schedule
 
@@ -14,7 +14,7 @@ __all__ = [
     "NonFiniteError",
     "Record",
     "TensorBoardLogger",
-    "Trainer",
+    "TrainingLoop",
     "find_schedule",
     "keep_until_saved",
 ]

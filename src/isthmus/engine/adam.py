@@ -1,4 +1,4 @@
-"""Adam with decoupled weight decay, in one kernel per step."""
+"""The optimizer's steps: Adam with decoupled weight decay, in one kernel per step."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from isthmus._device import scalar_buffer
 from isthmus._torch_private import fused_adamw
 
-__all__ = ["Adam", "AdamState"]
+__all__ = ["AdamState", "FusedAdam"]
 
 AdamState = list[dict[str, Tensor]]
 
 _EPS = 1e-8
 
 
-class Adam:
+class FusedAdam:
     r"""Minimise by AdamW with the usual epsilon, 1e-8.
 
     .. math:: m \leftarrow \beta_1 m + (1 - \beta_1) g, \qquad v \leftarrow \beta_2 v + (1 - \beta_2) g^2, \qquad
@@ -39,6 +39,8 @@ class Adam:
         beta_1 and beta_2.
     lr_multipliers : sequence of float, optional
         Factor of eta for each parameter; 1 by default.
+    gradient_clip : float, optional
+        Maximum norm of the gradient of all parameters together; a longer one is scaled down to it before the step.
 
     Attributes
     ----------
@@ -56,8 +58,10 @@ class Adam:
         weight_decay: float,
         betas: tuple[float, float] = (0.9, 0.999),
         lr_multipliers: Sequence[float] | None = None,
+        gradient_clip: float | None = None,
     ) -> None:
         self.parameters, self.weight_decay = list(parameters), weight_decay
+        self.gradient_clip = gradient_clip
         device = self.parameters[0].device
         self.learning_rate = scalar_buffer(device)
         self._first = [torch.zeros_like(p) for p in self.parameters]
@@ -79,7 +83,9 @@ class Adam:
 
     @torch.no_grad()
     def step(self) -> None:
-        """Update the parameters that have a gradient."""
+        """Clip the gradients, and update the parameters that have one."""
+        if self.gradient_clip is not None:
+            nn.utils.clip_grad_norm_(self.parameters, self.gradient_clip)
         with_gradient = [i for i, p in enumerate(self.parameters) if p.grad is not None]
         if len(with_gradient) == len(self.parameters):
             self._all_steps += 1

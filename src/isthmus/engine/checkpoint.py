@@ -53,9 +53,11 @@ def keep_until_saved() -> Iterator[None]:
     >>> import tempfile
     >>> from pathlib import Path
     >>> from isthmus import VAE
+    >>> from isthmus.training import Trainer
     >>> from sklearn.datasets import load_iris
     >>> folder = Path(tempfile.mkdtemp())
-    >>> model = VAE(2, max_epochs=1, checkpoint_dir=str(folder / "run"), checkpoint_seconds=0, random_state=0)
+    >>> trainer = Trainer(checkpoint_dir=str(folder / "run"), checkpoint_seconds=0)
+    >>> model = VAE(2, max_epochs=1, trainer=trainer, random_state=0)
     >>> with keep_until_saved():
     ...     model.fit(load_iris().data).save(folder / "model.safetensors")
     >>> [path.name for path in folder.iterdir()]

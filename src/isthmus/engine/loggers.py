@@ -42,9 +42,10 @@ class CSVLogger:
     --------
     >>> import tempfile
     >>> from isthmus import VAE
+    >>> from isthmus.training import Trainer
     >>> from sklearn.datasets import load_iris
     >>> path = Path(tempfile.mkdtemp()) / "run.csv"
-    >>> _ = VAE(2, max_epochs=2, loggers=[CSVLogger(path)], random_state=0).fit(load_iris().data)
+    >>> _ = VAE(2, max_epochs=2, trainer=Trainer(callbacks=[CSVLogger(path)]), random_state=0).fit(load_iris().data)
     >>> path.read_text().splitlines()[0]
     'step,loss,reconstruction,kl,learning_rate,seconds'
     """

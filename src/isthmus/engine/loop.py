@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from isthmus._batch import Batch
 from isthmus._random import Stream, derive, reseed, seeded
-from isthmus.engine.adam import Adam
+from isthmus.engine.adam import FusedAdam
 from isthmus.engine.capture import MIN_STEPS, CapturedStep, ReplayError
 from isthmus.engine.checkpoint import Checkpoints
 from isthmus.engine.diagnose import check_validation_loss, raise_at_bad_step
@@ -23,10 +23,10 @@ from isthmus.engine.run import TrainingRun
 from isthmus.engine.schedules import EpochSpan
 from isthmus.engine.state import TrainState
 
-__all__ = ["Trainer"]
+__all__ = ["TrainingLoop"]
 
 
-class Trainer:
+class TrainingLoop:
     """Minimise the weighted mean of a loss by Adam.
 
     Parameters
@@ -38,8 +38,8 @@ class Trainer:
         Peak learning rate.
     schedule : callable
         Maps the fraction of training done to a factor of the learning rate.
-    weight_decay, betas, lr_multipliers
-        See :class:`~isthmus.engine.adam.Adam`.
+    weight_decay, betas, lr_multipliers, gradient_clip
+        See :class:`~isthmus.engine.adam.FusedAdam`.
     seed : int
         Seed of all random numbers. Those of an epoch depend only on it and on the number of the epoch.
     bf16_parameters : sequence of Parameter, default=()
@@ -62,6 +62,7 @@ class Trainer:
         weight_decay: float,
         betas: tuple[float, float] = (0.9, 0.999),
         lr_multipliers: Sequence[float] | None = None,
+        gradient_clip: float | None = None,
         seed: int,
         bf16_parameters: Sequence[nn.Parameter] = (),
         gradient_accumulation: int = 1,
@@ -73,7 +74,7 @@ class Trainer:
         self.n_parts = gradient_accumulation * self.processes.world_size
         master = MasterWeights(bf16_parameters)
         parameters = master.replace(p for p in loss.parameters() if p.requires_grad)
-        self.optimizer = Adam(parameters, weight_decay, betas, lr_multipliers)
+        self.optimizer = FusedAdam(parameters, weight_decay, betas, lr_multipliers, gradient_clip)
         self.state = TrainState(loss, self.optimizer, master)
         self.history: list[Record] = []
         self._rate: Callable[[float], float] = lambda progress: learning_rate * schedule(progress)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from isthmus._random import generator_states, set_generator_states
-from isthmus.engine.adam import Adam
+from isthmus.engine.adam import FusedAdam
 from isthmus.engine.precision import MasterWeights
 
 __all__ = ["Snapshot", "TrainState"]
@@ -33,13 +33,13 @@ class TrainState:
     ----------
     loss : Module
         The module that is trained.
-    optimizer : Adam
+    optimizer : FusedAdam
         Its optimizer.
     master_weights : MasterWeights
         The parameters that compute in bf16.
     """
 
-    def __init__(self, loss: nn.Module, optimizer: Adam, master_weights: MasterWeights) -> None:
+    def __init__(self, loss: nn.Module, optimizer: FusedAdam, master_weights: MasterWeights) -> None:
         self.loss, self.optimizer, self.master_weights = loss, optimizer, master_weights
         self.device = optimizer.parameters[0].device
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -15,15 +15,15 @@ from isthmus._device import check_device, check_precision
 from isthmus._part import Part, resolve
 from isthmus._random import Stream, derive, seeded
 from isthmus.corruptions import Corruption
-from isthmus.engine import Checkpoints, NonFiniteError, Record, Trainer, find_schedule
+from isthmus.engine import Checkpoints, NonFiniteError, TrainingLoop
 from isthmus.engine.distributed import Processes, find_processes
 from isthmus.engine.precision import parameter_dtype
 from isthmus.engine.progress_bar import ProgressBar
-from isthmus.estimators._callbacks import CallbackSupportMixin, Epochs, logged, with_callbacks
+from isthmus.estimators._callbacks import CallbackSupportMixin, Epochs, as_callbacks, with_callbacks
 from isthmus.estimators._check_fields import as_seed, check_fields
 from isthmus.estimators._data import TrainingData
-from isthmus.estimators._fields import Fields
-from isthmus.estimators._fitting import build_model, describe_run, lr_multipliers, worst_columns
+from isthmus.estimators._fields import Fields, as_part, layer_sizes
+from isthmus.estimators._fitting import build_model, describe_run, make_loop, worst_columns
 from isthmus.estimators._loaders import Loaders, LoaderSettings, make_loaders
 from isthmus.estimators._saving import save
 from isthmus.estimators._summary import summarize
@@ -33,10 +33,12 @@ from isthmus.likelihoods import Likelihood
 from isthmus.model import Model
 from isthmus.networks import Network
 from isthmus.objectives import Objective, TrainingLoss
+from isthmus.optimizers import Optimizer
 from isthmus.penalties import Penalty
 from isthmus.posteriors import Posterior
 from isthmus.priors import Prior
 from isthmus.scaling import Scaling
+from isthmus.training import EarlyStopping, Trainer
 
 __all__ = ["BaseAutoencoder"]
 
@@ -90,12 +92,19 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Fields):
         likelihood = resolve("likelihoods", self.likelihood, Likelihood)
         scaling = likelihood.default_scaling if self.scaling == "auto" else self.scaling
         return Model(
-            network=resolve("networks", self.network, Network, **self._network_fields()),
+            network=self._network(),
             posterior=resolve("posteriors", self._posterior(), Posterior),
             prior=resolve("priors", self._prior(), Prior),
             scaling=resolve("scaling", scaling, Scaling),
             likelihood=likelihood,
         )
+
+    def _network(self) -> Network:
+        """Return the unbuilt network; it has the hidden layers of the estimator unless it brings its own."""
+        network = resolve("networks", self.network, Network)
+        if network.get_params(deep=False).get("hidden_layer_sizes", ()) is None:
+            network.set_params(hidden_layer_sizes=layer_sizes(self.hidden_layer_sizes))
+        return network
 
     def _describe_loss(self) -> tuple[Objective, list[Penalty]]:
         """Return the objective and the penalties; an unknown name is an error here."""
@@ -105,6 +114,20 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Fields):
 
     def _corruption(self) -> Corruption:
         return resolve("corruptions", self.corruption, Corruption)
+
+    # ---- how to train ---------------------------------------------------------------------------------------
+
+    def _optimizer(self) -> Optimizer:
+        return resolve("optimizers", self.optimizer, Optimizer)
+
+    def _early_stopping(self) -> EarlyStopping | None:
+        stopping: EarlyStopping | None = as_part("early_stopping", self.early_stopping) if self.early_stopping else None
+        return stopping
+
+    def _trainer(self) -> Trainer:
+        """Return the trainer itself, no clone: its callbacks are the objects that the user holds."""
+        trainer: Trainer = as_part("trainer", self.trainer)
+        return trainer
 
     # ---- fitting --------------------------------------------------------------------------------------------
 
@@ -149,25 +172,26 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Fields):
     def _fit(self, X: Any, y: Any, sample_weight: Any, *, resume: bool, partial: bool = False) -> Self:
         """Read the data, build the model and the loss, and train."""
         check_fields(self)
-        device = check_device(self.device)
-        check_precision(self.precision, device)
+        device, trainer = check_device(self.device), self._trainer()
+        check_precision(trainer.precision, device)
         new = not (resume and hasattr(self, "model_"))
         model = self._describe() if new else self.model_
         objective, penalties = self._describe_loss()
 
         data = self._read(X, y, sample_weight, find_processes(device), new=new)
         checkpoints = None
-        if self.checkpoint_dir and not partial:
+        if trainer.checkpoint_dir and not partial:
             run = describe_run(type(self).__name__, self.get_params(deep=False), data)
-            checkpoints = Checkpoints(self.checkpoint_dir, run, every=self.checkpoint_seconds)
+            checkpoints = Checkpoints(trainer.checkpoint_dir, run, every=trainer.checkpoint_seconds)
         if new:
             self._build(model, data, checkpoints)
         else:
             model.scaling.forget_varying(data.summary.moments)
-        dtype = parameter_dtype(self.precision)
+        dtype = parameter_dtype(trainer.precision)
         model.to(device=device, dtype=dtype)
-        fraction = self.validation_fraction if self.early_stopping else 0.0
-        settings = LoaderSettings(self.batch_size, self.gradient_accumulation, fraction, self.seed_, dtype)
+        stopping = self._early_stopping()
+        fraction = stopping.validation_fraction if stopping else 0.0
+        settings = LoaderSettings(self.batch_size, trainer.gradient_accumulation, fraction, self.seed_, dtype)
         loaders = make_loaders(data, model.scaling, settings)
         corruption = self._build_corruption(model, loaders.sample)
         loss = TrainingLoss(model, objective, corruption, penalties)
@@ -175,9 +199,9 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Fields):
         n_epochs = None if partial else self.max_epochs
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         epochs = Epochs(self, n_epochs or 1, X=X, y=y, metadata=metadata)
-        trainer = self._trainer(loss, data.processes, partial=partial)
-        self._train(trainer, data, loaders, checkpoints, epochs, n_epochs)
-        self._optimizer_state = trainer.optimizer.state() if partial else None
+        loop = self._loop(loss, data.processes, partial=partial)
+        self._train(loop, data, loaders, checkpoints, epochs, n_epochs)
+        self._optimizer_state = loop.optimizer.state() if partial else None
         epochs.end()
         return self
 
@@ -187,7 +211,7 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Fields):
         weight = _check_sample_weight(as_plain_array(sample_weight), rows, dtype=np.float64, ensure_non_negative=True)
         condition = self._fit_condition(y, weight, reset=new)
         names = column_names(self)
-        hashed = bool(self.checkpoint_dir) or processes.world_size > 1
+        hashed = bool(self._trainer().checkpoint_dir) or processes.world_size > 1
         summary = summarize(rows, weight, names, processes, all_observed=new, hashed=hashed)
         return TrainingData(rows, weight, condition, names, summary, processes)
 
@@ -213,28 +237,23 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Fields):
             corruption.build(sample)
         return corruption
 
-    def _trainer(self, loss: TrainingLoss, processes: Processes, *, partial: bool) -> Trainer:
-        model = loss.model
-        trainer = Trainer(
+    def _loop(self, loss: TrainingLoss, processes: Processes, *, partial: bool) -> TrainingLoop:
+        loop = make_loop(
             loss,
+            self._optimizer(),
+            self._trainer(),
             learning_rate=self.learning_rate,
-            schedule=find_schedule("constant" if partial else self.schedule),
-            weight_decay=self.weight_decay,
-            betas=self.adam_betas,
-            lr_multipliers=lr_multipliers(model, loss, self.encoder_learning_rate, self.learning_rate),
             seed=self.seed_,
-            bf16_parameters=list(model.network.parameters()) if self.precision == "bf16" else [],
-            gradient_accumulation=self.gradient_accumulation,
-            capture=self.compile,
             processes=processes,
+            constant_rate=partial,
         )
         if partial and self._optimizer_state is not None:
-            trainer.optimizer.load_state(self._optimizer_state)
-        return trainer
+            loop.optimizer.load_state(self._optimizer_state)
+        return loop
 
     def _train(
         self,
-        trainer: Trainer,
+        loop: TrainingLoop,
         data: TrainingData,
         loaders: Loaders,
         checkpoints: Checkpoints | None,
@@ -248,17 +267,17 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Fields):
         writer = checkpoints if checkpoints and is_main else None
         shown = self.verbose > 0 and is_main
         progress = ProgressBar(type(self).__name__, n_epochs or 1, loaders.train.n_rows, shown=shown)
-        callbacks: list[Callable[[Record], object]] = [*map(logged, self.loggers), *self.callbacks]
+        callbacks, stopping = as_callbacks(self._trainer().callbacks), self._early_stopping()
         if epochs.active:
             callbacks.append(epochs)
         with writer or nullcontext(), progress:
             try:
-                trainer.fit(
+                loop.fit(
                     loaders.train,
                     first_epoch=self.n_iter_,
                     n_epochs=n_epochs,
                     validation=loaders.validation,
-                    patience=self.n_iter_no_change,
+                    patience=stopping.n_iter_no_change if stopping else 1,
                     callbacks=callbacks,
                     checkpoints=checkpoints,
                     progress=progress,
@@ -270,8 +289,8 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Fields):
                     f"learning_rate={self.learning_rate:g}."
                 ) from error
             finally:
-                self.history_ = [*self.history_, *trainer.history]
-                self.n_iter_ += len(trainer.history)
+                self.history_ = [*self.history_, *loop.history]
+                self.n_iter_ += len(loop.history)
                 model.eval()
                 model.to("cpu")
             if writer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from isthmus.engine import Record
@@ -21,10 +21,15 @@ except ImportError:
         return method
 
 
-__all__ = ["CallbackSupportMixin", "Epochs", "logged", "with_callbacks"]
+__all__ = ["CallbackSupportMixin", "Epochs", "as_callbacks", "with_callbacks"]
 
 
-def logged(logger: Logger) -> Callable[[Record], None]:
+def as_callbacks(objects: Sequence[Any]) -> list[Callable[[Record], object]]:
+    """Return functions of an epoch's record from functions and loggers, in their order."""
+    return [_logged(own) if hasattr(own, "log_metrics") else own for own in objects]
+
+
+def _logged(logger: Logger) -> Callable[[Record], None]:
     """Return a callback that passes every record to a logger."""
 
     def log(record: Record) -> None:

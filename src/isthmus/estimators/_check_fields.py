@@ -10,7 +10,10 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from isthmus._names import unknown_name
-from isthmus.estimators._fields import layer_sizes
+from isthmus._part import resolve
+from isthmus.estimators._fields import as_part, layer_sizes
+from isthmus.optimizers import Optimizer
+from isthmus.training import EarlyStopping, Trainer
 
 __all__ = ["as_seed", "check_fields", "check_positive_integer"]
 
@@ -27,7 +30,7 @@ _CHOICES = {
     "schedule": ("constant", "linear", "one_cycle"),
     "precision": ("float32", "float64", "bf16"),
 }
-_OPTIONAL = ("encoder_learning_rate",)
+_OPTIONAL = ("encoder_learning_rate", "gradient_clip")
 
 
 def as_seed(random_state: Any) -> int:
@@ -60,14 +63,16 @@ def check_positive_integer(name: str, value: Any) -> None:
 
 
 def check_fields(estimator: Any) -> None:
-    """Check the fields whose wrong values would otherwise be found late or not at all.
+    """Check the fields, and the parameters of how to train, whose wrong values would be found late or not at all.
 
     Raises
     ------
     ValueError
         If a field has an invalid value. The message names the field, its value and the valid values.
+    TypeError
+        If ``optimizer``, ``early_stopping`` or ``trainer`` is an object of another kind.
     """
-    values = estimator.get_params(deep=False)
+    values = estimator.get_params(deep=False) | _training_parameters(estimator)
     for name in _POSITIVE_INTEGERS:
         check_positive_integer(name, values.get(name, 1))
     if not all(map(_is_positive_integer, layer_sizes(values["hidden_layer_sizes"]))):
@@ -78,15 +83,16 @@ def check_fields(estimator: Any) -> None:
     for name, (low, high) in {
         "learning_rate": (0.0, math.inf),
         "encoder_learning_rate": (0.0, math.inf),
+        "gradient_clip": (0.0, math.inf),
         "checkpoint_seconds": (-math.inf, math.inf),
         "validation_fraction": (0.0, 1.0),
     }.items():
         value = values[name]
         if not ((isinstance(value, _NUMBER) and low < value < high) or (value is None and name in _OPTIONAL)):
             raise ValueError(f"{name}={value!r} must lie strictly between {low:g} and {high:g}.")
-    betas = values["adam_betas"]
+    betas = values["betas"]
     if not isinstance(betas, (tuple, list)) or len(betas) != 2 or not all(map(_is_rate, betas)):
-        raise ValueError(f"adam_betas={betas!r} must be two numbers from 0 to below 1, such as (0.9, 0.999).")
+        raise ValueError(f"betas={betas!r} must be two numbers from 0 to below 1, such as (0.9, 0.999).")
     if not (isinstance(values["weight_decay"], _NUMBER) and values["weight_decay"] >= 0):
         raise ValueError(f"weight_decay={values['weight_decay']!r} must not be negative.")
     for name, known in _CHOICES.items():
@@ -94,3 +100,14 @@ def check_fields(estimator: Any) -> None:
             raise unknown_name(name, values[name], list(known))
     if isinstance(values["penalties"], str):
         raise ValueError(f"penalties={values['penalties']!r} must be a list: penalties=[{values['penalties']!r}].")
+
+
+def _training_parameters(estimator: Any) -> dict[str, Any]:
+    """Return the parameters of the optimizer, of early stopping and of the trainer, by name."""
+    found: dict[str, Any] = resolve("optimizers", estimator.optimizer, Optimizer).get_params()
+    for field, kind, others in (("early_stopping", EarlyStopping, "True, False"), ("trainer", Trainer, "None")):
+        part = as_part(field, getattr(estimator, field))
+        if not isinstance(part, kind):
+            raise TypeError(f"{field} must be {others} or {kind.__name__}(...) of isthmus.training, got {part!r}.")
+        found |= part.get_params()
+    return found

@@ -10,24 +10,26 @@ import numpy as np
 
 from isthmus._part import Part
 from isthmus.estimators._base import BaseAutoencoder
+from isthmus.estimators._fields import FirstFields
 from isthmus.estimators._inference import iterate_imputation, map_rows
 from isthmus.posteriors import Point
 
-__all__ = ["DeterministicAutoencoder"]
+__all__ = ["CodeFields", "DeterministicAutoencoder"]
 
 
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
-class DeterministicAutoencoder(BaseAutoencoder):
-    """Base of the autoencoders whose posterior is a point mass at f(x)."""
+class CodeFields(FirstFields):
+    """Base of the fields that say what a code is."""
 
     code_activation: str = "identity"
-    tied: bool = False
+
+
+@dataclasses.dataclass(kw_only=True, eq=False, repr=False)
+class DeterministicAutoencoder(BaseAutoencoder, CodeFields):
+    """Base of the autoencoders whose posterior is a point mass at f(x)."""
 
     def _posterior(self) -> str | Part:
         return Point(self.code_activation)
-
-    def _network_fields(self) -> dict[str, Any]:
-        return super()._network_fields() | {"tied": self.tied}
 
     def _impute(self, X: np.ndarray) -> np.ndarray:
         once = self._corruption().simulates_missing

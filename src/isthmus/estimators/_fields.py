@@ -6,64 +6,65 @@ import dataclasses
 import functools
 import inspect
 import re
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Self, TypeVar, dataclass_transform
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, Self, TypeVar, dataclass_transform
 
 from sklearn.base import BaseEstimator
 
-from isthmus._names import unknown_name
-from isthmus._part import Part, find_parts
+from isthmus._names import PART_MODULES, unknown_name
+from isthmus._part import Part, Settings, find_parts
+from isthmus.networks import MLP, Conv
+from isthmus.objectives import PenalizedLikelihood
+from isthmus.optimizers import Adam, Optimizer
+from isthmus.training import EarlyStopping, Trainer
 
-__all__ = ["PART_MODULES", "Fields", "estimator", "field_docs", "layer_sizes"]
+__all__ = ["Fields", "FirstFields", "Place", "as_part", "estimator", "field_docs", "find_place", "layer_sizes"]
 
-# The module of isthmus in which the part that a field names is looked up.
-PART_MODULES = {
-    "network": "networks",
-    "likelihood": "likelihoods",
-    "posterior": "posteriors",
-    "prior": "priors",
-    "scaling": "scaling",
-    "corruption": "corruptions",
-    "objective": "objectives",
+# Classes whose parameters are often looked for among those of the estimator, by field.
+_PARTS: dict[str, tuple[type[Settings], ...]] = {
+    "network": (MLP, Conv),
+    "objective": (PenalizedLikelihood,),
+    "optimizer": (Adam,),
+    "early_stopping": (EarlyStopping,),
+    "trainer": (Trainer,),
 }
+_OTHER_NAMES = {"adam_betas": "betas", "loggers": "callbacks"}
 
 _T = TypeVar("_T")
 
 
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
-class Fields(BaseEstimator):
-    """The fields that every estimator has; each estimator documents them."""
+class FirstFields:
+    """Base of the fields of an estimator: those that come first.
+
+    The order of parameters is that of a sentence: what the model is, how wide, for what data, how long it trains, and
+    how a run is repeated. A dataclass has the fields of its last base first. Therefore, the fields that say what the
+    model is stand in a class of their own for each kind of estimator, which is its last base.
+    """
 
     n_components: int = dataclasses.field(default=2, kw_only=False)
-    hidden_layer_sizes: int | tuple[int, ...] = (256, 128)
-    activation: str = "elu"
-    network: str | Part = "mlp"
-    image_shape: tuple[int, ...] | None = None
     likelihood: str | Part = "gaussian"
+
+
+@dataclasses.dataclass(kw_only=True, eq=False, repr=False)
+class Fields(FirstFields, BaseEstimator):
+    """The fields that every estimator has; each estimator documents them."""
+
+    penalties: Sequence[str | Part] = ()
+    hidden_layer_sizes: int | tuple[int, ...] = (256, 128)
+    network: str | Part = "mlp"
     scaling: str | Part = "auto"
     corruption: str | Part = "none"
-    penalties: Sequence[str | Part] = ()
     max_epochs: int = 100
     batch_size: int = 128
-    gradient_accumulation: int = 1
     learning_rate: float = 3e-3
-    encoder_learning_rate: float | None = None
-    schedule: str = "one_cycle"
-    weight_decay: float = 0.0
-    adam_betas: tuple[float, float] = (0.9, 0.999)
-    early_stopping: bool = False
-    validation_fraction: float = 0.1
-    n_iter_no_change: int = 10
+    optimizer: str | Optimizer = "adam"
+    early_stopping: bool | EarlyStopping = False
     random_state: Any = None
     device: str = "auto"
-    precision: str = "float32"
-    compile: bool = False
-    warm_start: bool = False
     verbose: int = 0
-    callbacks: Sequence[Callable[[dict[str, float]], object]] = ()
-    loggers: Sequence[Any] = ()
-    checkpoint_dir: str | None = None
-    checkpoint_seconds: float = 30.0
+    warm_start: bool = False
+    trainer: Trainer | None = None
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the fields by name.
@@ -72,7 +73,7 @@ class Fields(BaseEstimator):
         ----------
         deep : bool, default=True
             Whether to include the hyperparameters of parts, as ``likelihood__scale``, also of parts that are named by
-            a string.
+            a string or stand for a default, as ``trainer=None`` does.
 
         Returns
         -------
@@ -82,7 +83,7 @@ class Fields(BaseEstimator):
         params: dict[str, Any] = super().get_params(deep=False)
         if deep:
             for field, value in list(params.items()):
-                part: Any = self._named_part(field) if isinstance(value, str) else value
+                part: Any = value if value is False else as_part(field, value)
                 if hasattr(part, "get_params") and not isinstance(part, type):
                     params |= {f"{field}__{name}": inner for name, inner in part.get_params().items()}
         return params
@@ -91,7 +92,7 @@ class Fields(BaseEstimator):
         """Set fields, and hyperparameters of parts as ``likelihood__scale=0.5``.
 
         A part that is named by a string is replaced by an object: ``likelihood="gaussian"`` becomes
-        ``Gaussian(scale=0.5)``.
+        ``Gaussian(scale=0.5)``. Setting a parameter of early stopping turns it on.
 
         Parameters
         ----------
@@ -114,35 +115,59 @@ class Fields(BaseEstimator):
         Gaussian(scale=0.5)
         """
         fields = self._get_param_names()
+        for name in params:
+            if name not in fields and (place := find_place(name, fields)):
+                raise ValueError(f"{type(self).__name__} has no parameter {name!r}; set {place.field}__{place.name}.")
         nested = {key: value for key, value in params.items() if "__" in key and key.partition("__")[0] in fields}
         super().set_params(**{key: value for key, value in params.items() if key not in nested})
         for key, value in nested.items():
             field, _, name = key.partition("__")
             current = getattr(self, field)
-            part: Any = self._named_part(field) if isinstance(current, str) else current
+            part = as_part(field, current)
             if not hasattr(part, "set_params"):
                 named = f" ({', '.join(find_parts(PART_MODULES[field]))})" if field in PART_MODULES else ""
                 raise ValueError(f"{key}: {field}={current!r} has no parameters; set {field}{named} as well.")
             part.set_params(**{name: value})
-            if not isinstance(current, str) or part != self._named_part(field):
+            if current is False or part != as_part(field, current):
                 setattr(self, field, part)
         return self
 
-    def _named_part(self, field: str) -> Part | None:
-        """Return the part that a field names, or None if it names none."""
-        cls = find_parts(PART_MODULES[field]).get(getattr(self, field)) if field in PART_MODULES else None
-        if cls is None:
-            return None
-        sizes = self._network_fields() if field == "network" else {}
-        return cls(**{name: value for name, value in sizes.items() if name in cls.parameter_names()})
 
-    def _network_fields(self) -> dict[str, Any]:
-        """Return the fields that a network takes if it is named by a string."""
-        return {
-            "hidden_layer_sizes": layer_sizes(self.hidden_layer_sizes),
-            "activation": self.activation,
-            "image_shape": self.image_shape,
-        }
+def as_part(field: str, value: Any) -> Any:
+    """Return the part that the value of a field stands for; a value that stands for no part, or is one, as it is.
+
+    Examples
+    --------
+    >>> as_part("likelihood", "gaussian"), as_part("early_stopping", True), as_part("trainer", None)
+    (Gaussian(), EarlyStopping(), Trainer())
+    """
+    if field == "trainer" and value is None:
+        return Trainer()
+    if field == "early_stopping" and isinstance(value, bool):
+        return EarlyStopping()
+    cls = find_parts(PART_MODULES[field]).get(value) if field in PART_MODULES and isinstance(value, str) else None
+    return value if cls is None else cls()
+
+
+class Place(NamedTuple):
+    """Where a parameter is that an estimator does not have itself: ``field=part(name=...)``."""
+
+    field: str
+    part: type[Settings]
+    name: str
+
+
+def find_place(name: str, fields: Iterable[str]) -> Place | None:
+    """Return the place of a parameter among the parts of an estimator with some fields, or None.
+
+    Examples
+    --------
+    >>> find_place("precision", ["likelihood", "trainer"])
+    Place(field='trainer', part=<class 'isthmus.training.Trainer'>, name='precision')
+    """
+    own = _OTHER_NAMES.get(name, name)
+    places = (Place(field, part, own) for field in fields for part in _PARTS.get(field, ()))
+    return next((place for place in places if own in place.part.parameter_names()), None)
 
 
 def layer_sizes(hidden_layer_sizes: Any) -> tuple[Any, ...]:
@@ -161,11 +186,23 @@ def estimator(cls: type[_T]) -> type[_T]:
     def checked(self: Any, *args: Any, **kwargs: Any) -> None:
         for name in kwargs:
             if name not in names:
-                raise TypeError(str(unknown_name(f"parameter of {made.__name__}", name, names)))
+                raise TypeError(_unknown_parameter(made.__name__, name, names))
         init(self, *args, **kwargs)
 
     setattr(made, "__init__", checked)  # noqa: B010 - mypy refuses to assign to a method
     return made
+
+
+def _unknown_parameter(estimator: str, name: str, known: Sequence[str]) -> str:
+    """Return the message for a parameter that an estimator does not have: where it is, or the nearest name."""
+    place = find_place(name, known)
+    if place is None:
+        return str(unknown_name(f"parameter of {estimator}", name, known))
+    module = ".".join(place.part.__module__.split(".")[:2])  # isthmus.networks of isthmus.networks.mlp
+    return (
+        f"{estimator} has no parameter {name!r}; pass {place.field}={place.part.__name__}({place.name}=...), "
+        f"from {module}."
+    )
 
 
 def field_docs(cls: type) -> dict[str, str]:

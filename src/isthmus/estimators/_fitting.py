@@ -1,4 +1,4 @@
-"""Steps of a fit: build the model, set the learning rates, identify the run, explain a loss that is not finite."""
+"""Steps of a fit: build the model and the training loop, identify the run, explain a loss that is not finite."""
 
 from __future__ import annotations
 
@@ -10,27 +10,23 @@ from torch import nn
 
 from isthmus._batch import Batch
 from isthmus._random import seeded
-from isthmus.engine.distributed import world_size
+from isthmus.engine import TrainingLoop, find_schedule
+from isthmus.engine.distributed import Processes, world_size
 from isthmus.estimators._chunking import as_tensor
 from isthmus.estimators._data import TrainingData
 from isthmus.estimators._inference import Chunk, feature_errors
+from isthmus.estimators._saving import without_local_settings
 from isthmus.estimators._validate import column_name
 from isthmus.model import Model
+from isthmus.objectives import TrainingLoss
+from isthmus.optimizers import Adam, Optimizer
 from isthmus.serialization import encode
+from isthmus.training import Trainer
 
-__all__ = ["build_model", "describe_run", "lr_multipliers", "worst_columns"]
+__all__ = ["build_model", "describe_run", "make_loop", "worst_columns"]
 
 # Fields that may differ between a run and the one that resumes it: none of them changes a parameter.
-_NOT_IDENTITY = (
-    "callbacks",
-    "checkpoint_dir",
-    "checkpoint_seconds",
-    "device",
-    "loggers",
-    "n_draws",
-    "verbose",
-    "warm_start",
-)
+_NOT_IDENTITY = ("device", "n_draws", "verbose", "warm_start")
 
 
 def build_model(model: Model, data: TrainingData, *, n_components: int, masked: bool, seed: int) -> None:
@@ -75,7 +71,36 @@ def build_model(model: Model, data: TrainingData, *, n_components: int, masked: 
     data.check_support(model)
 
 
-def lr_multipliers(model: Model, loss: nn.Module, encoder_rate: float | None, rate: float) -> list[float] | None:
+def make_loop(
+    loss: TrainingLoss,
+    optimizer: Optimizer,
+    trainer: Trainer,
+    *,
+    learning_rate: float,
+    seed: int,
+    processes: Processes,
+    constant_rate: bool,
+) -> TrainingLoop:
+    """Return the training loop that minimises a loss; with a constant rate if there is only one epoch at a time."""
+    assert isinstance(optimizer, Adam)  # the only one
+    model = loss.model
+    return TrainingLoop(
+        loss,
+        learning_rate=learning_rate,
+        schedule=find_schedule("constant" if constant_rate else optimizer.schedule),
+        weight_decay=optimizer.weight_decay,
+        betas=optimizer.betas,
+        lr_multipliers=_lr_multipliers(model, loss, optimizer.encoder_learning_rate, learning_rate),
+        gradient_clip=optimizer.gradient_clip,
+        seed=seed,
+        bf16_parameters=list(model.network.parameters()) if trainer.precision == "bf16" else [],
+        gradient_accumulation=trainer.gradient_accumulation,
+        capture=trainer.compile,
+        processes=processes,
+    )
+
+
+def _lr_multipliers(model: Model, loss: nn.Module, encoder_rate: float | None, rate: float) -> list[float] | None:
     """Return the learning-rate multiplier of each trained parameter; None if all have the same rate.
 
     Raises
@@ -96,6 +121,7 @@ def lr_multipliers(model: Model, loss: nn.Module, encoder_rate: float | None, ra
 
 def describe_run(name: str, fields: dict[str, Any], data: TrainingData) -> dict[str, Any]:
     """Return what identifies a run: a checkpoint is resumed only by a run of the same description."""
+    fields = fields | {"trainer": without_local_settings(fields["trainer"])}
     run = {field: encode(value) for field, value in fields.items() if field not in _NOT_IDENTITY}
     if not isinstance(fields["random_state"], (int, np.integer)):
         run["random_state"] = None

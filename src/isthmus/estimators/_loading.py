@@ -52,7 +52,7 @@ def load(path: str | Path, *, parts: Sequence[type[Part]] = ()) -> Any:
     Returns
     -------
     Autoencoder, SparseAutoencoder, DenoisingAutoencoder, ContractiveAutoencoder, VAE or ConditionalVAE
-        The estimator, ready to use and to train further. Callbacks, loggers and ``checkpoint_dir`` are not saved.
+        The estimator, ready to use and to train further. Callbacks and the folder of checkpoints are not saved.
 
     Raises
     ------

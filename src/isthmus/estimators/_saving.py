@@ -12,15 +12,16 @@ from sklearn.utils.validation import check_is_fitted
 
 from isthmus import serialization
 from isthmus.estimators._condition import ContinuousCondition, DiscreteCondition
+from isthmus.training import Trainer
 
-__all__ = ["save"]
+__all__ = ["save", "without_local_settings"]
 
 
 def save(estimator: Any, path: str | Path) -> None:
     """Write a fitted estimator to `path`.
 
-    Callbacks and loggers, which are code, are not saved, nor is ``checkpoint_dir``, which is a folder of this machine.
-    A generator given as ``random_state`` is saved as None.
+    The trainer's callbacks, which are code, are not saved, nor is its folder of checkpoints, which is one of this
+    machine. A generator given as ``random_state`` is saved as None.
 
     Parameters
     ----------
@@ -31,7 +32,7 @@ def save(estimator: Any, path: str | Path) -> None:
     """
     check_is_fitted(estimator, "model_")
     fields = {f.name: getattr(estimator, f.name) for f in dataclasses.fields(estimator)}
-    fields |= {"callbacks": (), "loggers": (), "checkpoint_dir": None}
+    fields["trainer"] = without_local_settings(estimator.trainer)
     if not isinstance(fields["random_state"], (int, np.integer)):
         fields["random_state"] = None
     names = getattr(estimator, "feature_names_in_", None)
@@ -50,6 +51,19 @@ def save(estimator: Any, path: str | Path) -> None:
         "condition": _encode_condition(getattr(estimator, "_condition", None)),
     }
     serialization.write(path, description, estimator.model_.state_dict())
+
+
+def without_local_settings(trainer: Trainer | None) -> Trainer | None:
+    """Return a trainer without callbacks and checkpoints; None if it has only defaults then."""
+    if trainer is None:
+        return None
+    kept = dataclasses.replace(
+        trainer,
+        callbacks=(),
+        checkpoint_dir=None,
+        checkpoint_seconds=Trainer.checkpoint_seconds,
+    )
+    return None if kept == Trainer() else kept
 
 
 def _encode_names(names: Sequence[Any] | None) -> Any:

@@ -17,7 +17,7 @@ from isthmus._random import Stream, derive, seeded
 from isthmus.estimators._base import BaseAutoencoder
 from isthmus.estimators._check_fields import check_positive_integer
 from isthmus.estimators._chunking import empty_result, row_chunks
-from isthmus.estimators._fields import layer_sizes
+from isthmus.estimators._fields import FirstFields, layer_sizes
 from isthmus.estimators._inference import Chunk, log_det, map_rows, max_draws_per_pass
 from isthmus.evaluation import (
     Estimate,
@@ -126,17 +126,21 @@ _MIN_PROBA = 0.01  # p(y|x) from which the tail of a label's weights matters
 
 
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
-class Variational(BaseAutoencoder):
+class VariationalFields(FirstFields):
+    """Base of the fields that say what a variational autoencoder is."""
+
+    prior: str | Part = "standard_normal"
+    posterior: str | Part = "diagonal_normal"
+    objective: str | Part = "penalized_likelihood"
+    beta: Any = 1.0
+    n_draws: int = 100
+
+
+@dataclasses.dataclass(kw_only=True, eq=False, repr=False)
+class Variational(BaseAutoencoder, VariationalFields):
     """Base of the estimators with a posterior that has a density."""
 
     has_density = True
-
-    posterior: str | Part = "diagonal_normal"
-    prior: str | Part = "standard_normal"
-    objective: str | Part = "penalized_likelihood"
-    beta: Any = 1.0
-    free_bits: float = 0.0
-    n_draws: int = 100
 
     def _posterior(self) -> Any:
         return self.posterior
@@ -149,7 +153,7 @@ class Variational(BaseAutoencoder):
 
     def _own_penalties(self) -> list[Penalty]:
         objective = resolve("objectives", self.objective, Objective)
-        return [] if objective.includes_kl else [KL(self.beta, self.free_bits)]
+        return [] if objective.includes_kl else [KL(self.beta, objective.free_bits)]
 
     # ---- likelihoods ----------------------------------------------------------------------------------------
 

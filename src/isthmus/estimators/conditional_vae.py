@@ -36,93 +36,57 @@ class ConditionalVAE(ClassifierMixin, ConditionalTransforms):
     ----------
     n_components : int, default=2
         Number of latent units, K.
-    hidden_layer_sizes : int or tuple of int, default=(256, 128)
-        Widths of the encoder's hidden layers; the decoder has the same in reverse order. An int is one layer, and ()
-        makes encoder and decoder linear.
-    activation : str, default="elu"
-        Activation of the hidden layers: "identity", "relu", "elu", "silu", "gelu", "tanh", "sigmoid" or "softplus".
-    network : str or Network, default="mlp"
-        Encoder and decoder: "mlp", "conv", or a Network object, which brings its own sizes.
-    image_shape : tuple of int, optional
-        Shape (height, width) or (channels, height, width) of the images in the rows of X, for network="conv".
     likelihood : str or Likelihood, default="gaussian"
         Distribution p(x|z). "gaussian" learns one standard deviation for all features; "bernoulli" is for binary data,
         "poisson" for counts, "categorical" for codes of categories. :mod:`isthmus.likelihoods` lists all.
+    prior : str or Prior, default="standard_normal"
+        Prior p(z): "standard_normal", "mixture_of_normals", "vamp_prior" or "flow". :mod:`isthmus.priors` lists all.
+    posterior : str or Posterior, default="diagonal_normal"
+        Approximate posterior q(z|x): "diagonal_normal", "full_normal" or "flow_normal".
+    objective : str or Objective, default="penalized_likelihood"
+        What is maximized: "penalized_likelihood", the ELBO, or "importance_weighted", the IWAE bound, on which beta has
+        no effect. ``PenalizedLikelihood(free_bits=0.1)`` does not penalize small KL divergences.
+    beta : float or Warmup, default=1.0
+        Weight of the KL divergence: 1 is the ELBO. A Warmup raises it during training.
+    n_draws : int, default=100
+        Number of importance samples, S, of ``score_samples``, ``elbo`` and imputation.
+    penalties : sequence of (str or Penalty), default=()
+        Terms added to the loss: "l1", "kl_sparsity", "contraction", "kl", or objects that set their weights.
+    hidden_layer_sizes : int or tuple of int, default=(256, 128)
+        Widths of the encoder's hidden layers; the decoder has the same in reverse order. An int is one layer, and ()
+        makes encoder and decoder linear. A Network object may have its own.
+    network : str or Network, default="mlp"
+        Encoder and decoder: "mlp", "conv" (for square images), or an object that sets more, such as
+        ``MLP(activation="relu")`` or ``Conv(image_shape=(28, 28))``; see :mod:`isthmus.networks`.
     scaling : str or Scaling, default="auto"
         Scaling of the data inside the model: "standard", "min_max", "none", or "auto", the default of the likelihood.
         Results are in the units of the data, likelihoods too.
     corruption : str or Corruption, default="none"
         Corruption of the encoder's input during training: "none", "gaussian_noise", "uniform_noise", "masking",
         "salt_and_pepper", or an object that sets its strength, such as ``Masking(0.5)``.
-    penalties : sequence of (str or Penalty), default=()
-        Terms added to the loss: "l1", "kl_sparsity", "contraction", "kl", or objects that set their weights.
     max_epochs : int, default=100
         Maximum number of epochs.
     batch_size : int, default=128
         Maximum number of samples per training step.
-    gradient_accumulation : int, default=1
-        Number of parts in which each batch is computed. Their gradients are summed: the same step in less memory. Terms
-        that are means over the batch, such as "kl_sparsity", become means over each part.
     learning_rate : float, default=3e-3
-        Peak learning rate of Adam.
-    encoder_learning_rate : float, optional
-        Peak learning rate of the encoder; by default ``learning_rate``. Large steps can collapse the codes: in short
-        runs a quarter of ``learning_rate`` often reaches a given loss sooner.
-    schedule : {"one_cycle", "linear", "constant"}, default="one_cycle"
-        Learning rate over time: "one_cycle" is a warm-up and a cosine decay, "linear" a warm-up and a linear decay (for
-        one or two epochs of many samples).
-    weight_decay : float, default=0.0
-        Decoupled weight decay, as in AdamW.
-    adam_betas : tuple of float, default=(0.9, 0.999)
-        Adam's decay rates (beta1, beta2). In runs of about 1,000 steps, beta2=0.95 reaches a lower loss than the
-        default.
-    early_stopping : bool, default=False
+        Peak learning rate of the optimizer.
+    optimizer : str or Optimizer, default="adam"
+        "adam", or an object that sets decay rates, weight decay, the encoder's learning rate, the schedule of the
+        learning rate or gradient clipping, such as ``Adam(weight_decay=0.01)``; see :mod:`isthmus.optimizers`.
+    early_stopping : bool or EarlyStopping, default=False
         Whether to hold out samples, stop when their loss no longer falls, and keep the parameters at which it was
-        lowest.
-    validation_fraction : float, default=0.1
-        Fraction of the samples that early stopping holds out.
-    n_iter_no_change : int, default=10
-        Number of epochs without a lower validation loss after which early stopping ends training.
+        lowest. :class:`isthmus.training.EarlyStopping` sets how many, and when to stop.
     random_state : int, RandomState or None, default=None
         Seed of everything random in ``fit``. Pass an int for reproducible results; global generators are never used.
     device : str, default="auto"
         Device of training and inference: "auto" (the first GPU, else the CPU), "cpu", "cuda", "cuda:1" or "mps".
-    precision : {"float32", "float64", "bf16"}, default="float32"
-        Number format of training. With "bf16" the network computes in bfloat16 and Adam updates float32 copies of its
-        weights; the device needs bfloat16 arithmetic.
-    compile : bool, default=False
-        Whether to capture whole training steps and replay them: an operator graph on a CPU, a CUDA graph on a GPU.
-        Results are the same, and small networks train faster. Steps that cannot be captured run eagerly, with a
-        warning.
-    warm_start : bool, default=False
-        Whether ``fit`` continues from the parameters of the previous call.
     verbose : int, default=0
         1 shows a progress bar on stderr, or one line per epoch if stderr is not a terminal.
-    callbacks : sequence of callable, default=()
-        Functions called after each epoch with its record, a dict of numbers. Training stops if one returns True.
-    loggers : sequence, default=()
-        Objects with a method ``log_metrics(metrics, step)``, called after each epoch:
-        :class:`isthmus.engine.CSVLogger`, :class:`isthmus.engine.TensorBoardLogger`, a logger of Lightning Fabric, or
-        your own.
-    checkpoint_dir : str, optional
-        Folder for checkpoints of ``fit``. After an interruption the same call of ``fit`` resumes from the newest
-        checkpoint, and ends with exactly the parameters of an uninterrupted run. A complete run removes its
-        checkpoints.
-    checkpoint_seconds : float, default=30.0
-        Seconds between checkpoints.
-    posterior : str or Posterior, default="diagonal_normal"
-        Approximate posterior q(z|x): "diagonal_normal", "full_normal" or "flow_normal".
-    prior : str or Prior, default="standard_normal"
-        Prior p(z): "standard_normal", "mixture_of_normals", "vamp_prior" or "flow". :mod:`isthmus.priors` lists all.
-    objective : str or Objective, default="penalized_likelihood"
-        What is maximized: "penalized_likelihood", the ELBO, or "importance_weighted", the IWAE bound, on which beta and
-        free_bits have no effect.
-    beta : float or Warmup, default=1.0
-        Weight of the KL divergence: 1 is the ELBO. A Warmup raises it during training.
-    free_bits : float, default=0.0
-        KL divergence per latent unit, in nats, below which there is no penalty.
-    n_draws : int, default=100
-        Number of importance samples, S, of ``score_samples``, ``elbo`` and imputation.
+    warm_start : bool, default=False
+        Whether ``fit`` continues from the parameters of the previous call.
+    trainer : Trainer, optional
+        How training runs: number format, captured steps, accumulated gradients, callbacks, loggers and checkpoints; see
+        :class:`isthmus.training.Trainer`.
 
     Attributes
     ----------

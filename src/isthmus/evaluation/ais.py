@@ -92,9 +92,10 @@ def annealed_estimate(
     Examples
     --------
     >>> from isthmus import VAE
+    >>> from isthmus.training import Trainer
     >>> from sklearn.datasets import load_iris
     >>> X = load_iris().data[:5]
-    >>> model = VAE(2, max_epochs=1, precision="float64", random_state=0).fit(X).model_
+    >>> model = VAE(2, max_epochs=1, trainer=Trainer(precision="float64"), random_state=0).fit(X).model_
     >>> annealed_estimate(model, model.scaling(torch.from_numpy(X)), annealing=Annealing(20)).value.shape
     torch.Size([5])
     """
@@ -155,6 +156,7 @@ def sandwich(
     Examples
     --------
     >>> from isthmus import VAE
+    >>> from isthmus.training import Trainer
     >>> from sklearn.datasets import load_iris
     >>> model = VAE(2, max_epochs=1, random_state=0).fit(load_iris().data).model_
     >>> result = sandwich(model, 5, annealing=Annealing(20))

@@ -88,8 +88,8 @@ def _advice(n_used: int, n_inactive: int) -> str:
     if not n_inactive:
         return "All units are active; a larger n_components may help: compare the held-out log p(x)."
     remedies = (
-        "a slower warm-up (beta=Warmup(1.0)), free bits (free_bits=0.1), a smaller beta, a learned scale "
-        "(likelihood='gaussian'), more epochs"
+        "a slower warm-up (beta=Warmup(1.0)), free bits (objective=PenalizedLikelihood(free_bits=0.1)), a smaller "
+        "beta, a learned scale (likelihood='gaussian'), more epochs"
     )
     if not n_used:
         return f"Try {remedies}; and check that the features depend on each other at all."

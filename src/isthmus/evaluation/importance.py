@@ -109,9 +109,10 @@ def log_marginal_estimate(
     Examples
     --------
     >>> from isthmus import VAE
+    >>> from isthmus.training import Trainer
     >>> from sklearn.datasets import load_iris
     >>> X = load_iris().data
-    >>> model = VAE(2, max_epochs=1, precision="float64", random_state=0).fit(X).model_
+    >>> model = VAE(2, max_epochs=1, trainer=Trainer(precision="float64"), random_state=0).fit(X).model_
     >>> estimate = log_marginal_estimate(model, model.scaling(torch.from_numpy(X)), n_draws=500)
     >>> estimate.value.shape, bool((estimate.effective_sample_size <= 500).all())
     (torch.Size([150]), True)

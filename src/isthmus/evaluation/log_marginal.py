@@ -74,9 +74,10 @@ def log_marginal(
     Examples
     --------
     >>> from isthmus import VAE
+    >>> from isthmus.training import Trainer
     >>> from sklearn.datasets import load_iris
     >>> X = load_iris().data
-    >>> model = VAE(2, max_epochs=1, precision="float64", random_state=0).fit(X).model_
+    >>> model = VAE(2, max_epochs=1, trainer=Trainer(precision="float64"), random_state=0).fit(X).model_
     >>> log_marginal(model, model.scaling(torch.from_numpy(X)), noise=torch.zeros(1, 150, 2).double()).shape
     torch.Size([150])
     """
@@ -119,9 +120,10 @@ def elbo(
     Examples
     --------
     >>> from isthmus import VAE
+    >>> from isthmus.training import Trainer
     >>> from sklearn.datasets import load_iris
     >>> X = load_iris().data
-    >>> model = VAE(2, max_epochs=1, precision="float64", random_state=0).fit(X).model_
+    >>> model = VAE(2, max_epochs=1, trainer=Trainer(precision="float64"), random_state=0).fit(X).model_
     >>> bound = elbo(model, model.scaling(torch.from_numpy(X)), noise=torch.zeros(1, 150, 2).double())
     >>> bool((bound.elbo == -(bound.reconstruction + bound.kl)).all())
     True

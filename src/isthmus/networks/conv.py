@@ -26,12 +26,14 @@ class Conv(Network):
 
     Parameters
     ----------
-    image_shape : tuple of int
-        (height, width) or (channels, height, width) of an image; their product is D.
+    image_shape : tuple of int, optional
+        (height, width) or (channels, height, width) of an image; their product is D. By default images are square, with
+        one channel, if D is a square number.
     channels : int or tuple of int, default=(32, 64)
         Number of channels after each convolution.
-    hidden_layer_sizes : int or tuple of int, default=(256,)
-        Sizes of the dense layers between the last convolution and the code.
+    hidden_layer_sizes : int or tuple of int, optional
+        Sizes of the dense layers between the last convolution and the code. By default those of the estimator; without
+        one, (256,).
     activation : str, default="elu"
         Activation of all layers but the last of encoder and decoder.
 
@@ -51,7 +53,7 @@ class Conv(Network):
 
     image_shape: tuple[int, ...] | None = None
     channels: int | tuple[int, ...] = (32, 64)
-    hidden_layer_sizes: int | tuple[int, ...] = (256,)
+    hidden_layer_sizes: int | tuple[int, ...] | None = None
     activation: str = "elu"
 
     def build(self, sizes: Sizes) -> None:
@@ -60,8 +62,8 @@ class Conv(Network):
         Raises
         ------
         ValueError
-            If a size is no positive whole number, `image_shape` is None or its product is not D, or there is no whole
-            number of decoder outputs per pixel.
+            If a size is no positive whole number, the product of `image_shape` is not D, it is None and D is no square
+            number, or there is no whole number of decoder outputs per pixel.
         """
         self.sizes = sizes
         self.widths = layer_sizes(self, "channels")
@@ -76,18 +78,20 @@ class Conv(Network):
         self.down = nn.ModuleList(
             nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise([n_inputs, *self.widths])
         )
-        self.dense = MLP(self.hidden_layer_sizes, self.activation)
+        self.dense = MLP(layer_sizes(self, default=(256,)), self.activation)
         self.dense.build(sizes._replace(n_features=flat, n_decoder_outputs=flat, masked=False))
         per_pixel = sizes.n_decoder_outputs // (height * width)
         back = [*reversed(self.widths), per_pixel]
         self.up = nn.ModuleList(nn.ConvTranspose2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(back))
 
     def _shape(self, sizes: Sizes) -> tuple[int, int, int]:
-        shape = tuple(self.image_shape or ())
+        side = math.isqrt(sizes.n_features)
+        shape = (side, side) if self.image_shape is None else tuple(self.image_shape)
         if len(shape) not in (2, 3) or min(shape) < 1 or math.prod(shape) != sizes.n_features:
+            given = "which is no square number" if self.image_shape is None else f"got image_shape={self.image_shape}"
             raise ValueError(
-                f"network='conv' needs image_shape=(height, width) or (channels, height, width) whose product is the "
-                f"number of columns, {sizes.n_features}; got image_shape={self.image_shape}."
+                "network=Conv(image_shape=...) needs (height, width) or (channels, height, width) whose product is the "
+                f"number of columns, {sizes.n_features}; {given}."
             )
         if not self.widths:
             raise ValueError(f"{self!r}: channels must have at least one size.")

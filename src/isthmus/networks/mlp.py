@@ -32,10 +32,11 @@ class MLP(Network):
 
     Parameters
     ----------
-    hidden_layer_sizes : int or tuple of int, default=(256, 128)
-        Sizes of the encoder's hidden layers; the decoder has them in reverse. () is a linear model.
+    hidden_layer_sizes : int or tuple of int, optional
+        Sizes of the encoder's hidden layers; the decoder has them in reverse. () is a linear model. By default those of
+        the estimator; without one, (256, 128).
     activation : str, default="elu"
-        Activation of the hidden layers.
+        Activation of the hidden layers: "identity", "relu", "elu", "silu", "gelu", "tanh", "sigmoid" or "softplus".
     tied : bool, default=False
         Whether the decoder's weights are the transposed weights of the encoder (the biases are not tied).
 
@@ -50,13 +51,16 @@ class MLP(Network):
 
     Examples
     --------
+    >>> from isthmus import VAE
+    >>> VAE(hidden_layer_sizes=(64,), network=MLP(activation="relu")).network
+    MLP(activation='relu')
     >>> import torch
     >>> net = MLP((8,)); net.build(Sizes(n_features=4, n_components=2, n_encoder_outputs=2, n_decoder_outputs=4))
     >>> net(torch.zeros(3, 4)).shape
     torch.Size([3, 4])
     """
 
-    hidden_layer_sizes: int | tuple[int, ...] = (256, 128)
+    hidden_layer_sizes: int | tuple[int, ...] | None = None
     activation: str = "elu"
     tied: bool = False
 
@@ -69,7 +73,7 @@ class MLP(Network):
             If a size is no positive whole number, or `tied` and the decoder's outputs are not the features.
         """
         self.sizes = sizes
-        hidden = layer_sizes(self)
+        hidden = layer_sizes(self, default=(256, 128))
         activation(self.activation)  # raises for an unknown name here rather than in the first step
         n_inputs = sizes.n_features * (2 if sizes.masked else 1) + sizes.n_conditions
         self.encoder = dense([n_inputs, *hidden, sizes.n_encoder_outputs])

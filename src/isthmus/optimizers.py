@@ -1,0 +1,62 @@
+"""Optimizers: how gradients become steps. Their peak learning rate is ``learning_rate`` of the estimator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from isthmus._part import Settings
+
+__all__ = ["Adam", "Optimizer"]
+
+
+class Optimizer(Settings):
+    """Base of the optimizers, which hold the settings of an optimizer; :mod:`isthmus.engine` runs its steps."""
+
+
+@dataclass(eq=False, repr=False)
+class Adam(Optimizer):
+    r"""Adam with decoupled weight decay (AdamW).
+
+    .. math:: m \leftarrow \beta_1 m + (1 - \beta_1) g, \qquad v \leftarrow \beta_2 v + (1 - \beta_2) g^2, \qquad
+        \theta \leftarrow (1 - \eta\lambda)\theta -
+        \eta \frac{m / (1 - \beta_1^t)}{\sqrt{v / (1 - \beta_2^t)} + 10^{-8}}
+
+    for the gradient g of the loss in nats per sample, and the learning rate :math:`\eta` of step t.
+
+    Parameters
+    ----------
+    betas : tuple of float, default=(0.9, 0.999)
+        Decay rates (beta1, beta2) of the means of g and of its square. In runs of about 1,000 steps, beta2=0.95 reaches
+        a lower loss than the default.
+    weight_decay : float, default=0.0
+        :math:`\lambda`.
+    encoder_learning_rate : float, optional
+        Peak learning rate of the encoder; by default that of the estimator. Large steps can collapse the codes: in
+        short runs a quarter of ``learning_rate`` often reaches a given loss sooner.
+    schedule : {"one_cycle", "linear", "constant"}, default="one_cycle"
+        Learning rate over time: "one_cycle" is a warm-up and a cosine decay, "linear" a warm-up and a linear decay (for
+        one or two epochs of many samples).
+    gradient_clip : float, optional
+        Maximum norm of the gradient of all parameters together, in nats per sample per unit of the parameters; a longer
+        gradient is scaled down to it. By default gradients are not clipped.
+
+    References
+    ----------
+    Kingma & Ba (2015), Adam: A Method for Stochastic Optimization; Loshchilov & Hutter (2019), Decoupled Weight Decay
+    Regularization, algorithm 2; Pascanu et al. (2013), On the Difficulty of Training Recurrent Neural Networks, for
+    clipping.
+
+    Examples
+    --------
+    >>> from isthmus import VAE
+    >>> VAE(learning_rate=0.01, optimizer=Adam(betas=(0.9, 0.95), gradient_clip=10.0)).optimizer
+    Adam(betas=(0.9, 0.95), gradient_clip=10.0)
+    >>> VAE().set_params(optimizer__weight_decay=0.01).optimizer
+    Adam(weight_decay=0.01)
+    """
+
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.0
+    encoder_learning_rate: float | None = None
+    schedule: str = "one_cycle"
+    gradient_clip: float | None = None
