@@ -273,6 +273,14 @@ class Mixture(Distribution):
         """Return the log density in nats, (...), of values (..., K)."""
         return torch.logsumexp(self.log_weight + self.components.log_prob(value.unsqueeze(-2)), -1)
 
+    def from_noise(self, noise: Tensor) -> Tensor:
+        """Return draws (S, N, K) from standard normal `noise` (S, N, K + 1), whose last unit selects the component."""
+        cumulative = self.log_weight.exp().cumsum(0)[:-1]
+        index = torch.searchsorted(cumulative, torch.special.ndtr(noise[..., -1:].contiguous()))
+        shape = (*noise.shape[:-1], *self.components.mean.shape)
+        drawn = self.components.from_noise(noise[..., None, :-1].expand(shape))
+        return drawn.take_along_dim(index.unsqueeze(-1), -2).squeeze(-2)
+
     def sample(self, sample_shape: Any = ()) -> Tensor:
         """Draw (..., K) from torch's default generator."""
         shape = torch.Size(sample_shape)

@@ -122,6 +122,21 @@ def test_the_same_call_gives_the_same_numbers(ppca):
     assert len(annealed_estimate(model, x[:0]).value) == 0
 
 
+@pytest.mark.parametrize("from_posterior", [False, True])
+def test_the_chains_of_a_sample_do_not_depend_on_the_others(ppca, from_posterior):
+    """Neither on their order nor on the size of the chunks, nor on what stands in missing cells."""
+    model, x = ppca.model(wider=0.7, prior=MixtureOfNormals(3)), ppca.rows(12)
+    mask = torch.ones_like(x)
+    mask[::2, 1] = 0
+    how = Annealing(5, 4, 2, from_posterior)
+    whole = annealed_estimate(model, x, None, mask, annealing=how)
+    order = torch.arange(11, 3, -1)
+    part = annealed_estimate(model, x[order], None, mask[order], annealing=how, budget=1)
+    torch.testing.assert_close(torch.stack(part), torch.stack(whole)[:, order], equal_nan=True)
+    filled = torch.where(mask == 0, 9.0, x)
+    torch.testing.assert_close(annealed_estimate(model, filled, None, mask, annealing=how).value, whole.value)
+
+
 @pytest.mark.parametrize("field", ["n_distributions", "n_chains", "n_leapfrog"])
 def test_settings_less_than_one_are_errors(ppca, field):
     with pytest.raises(ValueError, match=f"{field}=0.: it must be at least 1"):

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from isthmus._distributions import LatentDistribution, Mixture
 from isthmus._random import derive, seeded
+from isthmus.evaluation.row_noise import row_noise
 from isthmus.model import Model
 
-__all__ = ["PILOTS", "Annealing", "Chain", "Path", "draws"]
+__all__ = ["PILOTS", "Annealing", "Chain", "Path"]
 
 _ACCEPT = 0.8  # target acceptance rate when step sizes of Hamiltonian Monte Carlo are tuned
 PILOTS = 8  # chains per sample that tune the step sizes
+_SCALE_DRAWS = 64  # codes per sample from which standard deviations are estimated
 _LONGEST = 2.0  # length of a trajectory in standard deviations; at pi / 2 it is least correlated with its start
 
 
@@ -62,10 +66,20 @@ class _Point(NamedTuple):
         return _Point(*(torch.where(mask, new, old) for mask, new, old in zip(masks, self, other, strict=True)))
 
 
+class _Stream(IntEnum):
+    """The independent random streams of the chains of a sample."""
+
+    SCALES = 0  # codes from which scales are estimated
+    STARTS = 1  # initial codes
+    PILOTS = 2  # transitions of the chains that tune the step sizes
+    FORWARD = 3
+    BACKWARD = 4
+
+
 class Path(NamedTuple):
     """The geometric path start(z)^(1 - beta) p(x, z)^beta for a chunk of samples.
 
-    ``scales`` (2, N, K) are standard deviations of the start and of the posterior, which precondition the momenta.
+    Draws of a sample are a function of the seed and of ``key`` (N, D), its observed cells. ``scales`` (2, N, K) are standard deviations of the start and of the posterior, which precondition the momenta.
     """
 
     model: Model
@@ -76,14 +90,31 @@ class Path(NamedTuple):
     prior: Distribution
     scales: Tensor
     betas: Tensor
+    key: Tensor
+    seed: int
 
     @classmethod
-    def of(cls, model: Model, x: Tensor, c: Tensor | None, mask: Tensor | None, how: Annealing) -> Path:
+    def of(cls, model: Model, x: Tensor, c: Tensor | None, mask: Tensor | None, how: Annealing, seed: int) -> Path:
         """Return the path of a chunk; scales are estimated from draws, as not every distribution has a variance."""
         q, prior = model.q(x, c, mask), model.p_z(c)
         start = q if how.from_posterior else prior
-        scales = torch.stack([draws(d, 64, len(x)).std(0) for d in (start, q)])
-        return cls(model, x, c, mask, start, prior, scales, _schedule(how.n_distributions).to(x))
+        key = x if mask is None else x.masked_fill(mask == 0, torch.nan)
+        path = cls(model, x, c, mask, start, prior, x.new_empty(0), _schedule(how.n_distributions).to(x), key, seed)
+        scales = [path.draws(d, _SCALE_DRAWS, q.mean.shape[-1], _Stream.SCALES).std(0) for d in (start, q)]
+        return path._replace(scales=torch.stack(scales))
+
+    def noise(self, n: int, width: int, *stream: int) -> Tensor:
+        """Return standard normal noise (n, N, width) of a random stream."""
+        return row_noise(self.key, n, width, derive(self.seed, *stream), device=self.x.device).to(self.x)
+
+    def draws(self, distribution: Distribution, n: int, n_components: int, *stream: int) -> Tensor:
+        """Return n draws per sample, (n, N, K), from a distribution of batch shape () or (N,)."""
+        if isinstance(distribution, LatentDistribution):
+            return distribution.from_noise(self.noise(n, n_components, *stream))
+        if isinstance(distribution, Mixture):
+            return distribution.from_noise(self.noise(n, n_components + 1, *stream))
+        with seeded(derive(self.seed, *stream), self.x.device):  # another distribution does not draw from given noise
+            return distribution.sample((n,) if distribution.batch_shape else (n, len(self.x)))
 
     def log_joint(self, z: Tensor) -> Tensor:
         """Return log p(x, z), (S, N)."""
@@ -108,29 +139,27 @@ class Path(NamedTuple):
 
 
 class Chain(NamedTuple):
-    """Chains along a path: initial codes (S, N, K), step sizes (T, N), settings and a generator."""
+    """Chains along a path: initial codes (S, N, K), step sizes (T, N) and settings."""
 
     path: Path
     start: Tensor
     steps: Tensor
     how: Annealing
-    generator: torch.Generator
 
     @classmethod
     def begin(cls, model: Model, x: Tensor, c: Tensor | None, mask: Tensor | None, how: Annealing, seed: int) -> Chain:
         """Return chains for a chunk of samples, with step sizes that separate chains have tuned."""
-        with seeded(seed, x.device):
-            path = Path.of(model, x, c, mask, how)
-            start, pilots = (draws(path.start, n, len(x)) for n in (how.n_chains, PILOTS))
-        generator = torch.Generator(x.device).manual_seed(derive(seed, 1))
-        chain = cls(path, start, start.new_full((1, len(x)), _LONGEST / how.n_leapfrog), how, generator)
+        path = Path.of(model, x, c, mask, how, seed)
+        codes = path.draws(path.start, how.n_chains + PILOTS, path.scales.shape[-1], _Stream.STARTS)
+        start, pilots = codes.split([how.n_chains, PILOTS])
+        chain = cls(path, start, start.new_full((1, len(x)), _LONGEST / how.n_leapfrog), how)
         return chain._replace(steps=chain.tuned(pilots))
 
     def tuned(self, z: Tensor) -> Tensor:
         """Return step sizes (T, N), tuned by chains that start at `z`."""
         point, step, steps = self.path.at(z), self.steps[0], []
         for t in range(1, len(self.path.betas)):
-            point, accept = self.transition(t, point, step)
+            point, accept = self.transition(t, point, step, _Stream.PILOTS)
             step = (step * (0.2 * (accept.mean(0) - _ACCEPT)).exp()).minimum(self.steps[0])
             steps.append(step)
         return torch.stack(steps)
@@ -140,39 +169,32 @@ class Chain(NamedTuple):
         point, log_w = self.path.at(self.start), self.start.new_zeros(self.start.shape[:-1])
         for t in range(1, len(self.path.betas)):
             log_w += self.path.gain(t, point)
-            point, _ = self.transition(t, point, self.steps[t - 1])
+            point, _ = self.transition(t, point, self.steps[t - 1], _Stream.FORWARD)
         return log_w
 
     def backward(self, code: Tensor) -> Tensor:
         """Return log weights (S, N) of chains from a draw of the posterior to the start, by reversed transitions."""
         point, log_w = self.path.at(code.expand_as(self.start)), self.start.new_zeros(self.start.shape[:-1])
         for t in range(len(self.path.betas) - 1, 0, -1):
-            point, _ = self.transition(t, point, self.steps[t - 1])
+            point, _ = self.transition(t, point, self.steps[t - 1], _Stream.BACKWARD)
             log_w += self.path.gain(t, point)
         return log_w
 
-    def transition(self, t: int, point: _Point, step: Tensor) -> tuple[_Point, Tensor]:
+    def transition(self, t: int, point: _Point, step: Tensor, stream: _Stream) -> tuple[_Point, Tensor]:
         """Return codes after a Hamiltonian transition that leaves distribution t invariant, and acceptances (S, N)."""
-        beta, z = self.path.betas[t], point.z
-        jitter = 0.5 + self.uniform(*z.shape[:-1], 1)  # so that no trajectory is periodic
-        epsilon = jitter * step.unsqueeze(-1) * self.path.scale(t)
-        momentum = torch.randn(z.shape, generator=self.generator, dtype=z.dtype, device=z.device)
+        beta, (n_chains, _, n_components) = self.path.betas[t], point.z.shape
+        momentum, more = self.path.noise(n_chains, n_components + 2, stream, t).split([n_components, 2], dim=-1)
+        length, threshold = torch.special.ndtr(more).unbind(-1)  # uniform, (S, N)
+        epsilon = ((0.5 + length) * step).unsqueeze(-1) * self.path.scale(
+            t
+        )  # at random, so that no trajectory is periodic
         before, new = point.energy(beta, momentum), point
         momentum = momentum + 0.5 * epsilon * point.gradient(beta)
         for i in range(self.how.n_leapfrog, 0, -1):
             new = self.path.at(new.z + epsilon * momentum)
             momentum = momentum + (1.0 if i > 1 else 0.5) * epsilon * new.gradient(beta)
         accept = (new.energy(beta, momentum) - before).nan_to_num(nan=-torch.inf).clamp_max(0).exp()
-        return new.where(self.uniform(*z.shape[:-1]) < accept, point), accept
-
-    def uniform(self, *shape: int) -> Tensor:
-        """Return uniform draws with the dtype of the codes."""
-        return torch.rand(shape, generator=self.generator, dtype=self.start.dtype, device=self.start.device)
-
-
-def draws(distribution: Distribution, n: int, n_rows: int) -> Tensor:
-    """Return n draws per sample, (n, N, K), from a distribution of batch shape () or (N,)."""
-    return distribution.sample((n,) if distribution.batch_shape else (n, n_rows))
+        return new.where(threshold < accept, point), accept
 
 
 def _schedule(n: int) -> Tensor:

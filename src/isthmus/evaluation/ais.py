@@ -10,7 +10,7 @@ from torch import Tensor
 
 from isthmus._chunks import chunks
 from isthmus._random import derive, seeded
-from isthmus.evaluation._chains import PILOTS, Annealing, Chain, draws
+from isthmus.evaluation._chains import PILOTS, Annealing, Chain
 from isthmus.evaluation._weights import WeightSums, tail_length
 from isthmus.evaluation.importance import Estimate, exact_where_unobserved
 from isthmus.model import Model
@@ -70,9 +70,10 @@ def annealed_estimate(
     annealing : Annealing, optional
         Settings of the chains.
     seed : int, default=0
-        Seed of the chains.
+        Seed of the chains. Those of a sample do not depend on the other samples.
     budget : int, default=2**25
-        Numbers that may be held at a time, which determines how many samples are processed at once.
+        Numbers that may be held at a time, which determines how many samples are processed at once. The result does not
+        depend on it, except for rounding.
 
     Returns
     -------
@@ -103,7 +104,7 @@ def annealed_estimate(
     result = torch.zeros(4, len(x), dtype=torch.float64)
     for part in _chunks(model, len(x), how, budget):
         condition, observed = (None if t is None else t[part] for t in (c, mask))
-        chain = Chain.begin(model, x[part], condition, observed, how, derive(seed, part.start))
+        chain = Chain.begin(model, x[part], condition, observed, how, seed)
         result[:, part] = torch.stack(exact_where_unobserved(_estimate(chain.forward()), observed, how.n_chains))
     return Estimate(*result)
 
@@ -168,7 +169,7 @@ def sandwich(
     lower, upper = torch.zeros(2, 4, n_samples, dtype=torch.float64)
     for part in _chunks(model, n_samples, how, budget):
         condition = None if c is None else c[part]
-        chain = Chain.begin(model, x[part], condition, None, how, derive(seed, part.start))
+        chain = Chain.begin(model, x[part], condition, None, how, seed)
         lower[:, part] = torch.stack(_estimate(chain.forward()))
         inverse = _estimate(-chain.backward(code[part]))  # of 1 / p(x)
         upper[:, part] = torch.stack(inverse._replace(value=-inverse.value))
@@ -180,7 +181,8 @@ def _simulated(model: Model, n: int, c: Tensor | None, seed: int) -> tuple[Tenso
     if n < 1:
         raise ValueError(f"n_samples={n!r} must be at least 1.")
     with seeded(derive(seed, n), next(model.network.parameters()).device):
-        code = draws(model.p_z(c), 1, n)[0]
+        prior = model.p_z(c)
+        code = prior.sample() if prior.batch_shape else prior.sample((n,))
         return model.likelihood.sample(model.decode(code, c)), code
 
 
