@@ -29,3 +29,11 @@ def test_continuous_bernoulli_is_smooth_at_logit_0(eta):
     mean = torch.trapezoid(x * density, x) / mass
     torch.testing.assert_close(-slope, mean.reshape(1), rtol=1e-7, atol=1e-7)
     torch.testing.assert_close(p.mean(h.detach()), mean.reshape(1), rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_continuous_bernoulli_starts_from_the_mean(dtype):
+    p = ContinuousBernoulli()
+    p.build(5)
+    mean = torch.tensor([0.0, 0.011, 0.3, 0.5, 0.989], dtype=dtype)
+    torch.testing.assert_close(p.mean(p.initial_output(mean)), mean.clamp(min=0.01), rtol=1e-4, atol=1e-6)

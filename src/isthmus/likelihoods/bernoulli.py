@@ -17,10 +17,7 @@ from isthmus.likelihoods._sampling import bernoulli, sample_bernoulli
 
 __all__ = ["Bernoulli", "ContinuousBernoulli"]
 
-
-def _logit_of(mean: Tensor) -> Tensor:
-    # A feature that is always 0 would start at minus infinity, where the gradient vanishes.
-    return torch.logit(mean.clamp(0.01, 0.99))
+_MAX_INITIAL_LOGIT = 100.0  # of a continuous Bernoulli, whose mean is then 0.99
 
 
 @dataclass(eq=False, repr=False)
@@ -69,7 +66,8 @@ class Bernoulli(Likelihood):
 
     def initial_output(self, mean: Tensor) -> Tensor:
         """Return the logits of the means."""
-        return _logit_of(mean)
+        # A feature that is always 0 would start at minus infinity, where the gradient vanishes.
+        return torch.logit(mean.clamp(0.01, 0.99))
 
     def supports(self, x: Tensor) -> Tensor:
         """Return where 0 <= x <= 1."""
@@ -121,8 +119,14 @@ class ContinuousBernoulli(Likelihood):
     support_text = "in [0, 1]"
 
     def initial_output(self, mean: Tensor) -> Tensor:
-        """Return the logits of the means; there, :meth:`mean` lies between the means and 1/2."""
-        return _logit_of(mean)
+        """Return the logits at which :meth:`mean` is `mean`, from about 0.01 to 0.99, by bisection."""
+        target = mean.double()
+        low, high = torch.full_like(target, -_MAX_INITIAL_LOGIT), torch.full_like(target, _MAX_INITIAL_LOGIT)
+        for _ in range(50):
+            middle = (low + high) / 2
+            is_low = self.mean(middle) < target
+            low, high = torch.where(is_low, middle, low), torch.where(is_low, high, middle)
+        return low.to(mean)
 
     def supports(self, x: Tensor) -> Tensor:
         """Return where 0 <= x <= 1."""

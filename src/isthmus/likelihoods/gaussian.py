@@ -58,5 +58,6 @@ class Gaussian(LocationScale):
         if mask is not None or self.scale in ("feature", "decoder"):
             return super().row_log_prob(h, x, mask)
         mean, log_scale = self._centre_and_log_scale(h)  # one sigma for all features
+        log_scale = log_scale.reshape(())
         halves = squared_distance(mean, x) * (-2 * log_scale).exp()
         return -0.5 * halves - self.n_features * (log_scale + _HALF_LOG_2PI)

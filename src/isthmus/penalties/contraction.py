@@ -53,10 +53,12 @@ class Contraction(Penalty):
         Raises
         ------
         ValueError
-            If `method` is not one of the three.
+            If `method` is not one of the three, or `n_projections` is less than 1.
         """
         if self.method not in ("auto", "exact", "projection"):
             raise ValueError(f"{self!r}: method must be 'auto', 'exact' or 'projection'.")
+        if self.n_projections < 1:
+            raise ValueError(f"{self!r}: n_projections must be at least 1.")
         layers = _layers_to_code(batch)
         if self.method != "projection" and layers is not None and len(layers) == 1:
             return _one_layer(batch, layers[0])

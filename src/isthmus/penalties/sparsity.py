@@ -79,8 +79,10 @@ class KLSparsity(Penalty):
         Raises
         ------
         ValueError
-            If codes need not lie in (0, 1).
+            If codes need not lie in (0, 1), or `rho` does not.
         """
+        if not 0 < self.rho < 1:
+            raise ValueError(f"{self!r}: rho must lie strictly between 0 and 1.")
         if batch.model.posterior.mean_activation != "sigmoid":
             raise ValueError("kl_sparsity needs codes in (0, 1): set code_activation='sigmoid'.")
         mean = mean_over_samples(batch.z.mean(0), batch.weight).clamp(1e-6, 1 - 1e-6)

@@ -99,6 +99,7 @@ def _likelihood_shapes(p: Likelihood, h: Tensor) -> None:
         require(torch.equal(written, x), f"{p!r}: sample_into must write what sample draws.")
         shapes = {tuple(v.shape) for v in (x, p.mean(outputs), p.log_prob(outputs, x))}
         require(shapes == {(*lead, p.n_features)}, f"{p!r}: shapes must be (..., D) for outputs (..., n_outputs).")
+        require(p.row_log_prob(outputs, x).shape == lead, f"{p!r}: row_log_prob must have shape (...).")
         require(p(outputs).batch_shape == (*lead, p.n_features), f"{p!r}: forward must have batch shape (..., D).")
         general = p(outputs).log_prob(x)  # torch's own series are accurate to about 1e-7
         close(p.log_prob(outputs, x), general, f"{p!r}: log_prob must be forward's.", rtol=1e-6, atol=1e-6)
