@@ -18,11 +18,9 @@ def check_device(name: str) -> torch.device:
     Raises
     ------
     ValueError
-        If this machine has no such device; the message lists those that it has.
+        If this machine has no such device, or it is "mps"; the message lists those that can be used.
     """
     available = ["cpu"] + [f"cuda:{i}" for i in range(torch.cuda.device_count())]
-    if torch.backends.mps.is_available():
-        available.append("mps")
     if name == "auto":
         gpus = torch.cuda.device_count()
         return torch.device(f"cuda:{int(os.environ.get('LOCAL_RANK', '0')) % gpus}" if gpus else "cpu")
@@ -30,6 +28,10 @@ def check_device(name: str) -> torch.device:
         device = torch.device(name)
     except (RuntimeError, TypeError):
         device = torch.device("meta")  # never among the available ones
+    if device.type == "mps":
+        raise ValueError(
+            f"device={name!r}: it has no float64, in which data are scaled. Use one of: {', '.join(available)}."
+        )
     full = "cuda:0" if str(device) == "cuda" else str(device)
     if full not in available:
         raise ValueError(f"device={name!r} is not on this machine. Use 'auto' or one of: {', '.join(available)}.")
@@ -44,8 +46,6 @@ def check_precision(name: str, device: torch.device) -> None:
     ValueError
         If it cannot, or only by converting to another format, which takes many times as long.
     """
-    if name == "float64" and device.type == "mps":
-        raise ValueError("precision='float64': the device mps has no float64; use 'float32', or device='cpu'.")
     if name == "bf16" and device.type == "cpu" and not cpu_has_bf16():
         raise ValueError(
             "precision='bf16': this processor has no bf16 arithmetic (AVX-512 or AMX), and would take many times as "

@@ -169,6 +169,17 @@ def test_missing_cells_and_few_rows(vae):
     assert math.isnan(one.likelihood.log_px.standard_error)
 
 
+def test_a_column_without_any_observed_cell(vae):
+    """It has no error, so that it is not listed; warnings are errors here."""
+    holes = TEST.copy()
+    holes[:, 2] = np.nan
+    found = assess(vae, holes, n_draws=50, impute=0.2)
+    assert len(found.reconstruction.worst_columns) == 3
+    assert math.isfinite(found.reconstruction.mse)
+    assert math.isfinite(found.imputation.rmse)
+    assert found.samples is found.codes is None
+
+
 def test_hidden_cells_are_not_passed_to_impute(vae, monkeypatch):
     shown, impute = [], vae.impute
     monkeypatch.setattr(vae, "impute", lambda X: shown.append(X) or impute(X))

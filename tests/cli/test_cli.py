@@ -169,6 +169,14 @@ def test_info_of_data(there, run):
     assert "1797 int64" in run("info", "digits")[1]
 
 
+def test_info_of_a_folder(tmp_path, monkeypatch, run):
+    monkeypatch.chdir(tmp_path)
+    for name in ("empty", "vae"):
+        (tmp_path / name).mkdir()
+    assert run("info", "empty") == (2, "", "isthmus: empty: is a folder; name a file in it.\n")
+    assert "n_components" in run("info", "vae")[1]  # the model, whatever folders there are
+
+
 # ---- fit ------------------------------------------------------------------------------------------------------------
 
 

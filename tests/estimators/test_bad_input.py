@@ -7,7 +7,6 @@ import torch
 from sklearn.datasets import load_iris
 
 from isthmus import VAE, Autoencoder, ConditionalVAE, SparseAutoencoder
-from isthmus._device import check_precision
 from isthmus._part import UnknownNameError
 from isthmus.likelihoods import Gaussian
 from isthmus.networks import MLP, Conv
@@ -138,8 +137,11 @@ def test_precision_that_the_device_does_not_have(monkeypatch):
     monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
     with pytest.raises(ValueError, match="no bf16 arithmetic .* 'float32'"):
         VAE(trainer=Trainer(precision="bf16"), device="cpu", **QUICK).fit(X)
-    with pytest.raises(ValueError, match="mps has no float64"):
-        check_precision("float64", torch.device("mps"))
+
+
+def test_a_device_without_float64():
+    with pytest.raises(ValueError, match=r"device='mps': it has no float64, .* Use one of: cpu"):
+        VAE(device="mps", **QUICK).fit(X)
 
 
 def test_unknown_parameter():

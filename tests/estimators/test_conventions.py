@@ -271,6 +271,16 @@ def test_partial_fit_with_classes():
     np.testing.assert_allclose(model.score_samples(X), logsumexp(joint, 1))
 
 
+def test_later_classes_are_those_of_the_first_call():
+    model = ConditionalVAE(n_draws=5, **QUICK).partial_fit(X[:100], Y[:100], classes=[0, 1])
+    model.partial_fit(X[:50], Y[:50], classes=[1, 0, 0])
+    with pytest.raises(ValueError, match="classes=0, 1, 2 are not those of the first call, 0, 1"):
+        model.partial_fit(X, Y, classes=[0, 1, 2])
+    model = ConditionalVAE(**QUICK).partial_fit(X, X[:, 0])
+    with pytest.raises(ValueError, match="y was continuous in the first call"):
+        model.partial_fit(X, X[:, 0], classes=[0, 1])
+
+
 def test_a_refit_with_numbers_forgets_the_labels():
     model = ConditionalVAE(**QUICK).fit(X, Y)
     assert not hasattr(model.fit(X, X[:, 0]), "classes_")

@@ -72,6 +72,8 @@ def test_image_rows_share_the_limits_of_the_first():
     assert [label.get_text() for label in ax.get_yticklabels()] == ["one", "two"]
     with pytest.raises(ValueError, match="rows must have equal shapes"):
         plots.image_rows({"one": X[:3], "two": X[:2]})
+    with pytest.raises(ValueError, match="rows has no samples"):
+        plots.image_rows({})
 
 
 def test_reconstructions_are_below_the_originals(vae, digits):

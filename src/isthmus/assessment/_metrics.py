@@ -140,11 +140,15 @@ def reconstruction(ctx: Context) -> ReconstructionResult:
     """Return the errors of reconstructions."""
     nll = ctx.call("feature_errors").astype(np.float64)
     error = np.square(np.asarray(ctx.call("reconstruct"), dtype=np.float64) - ctx.X)
-    deviation = np.square(ctx.X - np.nanmean(ctx.X, axis=0), dtype=np.float64)
+    deviation = np.square(ctx.X - _column_means(ctx.X), dtype=np.float64)
     names = getattr(ctx.estimator, "feature_names_in_", [f"column {d}" for d in range(ctx.X.shape[1])])
     with np.errstate(invalid="ignore"):
-        numbers = np.stack([np.nanmean(nll, 0), np.nanmean(error, 0) ** 0.5, np.nanmean(deviation, 0) ** 0.5], axis=1)
-    columns = [ColumnResult(str(name), *row) for name, row in zip(names, numbers.tolist(), strict=True)]
+        numbers = np.stack([_column_means(nll), _column_means(error) ** 0.5, _column_means(deviation) ** 0.5], axis=1)
+    columns = [
+        ColumnResult(str(name), *row)
+        for name, row in zip(names, numbers.tolist(), strict=True)
+        if not math.isnan(row[0])  # a column without any observed cell
+    ]
     total = float(np.nansum(deviation))
     return ReconstructionResult(
         score=Mean.of(-np.nansum(nll, axis=1)),
@@ -152,6 +156,13 @@ def reconstruction(ctx: Context) -> ReconstructionResult:
         explained_variance=1 - float(np.nansum(error)) / total if total else math.nan,
         worst_columns=sorted(columns, key=lambda column: -column.negative_log_likelihood)[:_N_WORST],
     )
+
+
+def _column_means(cells: Array) -> Array:
+    """Return the mean of the observed cells of each column, (D,): NaN where there are none."""
+    n_observed = (~np.isnan(cells)).sum(axis=0)
+    total = np.nansum(cells, axis=0, dtype=np.float64)
+    return np.divide(total, n_observed, out=np.full(len(total), np.nan), where=n_observed > 0)
 
 
 def samples(ctx: Context) -> SampleResult | None:
@@ -193,7 +204,7 @@ def imputation(ctx: Context, share: float) -> ImputationResult:
     incomplete = np.where(hidden, np.nan, ctx.X[index]).astype(ctx.X.dtype)
     scales = column_scales(ctx.X)
     truth = ctx.X[index].astype(np.float64) / scales
-    means = np.nanmean(incomplete, axis=0, dtype=np.float64)
+    means = _column_means(incomplete)
     rmse, rmse_of_means = (
         float(np.sqrt(np.mean(np.square((filled / scales - truth)[hidden]))))
         for filled in (ctx.call("impute", index, incomplete), np.broadcast_to(means, truth.shape))

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from isthmus._formats import BUNDLED
-from isthmus._names import PART_MODULES, unknown_name
+from isthmus._names import PART_MODULES, UnknownNameError, unknown_name
 from isthmus.cli._build import known_parts
 from isthmus.cli._models import MODELS, class_name, load_model, loading, normalize, public_class
 
@@ -41,7 +41,13 @@ def info(topic: str | None) -> None:
     elif (name := _find_model(topic)) is not None:
         click.echo(_describe_model(name))
     else:
-        click.echo(_describe_parts(topic))
+        try:
+            text = _describe_parts(topic)
+        except UnknownNameError:
+            if not Path(topic).is_dir():
+                raise
+            text = _describe_data(topic)  # a folder of Parquet files
+        click.echo(text)
 
 
 def _find_model(topic: str) -> str | None:

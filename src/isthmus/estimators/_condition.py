@@ -36,6 +36,15 @@ class DiscreteCondition:
         # A class whose samples all have weight 0 was never learned, but its label stays known.
         return np.log(np.maximum(self.class_weight / self.class_weight.sum(), np.finfo(float).tiny))
 
+    def check_classes(self, classes: Any) -> None:
+        """Raise a ValueError unless `classes` (C,) are the labels known already, in any order."""
+        given = _sorted(np.asarray(classes))
+        if not np.array_equal(given, self.classes):
+            raise ValueError(
+                f"classes={_listed(given)} are not those of the first call, {_listed(self.classes)}: pass those, "
+                "or fit a new estimator."
+            )
+
     def encode(self, y: Any, n_samples: int) -> np.ndarray:
         """Return labels (N,), or one label for all samples, as (N, C).
 
@@ -54,8 +63,9 @@ class DiscreteCondition:
         one_hot = labels[:, None] == self.classes
         unseen = ~one_hot.any(axis=1)
         if unseen.any():
-            known = ", ".join(str(c) for c in self.classes[:10]) + (", ..." if self.width > 10 else "")
-            raise ValueError(f"y has {labels[unseen][0]!s}, which was not among the classes seen in fit: {known}.")
+            raise ValueError(
+                f"y has {labels[unseen][0]!s}, which was not among the classes seen in fit: {_listed(self.classes)}."
+            )
         return one_hot.astype(np.float64)
 
 
@@ -71,6 +81,12 @@ class ContinuousCondition:
     def __init__(self, mean: np.ndarray, scale: np.ndarray) -> None:
         self.mean, self.scale = mean, scale
         self.width = len(mean)
+
+    def check_classes(self, classes: Any) -> None:
+        """Raise a ValueError: numbers have no classes."""
+        raise ValueError(
+            f"classes={classes!r}: y was continuous in the first call, and has no classes; leave them out."
+        )
 
     def encode(self, y: Any, n_samples: int) -> np.ndarray:
         """Return conditions (N, C), or one of shape (C,) for all samples, standardised.
@@ -133,6 +149,11 @@ def _are_labels(values: np.ndarray) -> bool:
         return True
     whole = np.isfinite(values).all() and (values == np.round(values)).all()
     return bool(whole) and len(np.unique(values)) <= max(20, math.sqrt(len(values)))
+
+
+def _listed(labels: np.ndarray) -> str:
+    """Return the first labels as text."""
+    return ", ".join(str(label) for label in labels[:10]) + (", ..." if len(labels) > 10 else "")
 
 
 def _sorted(labels: np.ndarray) -> np.ndarray:

@@ -36,6 +36,8 @@ class Conditional(Variational):
                 self.classes_ = self._condition.classes
             elif hasattr(self, "classes_"):
                 del self.classes_
+        elif self._all_classes is not None:
+            self._condition.check_classes(self._all_classes)
         encoded = self._condition.encode(y, len(weight))
         if isinstance(self._condition, DiscreteCondition):
             self._condition.class_weight = self._condition.class_weight + weight @ encoded
@@ -134,13 +136,19 @@ class Conditional(Variational):
         y : array-like of shape (N,) or (N, C)
             Labels, or columns of numbers. p(y) is estimated from the labels of all calls.
         classes : array-like of shape (C,), optional
-            All labels of this and later calls. Pass them in the first call if its y has only some of them.
+            All labels of this and later calls. Pass them in the first call if its y has only some of them; a later call
+            may repeat them.
         sample_weight : array-like of shape (N,), optional
             Weights of the samples.
 
         Returns
         -------
         self
+
+        Raises
+        ------
+        ValueError
+            If `classes` are not those of the first call, or for the reasons of :meth:`fit`.
         """
         self._all_classes = classes
         return super().partial_fit(X, y, sample_weight)

@@ -67,7 +67,7 @@ def map_rows(
 ) -> np.ndarray:
     """Return ``function(model, chunk)`` for all chunks of X, joined along `axis`.
 
-    The model computes in the type of X; on "mps", which has no float64, in float32.
+    The model computes in the type of X.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def map_rows(
         The axis of the result that counts samples.
     """
     device = check_device(estimator.device)
-    dtype = torch.float64 if X.dtype == np.float64 and device.type != "mps" else torch.float32
+    dtype = torch.float64 if X.dtype == np.float64 else torch.float32
     model = model_as(estimator, dtype, device)
     first_row, names = getattr(X, "first_row", 0), column_names(estimator)
 

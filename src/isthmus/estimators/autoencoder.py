@@ -60,7 +60,7 @@ class Autoencoder(DeterministicAutoencoder):
     random_state : int, RandomState or None, default=None
         Seed of everything random in ``fit``. Pass an int for reproducible results; global generators are never used.
     device : str, default="auto"
-        Device of training and inference: "auto" (the first GPU, else the CPU), "cpu", "cuda", "cuda:1" or "mps".
+        Device of training and inference: "auto" (the first GPU, else the CPU), "cpu", "cuda" or "cuda:1".
     verbose : int, default=0
         1 shows a progress bar on stderr, or one line per epoch if stderr is not a terminal.
     warm_start : bool, default=False

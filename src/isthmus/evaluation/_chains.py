@@ -79,7 +79,8 @@ class _Stream(IntEnum):
 class Path(NamedTuple):
     """The geometric path start(z)^(1 - beta) p(x, z)^beta for a chunk of samples.
 
-    Draws of a sample are a function of the seed and of ``key`` (N, D), its observed cells. ``scales`` (2, N, K) are standard deviations of the start and of the posterior, which precondition the momenta.
+    Draws of a sample are a function of the seed and of ``key`` (N, D), its observed cells. ``scales`` (2, N, K) are
+    standard deviations of the start and of the posterior, which precondition the momenta.
     """
 
     model: Model
@@ -185,9 +186,8 @@ class Chain(NamedTuple):
         beta, (n_chains, _, n_components) = self.path.betas[t], point.z.shape
         momentum, more = self.path.noise(n_chains, n_components + 2, stream, t).split([n_components, 2], dim=-1)
         length, threshold = torch.special.ndtr(more).unbind(-1)  # uniform, (S, N)
-        epsilon = ((0.5 + length) * step).unsqueeze(-1) * self.path.scale(
-            t
-        )  # at random, so that no trajectory is periodic
+        # the length is random, so that no trajectory is periodic
+        epsilon = ((0.5 + length) * step).unsqueeze(-1) * self.path.scale(t)
         before, new = point.energy(beta, momentum), point
         momentum = momentum + 0.5 * epsilon * point.gradient(beta)
         for i in range(self.how.n_leapfrog, 0, -1):

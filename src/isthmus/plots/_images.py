@@ -102,7 +102,7 @@ def image_rows(
     Raises
     ------
     ValueError
-        If the rows differ in shape.
+        If there are no rows, or they differ in shape.
 
     Examples
     --------
@@ -112,6 +112,8 @@ def image_rows(
     >>> [label.get_text() for label in ax.get_yticklabels()]
     ['digit', 'half as dark']
     """
+    if not rows:
+        raise ValueError("rows has no samples to draw: pass a mapping of names to samples.")
     arrays = [as_matrix(row) for row in rows.values()]
     n, n_features = arrays[0].shape
     if any(array.shape != (n, n_features) for array in arrays):
