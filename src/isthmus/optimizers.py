@@ -21,15 +21,15 @@ class Adam(Optimizer):
         \theta \leftarrow (1 - \eta\lambda)\theta -
         \eta \frac{m / (1 - \beta_1^t)}{\sqrt{v / (1 - \beta_2^t)} + 10^{-8}}
 
-    for the gradient g of the loss in nats per sample, and the learning rate :math:`\eta` of step t.
+    for the gradient g of the loss in nats per sample, and the learning rate eta of step t.
 
     Parameters
     ----------
     betas : tuple of float, default=(0.9, 0.999)
-        Decay rates (beta1, beta2) of the means of g and of its square. In runs of about 1,000 steps, beta2=0.95 reaches
-        a lower loss than the default.
+        Decay rates (beta1, beta2) of the running means of the gradient and of its square. In runs of about 1,000 steps,
+        beta2=0.95 reaches a lower loss than the default.
     weight_decay : float, default=0.0
-        :math:`\lambda`.
+        Decoupled weight decay, lambda.
     encoder_learning_rate : float, optional
         Peak learning rate of the encoder; by default that of the estimator. Large steps can collapse the codes: in
         short runs a quarter of ``learning_rate`` often reaches a given loss sooner.

@@ -28,7 +28,10 @@ from isthmus.cli._fields import _fits, checked, field_types, part_types
 from isthmus.cli._models import MODELS, class_name
 from isthmus.cli._values import merge, parse_assignment, parse_value
 from isthmus.data import read
+from isthmus.likelihoods import Gaussian
 from isthmus.networks import Conv
+from isthmus.optimizers import Adam
+from isthmus.training import EarlyStopping, Trainer
 
 COMMANDS = ["fit", "transform", "reconstruct", "impute", "sample", "score", "evaluate", "launch", "info", "demo"]
 CLASSES = [getattr(estimators, name) for name in estimators.__all__]
@@ -141,6 +144,8 @@ def test_info_lists_every_field(run, name):
     assert code == 0
     fields = cls().get_params(deep=False)
     assert all(f"\n{field} : " in out for field in fields)
+    for part in (Adam, EarlyStopping, Trainer):
+        assert f".NAME: {', '.join(part.parameter_names())}" in out
 
 
 @pytest.mark.parametrize("module", list(dict.fromkeys(PART_MODULES.values())))
@@ -433,6 +438,23 @@ def test_nested_parameters():
     sparse = build(isthmus.SparseAutoencoder, {"method": "l1", "sparsity": {"part": "warmup", "over": 0.3}}, rows)
     assert repr(sparse.sparsity) == "Warmup(over=0.3)"
     assert model.penalties == ("l1", "contraction")
+    model = build(isthmus.VAE, {"early_stopping__n_iter_no_change": 3, "trainer__precision": "float64"}, rows)
+    assert (model.early_stopping, model.trainer) == (EarlyStopping(n_iter_no_change=3), Trainer(precision="float64"))
+    shaped = build(isthmus.VAE, {"network": {"part": "conv", "image_shape": [4, 16]}}, rows)
+    assert shaped.network == Conv(image_shape=(4, 16))
+
+
+def test_tables_of_the_config_file_are_parameters_of_parts(there, run):
+    (there / "run.toml").write_text(
+        'model = "vae"\nmax_epochs = 2\n[optimizer]\nbetas = [0.8, 0.9]\nweight_decay = 0.1\n'
+        '[trainer]\nprecision = "float64"\n[likelihood]\npart = "gaussian"\nscale = 0.5\n'
+    )
+    args = ["--set", "optimizer.weight_decay=0.2", "--set", "optimizer__gradient_clip=3.0"]
+    assert run("fit", "iris", "-c", "run.toml", "-o", "m.safetensors", *args)[0] == 0
+    model = isthmus.load("m.safetensors")
+    assert model.optimizer == Adam(betas=(0.8, 0.9), weight_decay=0.2, gradient_clip=3.0)
+    assert model.trainer == Trainer(precision="float64")
+    assert model.likelihood == Gaussian(scale=0.5)
 
 
 # ---- bad input ------------------------------------------------------------------------------------------------------
@@ -453,6 +475,11 @@ BAD = {
     "unknown field": ([*FIT, "vae", "--set", "n_component=3"], "Did you mean 'n_components'?"),
     "field of another model": ([*FIT, "autoencoder", "--set", "beta=3"], "unknown parameter of Autoencoder 'beta'"),
     "code for a field": ([*FIT, "vae", "--set", "trainer.callbacks=print"], "only be passed in Python"),
+    "parameter of a part": (
+        [*FIT, "vae", "--set", "precision=bf16"],
+        "precision: is a parameter of trainer; set trainer.precision",
+    ),
+    "unknown parameter of the optimizer": ([*FIT, "vae", "--set", "optimizer.beta=3"], "Did you mean 'betas'?"),
     "no assignment": ([*FIT, "vae", "--set", "beta"], "must be NAME=VALUE"),
     "unknown part": ([*FIT, "vae", "--set", "likelihood=bernouli"], "Did you mean 'bernoulli'?"),
     "unknown penalty": ([*FIT, "vae", "--set", "penalties=l2"], "unknown penalty 'l2'. Did you mean 'l1'?"),

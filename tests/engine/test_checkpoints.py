@@ -129,7 +129,7 @@ def test_signals_finish_the_step_and_say_how_to_resume(tmp_path, number):
     model = VAE(**FIELDS, trainer=checkpoints(tmp_path, callbacks=[lambda _: os.kill(os.getpid(), number)]))
     before = signal.getsignal(number)
     with pytest.raises(
-        InterruptedTrainingError, match=rf"{number.name}; to resume, call fit again with checkpoint_dir="
+        InterruptedTrainingError, match=rf"{number.name}; to resume, call fit again with Trainer\(checkpoint_dir="
     ) as caught:
         model.fit(X)
     assert caught.value.signal == number

@@ -94,9 +94,15 @@ def _describe_model(name: str) -> str:
     entries = [_entry(texts[field]) for field in field_types(cls)]
     head = (inspect.getdoc(cls) or "").partition("\n")[0]
     usage = "Set a field with --set NAME=VALUE, and a parameter of a part with --set likelihood.NAME=VALUE."
-    parts = [f"  {field}: {', '.join(known_parts(field))}" for field in texts if known_parts(field)]
-    more = "`isthmus info gaussian` describes the parameters of a part, `isthmus info trainer` those of the trainer."
-    return "\n".join([head, "", usage, "", *entries, "", _bold("Parts"), *parts, "", more])
+    parts = [f"  {field}: {', '.join(known_parts(field))}" for field in texts if field in PART_MODULES]
+    more = "`isthmus info gaussian` describes the parameters of a part."
+    training = [
+        f"  {field}.NAME: {', '.join(part.parameter_names())}"
+        for field in ("optimizer", "early_stopping", "trainer")
+        for part in known_parts(field).values()
+    ]
+    sections = [_bold("Parts"), *parts, "", more, "", _bold("Parameters of training"), *training]
+    return "\n".join([head, "", usage, "", *entries, "", *sections])
 
 
 def _entry(text: str) -> str:

@@ -37,7 +37,7 @@ class InterruptedTrainingError(KeyboardInterrupt):
 
     def __init__(self, number: int, folder: Path) -> None:
         name = signal.Signals(number).name
-        super().__init__(f"stopped by {name}; to resume, call fit again with checkpoint_dir={str(folder)!r}.")
+        super().__init__(f"stopped by {name}; to resume, call fit again with Trainer(checkpoint_dir={str(folder)!r}).")
         self.signal = number
 
 

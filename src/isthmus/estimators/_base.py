@@ -22,7 +22,7 @@ from isthmus.engine.progress_bar import ProgressBar
 from isthmus.estimators._callbacks import CallbackSupportMixin, Epochs, as_callbacks, with_callbacks
 from isthmus.estimators._check_fields import as_seed, check_fields
 from isthmus.estimators._data import TrainingData
-from isthmus.estimators._fields import Fields, as_part, layer_sizes
+from isthmus.estimators._fields import Fields, layer_sizes
 from isthmus.estimators._fitting import build_model, describe_run, make_loop, worst_columns
 from isthmus.estimators._loaders import Loaders, LoaderSettings, make_loaders
 from isthmus.estimators._saving import save
@@ -33,12 +33,10 @@ from isthmus.likelihoods import Likelihood
 from isthmus.model import Model
 from isthmus.networks import Network
 from isthmus.objectives import Objective, TrainingLoss
-from isthmus.optimizers import Optimizer
 from isthmus.penalties import Penalty
 from isthmus.posteriors import Posterior
 from isthmus.priors import Prior
 from isthmus.scaling import Scaling
-from isthmus.training import EarlyStopping, Trainer
 
 __all__ = ["BaseAutoencoder"]
 
@@ -114,20 +112,6 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Fields):
 
     def _corruption(self) -> Corruption:
         return resolve("corruptions", self.corruption, Corruption)
-
-    # ---- how to train ---------------------------------------------------------------------------------------
-
-    def _optimizer(self) -> Optimizer:
-        return resolve("optimizers", self.optimizer, Optimizer)
-
-    def _early_stopping(self) -> EarlyStopping | None:
-        stopping: EarlyStopping | None = as_part("early_stopping", self.early_stopping) if self.early_stopping else None
-        return stopping
-
-    def _trainer(self) -> Trainer:
-        """Return the trainer itself, no clone: its callbacks are the objects that the user holds."""
-        trainer: Trainer = as_part("trainer", self.trainer)
-        return trainer
 
     # ---- fitting --------------------------------------------------------------------------------------------
 

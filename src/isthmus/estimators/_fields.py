@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Self, TypeVar, dataclass_transform
 from sklearn.base import BaseEstimator
 
 from isthmus._names import PART_MODULES, unknown_name
-from isthmus._part import Part, Settings, find_parts
+from isthmus._part import Part, Settings, find_parts, resolve
 from isthmus.networks import MLP, Conv
 from isthmus.objectives import PenalizedLikelihood
 from isthmus.optimizers import Adam, Optimizer
@@ -131,6 +131,18 @@ class Fields(FirstFields, BaseEstimator):
             if current is False or part != as_part(field, current):
                 setattr(self, field, part)
         return self
+
+    def _optimizer(self) -> Optimizer:
+        return resolve("optimizers", self.optimizer, Optimizer)
+
+    def _early_stopping(self) -> EarlyStopping | None:
+        stopping: EarlyStopping = as_part("early_stopping", self.early_stopping)
+        return stopping if self.early_stopping else None
+
+    def _trainer(self) -> Trainer:
+        """Return the trainer itself, not a clone: its callbacks are the objects that the user holds."""
+        trainer: Trainer = as_part("trainer", self.trainer)
+        return trainer
 
 
 def as_part(field: str, value: Any) -> Any:
