@@ -17,7 +17,7 @@ from disk import small_files
 from isthmus import VAE, DenoisingAutoencoder, serialization
 from isthmus.data.loaders import InMemoryLoader
 from isthmus.engine import Checkpoints, InterruptedTrainingError, keep_until_saved
-from isthmus.training import Trainer
+from isthmus.training import EarlyStopping, Trainer
 from regression import D, Regression, rows, training_loop
 
 X = load_iris().data
@@ -135,6 +135,31 @@ def test_signals_finish_the_step_and_say_how_to_resume(tmp_path, number):
     assert caught.value.signal == number
     assert signal.getsignal(number) is before
     assert_same_bits(VAE(**FIELDS, trainer=checkpoints(tmp_path)).fit(X), VAE(**FIELDS).fit(X))
+
+
+@pytest.mark.parametrize("early", [False, EarlyStopping(n_iter_no_change=1)])
+def test_a_signal_after_the_last_step_is_not_lost(tmp_path, early):
+    """The checkpoint is that of a complete run: resuming it trains no further."""
+    fields = {**FIELDS, "learning_rate": 0.3, "early_stopping": early}
+    whole = VAE(**fields).fit(X)
+    settings = {"checkpoint_dir": str(tmp_path / "run"), "checkpoint_seconds": 1000.0}
+
+    def stop(record):
+        if record["epoch"] == whole.n_iter_:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(InterruptedTrainingError):
+        VAE(**fields, trainer=Trainer(**settings, callbacks=[stop])).fit(X)
+    resumed = VAE(**fields, trainer=Trainer(**settings)).fit(X)
+    assert resumed.history_[-1]["epoch"] == whole.n_iter_
+    assert_same_bits(resumed, whole)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_signal_while_handlers_are_restored(tmp_path):
+    keeper = Checkpoints(tmp_path, {})
+    with pytest.raises(KeyboardInterrupt), keeper.signals():
+        signal.raise_signal(signal.SIGINT)
 
 
 def interrupted(folder, monkeypatch, steps=7, cls=VAE):

@@ -162,7 +162,7 @@ def _column_means(cells: Array) -> Array:
     """Return the mean of the observed cells of each column, (D,): NaN where there are none."""
     n_observed = (~np.isnan(cells)).sum(axis=0)
     total = np.nansum(cells, axis=0, dtype=np.float64)
-    return np.divide(total, n_observed, out=np.full(len(total), np.nan), where=n_observed > 0)
+    return np.divide(total, n_observed, out=np.full(cells.shape[1], np.nan), where=n_observed > 0)
 
 
 def samples(ctx: Context) -> SampleResult | None:

@@ -110,10 +110,17 @@ def _gather(path: str, blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
 
     processes = find_processes(torch.device("cpu"))
     files = [Path(path).with_name(f".{Path(path).name}.{i}.part") for i in range(processes.world_size)]
-    with atomic_write(files[processes.rank]) as temporary, temporary.open("wb") as stream:
-        for block in blocks:
-            np.lib.format.write_array(stream, block, allow_pickle=False)
-    processes.all_reduce(torch.zeros(()))  # wait until every process has written its file
+
+    def write_own() -> None:
+        with atomic_write(files[processes.rank]) as temporary, temporary.open("wb") as stream:
+            for block in blocks:
+                np.lib.format.write_array(stream, block, allow_pickle=False)
+
+    try:
+        processes.on_all_ranks(write_own)
+    except Exception:
+        files[processes.rank].unlink(missing_ok=True)
+        raise
 
     def read() -> Iterator[np.ndarray]:
         try:

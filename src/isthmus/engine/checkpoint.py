@@ -201,6 +201,11 @@ class Checkpoints:
         """Whether to write a checkpoint after this step."""
         return self.received is not None or time.monotonic() - self._written >= self.every
 
+    @property
+    def due_at_end(self) -> bool:
+        """Whether to write a checkpoint after the last epoch: for a signal, or for :func:`keep_until_saved`."""
+        return self.received is not None or (_KEPT.get() is not None and not self.files())
+
     def write(self, description: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         """Write a checkpoint, and remove those that are too old.
 
@@ -265,6 +270,8 @@ class Checkpoints:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+        if self.received is not None:  # after the end of training
+            signal.raise_signal(self.received)
 
     def raise_interrupted(self) -> None:
         """Raise :class:`InterruptedTrainingError` for the signal that this process or another one received."""

@@ -115,7 +115,7 @@ class TrainingLoop:
             self._captured = CapturedStep(self._train_step, self.state, self.n_parts) if pays else None
             run = TrainingRun(self.state, self.processes, len(loader), checkpoints, progress)
             self.history = run.history
-            while run.epochs < (n_epochs or 1):
+            while run.epochs < (n_epochs or 1) and not run.ended:
                 epoch = EpochSpan.of(first_epoch + run.epochs, run.epochs, n_epochs, len(loader))
                 record = self._train_epoch(loader, epoch, run)
                 if validation is not None:
@@ -127,7 +127,7 @@ class TrainingLoop:
                     self._captured.check_again()
                 if self.processes.any_rank(any(stops)) or run.epochs_without_improvement >= patience:
                     break
-            run.restore_best()
+            run.end()
         return run.history
 
     def _train_epoch(self, loader: Loader, epoch: EpochSpan, run: TrainingRun) -> Record:

@@ -40,6 +40,8 @@ class TrainingRun:
     ----------
     epochs, steps : int
         Epochs done, and steps done in the epoch after them.
+    ended : bool
+        Whether training is complete.
     names : list of str
         Names of the terms of the loss.
     rows : list of Tensor of shape (n, 2 + number of terms)
@@ -63,6 +65,7 @@ class TrainingRun:
         self.state, self.processes, self.n_steps = state, processes, n_steps
         self.checkpoints, self.progress = checkpoints, progress
         self.epochs = self.steps = self.best_epoch = 0
+        self.ended = False
         self.names: list[str] = []
         self.rows: list[Tensor] = []
         self.history: list[Record] = []
@@ -119,8 +122,19 @@ class TrainingRun:
         if self.progress:
             self.progress(record)
 
-    def restore_best(self) -> None:
-        """Set the parameters to those with the lowest validation loss, if there is one."""
+    def end(self) -> None:
+        """End the run with the parameters that had the lowest validation loss, if there is one.
+
+        A last checkpoint is written if a signal came after the last step, or if :func:`keep_until_saved` needs one.
+
+        Raises
+        ------
+        InterruptedTrainingError
+            If any process received a signal; the checkpoint has been written then.
+        """
+        self.ended = True
+        if self.checkpoints and self.processes.any_rank(self.checkpoints.due_at_end):
+            self._write(self.checkpoints)
         if self.best_parameters is not None:
             self.state.load_parameters(self.best_parameters)
 
@@ -138,7 +152,8 @@ class TrainingRun:
 
     def _write(self, checkpoints: Checkpoints) -> None:
         """Write a checkpoint in the first process; raise InterruptedTrainingError if any process received a signal."""
-        self.rows = self._share(self.processes.all_reduce(torch.cat(self.rows)))
+        rows = torch.cat(self.rows) if self.rows else torch.empty(0, device=self.state.device)
+        self.rows = self._share(self.processes.all_reduce(rows))
         if self.processes.is_main:
             description = {
                 "epochs": self.epochs,
@@ -147,6 +162,7 @@ class TrainingRun:
                 "history": self.history,
                 "best_loss": None if self.best_parameters is None else self.best_loss,
                 "best_epoch": self.best_epoch,
+                "ended": self.ended,
             }
             tensors = {name: tensor.clone() for name, tensor in self._named().items()}  # some are views of one tensor
             tensors |= _numbered("generator", generator_states(self.state.device)) | {"rows": self.rows[0]}
@@ -167,12 +183,12 @@ class TrainingRun:
         for name, tensor in own.items():
             if tensors[name].shape != tensor.shape:
                 raise ValueError(f"{name} has the shape {tuple(tensors[name].shape)}, not {tuple(tensor.shape)}")
-        position = [description[name] for name in ("epochs", "steps", "names", "history", "best_epoch")]
+        position = [description[name] for name in ("epochs", "steps", "names", "history", "best_epoch", "ended")]
         best_loss, rows = description["best_loss"], tensors["rows"].to(device)
         if best_loss is not None:
             best = [tensors[f"best.{i}"].to(device) for i in range(len(self.state.optimizer.parameters))]
             self.best_loss, self.best_parameters = best_loss, best
-        self.epochs, self.steps, self.names, self.history, self.best_epoch = position
+        self.epochs, self.steps, self.names, self.history, self.best_epoch, self.ended = position
         self.rows = self._share(rows)
         generators = [f"generator.{i}" for i in range(len(generator_states(device)))]
         if tensors.keys() >= set(generators):  # they may be missing if the run was on another device

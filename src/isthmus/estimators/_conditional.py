@@ -20,7 +20,7 @@ class Conditional(Variational):
     """Base of models of p(x|y)."""
 
     conditional = True
-    _all_classes = None  # the argument of partial_fit
+    _all_classes: Any = None  # the argument of partial_fit
 
     # ---- conditions -----------------------------------------------------------------------------------------
 
