@@ -21,7 +21,17 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "quality"
-NAMES = ("likelihood", "bits", "reconstruction", "codes", "denoising", "missing", "tables", "features")
+NAMES = (
+    "likelihood",
+    "likelihood_full",
+    "bits",
+    "reconstruction",
+    "codes",
+    "denoising",
+    "missing",
+    "tables",
+    "features",
+)
 PAGES = {"quality": ROOT / "docs" / "quality.md", "likelihoods": ROOT / "docs" / "likelihoods.md"}
 
 Report = dict[str, Any]
@@ -170,8 +180,10 @@ def section(name: str) -> str:
     report, tuning = load(name), load(f"{name}.tuning")
     parts = [f"## {title.rstrip('.')}", protocol, f"`benchmarks/quality/{name}.py`"]
     if report is None:
-        return "\n\n".join([*parts, "Not run yet."])
-    parts += [provenance(report), bars_table(report), tasks_tables(report), words(name, report, tuning)]
+        parts.append("Not run yet.")
+    else:
+        parts += [provenance(report), bars_table(report), tasks_tables(report)]
+    parts.append(words(name, report, tuning))
     if tuning is not None:
         parts += ["**Candidates on validation rows.** " + provenance(tuning), tasks_tables(tuning)]
     return "\n\n".join(part for part in parts if part)

@@ -13,7 +13,10 @@ import numpy as np
 import pytest
 
 HERE = Path(__file__).resolve().parents[2] / "benchmarks" / "quality"
-SCRIPTS = ("likelihood", "bits", "reconstruction", "codes", "denoising", "missing", "tables", "features", "scores")
+SCRIPTS = (
+    "likelihood", "likelihood_full", "bits", "reconstruction", "codes", "denoising", "missing", "tables", "features",
+    "scores",
+)  # fmt: skip
 
 
 @pytest.fixture
