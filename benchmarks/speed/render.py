@@ -1,5 +1,5 @@
-"""Write docs/speed.md from results/speed.json, the source of every number on it. Imports no other module of the
-benchmark.
+"""Write docs/speed.md from results/speed.json and results/gpu.json, the sources of every number on it. Imports no
+module of the benchmark that measures.
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import render_gpu
+
 __all__ = ["main", "page"]
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results" / "speed.json"
+GPU_RESULTS = RESULTS.with_name("gpu.json")
 PAGE = ROOT / "docs" / "speed.md"
 
 OWN, SAME, PYTHAE = "isthmus, own recipe", "isthmus, pythae's recipe", "pythae"
@@ -38,8 +41,7 @@ compiled separately.
 
 Training steps of isthmus are plain PyTorch, unless a row says `compile=True`: they are then captured and replayed.
 
-No GPU was available: there are no results for GPUs here, and CUDA graphs, bf16 on a GPU and NCCL have not been run on
-one.
+Sections A to F were measured on a CPU, section G on a GPU.
 """
 
 
@@ -314,19 +316,22 @@ _SECTIONS = {
 }
 
 
-def page(report: Report) -> str:
-    """Return docs/speed.md."""
+def page(report: Report, gpu: Report | None = None) -> str:
+    """Return docs/speed.md; the section on a GPU is there if there are results."""
     parts = [_HEAD.strip()]
     for letter, (title, section) in _SECTIONS.items():
         parts.append(f"## {letter}. {title}")
         found = report.get(letter)
         parts += ["Not run yet."] if found is None else [*section(found), provenance(found["run"])]
+    if gpu is not None:
+        parts += ["## G. On a GPU", *render_gpu.section(gpu, cell, table, bars)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def main() -> None:
     """Write docs/speed.md."""
-    PAGE.write_text(page(json.loads(RESULTS.read_text()) if RESULTS.exists() else {}))
+    report, gpu = (json.loads(path.read_text()) if path.exists() else None for path in (RESULTS, GPU_RESULTS))
+    PAGE.write_text(page(report or {}, gpu))
     print(f"wrote {PAGE.relative_to(ROOT)}")
 
 

@@ -17,7 +17,7 @@ from isthmus.training import Trainer
 __all__ = ["estimator", "train", "weights_of"]
 
 
-def estimator(n_latent: int, hidden: int, recipe: Recipe, seed: int) -> VAE:
+def estimator(n_latent: int, hidden: int, recipe: Recipe, seed: int, device: str = "cpu") -> VAE:
     """Return the estimator with the common network."""
     return VAE(
         n_latent,
@@ -35,7 +35,7 @@ def estimator(n_latent: int, hidden: int, recipe: Recipe, seed: int) -> VAE:
         ),
         trainer=Trainer(precision=recipe.precision, compile=recipe.compile),
         random_state=seed,
-        device="cpu",
+        device=device,
     )
 
 
@@ -50,9 +50,11 @@ def weights_of(model: VAE) -> Weights:
     return Weights(encoder, decoder, bound=LOG_SCALE_BOUND)
 
 
-def train(X: np.ndarray, n_latent: int, hidden: int, recipe: Recipe, seed: int) -> tuple[dict[str, float], Weights]:
+def train(
+    X: np.ndarray, n_latent: int, hidden: int, recipe: Recipe, seed: int, device: str = "cpu"
+) -> tuple[dict[str, float], Weights]:
     """Train; return the seconds and the weights."""
-    model = estimator(n_latent, hidden, recipe, seed)
+    model = estimator(n_latent, hidden, recipe, seed, device)
     start = time.perf_counter()
     model.fit(X)
     return {"seconds": time.perf_counter() - start}, weights_of(model)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 import numpy as np
 import torch._dynamo  # torch.optim imports it at its first use; imports are not timed
@@ -29,21 +30,33 @@ class _VAE(nn.Module):
         return (reconstruction + kl) / len(x)
 
 
-def train(X: np.ndarray, n_latent: int, hidden: int, recipe: Recipe, seed: int) -> tuple[dict[str, float], Weights]:
-    """Train; return the seconds and the weights."""
+def train(
+    X: np.ndarray, n_latent: int, hidden: int, recipe: Recipe, seed: int, device: str = "cpu", *, resident: bool = False
+) -> tuple[dict[str, float], Weights]:
+    """Train; return the seconds and the weights. With `resident` all rows are on the device, without a DataLoader."""
     torch.manual_seed(seed)
     model = _VAE(X.shape[1], hidden, n_latent)
     start = time.perf_counter()
-    loader = DataLoader(TensorDataset(torch.from_numpy(X)), batch_size=recipe.batch_size, shuffle=True)
+    rows = torch.from_numpy(X).to(device if resident else "cpu")
+    loader = DataLoader(TensorDataset(rows), batch_size=recipe.batch_size, shuffle=True)
+    model.to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate)
     for _ in range(recipe.epochs):
-        for (x,) in loader:
+        for (x,) in _permuted(rows, recipe.batch_size) if resident else loader:
             optimizer.zero_grad()
-            loss = model(x)
+            loss = model(x.to(device))
             loss.backward()
             optimizer.step()
+    if device != "cpu":
+        torch.cuda.synchronize()
     seconds = time.perf_counter() - start
+    model.cpu()
     return {"seconds": seconds}, Weights(_affine(model.encoder), _affine(model.decoder))
+
+
+def _permuted(rows: torch.Tensor, batch_size: int) -> Iterator[tuple[torch.Tensor]]:
+    for order in torch.randperm(len(rows), device=rows.device).split(batch_size):
+        yield (rows[order],)
 
 
 def _affine(layers: nn.Sequential) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -17,7 +17,9 @@ from recipes import Recipe
 __all__ = ["train"]
 
 
-def train(X: np.ndarray, n_latent: int, hidden: int, recipe: Recipe, seed: int) -> tuple[dict[str, float], Weights]:
+def train(
+    X: np.ndarray, n_latent: int, hidden: int, recipe: Recipe, seed: int, device: str = "cpu"
+) -> tuple[dict[str, float], Weights]:
     """Train; return the seconds of the pipeline, including its checks and data loading, and the weights."""
     if hidden != 512 or recipe.schedule != "constant":
         raise ValueError("pythae's default net has 512 hidden units, and its recipe here is a constant learning rate.")
@@ -31,13 +33,13 @@ def train(X: np.ndarray, n_latent: int, hidden: int, recipe: Recipe, seed: int) 
             per_device_train_batch_size=recipe.batch_size,
             learning_rate=recipe.learning_rate,
             seed=seed,
-            no_cuda=True,
+            no_cuda=device == "cpu",
         )
         pipeline = TrainingPipeline(model=model, training_config=config)
         start = time.perf_counter()
         pipeline(X)
         seconds = time.perf_counter() - start
-    return {"seconds": seconds}, _weights(model)
+    return {"seconds": seconds}, _weights(model.cpu())
 
 
 def _weights(model: VAE) -> Weights:

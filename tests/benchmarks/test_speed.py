@@ -51,6 +51,20 @@ def test_quick_form():
     assert (results.read_bytes() if results.exists() else None) == before
 
 
+def test_quick_form_on_a_gpu():
+    """It also runs without a GPU, where numbers on it and on the CPU are the same; and it writes nothing."""
+    done = subprocess.run(
+        [sys.executable, str(HERE.parent / "gpu.py"), "--quick", "--only", "speed", "--only", "agreement"],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "isthmus, compile=True, 1 of 1: rows_per_second " in done.stdout
+    assert "captured and eager steps, float32: {'same_bits': True" in done.stdout
+
+
 def test_quick_tuning_takes_the_fastest_that_reach_the_bound(script):
     training = script("training")
     runs = [{"seconds": s, "negative_elbo": e} for s, e in ((1.0, 250.0), (2.0, 246.0), (3.0, 240.0))]
@@ -237,4 +251,5 @@ def test_page_is_what_the_results_give(script):
         assert not render.PAGE.exists(), "a page without results: run `make bench-speed`"
         return
     report = json.loads(render.RESULTS.read_text())
-    assert render.PAGE.read_text() == render.page(report), "run: python benchmarks/speed --render"
+    gpu = json.loads(render.GPU_RESULTS.read_text()) if render.GPU_RESULTS.exists() else None
+    assert render.PAGE.read_text() == render.page(report, gpu), "run: python benchmarks/speed --render"
