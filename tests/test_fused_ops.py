@@ -5,15 +5,15 @@ import torch
 from torch.autograd import gradcheck, gradgradcheck
 
 from isthmus._distributions import DiagonalGaussian
-from isthmus._fused_ops import logistic_log_prob, squared_distance, standard_kl
+from isthmus._fused_ops import LogisticLogProb, SquaredDistance, StandardKL
 from isthmus.kl import kl_divergence, kl_per_unit
 from isthmus.likelihoods import Bernoulli, Gaussian, Likelihood
 
 SUMS = {
-    "logistic": (logistic_log_prob, lambda h, x: (x * h - torch.nn.functional.softplus(h)).sum(-1)),
-    "squared distance": (squared_distance, lambda h, x: (x - h).square().sum(-1)),
+    "logistic": (LogisticLogProb.apply, lambda h, x: (x * h - torch.nn.functional.softplus(h)).sum(-1)),
+    "squared distance": (SquaredDistance.apply, lambda h, x: (x - h).square().sum(-1)),
     "standard KL": (
-        standard_kl,
+        StandardKL.apply,
         lambda m, s: kl_per_unit(DiagonalGaussian(m, s), DiagonalGaussian(torch.zeros(3), torch.zeros(3))).sum(-1),
     ),
 }
@@ -75,7 +75,7 @@ def test_logistic_of_any_width_and_magnitude(n_columns, dtype):
     )
     x = (torch.rand((6, n_columns), generator=generator) < 0.5).double()
     expected = (x * h - torch.logaddexp(h, torch.zeros_like(h))).sum(-1)
-    found = logistic_log_prob(h.to(dtype), x.to(dtype))
+    found = LogisticLogProb.apply(h.to(dtype), x.to(dtype))
     assert found.dtype == dtype
     torch.testing.assert_close(
         found.double(), expected, rtol=20 * torch.finfo(dtype).eps, atol=n_columns * torch.finfo(dtype).eps

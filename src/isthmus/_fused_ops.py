@@ -1,6 +1,7 @@
 """Sums over features with hand-written gradients, for which autograd would pass over the batch many times.
 
-Each equals the plain expression up to rounding, and can be differentiated twice.
+Each equals the plain expression up to rounding, can be differentiated twice, and is called by ``apply``. The last
+dimension of the arguments is summed over.
 """
 
 from __future__ import annotations
@@ -14,49 +15,15 @@ from torch.autograd import Function
 # Factors of a product, and one more if some are left over: 2^-64 is far from the smallest float32.
 _FACTORS = 63
 
-__all__ = ["logistic_log_prob", "squared_distance", "standard_kl"]
+__all__ = ["LogisticLogProb", "SquaredDistance", "StandardKL"]
 
 
-def logistic_log_prob(h: Tensor, x: Tensor) -> Tensor:
-    r"""Return :math:`\sum_d x_d h_d - \log(1 + e^{h_d})`, (...), the gradient of which is x - sigmoid(h).
+class LogisticLogProb(Function):
+    r"""Compute :math:`\sum_d x_d h_d - \log(1 + e^{h_d})`, (...), the gradient of which is x - sigmoid(h).
 
-    Parameters
-    ----------
-    h : Tensor of shape (..., D)
-        Logits.
-    x : Tensor of shape (..., D)
-        Numbers in [0, 1]; broadcasts against `h`.
+    Arguments are logits `h` (..., D), and numbers `x` in [0, 1], which broadcast against `h`.
     """
-    return _LogisticLogProb.apply(h, x)  # type: ignore[no-untyped-call]
 
-
-def squared_distance(h: Tensor, x: Tensor) -> Tensor:
-    r"""Return :math:`\sum_d (x_d - h_d)^2`, (...), the gradient of which is 2 (h - x).
-
-    Parameters
-    ----------
-    h, x : Tensor of shape (..., D)
-        `x` broadcasts against `h`.
-    """
-    return _SquaredDistance.apply(h, x)  # type: ignore[no-untyped-call]
-
-
-def standard_kl(mean: Tensor, log_scale: Tensor) -> Tensor:
-    r"""Return KL(N(mean, scale^2) || N(0, I)), (...).
-
-    .. math:: \sum_k \tfrac12 (\mu_k^2 + \sigma_k^2 - 1) - \log\sigma_k
-
-    Its gradient is mean and sigma^2 - 1.
-
-    Parameters
-    ----------
-    mean, log_scale : Tensor of shape (..., K)
-        Means and logarithms of standard deviations.
-    """
-    return _StandardKL.apply(mean, log_scale)  # type: ignore[no-untyped-call]
-
-
-class _LogisticLogProb(Function):
     @staticmethod
     def forward(ctx: Any, h: Tensor, x: Tensor) -> Tensor:
         # x h - log(1 + e^h) = log sigmoid(|h|) - (max(h, 0) - x h). These sigmoids lie in [1/2, 1], so that the
@@ -95,7 +62,12 @@ def _log_product(q: Tensor) -> Tensor:
     return products.log_().sum(-1)
 
 
-class _SquaredDistance(Function):
+class SquaredDistance(Function):
+    r"""Compute :math:`\sum_d (x_d - h_d)^2`, (...), the gradient of which is 2 (h - x).
+
+    Arguments are `h` (..., D) and `x`, which broadcasts against `h`.
+    """
+
     @staticmethod
     def forward(ctx: Any, h: Tensor, x: Tensor) -> Tensor:
         ctx.save_for_backward(h, x)
@@ -108,7 +80,14 @@ class _SquaredDistance(Function):
         return for_h, (-for_h).sum_to_size(x.shape) if ctx.needs_input_grad[1] else None
 
 
-class _StandardKL(Function):
+class StandardKL(Function):
+    r"""Compute KL(N(mean, scale^2) || N(0, I)), (...), the gradient of which is mean and sigma^2 - 1.
+
+    .. math:: \sum_k \tfrac12 (\mu_k^2 + \sigma_k^2 - 1) - \log\sigma_k
+
+    Arguments are means and logarithms of standard deviations, (..., K).
+    """
+
     @staticmethod
     def forward(ctx: Any, mean: Tensor, log_scale: Tensor) -> Tensor:
         excess = torch.expm1(log_scale + log_scale)  # the posterior's variance less the prior's

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from isthmus._distributions import DiagonalGaussian, FullGaussian, PointMass
-from isthmus._fused_ops import standard_kl
+from isthmus._fused_ops import StandardKL
 
 __all__ = ["kl_divergence", "kl_per_unit", "register"]
 
@@ -114,7 +114,9 @@ def kl_per_unit(q: DiagonalGaussian, p: DiagonalGaussian) -> Tensor:
 
 @register(DiagonalGaussian, DiagonalGaussian)
 def _(q: DiagonalGaussian, p: DiagonalGaussian) -> Tensor:
-    return standard_kl(q.mean, q.log_scale) if p.standard else kl_per_unit(q, p).sum(-1)
+    if p.standard:
+        return StandardKL.apply(q.mean, q.log_scale)  # type: ignore[no-untyped-call]
+    return kl_per_unit(q, p).sum(-1)
 
 
 @register(FullGaussian, DiagonalGaussian)

@@ -43,12 +43,9 @@ class Terms(NamedTuple):
 
     def total(self) -> Tensor:
         """Return the weighted sum, (N,): the only place where weights are applied."""
-        weighted = ((self.weights[name], value) for name, value in self.values.items())
-        return functools.reduce(torch.add, (value if _is_one(weight) else weight * value for weight, value in weighted))
-
-
-def _is_one(weight: float | Tensor) -> bool:
-    return not isinstance(weight, Tensor) and weight == 1  # reading a tensor would wait for the device
+        ones = [name for name, weight in self.weights.items() if not isinstance(weight, Tensor) and weight == 1]
+        weighted = (value if name in ones else self.weights[name] * value for name, value in self.values.items())
+        return functools.reduce(torch.add, weighted)
 
 
 class Objective(Part):

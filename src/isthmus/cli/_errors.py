@@ -90,17 +90,13 @@ def _text_of_expected(error: Exception) -> str | None:
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}."
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _TORCH_OUT_OF_MEMORY.search(text)):
-        return "not enough memory: use less data, smaller layers or a smaller batch_size." + _allocation(text)
+        size = re.search(r"allocate (\d+) bytes", text)  # in torch's message
+        failed = f" (An allocation of {int(size[1]) / 1e9:,.1f} GB failed.)" if size else ""
+        return f"not enough memory: use less data, smaller layers or a smaller batch_size.{failed}"
     missing_library = isinstance(error, ImportError) and not (error.name or "").startswith("isthmus")
     if missing_library or isinstance(error, (ValueError, FloatingPointError, OSError)):
         return text or type(error).__name__
     return None
-
-
-def _allocation(text: str) -> str:
-    """Return the size in torch's message as a sentence."""
-    size = re.search(r"allocate (\d+) bytes", text)
-    return f" (An allocation of {int(size[1]) / 1e9:,.1f} GB failed.)" if size else ""
 
 
 def one_line(error: click.ClickException) -> str:

@@ -104,7 +104,8 @@ def _assess(path: str, data: str, labels: str | None, n_draws: int, ais: int, im
     """Return the assessment of a saved model."""
     if data.endswith(".safetensors"):
         raise ValueError(f"{data}: is a model, not data; pass MODEL first, then DATA.")
-    if _is_model_name(path) and not Path(path).exists():
+    names = {normalize(name) for name in (*MODELS, *MODELS.values(), "cvae")}
+    if normalize(path) in names and not Path(path).exists():
         raise ValueError(f"{path}: is the name of a model; add --sizes 2,4,8 to fit it, or pass a saved model.")
     if impute is not None and not 0 < impute < 1:
         raise ValueError(f"--impute {impute:g}: must be a share of the cells, above 0 and below 1.")
@@ -180,10 +181,6 @@ def _parse_sizes(text: str) -> list[int]:
     if not sizes or min(sizes) < 1:
         raise ValueError(f"--sizes {text}: must be positive integers separated by commas, such as 2,4,8,16.")
     return sizes
-
-
-def _is_model_name(text: str) -> bool:
-    return normalize(text) in {normalize(name) for name in (*MODELS, *MODELS.values(), "cvae")}
 
 
 def _unfitted(model: str, given: dict[str, Any], rows: Dataset, seed: int) -> Any:

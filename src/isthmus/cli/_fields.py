@@ -41,18 +41,17 @@ def field_types(cls: type) -> dict[str, FieldType]:
     """
     hints = typing.get_type_hints(cls)
     docs = {name: text.splitlines()[0] for name, text in field_docs(cls).items()}
-    return {name: FieldType(hints[name], _documented_type(line)) for name, line in docs.items()}
+    # A description begins with the type, as in "beta : float, default=1.0".
+    texts = {
+        name: re.sub(r",\s*(default\s*=.*|optional)$", "", line.partition(" : ")[2]) for name, line in docs.items()
+    }
+    return {name: FieldType(hints[name], text) for name, text in texts.items()}
 
 
 def part_types(cls: type[Settings]) -> dict[str, FieldType]:
     """Return the types of a part's hyperparameters."""
     hints = typing.get_type_hints(cls.__init__)
     return {name: FieldType(hints.get(name, Any), _hint_text(hints.get(name, Any))) for name in cls.parameter_names()}
-
-
-def _documented_type(line: str) -> str:
-    """Return the type in the first line of a field's description, as in "beta : float, default=1.0"."""
-    return re.sub(r",\s*(default\s*=.*|optional)$", "", line.partition(" : ")[2])
 
 
 def _hint_text(hint: Any) -> str:

@@ -78,7 +78,9 @@ def fit(
         options["verbose"] = int(verbose)
     fields = _fields(config, assignments, options)
     configured = fields.pop("model", None)
-    name = _class_name(model or configured)
+    if not (model or configured):
+        raise ValueError(f"no model was named; pass --model with one of: {', '.join(MODELS)}.")
+    name = class_name(model or configured)
     rows = open_data(data, labels)
     folder = fields.setdefault("trainer__checkpoint_dir", f"{output}.checkpoints")
     estimator = build(public_class(name), fields, rows)
@@ -98,13 +100,6 @@ def _fields(config: str | None, assignments: tuple[str, ...], options: dict[str,
         dict(parse_assignment(text) for text in assignments),
         {name: value for name, value in options.items() if value is not None},
     )
-
-
-def _class_name(model: Any) -> str:
-    """Return the class of the model, which must be named."""
-    if model is None:
-        raise ValueError(f"no model was named; pass --model with one of: {', '.join(MODELS)}.")
-    return class_name(model)
 
 
 def _check_resume(folder: str | None, resume: bool) -> None:

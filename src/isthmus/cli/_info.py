@@ -91,7 +91,7 @@ def _describe_model(name: str) -> str:
     from isthmus.estimators._fields import field_docs
 
     texts = field_docs(cls)
-    entries = [_entry(texts[field]) for field in field_types(cls)]
+    entries = [texts[field].replace(field, _bold(field), 1) for field in field_types(cls)]
     head = (inspect.getdoc(cls) or "").partition("\n")[0]
     usage = "Set a field with --set NAME=VALUE, and a parameter of a part with --set likelihood.NAME=VALUE."
     parts = [f"  {field}: {', '.join(known_parts(field))}" for field in texts if field in PART_MODULES]
@@ -103,12 +103,6 @@ def _describe_model(name: str) -> str:
     ]
     sections = [_bold("Parts"), *parts, "", more, "", _bold("Parameters of training"), *training]
     return "\n".join([head, "", usage, "", *entries, "", *sections])
-
-
-def _entry(text: str) -> str:
-    """Return the description of a field with its name in bold."""
-    name, _, rest = text.partition(" : ")
-    return f"{_bold(name)} : {rest}"
 
 
 # ---- parts ---------------------------------------------------------------------------------------------------

@@ -52,8 +52,8 @@ def launch(
         if rendezvous is None
         else [f"--nnodes={nodes}", "--rdzv-backend=c10d", f"--rdzv-endpoint={rendezvous}", "--rdzv-id=isthmus"]
     )
-    threads = {} if "OMP_NUM_THREADS" in os.environ else {"OMP_NUM_THREADS": _threads(processes)}
-    os.environ.update(_ENVIRONMENT | threads)
+    os.environ.update(_ENVIRONMENT)
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))  # each core is used once
     ctx.exit(_run([*where, f"--nproc-per-node={processes}", f"--max-restarts={restarts}", "-m", "isthmus", *command]))
 
 
@@ -72,8 +72,3 @@ def _run(arguments: list[str]) -> int:
     except SignalException as error:
         return 128 + int(error.sigval)
     return 0
-
-
-def _threads(processes: int) -> str:
-    """Return the threads per process that use each core once."""
-    return str(max(1, (os.cpu_count() or 1) // processes))

@@ -51,17 +51,12 @@ def collapse_report(q: LatentDistribution, p: Distribution, threshold: float = 0
     """
     active = active_units(q.mean, threshold).tolist()
     used, inactive = ([k for k, on in enumerate(active) if on is wanted] for wanted in (True, False))
-    kl = _kl_or_none(q, p)
+    has_closed_form = all(isinstance(d, (DiagonalGaussian, FullGaussian)) for d in (q, p))
+    kl = kl_per_dimension(q, p).tolist() if has_closed_form else None
     lines = [_used(used, len(active), kl)]
     if inactive:
         lines.append(_inactive(inactive, kl))
     return "\n".join([*lines, _advice(len(used), len(inactive))])
-
-
-def _kl_or_none(q: LatentDistribution, p: Distribution) -> list[float] | None:
-    """Return the divergence of each unit, or None if it has no closed form."""
-    normal = all(isinstance(d, (DiagonalGaussian, FullGaussian)) for d in (q, p))
-    return kl_per_dimension(q, p).tolist() if normal else None
 
 
 def _used(used: list[int], n: int, kl: list[float] | None) -> str:

@@ -227,7 +227,11 @@ def mmd(a: Any, b: Any, bandwidth: float | None = None) -> float:
     """
     rows, others = as_rows(a, "a", 2), as_rows(b, "b", 2)
     same_width(rows, others, "a and b")
-    h = _median_distance(rows, others) if bandwidth is None else bandwidth
+    if bandwidth is None:
+        some = torch.cat([each[:: max(1, len(each) // _MEDIAN_ROWS)][:_MEDIAN_ROWS] for each in (rows, others)])
+        h = float(torch.nn.functional.pdist(some).median())
+    else:
+        h = bandwidth
     if not h > 0:
         raise ValueError(f"bandwidth={h!r} must be positive (the median distance is 0 if most samples are equal).")
     return _similarity(rows, None, h) + _similarity(others, None, h) - 2 * _similarity(rows, others, h)
@@ -237,11 +241,6 @@ def _similarity(a: Tensor, b: Tensor | None, h: float) -> float:
     """Return the mean kernel between rows of `a` and of `b`, or between different rows of `a`."""
     total = sum(float((-0.5 * (block / h).square()).exp().sum()) for _, block in distances(a, b))
     return total / (len(a) * (len(a) - 1 if b is None else len(b)))
-
-
-def _median_distance(a: Tensor, b: Tensor) -> float:
-    some = torch.cat([rows[:: max(1, len(rows) // _MEDIAN_ROWS)][:_MEDIAN_ROWS] for rows in (a, b)])
-    return float(torch.nn.functional.pdist(some).median())
 
 
 def nearest_neighbour_test(real: Any, generated: Any) -> TwoSample:

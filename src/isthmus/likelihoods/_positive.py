@@ -20,17 +20,12 @@ def check_positive(
     part: str, name: str, value: float | str, floor: float, named: tuple[str, ...] = ("shared", "feature", "decoder")
 ) -> None:
     """Raise a ValueError unless `value` is a positive number or one of the names, and `floor` is positive."""
-    if value not in named and not _is_positive(value):
+    number: object = math.nan if isinstance(value, bool) else value  # True is a number to Python
+    if value not in named and not (isinstance(number, Real) and 0 < float(number) < math.inf):
         words = ", ".join(repr(word) for word in named[:-1]) + f" or {named[-1]!r}"
         raise ValueError(f"{part}({name}={value!r}): {name} must be a positive number, {words}.")
     if not floor > 0:
         raise ValueError(f"{part}(min_{name}={floor!r}): min_{name} must be a positive number.")
-
-
-def _is_positive(value: object) -> bool:
-    if isinstance(value, bool):  # a number to Python
-        return False
-    return isinstance(value, Real) and 0 < float(value) < math.inf
 
 
 def learned(value: float | str, n_features: int) -> nn.Parameter:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.distributions import Bernoulli as TorchBernoulli
 from torch.distributions import ContinuousBernoulli as TorchContinuousBernoulli
 
-from isthmus._fused_ops import logistic_log_prob
+from isthmus._fused_ops import LogisticLogProb
 from isthmus.likelihoods._base import Likelihood
 from isthmus.likelihoods._logistic import log1p_exp
 from isthmus.likelihoods._sampling import bernoulli, sample_bernoulli
@@ -91,7 +91,9 @@ class Bernoulli(Likelihood):
 
     def row_log_prob(self, h: Tensor, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return log p(x|z), (...)."""
-        return logistic_log_prob(h, x) if mask is None else super().row_log_prob(h, x, mask)
+        if mask is not None:
+            return super().row_log_prob(h, x, mask)
+        return LogisticLogProb.apply(h, x)  # type: ignore[no-untyped-call]
 
 
 @dataclass(eq=False, repr=False)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.distributions import Normal
 
-from isthmus._fused_ops import squared_distance
+from isthmus._fused_ops import SquaredDistance
 from isthmus.likelihoods._location_scale import LocationScale
 
 __all__ = ["Gaussian"]
@@ -59,5 +59,5 @@ class Gaussian(LocationScale):
             return super().row_log_prob(h, x, mask)
         mean, log_scale = self._centre_and_log_scale(h)  # one sigma for all features
         log_scale = log_scale.reshape(())
-        halves = squared_distance(mean, x) * (-2 * log_scale).exp()
+        halves = SquaredDistance.apply(mean, x) * (-2 * log_scale).exp()  # type: ignore[no-untyped-call]
         return -0.5 * halves - self.n_features * (log_scale + _HALF_LOG_2PI)
