@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,8 @@ def loading(*, training: bool = True) -> Iterator[None]:
     """
     context = click.get_current_context(silent=True)
     if context is None or not context.obj:  # main(args) was called by a program, which may train a model afterwards
+        training = True
+    if "TORCHELASTIC_RUN_ID" in os.environ:  # Lightning Fabric, which connects processes, needs what training needs
         training = True
     shown = sys.stderr.isatty() and "torch" not in sys.modules
     if shown:
