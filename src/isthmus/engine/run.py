@@ -49,7 +49,7 @@ class TrainingRun:
     history : list of Record
         Records of the epochs done.
     best_loss, best_epoch, best_parameters
-        Lowest validation loss so far, the epoch that had it (from 0), and its parameters.
+        Lowest validation loss so far, the epoch that had it (from 0), and its parameters and buffers.
     generators : list of Tensor or None
         States of the generators after the last step, if the run resumed inside an epoch.
     """
@@ -186,7 +186,7 @@ class TrainingRun:
         position = [description[name] for name in ("epochs", "steps", "names", "history", "best_epoch", "ended")]
         best_loss, rows = description["best_loss"], tensors["rows"].to(device)
         if best_loss is not None:
-            best = [tensors[f"best.{i}"].to(device) for i in range(len(self.state.optimizer.parameters))]
+            best = [tensors[f"best.{i}"].to(device) for i in range(len(self.state.trained()))]
             self.best_loss, self.best_parameters = best_loss, best
         self.epochs, self.steps, self.names, self.history, self.best_epoch, self.ended = position
         self.rows = self._share(rows)

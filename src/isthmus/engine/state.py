@@ -59,15 +59,19 @@ class TrainState:
             tensor.copy_(value)
         set_generator_states(snapshot.generators, self.device)
 
+    def trained(self) -> list[Tensor]:
+        """Return what training changes in the module: the parameters that the optimizer updates, and buffers."""
+        return [*(p.detach() for p in self.optimizer.parameters), *self.loss.buffers()]
+
     def parameters(self) -> list[Tensor]:
-        """Return a copy of the parameters that the optimizer updates."""
-        return [p.detach().clone() for p in self.optimizer.parameters]
+        """Return a copy of the parameters that the optimizer updates, and of the buffers."""
+        return [tensor.clone() for tensor in self.trained()]
 
     @torch.no_grad()
     def load_parameters(self, values: Sequence[Tensor]) -> None:
-        """Set the parameters that the optimizer updates, and their copies in bf16."""
-        for parameter, value in zip(self.optimizer.parameters, values, strict=True):
-            parameter.copy_(value)
+        """Set the parameters that the optimizer updates, their copies in bf16, and the buffers."""
+        for tensor, value in zip(self.trained(), values, strict=True):
+            tensor.copy_(value)
         self.master_weights.sync_to_model()
 
     def is_finite(self) -> bool:
