@@ -30,8 +30,8 @@ from isthmus.likelihoods import (
 )
 from isthmus.networks import MLP, Conv, Network, Sizes
 from isthmus.objectives import ImportanceWeighted, Objective, PenalizedLikelihood
-from isthmus.penalties import KL, L1, Contraction, KLSparsity, Penalty, Warmup
-from isthmus.posteriors import DiagonalNormal, FlowNormal, FullNormal, Point, Posterior, TopK
+from isthmus.penalties import KL, L1, AuxK, Contraction, KLSparsity, Matryoshka, Penalty, Warmup
+from isthmus.posteriors import BatchTopK, DiagonalNormal, FlowNormal, FullNormal, Point, Posterior, TopK
 from isthmus.priors import ConditionalNormal, Flow, MixtureOfNormals, Prior, StandardNormal, VampPrior
 from isthmus.scaling import MinMax, NoScaling, PerColumn, Scaling, Standard
 
@@ -167,6 +167,7 @@ POSTERIORS: list[Posterior] = [
     Point("sigmoid"),
     Point(activation="relu"),
     TopK(k=2),
+    BatchTopK(k=2),
     DiagonalNormal(),
     FullNormal(),
     FlowNormal(n_layers=2, n_context=3, hidden_layer_sizes=(5,)),
@@ -208,6 +209,9 @@ NETWORKS: list[tuple[Network, Sizes]] = [
     (MLP(()), ROW),
     (MLP((), tied=True), ROW),
     (MLP((7, 4), activation="tanh", tied=True), ROW),
+    (MLP((), unit_norm=True), ROW),
+    (MLP((7, 4), activation="tanh", unit_norm=True), PLANE),
+    (MLP((), unit_norm=True), PLANE._replace(masked=True)),
     (MLP(8, activation="softplus"), PLANE),
     (MLP((), activation="elu"), PLANE),
     (Conv(image_shape=(4, 7), channels=(3, 4), hidden_layer_sizes=(6,), activation="gelu"), IMAGE),
@@ -226,6 +230,9 @@ PENALTIES: list[tuple[Penalty, Posterior]] = [
     (L1(2.0), Point("relu")),
     (L1(), DiagonalNormal()),
     (KLSparsity(rho=0.1), Point("sigmoid")),
+    (AuxK(patience=-0.5), BatchTopK(k=1)),
+    (Matryoshka(widths=(1, 0.5)), DiagonalNormal()),
+    (Matryoshka(0.5), TopK(k=2)),
     (Contraction(0.1), Point("sigmoid")),
     (Contraction(method="exact"), DiagonalNormal()),
     (Contraction(method="exact"), TopK(k=2)),
@@ -279,6 +286,9 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: PerColumn(("none",), ((0, 2),)).build(2), "each of the 2 columns"),
     (lambda: TopK(k=4).build(3), "1 <= k <= n_components"),
     (lambda: TopK(k=0).build(3), "1 <= k <= n_components"),
+    (lambda: BatchTopK(k=4).build(3), "1 <= k <= n_components"),
+    (lambda: Matryoshka(widths=(3,)).n_units(3), "1 to n_components - 1 = 2"),
+    (lambda: Matryoshka(widths=(0.0,)).n_units(3), "fractions below 1"),
     (lambda: MixtureOfNormals(0).build(2), "at least one component"),
     (lambda: VampPrior(0).build(2, 4), "at least one component"),
     (lambda: VampPrior().build(2, 4, 1), "takes no conditions"),
@@ -294,6 +304,7 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: ConditionalNormal(True).build(2, 4, 1), "hidden_layer_sizes must be a positive whole number"),
     (lambda: MLP((4,), activation="rleu").build(ROW), "Did you mean 'relu'"),
     (lambda: MLP((4,), tied=True).build(PLANE), "tied"),
+    (lambda: MLP((4,), tied=True, unit_norm=True).build(ROW), "unit_norm=True; use tied=False"),
     (lambda: Conv().build(IMAGE), "image_shape"),
     (lambda: Conv(image_shape=(5, 5)).build(IMAGE), "product"),
     (lambda: Conv(image_shape=(4, 7), channels=()).build(IMAGE), "channels must have at least one size"),

@@ -79,7 +79,19 @@ class LatentDistribution(Distribution):
 
 
 class PointMass(LatentDistribution):
-    """A point mass, the posterior of a deterministic autoencoder. It has no density."""
+    """A point mass, the posterior of a deterministic autoencoder. It has no density.
+
+    Parameters
+    ----------
+    mean : Tensor of shape (..., K)
+        The point.
+    selected_from : Tensor of shape (..., K), optional
+        The numbers of which the code keeps some and sets the others to 0, in training; for penalties on the others.
+    """
+
+    def __init__(self, mean: Tensor, selected_from: Tensor | None = None) -> None:
+        super().__init__(mean)
+        self.selected_from = selected_from
 
     def from_noise(self, noise: Tensor) -> Tensor:
         """Return the point for every draw."""

@@ -154,12 +154,18 @@ class Model(nn.Module):
         inputs = self.likelihood.encoder_input(x)
         return inputs if self.centre is None else inputs - self.centre
 
-    def q(self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> LatentDistribution:
-        """Return q(z|x, c) for samples (..., D); the encoder gets 0 for cells where `mask` is 0."""
+    def q(
+        self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None, weight: Tensor | None = None
+    ) -> LatentDistribution:
+        """Return q(z|x, c) for samples (..., D); the encoder gets 0 for cells where `mask` is 0.
+
+        With the sample weights (N,) of a batch to train on, codes may depend on the whole batch.
+        """
         inputs = self.encoder_input(x if mask is None else self.likelihood.fill_missing(x, mask))
         inputs = inputs if mask is None else inputs.masked_fill(mask == 0, 0.0)
         # The network may compute in bf16 during training; distributions do not.
-        return self.posterior(self.network.encode(*self._cast(inputs, c, mask)).to(x.dtype))
+        h = self.network.encode(*self._cast(inputs, c, mask)).to(x.dtype)
+        return self.posterior(h) if weight is None else self.posterior.of_batch(h, weight)
 
     def p_z(self, c: Tensor | None = None) -> Distribution:
         """Return p(z), or p(z|c) if the prior depends on the condition."""

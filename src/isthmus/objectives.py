@@ -191,10 +191,10 @@ class TrainingLoss(nn.Module):
         if batch.mask is not None:
             corrupted = corrupted.masked_fill(batch.mask == 0, 0.0)
             input_mask = batch.mask if input_mask is None else batch.mask * input_mask
-        q: LatentDistribution = self.model.q(corrupted, batch.c, input_mask)
+        q: LatentDistribution = self.model.q(corrupted, batch.c, input_mask, batch.weight if self.training else None)
         n_draws = self.objective.n_draws
         z = q.rsample((n_draws,)) if n_draws > 1 else q.rsample().unsqueeze(0)  # (S, N, K)
-        encoded = EncodedBatch(self.model, corrupted, q, z, batch.weight, batch.c, batch.mask, input_mask)
+        encoded = EncodedBatch(self.model, corrupted, q, z, batch.weight, batch.c, batch.mask, input_mask, x)
         values = self.objective(self.model, encoded, x)  # includes the cells that a corruption masked
         named: dict[str, float | Tensor] = dict.fromkeys(values, 1.0)
         for penalty, weight in zip(self._penalties(), self.weights(1.0) if weights is None else weights, strict=True):

@@ -15,6 +15,12 @@ from isthmus.networks._base import Layer, Network, Sizes, concatenate, join_inpu
 
 __all__ = ["MLP", "dense"]
 
+# Codes of many units that start as the transpose overshoot: several units describe the same part of a sample.
+_TRANSPOSED = 0.3
+# Weights that are normalised turn by about the learning rate over their norm in a step: fast at first, when directions
+# are random, and slower as they grow.
+_RAW_NORM = 0.1
+
 
 def dense(widths: list[int]) -> nn.ModuleList:
     """Return linear layers between consecutive widths."""
@@ -39,6 +45,10 @@ class MLP(Network):
         Activation of the hidden layers: "identity", "relu", "elu", "silu", "gelu", "tanh", "sigmoid" or "softplus".
     tied : bool, default=False
         Whether the decoder's weights are the transposed weights of the encoder (the biases are not tied).
+    unit_norm : bool, optional
+        Whether the decoder's first layer has weights of norm 1 for each unit of the code, so that the code alone says
+        how much of a feature there is. The encoder's last layer then starts as the transpose of this layer, times 0.3.
+        By default it is so in a :class:`isthmus.SparseAutoencoder` that keeps its largest units, and not elsewhere.
 
     Notes
     -----
@@ -63,6 +73,7 @@ class MLP(Network):
     hidden_layer_sizes: int | tuple[int, ...] | None = None
     activation: str = "elu"
     tied: bool = False
+    unit_norm: bool | None = None
 
     def build(self, sizes: Sizes) -> None:
         """Make the layers.
@@ -70,7 +81,8 @@ class MLP(Network):
         Raises
         ------
         ValueError
-            If a size is no positive whole number, or `tied` and the decoder's outputs are not the features.
+            If a size is no positive whole number; if `tied` and the decoder's outputs are not the features; or if both
+            `tied` and `unit_norm`.
         """
         self.sizes = sizes
         hidden = layer_sizes(self, default=(256, 128))
@@ -78,14 +90,31 @@ class MLP(Network):
         n_inputs = sizes.n_features * (2 if sizes.masked else 1) + sizes.n_conditions
         self.encoder = dense([n_inputs, *hidden, sizes.n_encoder_outputs])
         widths = [sizes.n_components + sizes.n_conditions, *reversed(hidden), sizes.n_decoder_outputs]
+        if self.tied and self.unit_norm:
+            raise ValueError("tied weights cannot have unit_norm=True; use tied=False.")
         if not self.tied:
             self.decoder = dense(widths)
+            if self.unit_norm:
+                self._start_transposed()
             return
         if sizes.n_decoder_outputs != sizes.n_features or sizes.n_conditions:
             raise ValueError("tied weights need one decoder output for each column and no condition; use tied=False.")
         self.decoder_biases = nn.ParameterList(nn.Parameter(torch.zeros(width)) for width in widths[1:])
 
+    @torch.no_grad()
+    def _start_transposed(self) -> None:
+        """Set the encoder's last layer to the transpose of the decoder's first one."""
+        k, ((first, _), *_), (last, bias) = self.sizes.n_components, self._decoder(), _affine(self.encoder)[-1]
+        width = min(first.shape[0], last.shape[1])  # an encoder without hidden layers may see more than features
+        last[:k, :width] = _TRANSPOSED * first[:width, :k].T
+        bias[:k] = 0
+        _affine(self.decoder)[0][0][:, :k] = _RAW_NORM * first[:, :k]
+
     def _decoder(self) -> list[tuple[Tensor, Tensor]]:
+        if self.unit_norm:
+            (first, bias), *later = _affine(self.decoder)
+            units, conditions = first.split([self.sizes.n_components, self.sizes.n_conditions], dim=1)
+            return [(torch.cat([F.normalize(units, dim=0), conditions], 1), bias), *later]
         if not self.tied:
             return _affine(self.decoder)
         weights = [weight.T for weight, _ in reversed(_affine(self.encoder))]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from isthmus._distributions import LatentDistribution
 from isthmus._part import Part
 from isthmus.model import Model
 
-__all__ = ["EncodedBatch", "Penalty", "Warmup", "mean_over_samples"]
+__all__ = ["EncodedBatch", "Penalty", "Warmup", "constant", "mean_over_samples"]
 
 
 class EncodedBatch(NamedTuple):
@@ -36,6 +38,8 @@ class EncodedBatch(NamedTuple):
         1 where a cell was observed in the data: the loss counts these cells.
     input_mask : Tensor of shape (N, D) or None
         1 where a cell was observed and not masked by the corruption: the mask that the encoder sees.
+    uncorrupted : Tensor of shape (N, D) or None
+        The samples before the corruption; None if they are `corrupted`.
     """
 
     model: Model
@@ -46,6 +50,12 @@ class EncodedBatch(NamedTuple):
     c: Tensor | None = None
     mask: Tensor | None = None
     input_mask: Tensor | None = None
+    uncorrupted: Tensor | None = None
+
+    @property
+    def x(self) -> Tensor:
+        """The samples before the corruption, (N, D)."""
+        return self.corrupted if self.uncorrupted is None else self.uncorrupted
 
 
 @dataclass(eq=False, repr=False)
@@ -102,3 +112,16 @@ class Penalty(Part):
 def mean_over_samples(values: Tensor, weight: Tensor) -> Tensor:
     """Return the weighted mean (K,) of `values` (N, K)."""
     return weight @ values / weight.sum()
+
+
+@contextlib.contextmanager
+def constant(module: nn.Module) -> Iterator[None]:
+    """Treat the parameters of a module as constants inside the block: they get no gradient from it."""
+    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    for parameter in trained:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)

@@ -34,6 +34,14 @@ class Posterior(Part):
         """The number of encoder outputs per sample."""
         return self.n_components
 
+    def of_batch(self, h: Tensor, weight: Tensor) -> LatentDistribution:  # noqa: ARG002 - a default
+        """Return q(z|x) for a batch of training samples, (N, n_outputs); by default :meth:`forward`.
+
+        A posterior that selects among the codes of the whole batch, or counts them, overrides it. Samples of `weight`
+        (N,) 0 only fill up the batch and must not count.
+        """
+        return self(h)
+
     @abstractmethod
     def forward(self, h: Tensor) -> LatentDistribution:
         """Return q(z|x) for encoder outputs `h` of shape (..., n_outputs)."""

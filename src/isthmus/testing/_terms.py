@@ -21,7 +21,7 @@ __all__ = ["check_objective", "check_penalty"]
 
 
 def _encoded(model: Model, x: Tensor, weight: Tensor, n_draws: int) -> EncodedBatch:
-    q = model.q(x)
+    q = model.q(x, weight=weight)
     noise = normal(n_draws, len(weight), q.mean.shape[-1], seed=5)[:, : len(x)]
     return EncodedBatch(model, x, q, q.from_noise(noise), weight)
 
