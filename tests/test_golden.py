@@ -47,6 +47,7 @@ VARIATIONAL = COMMON | {
     "n_draws": 10,
 }
 SPARSE = POINT | {"method": "l1", "sparsity": 0.5, "rho": 0.05, "k": 2, "code_activation": "auto"}
+FREE_NORMS = {"network": MLP(activation="tanh", unit_norm=False)}
 TIED = {"network": MLP(activation="tanh", tied=True)}
 CONV = {"network": Conv(image_shape=(8, 8), activation="tanh")}
 
@@ -56,7 +57,7 @@ ROWS = {
     "autoencoder, early stopping": ("Autoencoder", POINT | {"early_stopping": EarlyStopping(0.1, n_iter_no_change=10)}),
     "sparse, l1": ("SparseAutoencoder", SPARSE),
     "sparse, kl": ("SparseAutoencoder", SPARSE | {"method": "kl"}),
-    "sparse, top k": ("SparseAutoencoder", SPARSE | {"method": "top_k"}),
+    "sparse, top k": ("SparseAutoencoder", SPARSE | {"method": "top_k", "sparsity": 0.0, **FREE_NORMS}),
     "denoising": ("DenoisingAutoencoder", POINT | {"corruption": "gaussian_noise"}),
     "denoising, masking": ("DenoisingAutoencoder", POINT | {"corruption": "masking"}),
     "denoising, salt and pepper": ("DenoisingAutoencoder", POINT | {"corruption": "salt_and_pepper"}),

@@ -29,13 +29,13 @@ class Breaking(Regression):
 
 
 @pytest.mark.parametrize("how", ["nan", "inf", "-inf", "gradient"])
-@pytest.mark.parametrize(("step", "clip"), [(0, None), (1, None), (5, None), (11, None), (5, 1.0)])
-def test_training_stops_before_a_step_that_is_not_finite(step, clip, how):
+@pytest.mark.parametrize("step", [0, 1, 5, 11])
+def test_training_stops_before_a_step_that_is_not_finite(step, how):
     """In 12 steps of 3 epochs: the error says which, and the parameters are those before it."""
     source = InMemoryLoader(rows(), 13)
     broken = Breaking(step, how)
     with pytest.raises(NonFiniteError) as caught:
-        fit(broken, source, gradient_clip=clip)
+        fit(broken, source)
     error = caught.value
     assert (error.epoch, error.step) == (step // 4 + 1, step % 4 + 1)
     assert error.term == ("the gradient" if how == "gradient" else "extra")
@@ -51,7 +51,7 @@ def test_training_stops_before_a_step_that_is_not_finite(step, clip, how):
 
     good = Stopping(-1, how)
     with pytest.raises(InterruptedError):
-        fit(good, source, gradient_clip=clip)
+        fit(good, source)
     assert same(broken.parameters(), good.parameters())
 
 

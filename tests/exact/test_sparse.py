@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import rel_entr
+from sklearn.decomposition import PCA
 
-from isthmus import SparseAutoencoder
+from isthmus import SparseAutoencoder, load
+from isthmus.likelihoods import Gaussian
 from isthmus.networks import MLP, Conv
-from isthmus.penalties import L1, EncodedBatch, KLSparsity
-from isthmus.posteriors import DiagonalNormal, Point, TopK
+from isthmus.penalties import L1, AuxK, EncodedBatch, KLSparsity, Matryoshka
+from isthmus.posteriors import BatchTopK, DiagonalNormal, Point, TopK
+from isthmus.training import EarlyStopping, Trainer
 from models import build, normal
 
 N, D, K = 6, 4, 3
@@ -118,7 +121,8 @@ def test_l1_cannot_be_lowered_by_a_deep_decoder(network):
 
 @pytest.mark.parametrize(("n_components", "active"), [(1, 1), (2, 1), (8, 4), (16, 8), (64, 16), (256, 32)])
 def test_default_number_of_active_units(n_components, active):
-    assert SparseAutoencoder(n_components)._posterior() == TopK(active)
+    assert SparseAutoencoder(n_components)._posterior() == BatchTopK(active)
+    assert SparseAutoencoder(n_components, method="top_k")._posterior() == TopK(active)
 
 
 @pytest.mark.parametrize(
@@ -161,3 +165,157 @@ def test_kl_brings_units_towards_rho(digits):
     assert held.history_[-1]["kl_sparsity"] < 0.1 * held.history_[0]["kl_sparsity"]
     last = held.history_[-1]
     assert last["loss"] == pytest.approx(last["reconstruction"] + 1000 * last["kl_sparsity"], rel=1e-5)
+
+
+# ---- dead units and nested codes ------------------------------------------------------------------------------------
+
+
+def trained_batch(model, x):
+    weight = torch.ones(len(x)).double()
+    q = model.q(x, weight=weight)
+    return EncodedBatch(model, x, q, q.rsample().unsqueeze(0), weight)
+
+
+def with_dead_unit(unit=2, **parts):
+    """Return a model of a dictionary, whose unit is dead but would describe some samples, and samples."""
+    model = build(D, K, posterior=BatchTopK(k=1), network=MLP((), unit_norm=True), **parts)
+    model.posterior.idle[unit] = 1e6
+    return model, normal(N, D)
+
+
+def test_aux_k_is_what_dead_units_would_add():
+    model, x = with_dead_unit()
+    model.posterior.idle[[0, 1]] = -1e6  # this batch does not revive anything
+    batch = trained_batch(model, x)
+    model.posterior.idle[2] = 1e6
+    code, h = batch.z[0], batch.q.selected_from
+    dead = torch.where(torch.arange(K) == 2, h.relu(), 0.0)
+    W, b = model.network.decoder_weights()[0], model.network.output_bias
+    error, rest = x - code @ W.T - b, x - code @ W.T - b - dead @ W.T
+    expected = 2 * (rest.square() - error.square()).sum(1)  # sigma is 1/2
+    torch.testing.assert_close(AuxK()(batch), expected)
+    assert expected.abs().max() > 0.01
+
+
+def test_aux_k_moves_dead_units_alone():
+    model, x = with_dead_unit(likelihood=Gaussian())
+    batch = trained_batch(model, x)
+    model.posterior.idle.copy_(torch.tensor([0.0, 0.0, 1e6]))
+    AuxK()(batch).sum().backward()
+    net = model.network
+    for gradient in (net.encoder[0].weight.grad, net.encoder[0].bias.grad, net.decoder[0].weight.grad.T):
+        assert gradient[2].any()
+        assert not gradient[:2].any()
+    assert net.decoder[0].bias.grad is None or not net.decoder[0].bias.grad.any()
+    assert model.likelihood.raw_log_scale.grad is None
+    assert model.likelihood.raw_log_scale.requires_grad
+
+
+def test_aux_k_is_zero_without_dead_units_and_outside_training():
+    model, x = with_dead_unit()
+    batch = trained_batch(model, x)
+    model.posterior.idle.zero_()
+    assert not AuxK()(batch).any()
+    model.posterior.idle.fill_(1e6)
+    assert AuxK()(batch).any()
+    assert not AuxK()(batch._replace(q=model.q(x))).any()
+
+
+def test_aux_k_needs_a_posterior_that_selects():
+    with pytest.raises(ValueError, match="'top_k' and 'batch_top_k'"):
+        AuxK()(sigmoid_draw())
+
+
+def test_matryoshka_is_the_sum_over_nested_codes():
+    draw = sigmoid_draw()
+    expected = 0
+    for width in (1, 2):
+        z = draw.z.clone()
+        z[..., width:] = 0
+        expected = expected - draw.model.log_likelihood(z, draw.x).mean(0)
+    torch.testing.assert_close(Matryoshka(widths=(1, 0.7))(draw), expected)
+
+
+def test_matryoshka_does_not_change_sigma():
+    draw = sigmoid_draw()
+    model = build(D, K, likelihood=Gaussian(), posterior=Point("sigmoid"))
+    Matryoshka(widths=(1,))(draw._replace(model=model)).sum().backward()
+    assert model.likelihood.raw_log_scale.grad is None
+    assert model.network.decoder[0].weight.grad.any()
+
+
+def test_unit_norm_columns_start_as_the_transpose_of_the_encoder():
+    for network in (MLP((), unit_norm=True), MLP((5,), unit_norm=True)):
+        model = build(D, K, posterior=BatchTopK(k=1), network=network)
+        W, E = model.network.decoder_weights()[0].detach(), model.network.encoder[-1]
+        torch.testing.assert_close(W.norm(dim=0), torch.ones(K).double())
+        torch.testing.assert_close(E.weight.detach(), 0.3 * W.T)
+        assert not E.bias.any()
+        with torch.no_grad():
+            model.network.decoder[0].weight *= 7  # the length of a column is no parameter
+        torch.testing.assert_close(model.network.decoder_weights()[0], W)
+
+
+# ---- the estimator --------------------------------------------------------------------------------------------------
+
+
+def test_batch_top_k_has_k_active_units_on_average_and_alone(digits):
+    model = SparseAutoencoder(64, k=6, max_epochs=20, random_state=0).fit(digits)
+    codes = model.transform(digits)
+    assert (codes != 0).sum(1).mean() == pytest.approx(6, rel=0.1)
+    alone = np.concatenate([model.transform(digits[[i]]) for i in range(20)])
+    np.testing.assert_allclose(alone, codes[:20], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("k", [1, 4, 12])
+def test_reconstruction_is_better_than_that_of_pca_with_as_many_components(digits, k):
+    model = SparseAutoencoder(64, k=k, random_state=0).fit(digits)
+    n_active = round((model.transform(digits) != 0).sum(1).mean())
+    pca = PCA(n_active).fit(digits)
+    of_pca = ((pca.inverse_transform(pca.transform(digits)) - digits) ** 2).mean()
+    assert ((model.reconstruct(digits) - digits) ** 2).mean() < of_pca
+
+
+def test_dead_units_are_revived(digits):
+    fields = {"k": 4, "max_epochs": 100, "learning_rate": 0.03, "random_state": 0}
+    dead, alive = (SparseAutoencoder(96, sparsity=weight, **fields).fit(digits) for weight in (0.0, 1.0))
+    n_dead = [int((model.transform(digits) == 0).all(0).sum()) for model in (dead, alive)]
+    assert n_dead[1] < 0.5 * n_dead[0]
+
+
+def test_matryoshka_makes_the_first_units_reconstruct(digits):
+    fields = {"k": 8, "max_epochs": 40, "random_state": 0}
+    plain, nested = (SparseAutoencoder(64, penalties=p, **fields).fit(digits) for p in ((), ("matryoshka",)))
+
+    def error(model, width):
+        codes = model.transform(digits)
+        codes[:, width:] = 0
+        return ((model.inverse_transform(codes) - digits) ** 2).mean()
+
+    assert error(nested, 8) < 0.8 * error(plain, 8)
+    assert error(nested, 64) < 1.5 * error(plain, 64)
+
+
+def test_early_stopping_restores_the_threshold_of_the_best_epoch(digits):
+    stop = EarlyStopping(n_iter_no_change=3)
+    fields = {"k": 3, "early_stopping": stop, "learning_rate": 0.1, "max_epochs": 60, "random_state": 0}
+    model = SparseAutoencoder(16, **fields).fit(digits)
+    best = int(np.argmin([record["validation_loss"] for record in model.history_]))
+    assert best < len(model.history_) - 1
+    assert (model.transform(digits) != 0).sum(1).mean() == pytest.approx(3, rel=0.2)
+
+
+def test_sparse_models_are_saved_with_their_threshold(digits, tmp_path):
+    model = SparseAutoencoder(16, max_epochs=2, random_state=0).fit(digits)
+    model.save(tmp_path / "m.safetensors")
+    again = load(tmp_path / "m.safetensors")
+    assert again.model_.posterior.threshold == model.model_.posterior.threshold > 0
+    np.testing.assert_array_equal(again.transform(digits), model.transform(digits))
+
+
+def test_captured_steps_give_the_same_codes(digits):
+    plain, captured = (
+        SparseAutoencoder(32, max_epochs=20, random_state=0, trainer=Trainer(compile=on)).fit(digits)
+        for on in (False, True)
+    )
+    np.testing.assert_array_equal(captured.transform(digits), plain.transform(digits))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -96,9 +95,6 @@ def check_fields(estimator: Any) -> None:
         raise ValueError(f"betas={betas!r} must be two numbers from 0 to below 1, such as (0.9, 0.999).")
     if not (isinstance(values["weight_decay"], _NUMBER) and values["weight_decay"] >= 0):
         raise ValueError(f"weight_decay={values['weight_decay']!r} must not be negative.")
-    callbacks = values["callbacks"]
-    if not (isinstance(callbacks, Sequence) and all(callable(own) or hasattr(own, "log_metrics") for own in callbacks)):
-        raise ValueError(f"callbacks={callbacks!r} must be a list of functions, or of objects with log_metrics.")
     for name, known in _CHOICES.items():
         if values[name] not in known:
             raise unknown_name(name, values[name], list(known))

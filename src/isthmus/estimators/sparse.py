@@ -10,19 +10,20 @@ from isthmus._names import unknown_name
 from isthmus._part import Part
 from isthmus.estimators._deterministic import DeterministicAutoencoder
 from isthmus.estimators._fields import FirstFields, estimator
-from isthmus.penalties import L1, KLSparsity, Penalty
-from isthmus.posteriors import Point, TopK
+from isthmus.networks import Network
+from isthmus.penalties import L1, AuxK, KLSparsity, Penalty
+from isthmus.posteriors import BatchTopK, Point, TopK
 
 __all__ = ["SparseAutoencoder"]
 
-_METHODS = ("top_k", "l1", "kl")
+_METHODS = ("batch_top_k", "top_k", "l1", "kl")
 
 
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
 class SparseFields(FirstFields):
     """Base of the sparse autoencoder: the fields that say what it is."""
 
-    method: str = "top_k"
+    method: str = "batch_top_k"
     k: int | None = None
     sparsity: Any = 1.0
     rho: float = 0.05
@@ -34,38 +35,45 @@ class SparseAutoencoder(DeterministicAutoencoder, SparseFields):
 
     The loss, in nats per sample, is :math:`L(x) = -\log p(x \mid h) + \Omega(h)` with h = f(x), where ``method`` is
 
-    - "top_k": only the `k` largest units of h are kept, the others are 0. There is no penalty.
+    - "batch_top_k": on average, `k` units per sample are active: in training, the largest of each batch; later, those
+      above a threshold that is estimated in training, so that the code of a sample depends on it alone. The decoder's
+      weights of each unit have norm 1, the encoder starts as their transpose, and :class:`~isthmus.penalties.AuxK`,
+      :math:`\Omega`, revives units that are never active. :class:`~isthmus.penalties.Matryoshka` among the
+      `penalties` makes the first units describe general features.
+    - "top_k": the same, with exactly the `k` largest units of each sample.
     - "l1": :math:`\Omega(h) = \lambda \sum_k |h_k| \, \|W_k\|`, with W_k the decoder's weights of unit k, times the
       gain of later layers (otherwise the codes would shrink and the decoder's weights grow). Codes are rectified, so
       that units are exactly 0.
     - "kl": :math:`\Omega = \lambda \sum_k \mathrm{KL}(\rho \,\|\, \hat\rho_k)`, with the mean activation of unit k
       over **samples**. Codes are sigmoids.
 
-    With more units than features and ``hidden_layer_sizes=()`` the decoder is a dictionary: each unit adds one
-    feature to the reconstruction.
+    Without hidden layers, the default, the decoder is a dictionary: each unit adds its own direction to the
+    reconstruction. Dictionaries are usually wider than the data. Hidden layers reconstruct better with few units, whose
+    meaning is then harder to see.
 
     Parameters
     ----------
-    n_components : int, default=16
+    n_components : int, default=64
         Number of latent units, K.
     likelihood : str or Likelihood, default="gaussian"
         Distribution p(x|z). "gaussian" learns one standard deviation for all features; "bernoulli" is for binary data,
         "poisson" for counts, "categorical" for codes of categories. :mod:`isthmus.likelihoods` lists all.
-    method : {"top_k", "l1", "kl"}, default="top_k"
+    method : {"batch_top_k", "top_k", "l1", "kl"}, default="batch_top_k"
         What makes the code sparse.
     k : int, optional
-        Number of active units per sample for "top_k"; by default 2 sqrt(K), and at most K / 2.
+        Number of active units per sample, for "batch_top_k" on average; by default 2 sqrt(K), and at most K / 2.
     sparsity : float or Warmup, default=1.0
-        Weight of the penalty, lambda, in nats. For "kl" start at 30, and without hidden layers at learning_rate=0.03.
-        For "l1" a Warmup keeps units from dying early.
+        Weight of the penalty, lambda, in nats. For "batch_top_k" and "top_k" it is that of the loss that revives dead
+        units, where it matters little; 0 leaves them dead. For "kl" start at 30, and without hidden layers at
+        learning_rate=0.03. For "l1" a Warmup keeps units from dying early.
     rho : float, default=0.05
         Target mean activation of each unit for "kl".
     code_activation : str, default="auto"
         Activation of the code, one of those of the hidden layers; "auto" is "relu" for "l1" and "sigmoid" for "kl".
-        "top_k" ignores it.
+        The others ignore it.
     penalties : sequence of (str or Penalty), default=()
         Terms added to the loss: "l1", "kl_sparsity", "contraction", "kl", or objects that set their weights.
-    hidden_layer_sizes : int or tuple of int, default=(256, 128)
+    hidden_layer_sizes : int or tuple of int, default=()
         Widths of the encoder's hidden layers; the decoder has the same in reverse order. An int is one layer, and ()
         makes encoder and decoder linear. A Network object may have its own.
     network : str or Network, default="mlp"
@@ -120,35 +128,47 @@ class SparseAutoencoder(DeterministicAutoencoder, SparseFields):
 
     References
     ----------
-    Ng (2011), CS294A Lecture Notes: Sparse Autoencoder; Makhzani & Frey (2014), k-Sparse Autoencoders;
-    Bricken et al. (2023), Towards Monosemanticity.
+    Bussmann, Leask & Nanda (2024), BatchTopK Sparse Autoencoders, arXiv:2412.06410; Gao et al. (2024), Scaling and
+    Evaluating Sparse Autoencoders, arXiv:2406.04093; Makhzani & Frey (2014), k-Sparse Autoencoders; Bricken et al.
+    (2023), Towards Monosemanticity; Ng (2011), CS294A Lecture Notes: Sparse Autoencoder.
 
     Examples
     --------
     >>> from sklearn.datasets import load_digits
     >>> X = load_digits().data
     >>> model = SparseAutoencoder(32, k=4, max_epochs=3, random_state=0).fit(X)
-    >>> int((model.transform(X) != 0).sum(axis=1).max())
-    4
+    >>> print(f"{(model.transform(X) != 0).sum(axis=1).mean():.0f} of 32 units are active on average")
+    4 of 32 units are active on average
     """
 
-    n_components: int = dataclasses.field(default=16, kw_only=False)
+    n_components: int = dataclasses.field(default=64, kw_only=False)
+    hidden_layer_sizes: int | tuple[int, ...] = ()
     code_activation: str = "auto"
+
+    @property
+    def _selects(self) -> bool:
+        """Whether only the largest units are kept."""
+        return self.method in ("batch_top_k", "top_k")
+
+    def _network(self) -> Network:
+        network = super()._network()
+        params = network.get_params(deep=False)
+        if self._selects and params.get("unit_norm", False) is None and not params["tied"]:
+            network.set_params(unit_norm=True)
+        return network
 
     def _posterior(self) -> str | Part:
         if self.method not in _METHODS:
             raise unknown_name("method", self.method, list(_METHODS))
-        if self.method == "top_k":
+        if self._selects:
             few = min(self.n_components // 2, round(2 * math.sqrt(self.n_components)))
-            return TopK(max(1, few) if self.k is None else self.k)
+            k = max(1, few) if self.k is None else self.k
+            return TopK(k) if self.method == "top_k" else BatchTopK(k)
         if self.code_activation == "auto":
             return Point("relu" if self.method == "l1" else "sigmoid")
         return Point(self.code_activation)
 
     def _own_penalties(self) -> list[Penalty]:
-        penalties: dict[str, list[Penalty]] = {
-            "l1": [L1(self.sparsity)],
-            "kl": [KLSparsity(self.sparsity, self.rho)],
-            "top_k": [],
-        }
-        return penalties[self.method]
+        if self._selects:
+            return [AuxK(self.sparsity)] if self.sparsity else []
+        return [L1(self.sparsity) if self.method == "l1" else KLSparsity(self.sparsity, self.rho)]
