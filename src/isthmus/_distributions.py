@@ -16,7 +16,6 @@ from torch.distributions import Distribution, constraints
 
 __all__ = [
     "LOG_SCALE_BOUND",
-    "DefensiveMixture",
     "DiagonalGaussian",
     "FlowDistribution",
     "FullGaussian",
@@ -211,51 +210,6 @@ class FlowDistribution(LatentDistribution):
         noise = self.transform.inv(value)
         log_noise = -0.5 * (noise / self.factor.unsqueeze(-1)).square().sum(-1) - 0.5 * noise.shape[-1] * _LOG_2PI
         return log_noise - noise.shape[-1] * self.factor.log() - self.transform.log_abs_det_jacobian(noise, value)
-
-
-class DefensiveMixture(LatentDistribution):
-    """A mixture of a distribution and N(0, I), for importance sampling with bounded weights.
-
-    A quarter of the draws come from N(0, I): the last ones of all S draws, also if they are made in several calls. The
-    density is that of the mixture, so that importance weights are unbiased, and bounded where the distribution misses
-    a part of the prior.
-
-    Parameters
-    ----------
-    q : LatentDistribution
-        The distribution, of batch shape (N,).
-    rows : Tensor of shape (N,)
-        Which of the N distributions are mixed, bool; the others are `q` itself.
-    n_draws : int
-        S, the number of all draws.
-    first_draw : int, default=0
-        Index of the first draw that ``from_noise`` makes.
-
-    References
-    ----------
-    Hesterberg (1995), Weighted Average Importance Sampling and Defensive Mixture Distributions.
-    """
-
-    def __init__(self, q: LatentDistribution, rows: Tensor, n_draws: int, first_draw: int = 0) -> None:
-        super().__init__(q.mean)
-        self.q, self.rows = q, rows
-        self.n_own = max(0, n_draws - n_draws // 4 - first_draw)  # draws of q, before those of N(0, I)
-        self.share = n_draws // 4 / n_draws
-
-    def from_noise(self, noise: Tensor) -> Tensor:
-        """Return draws of `q`, then noise itself: (S, N, K)."""
-        drawn = self.q.from_noise(noise)
-        from_prior = torch.where(self.rows.unsqueeze(-1), noise[self.n_own :], drawn[self.n_own :])
-        return torch.cat([drawn[: self.n_own], from_prior])
-
-    def log_prob(self, value: Tensor) -> Tensor:
-        """Return the log density in nats, (...)."""
-        own = self.q.log_prob(value)
-        if not self.share:
-            return own
-        standard = -0.5 * value.square().sum(-1) - 0.5 * value.shape[-1] * _LOG_2PI
-        mixed = torch.logaddexp(own + math.log(1 - self.share), standard + math.log(self.share))
-        return torch.where(self.rows, mixed, own)
 
 
 class Mixture(Distribution):

@@ -21,8 +21,8 @@ _DEVICE_CHUNK = 1 << 25  # the same on a GPU, which needs more rows at a time to
 
 
 def as_tensor(X: np.ndarray) -> Tensor:
-    """Return a tensor that shares the memory of X if it is writeable, else a copy."""
-    return torch.from_numpy(X if X.flags.writeable else X.copy())
+    """Return a tensor that shares the memory of X, or a copy if X is read-only or runs backwards, as X[::-1] does."""
+    return torch.from_numpy(X if X.flags.writeable and min(X.strides, default=0) >= 0 else X.copy())
 
 
 def row_chunks(n_rows: int, width: int, budget: int | None = None) -> Iterator[slice]:

@@ -220,4 +220,5 @@ class Conditional(Variational):
         -------
         ndarray of shape (n_samples, N, D)
         """
-        return self._sample_over_labels(self._sample_imputations, X, y, n_samples, as_seed(random_state))
+        draws = self._sample_over_labels(self._conditional_draws, X, y, n_samples, as_seed(random_state))
+        return self._without_effective(draws)

@@ -163,5 +163,7 @@ class ConditionalTransforms(Conditional):
         """
         rows = self._rows(X)
         if y is None:
-            return self._like(X, fill_missing(rows, self._average_over_labels(rows, self._impute)))
-        return self._like(X, fill_missing(rows, self._impute(rows, self._condition.encode(y, len(rows)))))
+            found = self._average_over_labels(rows, self._conditional_means)
+        else:
+            found = self._conditional_means(rows, self._condition.encode(y, len(rows)))
+        return self._like(X, fill_missing(rows, self._without_effective(found)))

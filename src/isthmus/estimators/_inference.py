@@ -55,6 +55,10 @@ class Chunk(NamedTuple):
     c: Tensor | None
     mask: Tensor | None
 
+    def take(self, index: Tensor) -> Chunk:
+        """Return the samples with these indices."""
+        return Chunk(*(None if t is None else t[index.to(t.device)] for t in self))  # type: ignore[arg-type]
+
 
 def map_rows(
     estimator: Any,

@@ -21,13 +21,12 @@ from isthmus.estimators._fields import FirstFields, layer_sizes
 from isthmus.estimators._inference import Chunk, log_det, map_rows, max_draws_per_pass
 from isthmus.evaluation import (
     Estimate,
-    conditional_draws,
-    conditional_mean,
     elbo,
     log_marginal,
     log_marginal_estimate,
     unreliable,
 )
+from isthmus.evaluation.imputation import Completion
 from isthmus.evaluation.row_noise import row_noise
 from isthmus.model import Model
 from isthmus.objectives import Objective
@@ -83,12 +82,10 @@ class LogLikelihoodEstimate(NamedTuple):
         """Warn if there are unreliable samples, naming the first of them, and return the estimate."""
         rows = self.unreliable()
         if len(rows):
-            more = f" and {len(rows) - _MAX_NAMED} more" if len(rows) > _MAX_NAMED else ""
-            named = ("row " if len(rows) == 1 else "rows ") + ", ".join(map(str, rows[:_MAX_NAMED])) + more
             warnings.warn(
                 f"log p(x) is unreliable, usually too low, in {len(rows)} of {len(self.value)} rows (few effective "
-                f"draws, or weights with a heavy tail): {named}. Try proposal_scale=1.3, more draws (n_draws), or "
-                "isthmus.evaluation.annealed_estimate, which helps most.",
+                f"draws, or weights with a heavy tail): {_named(rows)}. Try proposal_scale=1.3, more draws (n_draws), "
+                "or isthmus.evaluation.annealed_estimate, which helps most.",
                 stacklevel=3,
             )
         return self
@@ -122,7 +119,14 @@ class LogLikelihoodEstimate(NamedTuple):
 
 
 _MAX_NAMED = 10  # samples that a warning names
+_MIN_EFFECTIVE = 3.0  # draws for an imputation: its error is then within about 1.15 times that of the exact one
 _MIN_PROBA = 0.01  # p(y|x) from which the tail of a label's weights matters
+
+
+def _named(rows: np.ndarray) -> str:
+    """Return the first of the indices of rows, in words."""
+    more = f" and {len(rows) - _MAX_NAMED} more" if len(rows) > _MAX_NAMED else ""
+    return ("row " if len(rows) == 1 else "rows ") + ", ".join(map(str, rows[:_MAX_NAMED])) + more
 
 
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
@@ -204,29 +208,51 @@ class Variational(BaseAutoencoder, VariationalFields):
 
     # ---- missing values -------------------------------------------------------------------------------------
 
-    def _impute(self, X: np.ndarray, c: np.ndarray | None = None) -> np.ndarray:
-        noise = self._noise()
+    def _impute(self, X: np.ndarray) -> np.ndarray:
+        return self._without_effective(self._conditional_means(X), stacklevel=4)
 
-        def mean(model: Model, rows: Chunk) -> Tensor:
-            if rows.mask is None:
-                return rows.raw
-            return model.scaling.to_data_units(conditional_mean(model, rows.x, rows.mask, noise(rows), rows.c))
+    def _conditional_means(self, X: np.ndarray, c: np.ndarray | None = None) -> np.ndarray:
+        """Return imputed values of valid samples, followed by their effective sample sizes, (N, D + 1)."""
+        return self._complete(lambda model, completion: completion.mean(model).unsqueeze(0), 1, X, c)[0]
 
-        return map_rows(self, mean, X, c, draws=self.n_draws)
-
-    def _sample_imputations(self, X: np.ndarray, n_samples: int, seed: int, c: np.ndarray | None) -> np.ndarray:
-        """Return completed copies of valid samples, (n_samples, N, D)."""
+    def _conditional_draws(self, X: np.ndarray, n_samples: int, seed: int, c: np.ndarray | None = None) -> np.ndarray:
+        """Return completed copies of valid samples, followed by effective sample sizes, (n_samples, N, D + 1)."""
         check_positive_integer("n_samples", n_samples)
+        with seeded(seed, check_device(self.device)):
+            return self._complete(lambda model, completion: completion.draws(model, n_samples), n_samples, X, c)
+
+    def _complete(
+        self, guess: Callable[[Model, Completion], Tensor], n_guesses: int, X: np.ndarray, c: np.ndarray | None
+    ) -> np.ndarray:
         noise = self._noise()
 
-        def draws(model: Model, rows: Chunk) -> Tensor:
+        def complete(model: Model, rows: Chunk) -> Tensor:
+            size = torch.full((len(rows.raw), 1), self.n_draws).to(rows.raw)
+            whole = torch.cat([rows.raw, size], 1).repeat(n_guesses, 1, 1)
             if rows.mask is None:
-                return rows.raw.expand(n_samples, *rows.raw.shape)
-            drawn = conditional_draws(model, rows.x, rows.mask, noise(rows), n_samples, rows.c)
-            return torch.where(rows.raw.isnan(), model.scaling.to_data_units(drawn).to(rows.raw), rows.raw)
+                return whole
+            index = (rows.mask == 0).any(-1).nonzero().squeeze(1)  # complete samples need no draws
+            part = rows.take(index)
+            assert part.mask is not None
+            completion = Completion.of(model, part.x, part.mask, noise(part), part.c)
+            values = model.scaling.to_data_units(guess(model, completion)).to(whole)
+            effective = completion.effective_sample_size().to(whole).reshape(1, -1, 1).expand(n_guesses, -1, 1)
+            found = torch.cat([torch.where(part.raw.isnan(), values, part.raw), effective], -1)
+            return whole.index_copy_(1, index.to(whole.device), found)
 
-        with seeded(seed, check_device(self.device)):
-            return map_rows(self, draws, X, c, draws=max(n_samples, self.n_draws), axis=1)
+        return map_rows(self, complete, X, c, draws=max(n_guesses, self.n_draws), axis=1)
+
+    def _without_effective(self, values: np.ndarray, stacklevel: int = 3) -> np.ndarray:
+        """Return imputations without the column of effective sample sizes, and warn of small ones."""
+        size = values[..., -1].reshape(-1, values.shape[-2]).mean(0)
+        rows = (size < min(_MIN_EFFECTIVE, self.n_draws / 4)).nonzero()[0]
+        if len(rows):
+            warnings.warn(
+                f"Imputations of {len(rows)} of {len(size)} rows are unreliable (fewer than {_MIN_EFFECTIVE:.0f} "
+                f"effective draws): {_named(rows)}. Try more draws (n_draws), or train on rows with missing cells.",
+                stacklevel=stacklevel,
+            )
+        return np.ascontiguousarray(values[..., :-1])
 
     # ---- random samples -------------------------------------------------------------------------------------
 

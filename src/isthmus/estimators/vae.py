@@ -126,6 +126,9 @@ class VAE(Variational):
         .. math:: \log p(x) \approx \log \frac1S \sum_s \frac{p(x|z_s)\, p(z_s)}{q(z_s|x)}, \qquad z_s \sim q(z|x)
 
         with S = ``n_draws``. The estimate is too low on average, and approaches log p(x) with S (Burda et al., 2016).
+        Where less than a quarter of the draws are effective, as for samples unlike the training data, they come from
+        normal distributions at the modes of p(z|x) instead (:func:`isthmus.evaluation.laplace_approximation`), and so
+        they do for samples with missing values if there were none in ``fit``.
         It is deterministic: a sample's score depends neither on earlier calls nor on the other samples in X.
 
         Parameters
@@ -166,7 +169,8 @@ class VAE(Variational):
             Number of importance samples, S. Memory does not grow with it.
         proposal_scale : float, default=1.3
             Factor by which the proposal q(z|x) is widened; importance weights account for it. Trained posteriors are
-            usually too narrow. With 1 and at most 256 draws the results are those of :meth:`score_samples`.
+            usually too narrow. With 1 and at most 256 draws the results are those of :meth:`score_samples`. Draws
+            from a normal distribution at a mode are not widened.
 
         Returns
         -------
@@ -244,8 +248,9 @@ class VAE(Variational):
     def sample_imputations(self, X: Any, n_samples: int = 1, *, random_state: Any = None) -> np.ndarray:
         """Draw completed copies of X from p(x_missing | x_observed), for multiple imputation.
 
-        Codes are resampled from ``n_draws`` weighted draws, whose distribution approaches the posterior as their number
-        grows (sampling-importance-resampling).
+        Codes are resampled from ``n_draws`` weighted draws, made as in :meth:`score_samples`, whose distribution
+        approaches the posterior as their number grows (sampling-importance-resampling). A warning names samples of
+        which fewer than 3 draws are effective.
 
         Parameters
         ----------
@@ -260,4 +265,4 @@ class VAE(Variational):
         -------
         ndarray of shape (n_samples, N, D)
         """
-        return self._sample_imputations(self._rows(X), n_samples, as_seed(random_state), None)
+        return self._without_effective(self._conditional_draws(self._rows(X), n_samples, as_seed(random_state)))

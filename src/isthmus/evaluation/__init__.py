@@ -2,7 +2,7 @@
 
 ============================  =========================================================================================
 log p(x)                      ``log_marginal``, ``log_marginal_estimate`` (with standard errors), ``unreliable``,
-                              ``annealed_estimate``, ``sandwich``, ``elbo``, ``proposal``
+                              ``annealed_estimate``, ``sandwich``, ``elbo``, ``laplace_approximation``
 latent space                  ``active_units``, ``kl_per_dimension``, ``information``, ``aggregate_mmd``,
                               ``rate_distortion``, ``collapse_report``
 generated samples             ``frechet_distance``, ``precision_recall``, ``mmd``, ``nearest_neighbour_test``
@@ -20,7 +20,7 @@ from isthmus.evaluation.importance import Estimate, log_marginal_estimate, unrel
 from isthmus.evaluation.imputation import conditional_draws, conditional_mean
 from isthmus.evaluation.latent import RateDistortion, active_units, activity, kl_per_dimension, rate_distortion
 from isthmus.evaluation.log_marginal import Bound, elbo, log_marginal
-from isthmus.evaluation.proposal import proposal
+from isthmus.evaluation.refinement import laplace_approximation
 from isthmus.evaluation.samples import (
     PrecisionRecall,
     TwoSample,
@@ -56,13 +56,13 @@ __all__ = [
     "information",
     "interval_coverage",
     "kl_per_dimension",
+    "laplace_approximation",
     "log_marginal",
     "log_marginal_estimate",
     "mmd",
     "nearest_neighbour_test",
     "neighbour_accuracy",
     "precision_recall",
-    "proposal",
     "rate_distortion",
     "sandwich",
     "trustworthiness",

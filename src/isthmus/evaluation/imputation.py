@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
-from isthmus.evaluation.proposal import proposal
+from isthmus.evaluation._rows import Rows
+from isthmus.evaluation._two_stages import Proposal, effective_sample_size, in_two_stages
 from isthmus.model import Model
 
 __all__ = ["conditional_draws", "conditional_mean"]
@@ -48,8 +51,7 @@ def conditional_mean(model: Model, x: Tensor, mask: Tensor, noise: Tensor, c: Te
     >>> conditional_mean(model, x, mask, noise=torch.randn(8, 3, 2)).shape
     torch.Size([3, 4])
     """
-    h, log_w = _weighted(model, x, mask, noise, c)
-    return model.likelihood.mixture_mean(h, torch.softmax(log_w, 0))
+    return Completion.of(model, x, mask, noise, c).mean(model)
 
 
 @torch.no_grad()
@@ -86,15 +88,39 @@ def conditional_draws(
     >>> conditional_draws(model, x, mask, noise=torch.randn(8, 3, 2), n_samples=5).shape
     torch.Size([5, 3, 4])
     """
-    h, log_w = _weighted(model, x, mask, noise, c)
-    chosen = torch.multinomial(torch.softmax(log_w, 0).T, n_samples, replacement=True).T  # (n_samples, N)
-    h = h.gather(0, chosen.unsqueeze(-1).expand(-1, -1, h.shape[-1]))
-    return model.likelihood.sample(h)
+    return Completion.of(model, x, mask, noise, c).draws(model, n_samples)
 
 
-def _weighted(model: Model, x: Tensor, mask: Tensor, noise: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Return decoder outputs (S, N, n_outputs) and log weights (S, N)."""
-    q = proposal(model, model.encode(x, c, mask), mask, len(noise))
-    z = q.from_noise(noise)
-    h = model.decode(z, c)
-    return h, model.log_joint_ratio(q, z, x, c, mask, h)
+class Completion(NamedTuple):
+    """p(x|x_observed) as a mixture of p(x|z): decoder outputs h (S, N, n_outputs), and log weights (S, N)."""
+
+    h: Tensor
+    log_w: Tensor
+
+    @classmethod
+    def of(cls, model: Model, x: Tensor, mask: Tensor, noise: Tensor, c: Tensor | None) -> Completion:
+        """Return the mixture of codes that are drawn with this noise (S, N, K)."""
+        rows = Rows(model, x, c, mask)
+
+        def draw(index: Tensor, proposal: Proposal) -> tuple[Tensor, list[Tensor]]:
+            part, p = rows.take(index), proposal(0)
+            z = p.from_noise(noise[:, index])
+            h = model.decode(z, part.c)
+            log_w = part.log_weights(p, z, h)
+            return effective_sample_size(log_w), [h, log_w]
+
+        return cls(*in_two_stages(rows, len(noise), draw))
+
+    def mean(self, model: Model) -> Tensor:
+        """Return the mean of each cell, (N, D)."""
+        return model.likelihood.mixture_mean(self.h, torch.softmax(self.log_w, 0))
+
+    def draws(self, model: Model, n_samples: int) -> Tensor:
+        """Return draws (n_samples, N, D) of the cells, from torch's default generator."""
+        chosen = torch.multinomial(torch.softmax(self.log_w, 0).T, n_samples, replacement=True).T  # (n_samples, N)
+        h = self.h.gather(0, chosen.unsqueeze(-1).expand(-1, -1, self.h.shape[-1]))
+        return model.likelihood.sample(h)
+
+    def effective_sample_size(self) -> Tensor:
+        """Return the number of draws that are effective, (N,)."""
+        return effective_sample_size(self.log_w)

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from isthmus.evaluation.proposal import proposal
+from isthmus.evaluation._rows import Rows
+from isthmus.evaluation._two_stages import Proposal, effective_sample_size, in_two_stages
 from isthmus.kl import kl_divergence
 from isthmus.model import Model
 
@@ -48,6 +49,9 @@ def log_marginal(
 
     On average the estimate lies below log p(x), and it approaches log p(x) as S grows.
 
+    Samples for which q is a poor proposal, with an effective sample size below S / 4, are estimated again with draws
+    from :func:`laplace_approximation`, which also serves samples with missing cells if the encoder was trained without.
+
     Parameters
     ----------
     model : Model
@@ -59,7 +63,7 @@ def log_marginal(
     c : Tensor of shape (N, C), optional
         Conditions.
     mask : Tensor of shape (N, D), optional
-        1 where a cell was observed; missing cells are integrated out. Codes are then drawn from :func:`proposal`.
+        1 where a cell was observed; missing cells are integrated out.
     n_at_once : int, optional
         Number of draws to decode at once, which bounds the memory; default: all.
 
@@ -81,9 +85,15 @@ def log_marginal(
     >>> log_marginal(model, model.scaling(torch.from_numpy(X)), noise=torch.zeros(1, 150, 2).double()).shape
     torch.Size([150])
     """
-    q = proposal(model, model.encode(x, c, mask), mask, len(noise))
-    blocks = q.from_noise(noise).split(n_at_once or len(noise))
-    log_w = torch.cat([model.log_joint_ratio(q, z, x, c, mask) for z in blocks])  # (S, N)
+    rows = Rows(model, x, c, mask)
+
+    def draw(index: Tensor, proposal: Proposal) -> tuple[Tensor, list[Tensor]]:
+        part, p = rows.take(index), proposal(0)
+        blocks = p.from_noise(noise[:, index]).split(n_at_once or len(noise))
+        log_w = torch.cat([part.log_weights(p, z) for z in blocks])
+        return effective_sample_size(log_w), [log_w]
+
+    (log_w,) = in_two_stages(rows, len(noise), draw)  # (S, N)
     estimate = torch.logsumexp(log_w, 0) - math.log(len(noise))
     # log p(x) is 0 for a sample without any observed cell.
     return estimate if mask is None else torch.where(mask.any(-1), estimate, 0.0)

@@ -131,6 +131,13 @@ class Likelihood(Part):
             return self.log_prob(h, x).sum(-1)
         return self.log_prob(h, self.fill_missing(x, mask)).masked_fill(mask == 0, 0.0).sum(-1)
 
+    def smooth_log_prob(self, h: Tensor, x: Tensor) -> Tensor:
+        """Return a function (..., D) whose second derivatives in `h` measure the curvature of ``log_prob``.
+
+        It is ``log_prob`` itself, except where its second derivatives are 0 and its expectation is curved all the same.
+        """
+        return self.log_prob(h, x)
+
     def fill_missing(self, x: Tensor, mask: Tensor) -> Tensor:
         """Return `x` (..., D) with ``filler`` where `mask` is 0."""
         if self.filler is None:  # found once, since reading a tensor's value waits for the device

@@ -55,3 +55,8 @@ class Laplace(LocationScale):
         """Return log p(x_d|z), (..., D)."""
         centre, log_scale = self._centre_and_log_scale(h)
         return -(x - centre).abs() * (-log_scale).exp() - (log_scale + _LOG_2)
+
+    def smooth_log_prob(self, h: Tensor, x: Tensor) -> Tensor:
+        """Return the log density of a normal distribution with the same Fisher information about f, (..., D)."""
+        centre, log_scale = self._centre_and_log_scale(h)
+        return -0.5 * (x - centre).square() * (-2 * log_scale).exp() - log_scale

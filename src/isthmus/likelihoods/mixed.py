@@ -200,6 +200,10 @@ class Mixed(Likelihood):
         """Return log p(x_d|z), (..., D), a density or a probability depending on the column."""
         return self._join([p.log_prob(g, v) for (p, g), v in zip(self._outputs(h), self._split(x), strict=True)])
 
+    def smooth_log_prob(self, h: Tensor, x: Tensor) -> Tensor:
+        """Return the smooth functions of the parts, (..., D)."""
+        return self._join([p.smooth_log_prob(g, v) for (p, g), v in zip(self._outputs(h), self._split(x), strict=True)])
+
     def mean(self, h: Tensor) -> Tensor:
         """Return the means of the parts, (..., D)."""
         return self._join([part.mean(g) for part, g in self._outputs(h)])

@@ -1,0 +1,124 @@
+"""Scores and imputations of samples for which q(z|x) is a poor proposal: new rows near a plane, and missing cells."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_iris
+
+from isthmus import VAE, ConditionalVAE
+from isthmus.estimators import _variational as variational
+from isthmus.evaluation import _two_stages as two_stages
+from isthmus.evaluation.imputation import Completion
+
+X, Y = load_iris(return_X_y=True)
+
+
+def holes(X, share, seed=0):
+    return np.where(np.random.default_rng(seed).random(X.shape) < share, np.nan, X)
+
+
+@pytest.fixture(scope="module")
+def sheet():
+    """Return a VAE of data of rank 2 with little noise, and new rows."""
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(210, 2)) @ rng.normal(size=(2, 10)) + 1e-3 * rng.normal(size=(210, 10))
+    return VAE(2, hidden_layer_sizes=(64, 32), max_epochs=150, random_state=0).fit(rows[:150]), rows[150:]
+
+
+def plainly(monkeypatch, function):
+    """Return the result with draws from q(z|x) only."""
+    with monkeypatch.context() as patch:
+        patch.setattr(two_stages, "_MIN_SHARE", 0.0)
+        return function()
+
+
+def test_scores_of_new_rows(sheet, monkeypatch):
+    model, rows = sheet
+    score = model.score_samples(rows)
+    plain = plainly(monkeypatch, lambda: model.score_samples(rows))
+    estimate = model.score_samples_estimate(rows, n_draws=2000)  # no row is unreliable: a warning is an error here
+    assert estimate.effective_sample_size.min() >= 500
+    assert np.abs(score - estimate.value).max() < 0.3
+    assert np.abs(plain - estimate.value).max() > 1
+
+
+def test_imputations_of_new_rows(sheet):
+    """Two units and eight observed cells leave no more error than the noise of the model."""
+    model, rows = sheet
+    incomplete = holes(rows, 0.2)
+    missing = np.isnan(incomplete)
+    sigma = float(model.model_.likelihood(torch.zeros(10)).scale[0].detach())
+    error = np.sqrt((((model.impute(incomplete) - rows) / model.model_.scaling.scale.numpy())[missing] ** 2).mean())
+    assert error < 1.5 * sigma
+    draws = model.sample_imputations(incomplete, 200, random_state=0) / model.model_.scaling.scale.numpy()
+    spread = draws.std(0)[missing].mean()
+    assert sigma < spread < 1.6 * sigma
+
+
+def test_a_row_scores_alone_as_in_company(sheet):
+    model, rows = sheet
+    incomplete = np.concatenate([rows[:10], holes(rows[:10], 0.3)])
+    for method in (model.score_samples, model.impute):
+        whole = method(incomplete)
+        alone = np.concatenate([method(incomplete[[i]]) for i in range(20)])
+        np.testing.assert_allclose(alone, whole, rtol=1e-7, atol=1e-7)
+        np.testing.assert_allclose(method(incomplete[::-1]), whole[::-1], rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize("cls", [VAE, ConditionalVAE])
+def test_imputation_warns_of_few_effective_draws(cls, monkeypatch):
+    model = cls(2, max_epochs=2, random_state=0).fit(X, Y)
+    incomplete = X.copy()
+    incomplete[3:20, 1] = np.nan
+    whole = Completion.effective_sample_size
+
+    def small(self):
+        size = whole(self).clone()
+        size[1:] = 1.5
+        return size
+
+    monkeypatch.setattr(Completion, "effective_sample_size", small)
+    for method in (model.impute, lambda X: model.sample_imputations(X, 2, random_state=0)):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            filled = method(incomplete)
+        assert filled.shape[-2:] == X.shape
+        assert [w.category for w in caught] == [UserWarning]
+        text = str(caught[0].message)
+        assert "Imputations of 16 of 150 rows are unreliable (fewer than 3 effective draws)" in text
+        assert "rows 4, 5, 6, 7, 8, 9, 10, 11, 12, 13 and 6 more" in text
+        assert "n_draws" in text
+
+
+def test_the_warning_points_at_the_caller(monkeypatch):
+    model = VAE(2, max_epochs=1, random_state=0).fit(X)
+    monkeypatch.setattr(variational, "_MIN_EFFECTIVE", 1e9)
+    monkeypatch.setattr(Completion, "effective_sample_size", lambda self: self.log_w[0] * 0)
+    with pytest.warns(UserWarning, match="row 0") as caught:
+        model.impute(np.array([[5.0, np.nan, 1.4, 0.2]]))
+    assert caught[0].filename == __file__
+    with pytest.warns(UserWarning, match="row 0") as caught:
+        model.sample_imputations(np.array([[5.0, np.nan, 1.4, 0.2]]), 2)
+    assert caught[0].filename == __file__
+
+
+def test_complete_rows_need_no_draws(monkeypatch):
+    model = VAE(2, max_epochs=1, random_state=0).fit(X)
+    seen = []
+    of = Completion.of.__func__
+
+    def counted(cls, model, x, *rest):
+        seen.append(len(x))
+        return of(cls, model, x, *rest)
+
+    monkeypatch.setattr(Completion, "of", classmethod(counted))
+    incomplete = X.copy()
+    incomplete[[5, 80], 2] = np.nan
+    filled = model.impute(incomplete)
+    assert seen == [2]
+    kept = ~np.isnan(incomplete)
+    assert (filled[kept] == X[kept]).all()
+    assert (model.sample_imputations(X, 2, random_state=0) == X).all()
+    assert seen == [2]
