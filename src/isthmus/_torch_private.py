@@ -12,7 +12,6 @@ hook dictionaries of modules        whether hooks are registered                
 hook dictionaries of parameters     whether hooks are registered                steps run eagerly
 ``torch._standard_gamma``           drawing from a gamma distribution           ``torch.distributions.Gamma``
 ``_is_mkldnn_bf16_supported``       whether the CPU has bf16 arithmetic         whether it has AVX-512
-``torch._meta_registrations``       not importing it (``cli/_deferred.py``)     torch imports it: half a second
 ==================================  ==========================================  ====================================
 """
 

@@ -75,7 +75,7 @@ def main(args: Sequence[str] | None = None) -> int:
         after Ctrl-C and 143 after SIGTERM.
     """
     try:
-        code = isthmus.main(args, prog_name="isthmus", standalone_mode=False, obj=args is None)
+        code = isthmus.main(args, prog_name="isthmus", standalone_mode=False)
     except click.ClickException as error:
         click.echo(f"isthmus: {one_line(error)}", err=True)
         return error.exit_code

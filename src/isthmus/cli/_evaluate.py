@@ -110,7 +110,7 @@ def _assess(path: str, data: str, labels: str | None, n_draws: int, ais: int, im
     if impute is not None and not 0 < impute < 1:
         raise ValueError(f"--impute {impute:g}: must be a share of the cells, above 0 and below 1.")
     rows = read_data(data, labels)
-    model = load_model(path, training=True)
+    model = load_model(path)
     rows = align_columns(model, rows, data)
     y = rows.y if labels is not None and model.conditional else None
     row_labels = rows.y if rows.y is not None and rows.y.ndim == 1 else None
@@ -189,7 +189,7 @@ def _unfitted(model: str, given: dict[str, Any], rows: Dataset, seed: int) -> An
     if not Path(model).exists() and not model.endswith(".safetensors"):
         cls = public_class(class_name(model))
     else:
-        saved = load_model(model, training=True)
+        saved = load_model(model)
         cls = type(saved)
         copied = {name: value for name, value in saved.get_params(deep=False).items() if name not in _NOT_COPIED}
         fields = copied | fields

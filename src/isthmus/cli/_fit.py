@@ -86,7 +86,10 @@ def fit(
     estimator = build(public_class(name), fields, rows)
     _check_resume(folder, resume)
     if log is not None:
-        estimator.set_params(trainer__callbacks=[_logger(log)])
+        from isthmus.engine import CSVLogger, TensorBoardLogger
+
+        logger = CSVLogger(log) if log.endswith(".csv") else TensorBoardLogger(log)
+        estimator.set_params(trainer__callbacks=[logger])
     summary = _fit(estimator, rows, check_condition(estimator, rows, data, labels), data, output)
     if summary and not quiet:
         click.echo(summary)
@@ -114,12 +117,6 @@ def _check_resume(folder: str | None, resume: bool) -> None:
 
 def _has_checkpoints(folder: str | None) -> bool:
     return folder is not None and any(Path(folder).glob("checkpoint-*"))
-
-
-def _logger(path: str) -> Any:
-    from isthmus.engine import CSVLogger, TensorBoardLogger
-
-    return CSVLogger(path) if path.endswith(".csv") else TensorBoardLogger(path)
 
 
 def _fit(estimator: Any, rows: Dataset, y: Any, data: str, output: str) -> str:

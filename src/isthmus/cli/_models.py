@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import click
 
 import isthmus
 from isthmus._names import unknown_name
@@ -26,25 +23,14 @@ MODELS = isthmus._ESTIMATORS
 
 
 @contextlib.contextmanager
-def loading(*, training: bool = True) -> Iterator[None]:
-    """Import the estimators, with a message on a terminal, since that takes seconds.
-
-    Parameters
-    ----------
-    training : bool, default=True
-        Whether a model may be trained; without, less is imported.
-    """
-    context = click.get_current_context(silent=True)
-    if context is None or not context.obj:  # main(args) was called by a program, which may train a model afterwards
-        training = True
-    if "TORCHELASTIC_RUN_ID" in os.environ:  # Lightning Fabric, which connects processes, needs what training needs
-        training = True
+def loading() -> Iterator[None]:
+    """Import the estimators, with a message on a terminal, since that takes seconds."""
     shown = sys.stderr.isatty() and "torch" not in sys.modules
     if shown:
         sys.stderr.write("loading PyTorch and scikit-learn ...")
         sys.stderr.flush()
     try:
-        with deferred_imports(training=training):
+        with deferred_imports():
             importlib.import_module("isthmus.estimators")
         yield
     finally:
@@ -85,11 +71,11 @@ def public_class(name: str) -> Any:
         return getattr(isthmus, name)
 
 
-def load_model(path: str, *, training: bool = False) -> Any:
-    """Return a saved model; if it, or a copy, is then trained, `training` is True."""
+def load_model(path: str) -> Any:
+    """Return a saved model."""
     if not Path(path).exists():  # checked before torch is imported
         raise ValueError(f"{path}: no such model; create it with `isthmus fit DATA -m vae -o {path}`.")
-    with loading(training=training):
+    with loading():
         return isthmus.load(path)
 
 
