@@ -7,6 +7,7 @@ from scipy.special import rel_entr
 from sklearn.decomposition import PCA
 
 from isthmus import SparseAutoencoder, load
+from isthmus._distributions import PointMass
 from isthmus.likelihoods import Gaussian
 from isthmus.networks import MLP, Conv
 from isthmus.penalties import L1, AuxK, EncodedBatch, KLSparsity, Matryoshka
@@ -219,6 +220,20 @@ def test_aux_k_is_zero_without_dead_units_and_outside_training():
     model.posterior.idle.fill_(1e6)
     assert AuxK()(batch).any()
     assert not AuxK()(batch._replace(q=model.q(x))).any()
+
+
+def test_aux_k_decodes_each_sample_with_its_own_condition():
+    model = build(D, K, n_conditions=2, posterior=BatchTopK(k=1), network=MLP((5,), "tanh"))
+    x, c, weight = normal(N, D), normal(N, 2, seed=1), torch.ones(N).double()
+    model.posterior.idle.fill_(1e6)
+    q = model.q(x, c, weight=weight)
+    whole = EncodedBatch(model, x, q, q.mean[None], weight, c)
+    model.posterior.idle.fill_(1e6)
+    each = [
+        AuxK()(whole._replace(corrupted=x[[i]], q=PointMass(q.mean[[i]], q.selected_from[[i]]), c=c[[i]]))
+        for i in range(N)
+    ]
+    torch.testing.assert_close(AuxK()(whole), torch.cat(each))
 
 
 def test_aux_k_needs_a_posterior_that_selects():

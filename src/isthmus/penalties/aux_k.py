@@ -64,11 +64,8 @@ class AuxK(Penalty):
         with torch.no_grad():
             outputs = model.decode(q.mean, batch.c)
             before = model.likelihood.row_log_prob(outputs, batch.x, batch.mask)
-        added = model.decode(code, batch.c) - model.decode(torch.zeros_like(code[:1]), _first(batch.c))
+        nothing = torch.zeros_like(code[:1] if batch.c is None else code)
+        added = model.decode(code, batch.c) - model.decode(nothing, batch.c)
         with constant(model.likelihood):
             after = model.likelihood.row_log_prob(outputs + added, batch.x, batch.mask)
         return before - after
-
-
-def _first(c: Tensor | None) -> Tensor | None:
-    return c if c is None else c[:1]
