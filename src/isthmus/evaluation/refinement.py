@@ -154,8 +154,9 @@ def _jacobian(decode: Callable[[Tensor], Tensor], z: Tensor, axes: Tensor) -> tu
     z = z.detach().requires_grad_()
     h = decode(z)
     u = torch.zeros_like(h, requires_grad=True)
-    (product,) = torch.autograd.grad(h, z, u, create_graph=True)
-    columns = [torch.autograd.grad(product, u, axis, retain_graph=True)[0] for axis in axes]
+    # Gradients of sums: torch imports sympy, which takes half a second, if gradients of several numbers are weighted.
+    (product,) = torch.autograd.grad((u * h).sum(), z, create_graph=True)
+    columns = [torch.autograd.grad((axis * product).sum(), u, retain_graph=True)[0] for axis in axes]
     return h.detach(), torch.stack(columns)
 
 
@@ -166,7 +167,8 @@ def _second_order(function: Callable[[Tensor], Tensor], at: Tensor, directions: 
     (slope,) = torch.autograd.grad(function(at).sum(), at, create_graph=True)
     if not slope.requires_grad:  # of a linear function
         return slope, torch.zeros_like(directions)
-    along = [torch.autograd.grad(slope, at, one, retain_graph=True, materialize_grads=True)[0] for one in directions]
+    products = ((one * slope).sum() for one in directions)
+    along = [torch.autograd.grad(product, at, retain_graph=True, materialize_grads=True)[0] for product in products]
     return slope.detach(), torch.stack(along) if along else directions
 
 
