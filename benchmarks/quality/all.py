@@ -22,7 +22,18 @@ import torch
 
 HERE = Path(__file__).resolve().parent
 # The longest first, so that no core idles at the end.
-NAMES = ("likelihood", "missing", "bits", "denoising", "codes", "reconstruction", "tables", "features", "scores")
+NAMES = (
+    "likelihood",
+    "missing",
+    "bits",
+    "denoising",
+    "codes",
+    "reconstruction",
+    "tables",
+    "features",
+    "refine",
+    "scores",
+)
 
 
 def ran(name: str, arguments: list[str]) -> bool:

@@ -29,6 +29,7 @@ NAMES = (
     "codes",
     "denoising",
     "missing",
+    "refine",
     "tables",
     "features",
 )

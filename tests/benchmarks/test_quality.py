@@ -15,7 +15,7 @@ import pytest
 HERE = Path(__file__).resolve().parents[2] / "benchmarks" / "quality"
 SCRIPTS = (
     "likelihood", "likelihood_full", "bits", "reconstruction", "codes", "denoising", "missing", "tables", "features",
-    "scores",
+    "scores", "refine",
 )  # fmt: skip
 
 

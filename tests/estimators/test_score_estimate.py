@@ -146,7 +146,7 @@ def test_a_warning_names_unreliable_rows(exact):
     text = str(caught[0].message)
     assert f"in {len(bad)} of 40 rows" in text
     assert f"rows {', '.join(map(str, bad[:10]))} and {len(bad) - 10} more" in text
-    assert "proposal_scale" in text
+    assert "annealed_estimate" in text
     assert "n_draws" in text
     assert caught[0].filename == __file__
     few = exact.score_samples_estimate(ROWS, n_draws=100, proposal_scale=1.0)  # no warning: an error in this suite

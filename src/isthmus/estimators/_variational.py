@@ -84,8 +84,8 @@ class LogLikelihoodEstimate(NamedTuple):
         if len(rows):
             warnings.warn(
                 f"log p(x) is unreliable, usually too low, in {len(rows)} of {len(self.value)} rows (few effective "
-                f"draws, or weights with a heavy tail): {_named(rows)}. Try proposal_scale=1.3, more draws (n_draws), "
-                "or isthmus.evaluation.annealed_estimate, which helps most.",
+                f"draws, or weights with a heavy tail): {_named(rows)}. Try more draws (n_draws), or "
+                "isthmus.evaluation.annealed_estimate, which helps most.",
                 stacklevel=3,
             )
         return self

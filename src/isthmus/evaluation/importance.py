@@ -163,7 +163,7 @@ def unreliable(estimate: Estimate, min_effective: float = 10.0, max_pareto_k: fl
     An estimate is unreliable if it is not finite, if its effective sample size is below `min_effective` (its standard
     error then exceeds about 1 / sqrt(min_effective), 0.3 nats), or if `pareto_k` exceeds `max_pareto_k`: the variance
     of the weights is then infinite, and the standard error is meaningless. Such a value is usually too low. More draws
-    help little, `proposal_scale` helps more, and :func:`annealed_estimate` most.
+    help little; use :func:`annealed_estimate`.
 
     Parameters
     ----------
