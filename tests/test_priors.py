@@ -1,8 +1,10 @@
 """Priors: what the suite of every part does not cover."""
 
+import pytest
 import torch
+from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 
-from isthmus.priors import ConditionalNormal
+from isthmus.priors import ConditionalNormal, MixtureOfNormals
 from models import normal
 
 
@@ -16,3 +18,23 @@ def test_the_scale_of_a_conditional_normal_keeps_its_gradient_at_any_output():
     assert (p.log_scale < 8).all()
     p.log_prob(normal(3, 2).float()).sum().backward()
     assert (prior.layers[-1].bias.grad != 0).all()
+
+
+def test_a_mixture_with_full_covariances_has_the_density_of_torch():
+    torch.manual_seed(0)
+    prior = MixtureOfNormals(3, covariance="full")
+    prior.build(2)
+    root = torch.randn(3, 2, 2)
+    covariances, means, weights = root @ root.mT + 0.1 * torch.eye(2), torch.randn(3, 2), torch.tensor([0.2, 0.3, 0.5])
+    prior.set_mixture(weights, means, covariances)
+    reference = MixtureSameFamily(Categorical(weights), MultivariateNormal(means, covariances))
+    z = torch.randn(7, 5, 2)
+    assert torch.allclose(prior().log_prob(z), reference.log_prob(z), atol=1e-4)
+    draws = prior().sample((100_000,))
+    assert torch.allclose(draws.mean(0), reference.mean, atol=0.05)
+    assert torch.allclose(draws.T.cov(), reference.sample((100_000,)).T.cov(), atol=0.2)
+
+
+def test_another_covariance_is_an_error():
+    with pytest.raises(ValueError, match="covariance must be 'diag' or 'full'"):
+        MixtureOfNormals(covariance="tied").build(2)

@@ -22,7 +22,9 @@ __all__ = [
     "LatentDistribution",
     "Mixture",
     "PointMass",
+    "WhitenedGaussian",
     "bounded_log_scale",
+    "raw_log_scale",
 ]
 
 _LOG_2PI = math.log(2 * math.pi)
@@ -34,6 +36,11 @@ LOG_SCALE_BOUND = 8.0
 def bounded_log_scale(raw: Tensor) -> Tensor:
     """Return a log scale between -8 and 8 for any number: a tanh, whose gradient does not vanish as a clamp's does."""
     return LOG_SCALE_BOUND * torch.tanh(raw / LOG_SCALE_BOUND)
+
+
+def raw_log_scale(log_scale: Tensor) -> Tensor:
+    """Return the number whose :func:`bounded_log_scale` is a log scale within the bounds."""
+    return LOG_SCALE_BOUND * torch.atanh((log_scale / LOG_SCALE_BOUND).clamp(-0.99, 0.99))
 
 
 class LatentDistribution(Distribution):
@@ -170,6 +177,36 @@ class FullGaussian(LatentDistribution):
         standard = torch.linalg.solve_triangular(self.scale_tril, deviation, upper=False).squeeze(-1)
         log_det = self.scale_tril.diagonal(dim1=-2, dim2=-1).log().sum(-1)
         return -0.5 * standard.square().sum(-1) - log_det - 0.5 * self._mean.shape[-1] * _LOG_2PI
+
+
+class WhitenedGaussian(LatentDistribution):
+    r"""M distributions N(mean_m, (A_m' A_m)^-1), whose densities at the same codes take one product of matrices.
+
+    Parameters
+    ----------
+    mean : Tensor of shape (M, K)
+        Means.
+    whitening : Tensor of shape (M, K, K)
+        A, lower triangular with a positive diagonal.
+    """
+
+    def __init__(self, mean: Tensor, whitening: Tensor) -> None:
+        super().__init__(mean)
+        self.whitening = whitening
+
+    def from_noise(self, noise: Tensor) -> Tensor:
+        """Return mean + A^-1 noise, for noise (..., M, K)."""
+        identity = torch.eye(noise.shape[-1]).to(self.whitening)
+        inverse = torch.linalg.solve_triangular(self.whitening, identity, upper=False)
+        return self._mean + torch.einsum("mij,...mj->...mi", inverse, noise)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Return the log densities in nats, (..., M), of values (..., 1, K)."""
+        m, k = self._mean.shape
+        centre = (self.whitening @ self._mean.unsqueeze(-1)).squeeze(-1)
+        white = (value.squeeze(-2) @ self.whitening.reshape(m * k, k).T).unflatten(-1, (m, k)) - centre
+        log_det = self.whitening.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        return log_det - 0.5 * (white.square().sum(-1) + k * _LOG_2PI)
 
 
 class FlowDistribution(LatentDistribution):

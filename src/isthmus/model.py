@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
+from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from isthmus._distributions import LatentDistribution
 from isthmus._part import Part
@@ -148,6 +149,33 @@ class Model(nn.Module):
         if bias is not None:
             with torch.no_grad():
                 bias.copy_(self.likelihood.initial_output(mean.to(bias)))
+
+    @property
+    def starts_linear(self) -> bool:
+        """Whether :meth:`set_linear` works: if network, posterior and likelihood can be those of a linear model."""
+        return self.network.starts_linear and self.posterior.starts_linear and self.likelihood.starts_linear
+
+    def set_linear(
+        self,
+        encoder: tuple[Tensor, Tensor, Tensor],
+        decoder: tuple[Tensor, Tensor, Tensor],
+        condition: Tensor | None = None,
+    ) -> None:
+        """Set the built model to a linear one, from which training starts.
+
+        Parameters
+        ----------
+        encoder : tuple of Tensor
+            Weight (K, D), bias (K,) and log standard deviation (K,) of q(z|x).
+        decoder : tuple of Tensor
+            Weight (D, K), bias (D,) and noise variance (D,) of p(x|z), in the model's units.
+        condition : Tensor of shape (D, C), optional
+            What the condition adds to the mean of p(x|z, c).
+        """
+        outputs = self.likelihood.linear_outputs(*decoder)
+        if condition is not None:
+            condition = F.pad(condition, (0, 0, 0, len(outputs[0]) - len(condition)))
+        self.network.set_linear(self.posterior.linear_outputs(*encoder), outputs, condition)
 
     def encoder_input(self, x: Tensor) -> Tensor:
         """Return the encoder's inputs (..., D) for samples (..., D): transformed by the likelihood, and centred."""

@@ -36,9 +36,10 @@ class Adam(Optimizer):
     schedule : {"one_cycle", "linear", "constant"}, default="one_cycle"
         Learning rate over time: "one_cycle" is a warm-up and a cosine decay, "linear" a warm-up and a linear decay (for
         one or two epochs of many samples).
-    gradient_clip : float, optional
+    gradient_clip : float, "auto" or None, default="auto"
         Maximum norm of the gradient of all parameters together, in nats per sample per unit of the parameters; a longer
-        gradient is scaled down to it. By default gradients are not clipped.
+        gradient is scaled down to it. None does not clip; "auto" is 10 if training starts from factor analysis, and
+        otherwise None.
 
     References
     ----------
@@ -59,4 +60,4 @@ class Adam(Optimizer):
     weight_decay: float = 0.0
     encoder_learning_rate: float | None = None
     schedule: str = "one_cycle"
-    gradient_clip: float | None = None
+    gradient_clip: float | str | None = "auto"

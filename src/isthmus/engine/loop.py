@@ -115,6 +115,8 @@ class TrainingLoop:
             self._captured = CapturedStep(self._train_step, self.state, self.n_parts) if pays else None
             run = TrainingRun(self.state, self.processes, len(loader), checkpoints, progress)
             self.history = run.history
+            if validation is not None and not run.started:  # the parameters to start from may be the best
+                run.keep_if_best(self.evaluate(validation), epoch=-1)
             while run.epochs < (n_epochs or 1) and not run.ended:
                 epoch = EpochSpan.of(first_epoch + run.epochs, run.epochs, n_epochs, len(loader))
                 record = self._train_epoch(loader, epoch, run)

@@ -76,6 +76,11 @@ class TrainingRun:
             checkpoints.resume(self._load)
 
     @property
+    def started(self) -> bool:
+        """Whether a step was done."""
+        return self.epochs > 0 or self.steps > 0
+
+    @property
     def epochs_without_improvement(self) -> int:
         """Epochs since the one with the lowest validation loss; 0 without validation."""
         return 0 if self.best_parameters is None else self.epochs - 1 - self.best_epoch
@@ -114,9 +119,7 @@ class TrainingRun:
 
     def end_epoch(self, record: Record) -> None:
         """Append the record of an epoch, and keep the parameters if it has the lowest validation loss."""
-        loss = record.get("validation_loss", float("inf"))
-        if loss < self.best_loss:
-            self.best_loss, self.best_epoch, self.best_parameters = loss, self.epochs, self.state.parameters()
+        self.keep_if_best(record.get("validation_loss", float("inf")), self.epochs)
         self.history.append(record)
         self.epochs, self.steps, self.rows = self.epochs + 1, 0, []
         if self.progress:
@@ -137,6 +140,11 @@ class TrainingRun:
             self._write(self.checkpoints)
         if self.best_parameters is not None:
             self.state.load_parameters(self.best_parameters)
+
+    def keep_if_best(self, loss: float, epoch: int) -> None:
+        """Keep the parameters if this is the lowest validation loss; the epoch is -1 before training."""
+        if loss < self.best_loss:
+            self.best_loss, self.best_epoch, self.best_parameters = loss, epoch, self.state.parameters()
 
     def totals(self) -> Tensor:
         """Return batch weight, loss and terms of the epoch's steps, over all processes: one synchronisation."""

@@ -8,40 +8,35 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import torch
 from sklearn.utils.validation import _check_sample_weight
 from torch import Tensor
 
 from isthmus._device import check_device, check_precision
-from isthmus._part import Part, resolve
 from isthmus._random import Stream, derive, seeded
 from isthmus.corruptions import Corruption
 from isthmus.engine import Checkpoints, NonFiniteError, TrainingLoop
 from isthmus.engine.distributed import Processes, find_processes
 from isthmus.engine.precision import parameter_dtype
 from isthmus.engine.progress_bar import ProgressBar
+from isthmus.estimators._budget import Budget, choose_budget
 from isthmus.estimators._callbacks import CallbackSupportMixin, Epochs, as_callbacks, with_callbacks
 from isthmus.estimators._check_fields import as_seed, check_fields
 from isthmus.estimators._data import TrainingData
-from isthmus.estimators._fields import Fields, layer_sizes
+from isthmus.estimators._description import Description
 from isthmus.estimators._fitting import build_model, describe_run, make_loop, worst_columns
 from isthmus.estimators._loaders import Loaders, LoaderSettings, make_loaders
 from isthmus.estimators._saving import save
 from isthmus.estimators._summary import summarize
 from isthmus.estimators._transforms import AutoencoderTransforms
 from isthmus.estimators._validate import as_plain_array, as_rows, column_names
-from isthmus.likelihoods import Likelihood
 from isthmus.model import Model
-from isthmus.networks import Network
-from isthmus.objectives import Objective, TrainingLoss
-from isthmus.penalties import Penalty
-from isthmus.posteriors import Posterior
-from isthmus.priors import Prior
-from isthmus.scaling import Scaling
+from isthmus.objectives import TrainingLoss
 
 __all__ = ["BaseAutoencoder"]
 
 
-class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Fields):
+class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Description):
     """Base of the estimators.
 
     Attributes
@@ -53,6 +48,8 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Fields):
         the seconds that it took.
     n_iter_ : int
         Number of epochs trained.
+    n_components_ : int
+        K, number of latent units.
     n_features_in_ : int
         D, number of features seen in ``fit``.
     feature_names_in_ : ndarray of shape (D,)
@@ -65,53 +62,25 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Fields):
     model_: Model
     history_: list[dict[str, float]]
     n_iter_: int
+    n_components_: int
     n_features_in_: int
     seed_: int
     _optimizer_state: list[dict[str, Tensor]] | None = None
     _dataframe_columns: Sequence[Any] | None = None  # of the training data, if that was a DataFrame
     _dtype: np.dtype[Any] = np.dtype(np.float64)  # of generated samples
 
-    # ---- the parts, some of which a subclass chooses --------------------------------------------------------
-
-    def _posterior(self) -> str | Part:
-        raise NotImplementedError
-
-    def _prior(self) -> str | Part:
-        return "standard_normal"
-
-    def _own_penalties(self) -> list[Penalty]:
-        return []
-
-    def _own_objective(self) -> str | Part:
-        return "penalized_likelihood"
-
-    def _describe(self) -> Model:
-        """Return the unbuilt model; an unknown name raises an error here, before any data are read."""
-        likelihood = resolve("likelihoods", self.likelihood, Likelihood)
-        scaling = likelihood.default_scaling if self.scaling == "auto" else self.scaling
-        return Model(
-            network=self._network(),
-            posterior=resolve("posteriors", self._posterior(), Posterior),
-            prior=resolve("priors", self._prior(), Prior),
-            scaling=resolve("scaling", scaling, Scaling),
-            likelihood=likelihood,
+    def _choose_budget(self, n_samples: int, device: torch.device) -> Budget:
+        """Choose what is "auto", and store it in attributes."""
+        budget = choose_budget(
+            n_samples,
+            device.type,
+            max_epochs=self.max_epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            early_stopping="auto" if self.early_stopping == "auto" else self._early_stopping(),
         )
-
-    def _network(self) -> Network:
-        """Return the unbuilt network; it has the hidden layers of the estimator unless it brings its own."""
-        network = resolve("networks", self.network, Network)
-        if network.get_params(deep=False).get("hidden_layer_sizes", ()) is None:
-            network.set_params(hidden_layer_sizes=layer_sizes(self.hidden_layer_sizes))
-        return network
-
-    def _describe_loss(self) -> tuple[Objective, list[Penalty]]:
-        """Return the objective and the penalties; an unknown name is an error here."""
-        self._corruption()
-        penalties = [resolve("penalties", p, Penalty) for p in (*self._own_penalties(), *self.penalties)]
-        return resolve("objectives", self._own_objective(), Objective), penalties
-
-    def _corruption(self) -> Corruption:
-        return resolve("corruptions", self.corruption, Corruption)
+        self.max_epochs_, self.batch_size_, self.learning_rate_, self.early_stopping_ = budget
+        return budget
 
     # ---- fitting --------------------------------------------------------------------------------------------
 
@@ -173,14 +142,16 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Fields):
             model.scaling.forget_varying(data.summary.moments)
         dtype = parameter_dtype(trainer.precision)
         model.to(device=device, dtype=dtype)
-        stopping = self._early_stopping()
-        fraction = stopping.validation_fraction if stopping else 0.0
-        settings = LoaderSettings(self.batch_size, trainer.gradient_accumulation, fraction, self.seed_, dtype)
+        budget = self._choose_budget(len(data.X), device)
+        fraction = 0.0
+        if budget.early_stopping and not (partial and self.early_stopping == "auto"):
+            fraction = budget.early_stopping.validation_fraction
+        settings = LoaderSettings(budget.batch_size, trainer.gradient_accumulation, fraction, self.seed_, dtype)
         loaders = make_loaders(data, model.scaling, settings)
         corruption = self._build_corruption(model, loaders.sample)
         loss = TrainingLoss(model, objective, corruption, penalties)
 
-        n_epochs = None if partial else self.max_epochs
+        n_epochs = None if partial else budget.max_epochs
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         epochs = Epochs(self, n_epochs or 1, X=X, y=y, metadata=metadata)
         loop = self._loop(loss, data.processes, partial=partial)
@@ -204,8 +175,11 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Fields):
         stored = checkpoints.stored_seed() if checkpoints else None
         self.seed_ = data.processes.broadcast(as_seed(self.random_state) if stored is None else stored)
         masked = data.summary.missing or self._corruption().input_mask
-        build_model(model, data, n_components=self.n_components, masked=masked, seed=self.seed_)
-        self.model_, self._n_features_out = model, self.n_components
+        any_prior = self._prior() == "auto"
+        n_components = build_model(
+            model, data, n_components=self.n_components, masked=masked, seed=self.seed_, any_prior=any_prior
+        )
+        self.model_, self._n_features_out, self.n_components_ = model, n_components, n_components
         self.n_iter_, self.history_, self._optimizer_state = 0, [], None
         self._dtype = np.dtype(data.X.dtype)
 
@@ -226,7 +200,7 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Fields):
             loss,
             self._optimizer(),
             self._trainer(),
-            learning_rate=self.learning_rate,
+            learning_rate=self.learning_rate_,
             seed=self.seed_,
             processes=processes,
             constant_rate=partial,
@@ -251,7 +225,7 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Fields):
         writer = checkpoints if checkpoints and is_main else None
         shown = self.verbose > 0 and is_main
         progress = ProgressBar(type(self).__name__, n_epochs or 1, loaders.train.n_rows, shown=shown)
-        callbacks, stopping = as_callbacks(self._trainer().callbacks), self._early_stopping()
+        callbacks, stopping = as_callbacks(self._trainer().callbacks), self.early_stopping_
         if epochs.active:
             callbacks.append(epochs)
         with writer or nullcontext(), progress:
@@ -270,7 +244,7 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Fields):
                 raise FloatingPointError(
                     f"{error} Worst in that step: {worst_columns(model, error.batch, data.names)}. The parameters are "
                     "those before that step. Look for extreme values in these columns, scale them, or lower "
-                    f"learning_rate={self.learning_rate:g}."
+                    f"learning_rate={self.learning_rate_:g}."
                 ) from error
             finally:
                 self.history_ = [*self.history_, *loop.history]

@@ -30,6 +30,7 @@ _CHOICES = {
     "schedule": ("constant", "linear", "one_cycle"),
     "precision": ("float32", "float64", "bf16"),
 }
+_AUTO = ("max_epochs", "batch_size", "learning_rate", "gradient_clip")  # "auto" chooses them
 _OPTIONAL = ("encoder_learning_rate", "gradient_clip")
 
 
@@ -73,8 +74,11 @@ def check_fields(estimator: Any) -> None:
         If ``optimizer``, ``early_stopping`` or ``trainer`` is an object of another kind.
     """
     values = estimator.get_params(deep=False) | _training_parameters(estimator)
+    chosen = {name for name in _AUTO if isinstance(values[name], str) and values[name] == "auto"}
+    chosen |= {"n_components"} if values["n_components"] is None else set()
     for name in _POSITIVE_INTEGERS:
-        check_positive_integer(name, values.get(name, 1))
+        if name not in chosen:
+            check_positive_integer(name, values.get(name, 1))
     if not all(map(_is_positive_integer, layer_sizes(values["hidden_layer_sizes"]))):
         raise ValueError(
             f"hidden_layer_sizes={values['hidden_layer_sizes']!r} must be a positive whole number or a sequence of "
@@ -87,7 +91,9 @@ def check_fields(estimator: Any) -> None:
         "checkpoint_seconds": (-math.inf, math.inf),
         "validation_fraction": (0.0, 1.0),
     }.items():
-        value = values[name]
+        value = values.get(name, 0.5)
+        if name in chosen:
+            continue
         if not ((isinstance(value, _NUMBER) and low < value < high) or (value is None and name in _OPTIONAL)):
             raise ValueError(f"{name}={value!r} must lie strictly between {low:g} and {high:g}.")
     betas = values["betas"]
@@ -105,8 +111,10 @@ def check_fields(estimator: Any) -> None:
 def _training_parameters(estimator: Any) -> dict[str, Any]:
     """Return the parameters of the optimizer, of early stopping and of the trainer, by name."""
     found: dict[str, Any] = resolve("optimizers", estimator.optimizer, Optimizer).get_params()
-    for field, kind, others in (("early_stopping", EarlyStopping, "True, False"), ("trainer", Trainer, "None")):
+    for field, kind, others in (("early_stopping", EarlyStopping, "'auto', True, False"), ("trainer", Trainer, "None")):
         part = as_part(field, getattr(estimator, field))
+        if field == "early_stopping" and part == "auto":
+            continue
         if not isinstance(part, kind):
             raise TypeError(f"{field} must be {others} or {kind.__name__}(...) of isthmus.training, got {part!r}.")
         found |= part.get_params()

@@ -58,15 +58,24 @@ class TrainingData(NamedTuple):
 
         At most 100,000 rows and 2**22 numbers are drawn, without replacement.
         """
-        X, n_samples = self.X, len(self.X)
-        n = min(_SAMPLE_ROWS, max(1, _SAMPLE_NUMBERS // X.shape[1]))
-        index: np.ndarray | None = None
-        if n < n_samples:
-            index = np.sort(np.random.default_rng(derive(seed, Stream.SUMMARY)).choice(n_samples, n, replace=False))
+        X, index = self.X, self._sampled(seed)
         weight = self.weight if index is None else self.weight[index]
         if isinstance(X, RowSource):
             return self._take(X, index), weight
         return X if index is None else X[index], weight
+
+    def sample_condition(self, seed: int) -> np.ndarray | None:
+        """Return the conditions (n, C) of the samples that :meth:`sample` returns; None without conditions."""
+        index = self._sampled(seed)
+        return self.condition if index is None or self.condition is None else self.condition[index]
+
+    def _sampled(self, seed: int) -> np.ndarray | None:
+        """Return the sorted indices of the samples to draw, or None for all."""
+        n_samples = len(self.X)
+        n = min(_SAMPLE_ROWS, max(1, _SAMPLE_NUMBERS // self.X.shape[1]))
+        if n >= n_samples:
+            return None
+        return np.sort(np.random.default_rng(derive(seed, Stream.SUMMARY)).choice(n_samples, n, replace=False))
 
     def _take(self, X: RowSource, index: np.ndarray | None) -> np.ndarray:
         """Return the rows at these indices, or all rows, in every process; each process reads its share of them."""

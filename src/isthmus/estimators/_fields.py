@@ -136,8 +136,10 @@ class Fields(FirstFields, BaseEstimator):
         return resolve("optimizers", self.optimizer, Optimizer)
 
     def _early_stopping(self) -> EarlyStopping | None:
+        if not self.early_stopping:
+            return None
         stopping: EarlyStopping = as_part("early_stopping", self.early_stopping)
-        return stopping if self.early_stopping else None
+        return stopping
 
     def _trainer(self) -> Trainer:
         """Return the trainer itself, not a clone: its callbacks are the objects that the user holds."""

@@ -15,6 +15,7 @@ from isthmus.engine.distributed import Processes, world_size
 from isthmus.estimators._chunking import as_tensor
 from isthmus.estimators._data import TrainingData
 from isthmus.estimators._inference import Chunk, feature_errors
+from isthmus.estimators._linear_start import LinearStart
 from isthmus.estimators._saving import without_local_settings
 from isthmus.estimators._validate import column_name
 from isthmus.model import Model
@@ -29,10 +30,18 @@ __all__ = ["build_model", "describe_run", "make_loop", "worst_columns"]
 _NOT_IDENTITY = ("device", "n_draws", "verbose", "warm_start")
 
 
-def build_model(model: Model, data: TrainingData, *, n_components: int, masked: bool, seed: int) -> None:
-    """Set the scaling, build all tensors, and initialise them from the data.
+_LINEAR_RATE, _LINEAR_CLIP = 0.1, 10.0  # learning rate and largest gradient after a start from a linear model
+_DEFAULT_COMPONENTS = 16  # if n_components is None and training starts from random weights
+_MAX_LINEAR_FEATURES = 2048  # with more features, the covariance matrix takes too long
 
-    The likelihood and the prior see all samples, or a sample of them with the columns' extremes.
+
+def build_model(
+    model: Model, data: TrainingData, *, n_components: int | None, masked: bool, seed: int, any_prior: bool
+) -> int:
+    """Set the scaling, build all tensors, initialise them from the data, and return the number of latent units.
+
+    The likelihood and the prior see all samples, or a sample of them with the columns' extremes. If the model can be
+    linear, it starts as factor analysis of the sample.
 
     Parameters
     ----------
@@ -40,12 +49,14 @@ def build_model(model: Model, data: TrainingData, *, n_components: int, masked: 
         The unbuilt model.
     data : TrainingData
         The training data.
-    n_components : int
-        K, number of latent units.
+    n_components : int or None
+        K, number of latent units; None chooses it.
     masked : bool
         Whether the encoder also sees which cells are visible.
     seed : int
         Seed of the weights, and of the sample.
+    any_prior : bool
+        Whether the prior may become a mixture of normal distributions, if held-out samples are more likely then.
 
     Raises
     ------
@@ -62,13 +73,23 @@ def build_model(model: Model, data: TrainingData, *, n_components: int, masked: 
         observed = torch.cat([observed, data.extremes(scaling)])
         weight = torch.cat([weight, weight.new_zeros(2)])
     model.likelihood.set_from_data(observed, weight)
+    start = None
+    if model.starts_linear and n_features <= _MAX_LINEAR_FEATURES:
+        sample = observed[: len(rows)], weight[: len(rows)], data.sample_condition(seed)
+        start = LinearStart.fit(*sample, model, n_components, seed, any_prior=any_prior)
+        model.prior = start.prior(model.prior)
+    if n_components is None:
+        n_components = start.n_components if start else min(n_features, _DEFAULT_COMPONENTS)
     with seeded(seed):
         n_conditions = 0 if data.condition is None else data.condition.shape[1]
         model.build(n_features, n_components, n_conditions, masked=masked)
         model.prior.init_from_data(x)
     model.init_from_mean(scaling(data.summary.moments.mean))
+    if start:
+        start.apply(model, n_components)
     scaling.set_constant(data.summary.moments, model.likelihood.density_columns())
     data.check_support(model)
+    return n_components
 
 
 def make_loop(
@@ -84,6 +105,7 @@ def make_loop(
     """Return the training loop that minimises a loss; with a constant rate if there is only one epoch at a time."""
     assert isinstance(optimizer, Adam)  # the only one
     model = loss.model
+    clip = None if isinstance(optimizer.gradient_clip, str) else optimizer.gradient_clip
     return TrainingLoop(
         loss,
         learning_rate=learning_rate,
@@ -91,7 +113,7 @@ def make_loop(
         weight_decay=optimizer.weight_decay,
         betas=optimizer.betas,
         lr_multipliers=_lr_multipliers(model, loss, optimizer.encoder_learning_rate, learning_rate),
-        gradient_clip=optimizer.gradient_clip,
+        gradient_clip=_LINEAR_CLIP if optimizer.gradient_clip == "auto" and model.starts_linear else clip,
         seed=seed,
         bf16_parameters=list(model.network.parameters()) if trainer.precision == "bf16" else [],
         gradient_accumulation=trainer.gradient_accumulation,
@@ -100,23 +122,32 @@ def make_loop(
     )
 
 
-def _lr_multipliers(model: Model, loss: nn.Module, encoder_rate: float | None, rate: float) -> list[float] | None:
-    """Return the learning-rate multiplier of each trained parameter; None if all have the same rate.
+def _lr_multipliers(model: Model, loss: nn.Module, encoder_rate: float | None, rate: float) -> list[float]:
+    """Return the learning-rate multiplier of each trained parameter.
+
+    The parameters of the linear model from which training started are near their best values: they have a tenth of the
+    rate, while the layers between them are trained.
 
     Raises
     ------
     ValueError
         If the encoder has a rate of its own, but no parameters of its own.
     """
+    parameters = [p for p in loss.parameters() if p.requires_grad]
+    multipliers = [1.0] * len(parameters)
+    if model.starts_linear:
+        slow = {id(p) for part in (model.prior, model.likelihood) for p in part.parameters()}
+        slow |= {id(p) for p in model.network.skip_parameters()}
+        multipliers = [_LINEAR_RATE if id(p) in slow else 1.0 for p in parameters]
     if encoder_rate is None:
-        return None
+        return multipliers
     encoder = {id(p) for p in model.network.encoder_parameters()}
     if not encoder:
         raise ValueError(
             f"encoder_learning_rate={encoder_rate!r}: {model.network!r} has no parameters that only its encoder uses; "
             "leave it out."
         )
-    return [encoder_rate / rate if id(p) in encoder else 1.0 for p in loss.parameters() if p.requires_grad]
+    return [m * encoder_rate / rate if id(p) in encoder else m for m, p in zip(multipliers, parameters, strict=True)]
 
 
 def describe_run(name: str, fields: dict[str, Any], data: TrainingData) -> dict[str, Any]:

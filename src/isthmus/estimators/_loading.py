@@ -28,6 +28,7 @@ _DESCRIPTION: dict[str, type | tuple[type, ...]] = {
     "fields": dict,
     "parts": dict,
     "n_features": int,
+    "n_components": int,
     "masked": bool,
     "columns": (list, type(None)),
     "dataframe_columns": (list, type(None)),
@@ -96,7 +97,7 @@ def _restore(description: dict[str, Any], parts: tuple[type[Part], ...]) -> Base
     estimator._dtype = np.dtype(np.float32 if description["dtype"] == "float32" else np.float64)
     estimator.seed_, estimator.n_iter_ = description["seed"], description["n_iter"]
     estimator.history_ = list(serialization.decode(description["history"]))
-    estimator._n_features_out = estimator.n_components
+    estimator._n_features_out = estimator.n_components_ = description["n_components"]
     condition = _decode_condition(description["condition"])
     if condition is not None:
         estimator._condition = condition
@@ -109,7 +110,7 @@ def _restore(description: dict[str, Any], parts: tuple[type[Part], ...]) -> Base
     with seeded(0):  # the random weights are replaced at once, but torch's generator must not change
         estimator.model_.build(
             estimator.n_features_in_,
-            estimator.n_components,
+            estimator.n_components_,
             0 if condition is None else condition.width,
             masked=description["masked"],
         )

@@ -41,6 +41,7 @@ def save(estimator: Any, path: str | Path) -> None:
         "fields": serialization.encode(fields),
         "parts": {name: serialization.encode(part) for name, part in estimator.model_.parts().items()},
         "n_features": int(estimator.n_features_in_),
+        "n_components": int(estimator.n_components_),
         "masked": estimator.model_.network.sizes.masked,
         "columns": None if names is None else [str(name) for name in names],
         "dataframe_columns": _encode_names(estimator._dataframe_columns),

@@ -43,6 +43,8 @@ class Likelihood(Part):
     filler : float or None
         A value that every feature supports. Missing cells hold it while ``log_prob`` is computed; their results are not
         used, but must have finite gradients. If None, a value is found with ``supports``.
+    starts_linear : bool
+        Whether ``linear_outputs`` works, so that training can start from a linear model.
     """
 
     n_features: int
@@ -54,6 +56,7 @@ class Likelihood(Part):
     support_text: str = "that are finite numbers"
     transforms_input: bool = False
     filler: float | None = None
+    starts_linear: bool = False
 
     def set_from_data(self, x: Tensor, weight: Tensor | None = None) -> None:
         """Set hyperparameters that are None, and other statistics of the training data, before ``build``.
@@ -82,6 +85,21 @@ class Likelihood(Part):
         samples, in the model's units. The default is 0.
         """
         return mean.new_zeros(self.n_outputs)
+
+    def linear_outputs(self, loadings: Tensor, mean: Tensor, noise_variance: Tensor) -> tuple[Tensor, Tensor]:
+        """Return weight (n_outputs, K) and bias (n_outputs,) of a linear decoder.
+
+        The scale parameters of the built likelihood are set to those of the linear model.
+
+        Parameters
+        ----------
+        loadings : Tensor of shape (D, K)
+        mean : Tensor of shape (D,)
+            E[x|z] is ``loadings @ z + mean``, in the model's units.
+        noise_variance : Tensor of shape (D,)
+            Variance of each feature given z.
+        """
+        raise NotImplementedError
 
     def supports(self, x: Tensor) -> Tensor:
         """Return where `x` (N, D), in the model's units, lies in the support, bool of shape (N, D)."""

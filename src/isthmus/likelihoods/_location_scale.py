@@ -5,11 +5,19 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from isthmus.likelihoods._base import Likelihood
-from isthmus.likelihoods._positive import check_positive, learned, log_learned, soft_floor
+from isthmus.likelihoods._positive import (
+    check_positive,
+    learned,
+    log_learned,
+    raw_floored,
+    set_log_learned,
+    soft_floor,
+)
 
 __all__ = ["LocationScale"]
 
@@ -31,6 +39,7 @@ class LocationScale(Likelihood):
     min_scale: float = 1e-3
 
     interval_support = True
+    unit_variance = 1.0  # of the distribution with scale 1
 
     def build(self, n_features: int) -> None:
         """Make the parameter log s, with one or D elements, if it is learned.
@@ -53,6 +62,23 @@ class LocationScale(Likelihood):
     def initial_output(self, mean: Tensor) -> Tensor:
         """Return outputs for the means, and for s(z) = 1."""
         return self._with_scales(mean)
+
+    @property
+    def starts_linear(self) -> bool:  # type: ignore[override]
+        """Whether the outputs are in the units of the samples."""
+        return not self.transforms_input
+
+    def linear_outputs(self, loadings: Tensor, mean: Tensor, noise_variance: Tensor) -> tuple[Tensor, Tensor]:
+        """Return weight and bias of a linear decoder, and set the scales."""
+        variance = noise_variance / self.unit_variance
+        if self.scale == "shared":
+            variance = variance.mean().expand(1)
+        raw = raw_floored(self.min_scale, 0.5 * variance.log())
+        if self.scale == "decoder":
+            return F.pad(loadings, (0, 0, 0, self.n_features)), torch.cat([mean, raw])
+        if not isinstance(self.scale, (int, float)):
+            set_log_learned(self.raw_log_scale, raw)
+        return loadings, mean
 
     def mean(self, h: Tensor) -> Tensor:
         """Return f(z), (..., D)."""

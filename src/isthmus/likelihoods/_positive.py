@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
-__all__ = ["check_positive", "learned", "log_learned", "soft_floor"]
+__all__ = ["check_positive", "learned", "log_learned", "raw_floored", "set_log_learned", "soft_floor"]
 
 # Adam moves every parameter by about the learning rate per step, and log sigma often has to move from 0 to -3.
 # It is therefore stored divided by this number.
@@ -36,6 +36,18 @@ def learned(value: float | str, n_features: int) -> nn.Parameter:
 def log_learned(parameter: Tensor) -> Tensor:
     """Return the logarithm that a parameter of :func:`learned` stores; it is 0 at first."""
     return _GAIN * parameter
+
+
+def set_log_learned(parameter: Tensor, log_value: Tensor) -> None:
+    """Set a parameter of :func:`learned` so that it stores `log_value`."""
+    with torch.no_grad():
+        parameter.copy_(log_value / _GAIN)
+
+
+def raw_floored(floor: float, log_value: Tensor) -> Tensor:
+    """Return the number whose :func:`soft_floor` is `log_value`, or a little above the floor where it is below."""
+    above = (log_value - math.log(floor)).clamp(min=0.01)
+    return math.log(floor) + above + torch.log(-torch.expm1(-above))
 
 
 def soft_floor(floor: float, log_value: Tensor) -> Tensor:

@@ -46,6 +46,8 @@ class Laplace(LocationScale):
     tensor([-0.6931, -3.6931])
     """
 
+    unit_variance = 2.0
+
     def forward(self, h: Tensor) -> TorchLaplace:
         """Return Laplace(f(z), b)."""
         centre, log_scale = self._centre_and_log_scale(h)

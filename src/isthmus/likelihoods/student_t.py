@@ -80,6 +80,8 @@ class StudentT(LocationScale):
             return h.new_tensor(self.df)
         return soft_floor(self.min_df, _LOG_INITIAL_DF + log_learned(self.raw_log_df)).exp()
 
+    unit_variance = 1.25  # at the initial 10 degrees of freedom
+
     def forward(self, h: Tensor) -> TorchStudentT:
         """Return t(f(z), s, nu)."""
         centre, log_scale = self._centre_and_log_scale(h)

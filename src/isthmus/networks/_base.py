@@ -66,6 +66,7 @@ class Network(Part):
     """
 
     sizes: Sizes
+    starts_linear: bool = False  # whether `set_linear` works
 
     @abstractmethod
     def build(self, sizes: Sizes) -> None:
@@ -96,11 +97,39 @@ class Network(Part):
         """Return the parameters of ``encode`` that ``decode`` does not share, for ``encoder_learning_rate``."""
         return []
 
+    def set_linear(
+        self, encoder: tuple[Tensor, Tensor], decoder: tuple[Tensor, Tensor], condition: Tensor | None = None
+    ) -> None:
+        """Set the weights so that encoder and decoder are linear maps, from which training starts.
+
+        Parameters
+        ----------
+        encoder : tuple of Tensor
+            Weight (n_encoder_outputs, D) and bias (n_encoder_outputs,).
+        decoder : tuple of Tensor
+            Weight (n_decoder_outputs, K) and bias (n_decoder_outputs,).
+        condition : Tensor of shape (n_decoder_outputs, C), optional
+            What the condition adds to the decoder's outputs. The encoder gets the sample without it.
+        """
+        raise NotImplementedError
+
+    def encoder_skip(self) -> Tensor | None:
+        """Return the weight (K, D) of a linear map that is added to the last of :meth:`encoder_layers`, if any."""
+        return None
+
+    def skip_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters of skip connections."""
+        return []
+
     def encoder_layers(self) -> list[Layer] | None:
         """Return the layers that map :func:`join_inputs` to the first K outputs, or None unless all are dense.
 
         With them, the contractive penalty has a closed form.
         """
+        return None
+
+    def decoder_skip(self) -> Tensor | None:
+        """Return the weight (outputs, K) of a linear map added to the last of :meth:`decoder_weights`, if any."""
         return None
 
     def decoder_weights(self) -> list[Tensor]:

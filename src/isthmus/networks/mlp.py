@@ -34,7 +34,7 @@ def _affine(layers: nn.ModuleList) -> list[tuple[Tensor, Tensor]]:
 
 @dataclass(eq=False, repr=False)
 class MLP(Network):
-    r"""Dense layers, h_l = a(W_l h_{l-1} + b_l) with a linear last one, mirrored by the decoder.
+    r"""Dense layers, h_l = a(W_l h_{l-1} + b_l), the last one linear, mirrored by the decoder.
 
     Parameters
     ----------
@@ -49,10 +49,16 @@ class MLP(Network):
         Whether the decoder's first layer has weights of norm 1 for each unit of the code, so that the code alone says
         how much of a feature there is. The encoder's last layer then starts as the transpose of this layer, times 0.3.
         By default it is so in a :class:`isthmus.SparseAutoencoder` that keeps its largest units, and not elsewhere.
+    skip : bool, default=False
+        Whether encoder and decoder add a linear map of their inputs to their outputs (a skip connection). Training then
+        starts from factor analysis, where likelihood and posterior allow it. Networks with tied or unit-norm weights
+        have none, and those without hidden layers need none.
 
     Notes
     -----
-    A condition is appended to the input of the encoder and to the code.
+    A condition is appended to the input of the encoder and to the code. With a skip connection S the outputs are
+
+    .. math:: W_L h_{L-1} + b_L + S x.
 
     References
     ----------
@@ -74,6 +80,7 @@ class MLP(Network):
     activation: str = "elu"
     tied: bool = False
     unit_norm: bool | None = None
+    skip: bool = False
 
     def build(self, sizes: Sizes) -> None:
         """Make the layers.
@@ -96,6 +103,9 @@ class MLP(Network):
             self.decoder = dense(widths)
             if self.unit_norm:
                 self._start_transposed()
+            if self.starts_linear and hidden:
+                self.encoder_skip_weight = nn.Parameter(torch.zeros(sizes.n_encoder_outputs, n_inputs))
+                self.decoder_skip_weight = nn.Parameter(torch.zeros(sizes.n_decoder_outputs, widths[0]))
             return
         if sizes.n_decoder_outputs != sizes.n_features or sizes.n_conditions:
             raise ValueError("tied weights need one decoder output for each column and no condition; use tied=False.")
@@ -122,19 +132,55 @@ class MLP(Network):
         weights[-1] = weights[-1][: self.sizes.n_features]  # without the columns of a mask
         return list(zip(weights, self.decoder_biases, strict=True))
 
-    def _run(self, layers: list[tuple[Tensor, Tensor]], h: Tensor) -> Tensor:
-        hidden = activation(self.activation)
+    def _run(self, layers: list[tuple[Tensor, Tensor]], inputs: Tensor, skip: Tensor | None) -> Tensor:
+        hidden, h = activation(self.activation), inputs
         for weight, bias in layers[:-1]:
             h = hidden(F.linear(h, weight, bias))
-        return F.linear(h, *layers[-1])
+        outputs = F.linear(h, *layers[-1])
+        return outputs if skip is None else outputs + F.linear(inputs, skip)
 
     def encode(self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
         """Map samples to posterior parameters."""
-        return self._run(_affine(self.encoder), join_inputs(self.sizes, x, c, mask))
+        skip = self._parameters.get("encoder_skip_weight")
+        return self._run(_affine(self.encoder), join_inputs(self.sizes, x, c, mask), skip)
 
     def decode(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Map codes to likelihood parameters."""
-        return self._run(self._decoder(), concatenate(z, c))
+        return self._run(self._decoder(), concatenate(z, c), self._parameters.get("decoder_skip_weight"))
+
+    @property
+    def starts_linear(self) -> bool:  # type: ignore[override]
+        """Whether there are skip connections."""
+        return self.skip and not self.tied and not self.unit_norm
+
+    @torch.no_grad()
+    def set_linear(
+        self, encoder: tuple[Tensor, Tensor], decoder: tuple[Tensor, Tensor], condition: Tensor | None = None
+    ) -> None:
+        """Set skip connections and biases to linear maps, and the weights of the last layers to 0."""
+        (weight, bias), (decoder_weight, decoder_bias) = encoder, decoder
+        inputs = torch.zeros_like(_affine(self.encoder)[0][0][:1]).repeat(len(weight), 1)
+        inputs[:, : weight.shape[1]] = weight
+        codes = decoder_weight
+        if condition is not None:
+            inputs[:, -condition.shape[1] :] = -weight @ condition[: weight.shape[1]]
+            codes = torch.cat([decoder_weight, condition], dim=1)
+        for layers, linear, constant, skip in (
+            (self.encoder, inputs, bias, self._parameters.get("encoder_skip_weight")),
+            (self.decoder, codes, decoder_bias, self._parameters.get("decoder_skip_weight")),
+        ):
+            last: nn.Linear = layers[-1]  # type: ignore[assignment]
+            last.bias.copy_(constant)
+            if skip is None:
+                last.weight.copy_(linear)
+            else:
+                last.weight.zero_()
+                skip.copy_(linear)
+
+    def encoder_skip(self) -> Tensor | None:
+        """Return the columns of the encoder's skip connection that read the sample, for the first K outputs."""
+        skip = self._parameters.get("encoder_skip_weight")
+        return None if skip is None else skip[: self.sizes.n_components, : self.sizes.n_features]
 
     @property
     def dtype(self) -> torch.dtype:
@@ -148,7 +194,17 @@ class MLP(Network):
 
     def encoder_parameters(self) -> list[nn.Parameter]:
         """Return the encoder's parameters; none if they are tied to the decoder's."""
-        return [] if self.tied else list(self.encoder.parameters())
+        return [] if self.tied else [*self.encoder.parameters(), *self.skip_parameters()[:1]]
+
+    def skip_parameters(self) -> list[nn.Parameter]:
+        """Return the weights of the encoder's and the decoder's skip connection, if there are any."""
+        skips = (self._parameters.get(f"{name}_skip_weight") for name in ("encoder", "decoder"))
+        return [skip for skip in skips if skip is not None]
+
+    def decoder_skip(self) -> Tensor | None:
+        """Return the columns of the decoder's skip connection that read the code."""
+        skip = self._parameters.get("decoder_skip_weight")
+        return None if skip is None else skip[:, : self.sizes.n_components]
 
     def encoder_layers(self) -> list[Layer]:
         """Return the encoder's layers, the last one cut to the first K outputs."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -68,8 +69,19 @@ class Contraction(Penalty):
         return _autodiff(batch) if jacobian is None else _product(jacobian)
 
 
-# The Jacobian of a chain of dense layers: for each, the slopes (N, outputs) of its activation and its weight.
-_Factors = list[tuple[Tensor, Tensor]]
+class _Factors(NamedTuple):
+    """The Jacobian of a chain of dense layers with a skip connection.
+
+    Attributes
+    ----------
+    layers : list of tuple of Tensor
+        For each layer the slopes (N, outputs) of its activation, and its weight.
+    skip : Tensor of shape (K, D) or None
+        The weight of the skip connection, which is added to that of the last layer.
+    """
+
+    layers: list[tuple[Tensor, Tensor]]
+    skip: Tensor | None
 
 
 def _layers_to_code(batch: EncodedBatch) -> list[Layer] | None:
@@ -86,7 +98,7 @@ def _one_layer(batch: EncodedBatch, layer: Layer) -> Tensor:
     """Return sum_j slope_j^2 ||W_j||^2, (N,); most activations give the slopes from the code, without another pass."""
     slope_at_code = derivative_at_output(layer.activation)
     weight = _without_condition(batch, layer)
-    slope = _factors(batch, [layer])[0][0] if slope_at_code is None else slope_at_code(batch.q.mean)
+    slope = _factors(batch, [layer]).layers[0][0] if slope_at_code is None else slope_at_code(batch.q.mean)
     return slope.square() @ weight.square().sum(1).to(slope)
 
 
@@ -99,21 +111,26 @@ def _without_condition(batch: EncodedBatch, layer: Layer) -> Tensor:
 def _factors(batch: EncodedBatch, layers: list[Layer]) -> _Factors:
     network = batch.model.network
     x = batch.model.encoder_input(batch.corrupted).to(network.dtype)
-    h = join_inputs(network.sizes, x, None if batch.c is None else batch.c.to(network.dtype))
-    factors = []
-    for layer in layers:
+    inputs = join_inputs(network.sizes, x, None if batch.c is None else batch.c.to(network.dtype))
+    skip, h, factors = network.encoder_skip(), inputs, []
+    for i, layer in enumerate(layers):
         a = F.linear(h, layer.weight, layer.bias)
+        if skip is not None and i == len(layers) - 1:
+            a = a + F.linear(x, skip)
         factors.append((derivative(layer.activation)(a), layer.weight))
         h = activation(layer.activation)(a)
     factors[0] = factors[0][0], _without_condition(batch, layers[0])
-    return factors
+    return _Factors(factors, skip)
 
 
 def _product(factors: _Factors) -> Tensor:
-    (slope, weight), *later = factors
+    (slope, weight), *later = factors.layers
     jacobian = slope.unsqueeze(-1) * weight  # (N, H, D)
-    for slope, weight in later:
-        jacobian = slope.unsqueeze(-1) * (weight @ jacobian)
+    for i, (slope, weight) in enumerate(later, start=1):
+        jacobian = weight @ jacobian
+        if factors.skip is not None and i == len(later):
+            jacobian = jacobian + factors.skip
+        jacobian = slope.unsqueeze(-1) * jacobian
     return jacobian.square().sum((-2, -1))
 
 
@@ -126,9 +143,12 @@ def _projected(batch: EncodedBatch, factors: _Factors | None) -> Tensor:
     if factors is None:
         code, pull = torch.func.vjp(lambda x: batch.model.q(x, batch.c, batch.input_mask).mean, batch.corrupted)[:2]
         return pull(_random_signs(code))[0].square().sum(-1)
-    v = _random_signs(batch.corrupted).to(factors[0][1].dtype)  # (N, D)
-    for slope, weight in factors:
-        v = slope * (v @ weight.T)
+    signs = v = _random_signs(batch.corrupted).to(factors.layers[0][1].dtype)  # (N, D)
+    for i, (slope, weight) in enumerate(factors.layers):
+        v = v @ weight.T
+        if factors.skip is not None and i == len(factors.layers) - 1:
+            v = v + signs @ factors.skip.T
+        v = slope * v
     return v.square().sum(-1)
 
 

@@ -18,8 +18,8 @@ class L1(Penalty):
 
     Without the norms, a network lowers the penalty at no cost: it shrinks the codes and scales the decoder up. Behind
     the first layer of a deep decoder, the norm is multiplied by the gain of every later layer, the root mean square of
-    its singular values, because later layers could be scaled up as well. Without ``decoder_weights`` there are no
-    weights.
+    its singular values, because later layers could be scaled up as well; the norm of a skip connection is added.
+    Without ``decoder_weights`` there are no weights.
 
     Parameters
     ----------
@@ -42,6 +42,8 @@ class L1(Penalty):
             norms = first.norm(dim=0)  # (K,)
             for weight in later:
                 norms = norms * (weight.norm() / math.sqrt(min(weight.shape)))
+            skip = batch.model.network.decoder_skip()
+            norms = norms if skip is None else norms + skip.norm(dim=0)
             size = size * norms
         return size.sum(-1).mean(0)
 

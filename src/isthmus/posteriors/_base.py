@@ -19,6 +19,7 @@ class Posterior(Part):
     """
 
     n_components: int
+    starts_linear: bool = False  # whether `linear_outputs` works
 
     @property
     def mean_activation(self) -> str | None:
@@ -41,6 +42,19 @@ class Posterior(Part):
         (N,) 0 only fill up the batch and must not count.
         """
         return self(h)
+
+    def linear_outputs(self, weight: Tensor, bias: Tensor, log_scale: Tensor) -> tuple[Tensor, Tensor]:
+        """Return weight (n_outputs, D) and bias (n_outputs,) of a linear encoder.
+
+        Parameters
+        ----------
+        weight : Tensor of shape (K, D)
+        bias : Tensor of shape (K,)
+            The mean of q(z|x) is ``weight @ x + bias``.
+        log_scale : Tensor of shape (K,)
+            Log standard deviations of q(z|x), which has independent units.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def forward(self, h: Tensor) -> LatentDistribution:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from isthmus._distributions import DiagonalGaussian, FullGaussian, bounded_log_scale
+from isthmus._distributions import DiagonalGaussian, FullGaussian, bounded_log_scale, raw_log_scale
 from isthmus.posteriors._base import Posterior
 
 __all__ = ["DiagonalNormal", "FullNormal"]
@@ -33,10 +33,16 @@ class DiagonalNormal(Posterior):
     torch.Size([5, 2])
     """
 
+    starts_linear = True
+
     @property
     def n_outputs(self) -> int:
         """2 K: means, then logarithms of standard deviations."""
         return 2 * self.n_components
+
+    def linear_outputs(self, weight: Tensor, bias: Tensor, log_scale: Tensor) -> tuple[Tensor, Tensor]:
+        """Return weight and bias of a linear encoder."""
+        return torch.cat([weight, torch.zeros_like(weight)]), torch.cat([bias, raw_log_scale(log_scale)])
 
     def forward(self, h: Tensor) -> DiagonalGaussian:
         """Return N(mu, diag(sigma^2))."""
@@ -64,6 +70,8 @@ class FullNormal(Posterior):
     (9, torch.Size([5, 3, 3]))
     """
 
+    starts_linear = True
+
     def build(self, n_components: int) -> None:
         """Store the indices of the numbers below the diagonal."""
         super().build(n_components)
@@ -78,6 +86,14 @@ class FullNormal(Posterior):
     def numbers_per_row(self) -> int:
         """K^2, for the Cholesky factor."""
         return self.n_components**2
+
+    def linear_outputs(self, weight: Tensor, bias: Tensor, log_scale: Tensor) -> tuple[Tensor, Tensor]:
+        """Return weight and bias of a linear encoder."""
+        more = self.n_outputs - self.n_components
+        return (
+            torch.cat([weight, weight.new_zeros(more, weight.shape[1])]),
+            torch.cat([bias, raw_log_scale(log_scale), bias.new_zeros(more - self.n_components)]),
+        )
 
     def forward(self, h: Tensor) -> FullGaussian:
         """Return N(mu, L L')."""

@@ -43,6 +43,16 @@ class Point(Posterior):
         """The activation a."""
         return self.activation
 
+    @property
+    def starts_linear(self) -> bool:  # type: ignore[override]
+        """Whether the activation is the identity."""
+        return self.activation == "identity"
+
+    def linear_outputs(self, weight: Tensor, bias: Tensor, log_scale: Tensor) -> tuple[Tensor, Tensor]:
+        """Return weight and bias for least-squares codes: the mean of a normal posterior is nearer to 0."""
+        gain = 1 / (1 - (2 * log_scale).exp()).clamp(min=1e-3)
+        return gain.unsqueeze(-1) * weight, gain * bias
+
     def forward(self, h: Tensor) -> PointMass:
         """Return the point mass at a(h)."""
         return PointMass(activation(self.activation)(h))

@@ -1,0 +1,103 @@
+"""The linear model from which training starts: factor analysis, and a mixture of normal distributions of its codes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 - torch's own name for it
+
+from isthmus.initialization import LinearModel, fit_linear_model
+from isthmus.model import Model
+from isthmus.priors import MixtureOfNormals, Prior
+
+__all__ = ["LinearStart"]
+
+_RIDGE = 1e-6
+
+
+class LinearStart(NamedTuple):
+    """A linear model of the data, in the model's units.
+
+    Attributes
+    ----------
+    linear : LinearModel
+        Factor analysis of the samples, without what the condition explains.
+    condition : ndarray of shape (D, C) or None
+        What the condition adds to the mean of a sample.
+    """
+
+    linear: LinearModel
+    condition: np.ndarray | None
+
+    @classmethod
+    def fit(
+        cls,
+        x: Tensor,
+        weight: Tensor,
+        condition: np.ndarray | None,
+        model: Model,
+        n_components: int | None,
+        seed: int,
+        *,
+        any_prior: bool,
+    ) -> Self:
+        """Fit to samples (N, D), NaN where a cell is missing, with weights (N,) and conditions (N, C)."""
+        rows, shares = x.numpy().astype(float), weight.numpy().astype(float)
+        effect = None
+        if condition is not None:
+            effect = _regress(rows, shares, condition)
+            rows = rows - condition @ effect.T
+        linear = fit_linear_model(
+            rows,
+            shares,
+            n_components=n_components,
+            mixture=any_prior,
+            isotropic=getattr(model.likelihood, "scale", None) == "shared",
+            seed=seed,
+        )
+        return cls(linear, effect)
+
+    @property
+    def n_components(self) -> int:
+        """K."""
+        return self.linear.n_components
+
+    def prior(self, current: Prior) -> Prior:
+        """Return the unbuilt prior of the linear model: `current`, or a mixture of normal distributions."""
+        mixture = self.linear.mixture
+        return current if mixture is None else MixtureOfNormals(len(mixture.weights), covariance="full")
+
+    def apply(self, model: Model, n_components: int) -> None:
+        """Set the tensors of a built model with K = `n_components`; units without a factor start at the prior."""
+        factors, more = self.linear.factors, n_components - self.n_components
+        weight, bias, log_scale = map(_tensor, self.linear.encoder())
+        encoder = F.pad(weight, (0, 0, 0, more)), F.pad(bias, (0, more)), F.pad(log_scale, (0, more))
+        loadings, mean, noise = map(_tensor, (factors.loadings, factors.mean, factors.noise_variance))
+        effect = None if self.condition is None else _tensor(self.condition)
+        model.set_linear(encoder, (F.pad(loadings, (0, more)), mean, noise), effect)
+        mixture = self.linear.mixture
+        if mixture is not None:
+            assert isinstance(model.prior, MixtureOfNormals)
+            covariances = torch.eye(n_components).repeat(len(mixture.weights), 1, 1).double()
+            k = self.n_components
+            covariances[:, :k, :k] = torch.from_numpy(mixture.covariances)
+            model.prior.set_mixture(_tensor(mixture.weights), F.pad(_tensor(mixture.means), (0, more)), covariances)
+
+
+def _tensor(values: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values)).float()
+
+
+def _regress(x: np.ndarray, weight: np.ndarray, condition: np.ndarray) -> np.ndarray:
+    """Return the coefficients (D, C) of a regression of each feature on the condition, over its observed cells."""
+    seen = ~np.isnan(x)
+    design = np.column_stack([condition, np.ones(len(condition))])
+    effects = []
+    for column, own in zip(x.T, seen.T, strict=True):
+        scaled = design[own] * weight[own, None]
+        normal = scaled.T @ design[own] + _RIDGE * weight.sum() * np.eye(design.shape[1])
+        effects.append(np.linalg.solve(normal, scaled.T @ column[own])[:-1])
+    return np.stack(effects)

@@ -1,0 +1,42 @@
+"""How long and how fast to train is chosen from the data where fields are "auto"."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_iris
+
+from isthmus import VAE
+from isthmus.estimators._budget import choose_budget
+
+AUTO = {"max_epochs": "auto", "batch_size": "auto", "learning_rate": "auto", "early_stopping": "auto"}
+
+
+def test_steps_grow_more_slowly_than_the_data():
+    budgets = {n: choose_budget(n, "cpu", **AUTO) for n in (10, 100, 10**4, 10**6)}
+    steps = {n: b.max_epochs * -(-n // b.batch_size) for n, b in budgets.items()}
+    assert steps[10**6] < 4 * steps[10**4]
+    assert all(steps[n] >= 1200 for n in steps)
+
+
+def test_few_steps_are_larger():
+    short = choose_budget(60_000, "cpu", **(AUTO | {"max_epochs": 1}))
+    assert short.learning_rate > 3 * choose_budget(60_000, "cpu", **AUTO).learning_rate
+    assert short.early_stopping is None
+
+
+def test_given_values_stay():
+    budget = choose_budget(1000, "cpu", max_epochs=7, batch_size=50, learning_rate=0.01, early_stopping=None)
+    assert budget == (7, 50, 0.01, None)
+
+
+def test_the_chosen_values_are_attributes():
+    model = VAE(2, max_epochs=2, batch_size="auto", learning_rate="auto", early_stopping="auto", random_state=0)
+    model.fit(load_iris().data)
+    assert (model.max_epochs_, model.batch_size_) == (2, 32)
+    assert model.early_stopping_.validation_fraction == 0.2
+    assert "validation_loss" in model.history_[0]
+
+
+@pytest.mark.parametrize("field", ["max_epochs", "batch_size", "learning_rate", "early_stopping"])
+def test_another_word_is_an_error(field):
+    with pytest.raises((ValueError, TypeError), match=field):
+        VAE(2, **{field: "often"}).fit(np.zeros((4, 2)) + np.arange(4)[:, None])
