@@ -11,6 +11,7 @@ from isthmus import VAE, ConditionalVAE
 from isthmus.estimators import _variational as variational
 from isthmus.evaluation import _two_stages as two_stages
 from isthmus.evaluation.imputation import Completion
+from isthmus.likelihoods import Gaussian
 
 X, Y = load_iris(return_X_y=True)
 
@@ -122,3 +123,22 @@ def test_complete_rows_need_no_draws(monkeypatch):
     assert (filled[kept] == X[kept]).all()
     assert (model.sample_imputations(X, 2, random_state=0) == X).all()
     assert seen == [2]
+
+
+def test_codes_of_incomplete_rows_are_the_posterior_mean_of_a_linear_model():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(200, 2)) @ rng.normal(size=(2, 6)) + 0.3 * rng.normal(size=(200, 6))
+    fields = {"hidden_layer_sizes": (), "scaling": "none", "likelihood": Gaussian(scale=0.3)}
+    model = VAE(2, max_epochs=1, random_state=0, **fields).fit(rows)
+    W = model.model_.network.decode(torch.eye(2)) - model.model_.network.decode(torch.zeros(2))
+    W, mu = W.detach().double().numpy().T, model.model_.network.output_bias.detach().double().numpy()
+    incomplete = holes(rows[:20], 0.4)
+    codes = model.transform(incomplete)
+    for row, code in zip(incomplete, codes, strict=True):
+        o = ~np.isnan(row)
+        if not o.all():
+            exact = np.linalg.solve(W[o].T @ W[o] + 0.09 * np.eye(2), W[o].T @ (row[o] - mu[o]))
+            np.testing.assert_allclose(code, exact, atol=1e-6)
+    complete = ~np.isnan(incomplete).any(1)
+    np.testing.assert_allclose(codes[complete], model.transform(rows[:20])[complete], atol=1e-12)
+    np.testing.assert_allclose(model.reconstruct(incomplete), model.inverse_transform(codes), atol=1e-12)

@@ -11,14 +11,18 @@ import torch
 from torch import Tensor
 
 from isthmus._device import check_device
+from isthmus._distributions import PointMass
 from isthmus.data.sources import RowSource
 from isthmus.estimators._chunking import as_tensor, chunk_budget, concat_chunks, read_chunks, row_chunks
 from isthmus.estimators._validate import check_finite, check_support, column_names
+from isthmus.evaluation import laplace_approximation
+from isthmus.evaluation._rows import Rows
 from isthmus.model import Model
 
 __all__ = [
     "Chunk",
     "decode",
+    "draw_codes",
     "encode",
     "feature_errors",
     "fill_missing",
@@ -149,8 +153,22 @@ def max_draws_per_pass(estimator: Any) -> int:
 
 
 def encode(model: Model, chunk: Chunk) -> Tensor:
-    """Return the mean of q(z|x), (N, K)."""
-    return model.encode(chunk.x, chunk.c, chunk.mask).mean
+    """Return the mean of q(z|x), (N, K), or the mode of p(z|x) where cells miss that the encoder always had."""
+    q = model.encode(chunk.x, chunk.c, chunk.mask)
+    rows = Rows(model, chunk.x, chunk.c, chunk.mask)
+    index = rows.unlike_training().nonzero().squeeze(1)
+    if isinstance(q, PointMass) or not len(index):
+        return q.mean
+    return q.mean.index_copy(0, index, laplace_approximation(*rows.take(index)).mean)
+
+
+def draw_codes(model: Model, chunk: Chunk, noise: Tensor) -> Tensor:
+    """Return draws (S, N, K) from q(z|x), or from a normal distribution at the mode that :func:`encode` returns."""
+    rows = Rows(model, chunk.x, chunk.c, chunk.mask)
+    z, index = rows.encode().from_noise(noise), rows.unlike_training().nonzero().squeeze(1)
+    if not len(index):
+        return z
+    return z.index_copy(1, index, laplace_approximation(*rows.take(index)).from_noise(noise[:, index]))
 
 
 def decode(model: Model, z: Tensor, c: Tensor | None) -> Tensor:

@@ -32,7 +32,8 @@ class AutoencoderTransforms(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     def transform(self, X: Any) -> np.ndarray:
         """Return the code of each sample: the encoder's output, for the VAE family the mean of q(z|x).
 
-        The result is deterministic.
+        For samples with missing values, the VAE family returns the mode of p(z|x) if ``fit`` had no missing values. The
+        result is deterministic.
 
         Parameters
         ----------

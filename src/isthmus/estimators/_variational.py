@@ -18,7 +18,7 @@ from isthmus.estimators._base import BaseAutoencoder
 from isthmus.estimators._check_fields import check_positive_integer
 from isthmus.estimators._chunking import empty_result, row_chunks
 from isthmus.estimators._fields import FirstFields, layer_sizes
-from isthmus.estimators._inference import Chunk, log_det, map_rows, max_draws_per_pass
+from isthmus.estimators._inference import Chunk, draw_codes, log_det, map_rows, max_draws_per_pass
 from isthmus.evaluation import (
     Estimate,
     elbo,
@@ -283,7 +283,7 @@ class Variational(BaseAutoencoder, VariationalFields):
             nonlocal start
             part = noise[:, start : start + len(rows.x)]
             start += len(rows.x)
-            return model.encode(rows.x, rows.c, rows.mask).from_noise(torch.from_numpy(part).to(rows.x))
+            return draw_codes(model, rows, torch.from_numpy(part).to(rows.x))
 
         return map_rows(self, draw, X, c, draws=n_samples, axis=1)
 
