@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format bench bench-quality bench-speed docs clean
+.PHONY: demo test lint format bench bench-quality bench-sparse bench-speed docs clean
 
 $(VENV)/.ok: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -49,6 +49,11 @@ bench: $(VENV)/.ok  ## measure the numbers of docs/notes.md; a quarter of an hou
 
 bench-quality: $(VENV)/.ok  ## measure docs/quality.md in its short form; needs Debian's dataset-fashion-mnist
 	$(BIN)/python benchmarks/quality/all.py
+
+bench-sparse: $(VENV)/.ok  ## measure docs/sparse.md, beside SAELens; minutes on two idle cores
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e ".[bench-sparse]"
+	$(BIN)/python benchmarks/sparse
+	$(BIN)/python benchmarks/sparse/render.py
 
 $(VENV)/.bench: $(VENV)/.ok
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e ".[bench]"
