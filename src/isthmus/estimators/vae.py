@@ -230,7 +230,8 @@ class VAE(Variational):
     def sample_latent(self, X: Any, n_samples: int = 1, *, random_state: Any = None) -> np.ndarray:
         """Draw codes from q(z|x).
 
-        For samples with missing values, if ``fit`` had none, they come from a normal distribution at the mode of p(z|x).
+        For samples with missing values, if ``fit`` had none, they come from a normal distribution at the mode of
+        p(z|x).
 
         Parameters
         ----------
