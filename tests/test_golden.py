@@ -12,6 +12,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 import isthmus
+from isthmus.likelihoods import Gaussian
 from isthmus.networks import MLP, Conv
 from isthmus.optimizers import Adam
 from isthmus.training import EarlyStopping, Trainer
@@ -22,8 +23,8 @@ STORE = Path(__file__).with_name("golden.json")
 COMMON = {
     "n_components": 3,
     "hidden_layer_sizes": (16,),
-    "network": MLP(activation="tanh"),
-    "likelihood": "gaussian",
+    "network": MLP(activation="tanh", skip=False),
+    "likelihood": Gaussian(scale="shared"),
     "scaling": "standard",
     "corruption": "none",
     "penalties": (),
@@ -47,8 +48,8 @@ VARIATIONAL = COMMON | {
     "n_draws": 10,
 }
 SPARSE = POINT | {"method": "l1", "sparsity": 0.5, "rho": 0.05, "k": 2, "code_activation": "auto"}
-FREE_NORMS = {"network": MLP(activation="tanh", unit_norm=False)}
-TIED = {"network": MLP(activation="tanh", tied=True)}
+FREE_NORMS = {"network": MLP(activation="tanh", skip=False, unit_norm=False)}
+TIED = {"network": MLP(activation="tanh", skip=False, tied=True)}
 CONV = {"network": Conv(image_shape=(8, 8), activation="tanh")}
 
 ROWS = {

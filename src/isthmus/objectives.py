@@ -158,7 +158,7 @@ class TrainingLoss(nn.Module):
     objective : Objective
         The terms of the loss other than penalties.
     corruption : Corruption
-        c(x~|x); used in training mode only.
+        c(x~|x).
     penalties : sequence of Penalty
         R_i with their weights.
     """
@@ -187,7 +187,7 @@ class TrainingLoss(nn.Module):
             Weight of each penalty; default: the weights at the end of training.
         """
         x = self.model.likelihood.sample_targets(batch.x)
-        corrupted, input_mask = self.corruption.corrupt(x) if self.training else (x, None)
+        corrupted, input_mask = self.corruption.corrupt(x)
         if batch.mask is not None:
             corrupted = corrupted.masked_fill(batch.mask == 0, 0.0)
             input_mask = batch.mask if input_mask is None else batch.mask * input_mask

@@ -122,6 +122,17 @@ class Scaling(Part):
         difference = x.double() - self(self.constant)
         return -(difference / _RESOLUTION).square().log1p().masked_fill(self.constant.isinf(), 0.0)
 
+    def without_broken(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return samples (N, D) of model units with the constants in constant features, and what that hides.
+
+        The second is :meth:`constant_log_prob`; None if no feature is constant. A learned standard deviation of a
+        constant feature is tiny: its density would say how far another value is away from it in those.
+        """
+        if not self.has_constant:
+            return x, None
+        constant = self(self.constant).to(x)
+        return torch.where(constant.isinf(), x, constant), self.constant_log_prob(x).to(x)
+
     def log_det(self) -> Tensor:
         r"""Return ``log |dx'/dx|`` per feature, (D,): added to a log-density of x', it gives that of x."""
         return -self.scale.log()

@@ -488,7 +488,7 @@ BAD = {
     "unknown parameter of a part": ([*FIT, "vae", "--set", "likelihood__scal=3"], "Did you mean 'scale'?"),
     "parameter of no part": ([*FIT, "vae", "--set", "max_epochs__over=3"], "has no parameters of its own"),
     "parameter of an open part": ([*FIT, "vae", "--set", "scaling__per=all"], "set it to one of: min_max"),
-    "wrong type": ([*FIT, "vae", "--set", "n_components=three"], "n_components='three' must be int."),
+    "wrong type": ([*FIT, "vae", "--set", "n_components=three"], "n_components='three' must be int or None."),
     "wrong type in a list": ([*FIT, "vae", "--set", "hidden_layer_sizes=[8,'x']"], "must be int or tuple of int."),
     "wrong type in a part": (
         [*FIT, "vae", "--set", "likelihood__min_scale=x"],

@@ -159,14 +159,11 @@ def test_early_stopping_restores_the_best_parameters():
 
 def test_the_best_parameters_are_restored_if_training_ends_before_patience_does():
     objective, source = Regression(), InMemoryLoader(rows(), 16)
-    held = InMemoryLoader(rows()._replace(c=-rows().c), 16)  # the first epoch is the best
+    held = InMemoryLoader(rows()._replace(c=-rows().c), 16)  # the parameters before training are the best
+    before = training_loop(objective).evaluate(held)
     history = training_loop(objective).fit(source, first_epoch=0, n_epochs=5, validation=held, patience=10)
     assert len(history) == 5
-    assert (
-        training_loop(objective).evaluate(held)
-        == history[0]["validation_loss"]
-        == min(r["validation_loss"] for r in history)
-    )
+    assert training_loop(objective).evaluate(held) == before < min(r["validation_loss"] for r in history)
 
 
 def test_callbacks_see_every_record_and_can_stop():

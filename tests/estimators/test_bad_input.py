@@ -48,7 +48,7 @@ def test_data_that_cannot_be_fitted(data, message):
 
 
 def test_other_data_after_fit():
-    model = Autoencoder(**QUICK).fit(X)
+    model = Autoencoder(2, **QUICK).fit(X)
     with pytest.raises(ValueError, match="3 features.*expecting 4"):
         model.transform(X[:, :3])
     with pytest.raises(ValueError, match="Z has 3 columns.*n_components=2"):
@@ -67,7 +67,7 @@ def test_other_data_after_fit():
         ({"n_draws": 0}, "n_draws=0"),
         ({"learning_rate": 0.0}, "learning_rate=0.0 must lie strictly between"),
         ({"early_stopping": EarlyStopping(1.0)}, "validation_fraction=1.0"),
-        ({"early_stopping": 5}, r"early_stopping must be True, False or EarlyStopping\(...\) .*got 5"),
+        ({"early_stopping": 5}, r"early_stopping must be 'auto', True, False or EarlyStopping\(...\) .*got 5"),
         ({"trainer": "fast"}, r"trainer must be None or Trainer\(...\) of isthmus.training, got 'fast'"),
         ({"optimizer": 3}, "optimizer must be a name or a Optimizer object, got 3"),
         ({"optimizer": Adam(weight_decay=-1.0)}, "weight_decay=-1.0"),

@@ -13,7 +13,9 @@ from isthmus._part import find_parts
 from isthmus.estimators._fields import field_docs
 
 CLASSES = [getattr(estimators, name) for name in estimators.__all__]
-OWN_WORDS = {("SparseAutoencoder", "code_activation")}  # its default depends on the method
+OWN_WORDS = {  # defaults of their own, or that depend on the method
+    ("SparseAutoencoder", "code_activation"),
+}
 by_class = pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
 
 

@@ -6,6 +6,7 @@ import torch
 from sklearn.datasets import load_iris
 
 from isthmus import VAE, Autoencoder, DenoisingAutoencoder
+from isthmus.networks import MLP
 from isthmus.optimizers import Adam
 from isthmus.training import Trainer
 
@@ -18,13 +19,14 @@ def weights(model, part):
 
 
 def test_the_same_rate_changes_nothing():
-    plain, same = VAE(**QUICK).fit(X), VAE(**QUICK, optimizer=Adam(encoder_learning_rate=3e-3)).fit(X)
+    fields = QUICK | {"learning_rate": 3e-3}
+    plain, same = VAE(**fields).fit(X), VAE(**fields, optimizer=Adam(encoder_learning_rate=3e-3)).fit(X)
     np.testing.assert_array_equal(plain.transform(X), same.transform(X))
 
 
-@pytest.mark.parametrize("network", ["mlp", "conv"])
+@pytest.mark.parametrize("network", [MLP(skip=False), "conv"], ids=["mlp", "conv"])
 def test_only_the_encoder_has_its_rate(network):
-    fields = QUICK | {"network": network, "max_epochs": 1}
+    fields = QUICK | {"network": network, "max_epochs": 1, "learning_rate": 3e-3}
     rows = X[:100]
     constant = Adam(schedule="constant")
     one = VAE(**fields, batch_size=100, optimizer=constant).fit(
@@ -48,8 +50,6 @@ def test_checkpoints_change_nothing(tmp_path):
 
 
 def test_networks_that_share_encoder_weights_are_refused():
-    from isthmus.networks import MLP
-
     with pytest.raises(ValueError, match=r"encoder_learning_rate=0.001: .*tied=True.* leave it out"):
         Autoencoder(**QUICK, network=MLP((8,), tied=True), optimizer=Adam(encoder_learning_rate=1e-3)).fit(X)
     with pytest.raises(ValueError, match="encoder_learning_rate=0 must lie strictly between 0 and inf"):

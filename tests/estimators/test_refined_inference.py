@@ -12,6 +12,7 @@ from isthmus.estimators import _variational as variational
 from isthmus.evaluation import _two_stages as two_stages
 from isthmus.evaluation.imputation import Completion
 from isthmus.likelihoods import Gaussian
+from isthmus.networks import MLP
 
 X, Y = load_iris(return_X_y=True)
 
@@ -25,7 +26,18 @@ def sheet():
     """Return a VAE of data of rank 2 with little noise, and new rows."""
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(210, 2)) @ rng.normal(size=(2, 10)) + 1e-3 * rng.normal(size=(210, 10))
-    return VAE(2, hidden_layer_sizes=(64, 32), max_epochs=150, random_state=0).fit(rows[:150]), rows[150:]
+    model = VAE(
+        2,
+        likelihood=Gaussian(scale="shared"),
+        prior="standard_normal",
+        hidden_layer_sizes=(64, 32),
+        network=MLP(skip=False),
+        max_epochs=150,
+        batch_size=128,
+        learning_rate=3e-3,
+        random_state=0,
+    ).fit(rows[:150])
+    return model, rows[150:]
 
 
 def plainly(monkeypatch, function):

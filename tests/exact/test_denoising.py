@@ -9,7 +9,8 @@ import torch
 
 from isthmus import DenoisingAutoencoder
 from isthmus._batch import Batch
-from isthmus.corruptions import Corruption, GaussianNoise
+from isthmus._random import seeded
+from isthmus.corruptions import Corruption, GaussianNoise, NoCorruption
 from isthmus.likelihoods import Gaussian
 from isthmus.networks import MLP
 from isthmus.objectives import PenalizedLikelihood, TrainingLoss
@@ -76,12 +77,19 @@ def test_a_trained_linear_denoiser_is_the_ridge_solution():
     assert ((model.reconstruct(y) - X) ** 2).sum(1).mean() == pytest.approx(least, rel=0.05)
 
 
-def test_only_training_corrupts():
+def test_validation_corrupts_too():
+    """The loss of uncorrupted samples is lowest for the identity, which denoises nothing."""
     rows = Batch(normal(5, D), torch.ones(5).double())
     model = build(D, D, posterior=Point())
-    formula = TrainingLoss(model, PenalizedLikelihood(), GaussianNoise(1.0))
-    assert torch.equal(formula.eval()(rows).total(), formula(rows).total())
-    assert not torch.equal(formula.train()(rows).total(), formula(rows).total())
+    losses = {}
+    for name, corruption in (("noisy", GaussianNoise(1.0)), ("clean", NoCorruption())):
+        formula = TrainingLoss(model, PenalizedLikelihood(), corruption).eval()
+        with seeded(0):
+            losses[name] = formula(rows).total()
+    with seeded(0):
+        again = TrainingLoss(model, PenalizedLikelihood(), GaussianNoise(1.0)).eval()(rows).total()
+    assert torch.equal(losses["noisy"], again)
+    assert not torch.equal(losses["noisy"], losses["clean"])
 
 
 def test_tweedie_on_a_gaussian_mixture():
@@ -92,7 +100,7 @@ def test_tweedie_on_a_gaussian_mixture():
     model = DenoisingAutoencoder(
         16,
         hidden_layer_sizes=(64, 32),
-        network=MLP(activation="silu"),
+        network=MLP(activation="silu", skip=False),
         corruption=GaussianNoise(s),
         scaling="none",
         max_epochs=100,

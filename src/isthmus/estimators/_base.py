@@ -56,7 +56,6 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Description):
         Names of the features, if X had string names.
     """
 
-    has_density: ClassVar[bool] = False  # whether there is a p(x), to score samples and to draw new ones
     conditional: ClassVar[bool] = False  # whether the model is p(x|y), and methods take conditions y
 
     model_: Model
@@ -69,15 +68,16 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Description):
     _dataframe_columns: Sequence[Any] | None = None  # of the training data, if that was a DataFrame
     _dtype: np.dtype[Any] = np.dtype(np.float64)  # of generated samples
 
-    def _choose_budget(self, n_samples: int, device: torch.device) -> Budget:
+    def _choose_budget(self, n_samples: int, device: torch.device, *, partial: bool) -> Budget:
         """Choose what is "auto", and store it in attributes."""
         budget = choose_budget(
             n_samples,
             device.type,
-            max_epochs=self.max_epochs,
+            max_epochs="auto" if partial else self.max_epochs,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
             early_stopping="auto" if self.early_stopping == "auto" else self._early_stopping(),
+            linear=self.model_.starts_linear,
         )
         self.max_epochs_, self.batch_size_, self.learning_rate_, self.early_stopping_ = budget
         return budget
@@ -142,7 +142,7 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Description):
             model.scaling.forget_varying(data.summary.moments)
         dtype = parameter_dtype(trainer.precision)
         model.to(device=device, dtype=dtype)
-        budget = self._choose_budget(len(data.X), device)
+        budget = self._choose_budget(len(data.X), device, partial=partial)
         fraction = 0.0
         if budget.early_stopping and not (partial and self.early_stopping == "auto"):
             fraction = budget.early_stopping.validation_fraction
@@ -177,7 +177,13 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Description):
         masked = data.summary.missing or self._corruption().input_mask
         any_prior = self._prior() == "auto"
         n_components = build_model(
-            model, data, n_components=self.n_components, masked=masked, seed=self.seed_, any_prior=any_prior
+            model,
+            data,
+            n_components=self.n_components,
+            masked=masked,
+            seed=self.seed_,
+            any_prior=any_prior,
+            has_density=self.has_density,
         )
         self.model_, self._n_features_out, self.n_components_ = model, n_components, n_components
         self.n_iter_, self.history_, self._optimizer_state = 0, [], None

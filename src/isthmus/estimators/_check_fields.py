@@ -112,9 +112,8 @@ def _training_parameters(estimator: Any) -> dict[str, Any]:
     """Return the parameters of the optimizer, of early stopping and of the trainer, by name."""
     found: dict[str, Any] = resolve("optimizers", estimator.optimizer, Optimizer).get_params()
     for field, kind, others in (("early_stopping", EarlyStopping, "'auto', True, False"), ("trainer", Trainer, "None")):
-        part = as_part(field, getattr(estimator, field))
-        if field == "early_stopping" and part == "auto":
-            continue
+        value = getattr(estimator, field)
+        part = EarlyStopping() if isinstance(value, str) and value == "auto" else as_part(field, value)
         if not isinstance(part, kind):
             raise TypeError(f"{field} must be {others} or {kind.__name__}(...) of isthmus.training, got {part!r}.")
         found |= part.get_params()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from isthmus._part import Part, resolve
 from isthmus.corruptions import Corruption
 from isthmus.estimators._fields import Fields, layer_sizes
@@ -19,6 +21,8 @@ __all__ = ["Description"]
 
 class Description(Fields):
     """Base of the estimators: the parts that the fields describe, some of which a subclass chooses."""
+
+    has_density: ClassVar[bool] = False  # whether there is a p(x), to score samples and to draw new ones
 
     def _posterior(self) -> str | Part:
         raise NotImplementedError

@@ -42,7 +42,7 @@ class FirstFields:
     model is stand in a class of their own for each kind of estimator, which is its last base.
     """
 
-    n_components: int = dataclasses.field(default=2, kw_only=False)
+    n_components: int | None = dataclasses.field(default=2, kw_only=False)
     likelihood: str | Part = "gaussian"
 
 
@@ -55,11 +55,11 @@ class Fields(FirstFields, BaseEstimator):
     network: str | Part = "mlp"
     scaling: str | Part = "auto"
     corruption: str | Part = "none"
-    max_epochs: int = 100
-    batch_size: int = 128
-    learning_rate: float = 3e-3
+    max_epochs: int | str = 100
+    batch_size: int | str = 128
+    learning_rate: float | str = 3e-3
     optimizer: str | Optimizer = "adam"
-    early_stopping: bool | EarlyStopping = False
+    early_stopping: bool | str | EarlyStopping = False
     random_state: Any = None
     device: str = "auto"
     verbose: int = 0
@@ -123,6 +123,8 @@ class Fields(FirstFields, BaseEstimator):
         for key, value in nested.items():
             field, _, name = key.partition("__")
             current = getattr(self, field)
+            if field == "early_stopping" and isinstance(current, str):  # "auto"
+                current = False
             part = as_part(field, current)
             if not hasattr(part, "set_params"):
                 named = f" ({', '.join(find_parts(PART_MODULES[field]))})" if field in PART_MODULES else ""

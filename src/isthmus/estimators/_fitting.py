@@ -36,7 +36,14 @@ _MAX_LINEAR_FEATURES = 2048  # with more features, the covariance matrix takes t
 
 
 def build_model(
-    model: Model, data: TrainingData, *, n_components: int | None, masked: bool, seed: int, any_prior: bool
+    model: Model,
+    data: TrainingData,
+    *,
+    n_components: int | None,
+    masked: bool,
+    seed: int,
+    any_prior: bool,
+    has_density: bool,
 ) -> int:
     """Set the scaling, build all tensors, initialise them from the data, and return the number of latent units.
 
@@ -57,6 +64,8 @@ def build_model(
         Seed of the weights, and of the sample.
     any_prior : bool
         Whether the prior may become a mixture of normal distributions, if held-out samples are more likely then.
+    has_density : bool
+        Whether the model is to be a density, whose noise may differ between features and samples.
 
     Raises
     ------
@@ -66,6 +75,9 @@ def build_model(
     n_features, scaling = data.X.shape[1], model.scaling
     scaling.build(n_features)
     scaling.set_from_moments(data.summary.moments)
+    if model.likelihood.get_params(deep=False).get("scale") == "auto":
+        one_unit = bool((scaling.scale == scaling.scale[0]).all())
+        model.likelihood.set_params(scale="decoder" if has_density and not one_unit else "shared")
     rows, weight = map(as_tensor, data.sample(seed))
     x, mask = scaling.to_model_units(rows, torch.float64)
     observed = x if mask is None else x.masked_fill(mask == 0, torch.nan)

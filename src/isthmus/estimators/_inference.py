@@ -52,12 +52,16 @@ class Chunk(NamedTuple):
         Conditions.
     mask : Tensor of shape (N, D) or None
         1 where a cell was observed; None if every cell was.
+    broken : Tensor of shape (N, D) or None
+        What log p(x) loses where a feature that was constant in training has another value, in nats; in ``x`` it has
+        the constant value. None if no feature was constant.
     """
 
     raw: Tensor
     x: Tensor
     c: Tensor | None
     mask: Tensor | None
+    broken: Tensor | None = None
 
     def take(self, index: Tensor) -> Chunk:
         """Return the samples with these indices."""
@@ -106,7 +110,8 @@ def map_rows(
             check_support(model.likelihood, values, scaled, mask, names, first_row + part.start)
             condition = None if c is None else torch.from_numpy(c[part]).to(device, dtype)
             with torch.no_grad():
-                result = function(model, Chunk(raw, scaled, condition, mask))
+                scaled, broken = model.scaling.without_broken(scaled)
+                result = function(model, Chunk(raw, scaled, condition, mask, broken))
             yield part, result
 
     return concat_chunks(results(), len(X), X.dtype, axis)
@@ -184,16 +189,16 @@ def reconstruct(model: Model, chunk: Chunk) -> Tensor:
 def feature_errors(model: Model, chunk: Chunk) -> Tensor:
     """Return -log p(x_d|z) at the sample's code, in nats of the data's units, (N, D); NaN where x_d is missing."""
     log_prob = model.likelihood.log_prob(model.decode(encode(model, chunk), chunk.c), chunk.x) + model.log_det()
-    if model.scaling.has_constant:
-        log_prob = log_prob + model.scaling.constant_log_prob(chunk.x).to(log_prob)
+    if chunk.broken is not None:
+        log_prob = log_prob + chunk.broken
     return -log_prob if chunk.mask is None else -log_prob.masked_fill(chunk.mask == 0, torch.nan)
 
 
 def log_det(model: Model, chunk: Chunk) -> Tensor:
     """Return what log p(x) gains in the data's units, () or (N,): log-determinant of the scaling, constant features."""
     log_det = model.log_det().to(chunk.x)
-    if model.scaling.has_constant:
-        log_det = log_det + model.scaling.constant_log_prob(chunk.x).to(log_det)
+    if chunk.broken is not None:
+        log_det = log_det + chunk.broken
     return log_det.sum(-1) if chunk.mask is None else (chunk.mask * log_det).sum(-1)
 
 

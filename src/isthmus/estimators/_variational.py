@@ -150,7 +150,8 @@ class Variational(BaseAutoencoder, VariationalFields):
         return self.posterior
 
     def _prior(self) -> Any:
-        return self.prior
+        independent = getattr(resolve("objectives", self.objective, Objective), "free_bits", 0.0)
+        return "standard_normal" if independent and self.prior == "auto" else self.prior
 
     def _own_objective(self) -> str | Part:
         return self.objective

@@ -29,8 +29,9 @@ def laplace_approximation(
 ) -> LatentDistribution:
     r"""Return a normal distribution that approximates p(z|x), for each sample: at its mode, with its curvature.
 
-    .. math:: N(z; \hat z, H^{-1}), \qquad \hat z = \arg\max_z \log p(x|z) + \log p(z), \qquad
-        H = J^\top F J - \nabla^2 \log p(z),
+    .. math:: N(z; \hat z, H^{-1}), \qquad \hat z = \arg\max_z \log p(x|z) + \log p(z)
+
+    .. math:: H = J^\top F J - \nabla^2 \log p(z)
 
     where J is the Jacobian of the decoder's outputs h, and F minus the Hessian of log p(x|h). The mode is found by
     Gauss-Newton steps with the matrix H, shortened where log p(x, z) would fall, from the mean of q(z|x) or from a
@@ -65,9 +66,10 @@ def laplace_approximation(
     Examples
     --------
     >>> from isthmus import VAE
+    >>> from isthmus.training import Trainer
     >>> from sklearn.datasets import load_iris
     >>> X = load_iris().data
-    >>> model = VAE(2, max_epochs=1, precision="float64", random_state=0).fit(X).model_
+    >>> model = VAE(2, max_epochs=1, random_state=0, trainer=Trainer(precision="float64")).fit(X).model_
     >>> q = laplace_approximation(model, model.scaling(torch.from_numpy(X)))
     >>> q.mean.shape
     torch.Size([150, 2])

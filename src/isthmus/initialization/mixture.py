@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple, Self
 
 import numpy as np
-from scipy.special import logsumexp
 
 __all__ = ["NormalMixture"]
 
@@ -60,7 +59,7 @@ class NormalMixture(NamedTuple):
             weights = (member.sum(0) + 1) / (member.sum() + n_mixture)
             mixture = cls(weights, *_update(member, codes, shrinkage))
             log_joint = mixture._log_joint(codes)
-            log_prob = logsumexp(log_joint, axis=1)
+            log_prob = np.logaddexp.reduce(log_joint, axis=1)
             member = share[:, None] * np.exp(log_joint - log_prob[:, None])
             mean = float(np.average(log_prob, weights=weight))
             if mean - last < _TOLERANCE:
@@ -70,7 +69,7 @@ class NormalMixture(NamedTuple):
 
     def log_prob(self, codes: np.ndarray) -> np.ndarray:
         """Return the log density (N,) of codes (N, K)."""
-        return np.asarray(logsumexp(self._log_joint(codes), axis=1))
+        return np.asarray(np.logaddexp.reduce(self._log_joint(codes), axis=1))
 
     def _log_joint(self, codes: np.ndarray) -> np.ndarray:
         """Return log pi_m + log N(code; mu_m, C_m), (N, M)."""

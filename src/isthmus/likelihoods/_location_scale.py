@@ -28,9 +28,10 @@ class LocationScale(Likelihood):
 
     Parameters
     ----------
-    scale : float or {"shared", "feature", "decoder"}, default="shared"
+    scale : float or {"auto", "shared", "feature", "decoder"}, default="shared"
         s: a number fixes it; "shared" learns one for all features, "feature" one per feature; with "decoder" it is
         a function of z, s_d(z).
+        "auto" is "decoder" in an estimator with a density if features have different units, otherwise "shared".
     min_scale : float, default=1e-3
         Lower bound of learned scales.
     """
@@ -50,6 +51,8 @@ class LocationScale(Likelihood):
             If `scale` is neither positive nor one of the three names.
         """
         super().build(n_features)
+        if self.scale == "auto":
+            self.scale = "shared"
         check_positive(type(self).__name__, "scale", self.scale, self.min_scale)
         if self.scale in ("shared", "feature"):
             self.raw_log_scale = learned(self.scale, n_features)

@@ -32,9 +32,10 @@ class DiscretizedLogistic(LocationScale):
 
     Parameters
     ----------
-    scale : float or {"shared", "feature", "decoder"}, default="shared"
+    scale : float or {"auto", "shared", "feature", "decoder"}, default="shared"
         s, in units in which the levels range from -1 to 1: a number fixes it; "shared" learns one for all features,
         "feature" one per feature; with "decoder" it is a function of z, s_d(z).
+        "auto" is "decoder" in an estimator with a density if features have different units, otherwise "shared".
     min_scale : float, default=1e-3
         Lower bound of learned scales.
     n_levels : int, optional

@@ -24,9 +24,10 @@ class Gaussian(LocationScale):
 
     Parameters
     ----------
-    scale : float or {"shared", "feature", "decoder"}, default="shared"
+    scale : float or {"auto", "shared", "feature", "decoder"}, default="shared"
         sigma, in the units of the scaled data: a number fixes it; "shared" learns one for all features, "feature"
         one per feature; with "decoder" it is a function of z, sigma_d(z).
+        "auto" is "decoder" in an estimator with a density if features have different units, otherwise "shared".
     min_scale : float, default=1e-3
         Lower bound of learned sigmas; without it, a feature that is reproduced exactly would have infinite density.
 

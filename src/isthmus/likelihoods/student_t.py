@@ -30,9 +30,10 @@ class StudentT(LocationScale):
 
     Parameters
     ----------
-    scale : float or {"shared", "feature", "decoder"}, default="shared"
+    scale : float or {"auto", "shared", "feature", "decoder"}, default="shared"
         s, in the units of the scaled data: a number fixes it; "shared" learns one for all features, "feature" one
         per feature; with "decoder" it is a function of z, s_d(z). The standard deviation is s sqrt(nu / (nu - 2)).
+        "auto" is "decoder" in an estimator with a density if features have different units, otherwise "shared".
     min_scale : float, default=1e-3
         Lower bound of learned s; without it, a feature that is reproduced exactly would have infinite density.
     df : float or {"shared", "feature"}, default="shared"

@@ -114,7 +114,7 @@ class Network(Part):
         raise NotImplementedError
 
     def encoder_skip(self) -> Tensor | None:
-        """Return the weight (K, D) of a linear map that is added to the last of :meth:`encoder_layers`, if any."""
+        """Return the weight (K, inputs) of a linear map added to the last of :meth:`encoder_layers`, if any."""
         return None
 
     def skip_parameters(self) -> list[nn.Parameter]:

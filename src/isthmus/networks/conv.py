@@ -78,7 +78,7 @@ class Conv(Network):
         self.down = nn.ModuleList(
             nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise([n_inputs, *self.widths])
         )
-        self.dense = MLP(layer_sizes(self, default=(256,)), self.activation)
+        self.dense = MLP(layer_sizes(self, default=(256,)), self.activation, skip=False)
         self.dense.build(sizes._replace(n_features=flat, n_decoder_outputs=flat, masked=False))
         per_pixel = sizes.n_decoder_outputs // (height * width)
         back = [*reversed(self.widths), per_pixel]

@@ -178,9 +178,9 @@ class MLP(Network):
                 skip.copy_(linear)
 
     def encoder_skip(self) -> Tensor | None:
-        """Return the columns of the encoder's skip connection that read the sample, for the first K outputs."""
+        """Return the encoder's skip connection for the first K outputs."""
         skip = self._parameters.get("encoder_skip_weight")
-        return None if skip is None else skip[: self.sizes.n_components, : self.sizes.n_features]
+        return None if skip is None else skip[: self.sizes.n_components]
 
     @property
     def dtype(self) -> torch.dtype:

@@ -116,11 +116,11 @@ def _factors(batch: EncodedBatch, layers: list[Layer]) -> _Factors:
     for i, layer in enumerate(layers):
         a = F.linear(h, layer.weight, layer.bias)
         if skip is not None and i == len(layers) - 1:
-            a = a + F.linear(x, skip)
+            a = a + F.linear(inputs, skip)
         factors.append((derivative(layer.activation)(a), layer.weight))
         h = activation(layer.activation)(a)
     factors[0] = factors[0][0], _without_condition(batch, layers[0])
-    return _Factors(factors, skip)
+    return _Factors(factors, None if skip is None else skip[:, : x.shape[-1]])
 
 
 def _product(factors: _Factors) -> Tensor:

@@ -65,6 +65,8 @@ def _network_ends(net: Network, x: Tensor, c: Tensor | None, out: Tensor) -> Non
         h = join_inputs(net.sizes, x, c)
         for layer in layers:
             h = activation(layer.activation)(h @ layer.weight.T + layer.bias)
+        skip = net.encoder_skip()
+        h = h if skip is None else h + join_inputs(net.sizes, x, c) @ skip.T
         close(h, net.encode(x, c)[:, :k], f"{net!r}: encoder_layers must map the joined inputs to the first K outputs.")
     weights, bias = net.decoder_weights(), net.output_bias
     require(not weights or weights[0].shape[1] == k, f"{net!r}: decoder_weights()[0] must have a column for each unit.")
