@@ -140,6 +140,7 @@ def error(guess, X, columns=slice(None)):
     return np.sqrt((cells[np.isnan(with_missing(X))[:, columns]] ** 2).mean())
 
 
+@pytest.mark.filterwarnings("ignore:Imputations of")  # of a few rows, with four units and short training
 @pytest.mark.parametrize(
     "likelihood",
     [
