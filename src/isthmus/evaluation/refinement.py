@@ -29,7 +29,7 @@ def laplace_approximation(
 ) -> LatentDistribution:
     r"""Return a normal distribution that approximates p(z|x), for each sample: at its mode, with its curvature.
 
-    .. math:: N(z; \hat z, H^{-1}), \qquad \hat z = \arg\max_z \log p(x|z) + \log p(z)
+    .. math:: N(z; \hat z, H^{-1}), \qquad \hat z = \mathrm{argmax}_z \log p(x|z) + \log p(z)
 
     .. math:: H = J^\top F J - \nabla^2 \log p(z)
 
