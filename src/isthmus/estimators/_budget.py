@@ -12,7 +12,7 @@ __all__ = ["Budget", "choose_budget"]
 _STEPS, _STEPS_ROWS = 1200, 1000  # 1,200 steps for 1,000 samples
 _GROWTH = 0.5, 0.25  # exponent of the growth with fewer samples and with more
 _ROWS_PER_BATCH = 20  # a batch is at most this share of the samples
-_BATCHES = {"cpu": (32, 256), "cuda": (32, 1024), "mps": (32, 1024)}
+_MIN_BATCH, _MAX_BATCH, _MAX_BATCH_GPU = 32, 256, 1024
 _RATE, _RANDOM_RATE, _RATE_STEPS = 1e-3, 3e-3, 2000  # from a linear model, and from random weights
 _RATES = 5e-4, 1.6e-2
 _MIN_HELD_OUT = 50  # samples that early stopping holds out, unless they would be more than a fifth
@@ -63,7 +63,7 @@ def choose_budget(
     n_samples : int
         N.
     device : str
-        Type of the device: "cpu", "cuda" or "mps".
+        Type of the device, such as "cpu" or "cuda".
     max_epochs, batch_size, learning_rate, early_stopping
         The fields of the estimator.
     linear : bool, default=True
@@ -75,9 +75,9 @@ def choose_budget(
     >>> choose_budget(60_000, "cpu", **auto)[:2]
     (15, 256)
     """
-    low, high = _BATCHES[device]
+    largest = _MAX_BATCH if device == "cpu" else _MAX_BATCH_GPU
     power = int(2 ** int(math.log2(max(n_samples / _ROWS_PER_BATCH, 1))))
-    size = min(max(power, low), high) if isinstance(batch_size, str) else batch_size
+    size = min(max(power, _MIN_BATCH), largest) if isinstance(batch_size, str) else batch_size
     per_epoch = math.ceil(n_samples / size)
     steps = _STEPS * (n_samples / _STEPS_ROWS) ** _GROWTH[n_samples > _STEPS_ROWS]
     epochs = math.ceil(steps / per_epoch) if isinstance(max_epochs, str) else max_epochs

@@ -142,8 +142,7 @@ def _expansion(rows: Rows, z: Tensor) -> tuple[Tensor, Tensor]:
     prior_slope, prior_curved = _second_order(rows.model.p_z(rows.c).log_prob, z, axes)
     gradient = torch.einsum("kno,no->nk", jacobian, slope) + prior_slope
     precision = -torch.einsum("kno,lno->nkl", jacobian, curved) - prior_curved.movedim(0, -1)
-    double = z.dtype if z.device.type == "mps" else torch.float64
-    return gradient.to(double), (0.5 * (precision + precision.mT)).to(double)
+    return gradient.double(), (0.5 * (precision + precision.mT)).double()
 
 
 @torch.enable_grad()

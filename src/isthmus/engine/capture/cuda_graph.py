@@ -69,6 +69,6 @@ def _capture(run: Callable[[], Tensor], device: torch.device) -> tuple[torch.cud
         except Exception as error:
             generator.graphsafe_set_state(torch.Generator(device))
             generator.set_state(state)
-            first = error.__context__  # ending the capture raises an error of its own, which says less
+            first = error.__context__  # ending the capture raises another error, which is less specific
             raise (first if isinstance(first, RuntimeError) else error) from None
     return graph, output
