@@ -28,4 +28,4 @@ def digits():
 @pytest.fixture
 def any_processor(monkeypatch):
     """Let bf16 train on a processor without bf16 arithmetic, slowly."""
-    monkeypatch.setattr("isthmus.estimators._base.check_precision", lambda *_: None)
+    monkeypatch.setattr("isthmus.estimators._check_fields.check_precision", lambda *_: None)

@@ -69,7 +69,7 @@ def test_a_models_largest_tensor(name):
 )
 def test_training_starts_from_the_mean(likelihood, mean):
     model = build(3, likelihood=likelihood)
-    model.init_from_mean(torch.tensor(mean, dtype=torch.float64))
+    model.init_from_data(torch.zeros(2, 3), torch.tensor(mean, dtype=torch.float64))
     start = model.likelihood.mean(model.decode(torch.zeros(1, 3).double()))[0]
     torch.testing.assert_close(start, torch.tensor(mean, dtype=torch.float64))
 
@@ -77,7 +77,7 @@ def test_training_starts_from_the_mean(likelihood, mean):
 def test_encoder_inputs_of_probabilities_are_centred():
     mean, x = torch.tensor([0.1, 0.4, 0.9]).double(), torch.rand(5, 3, dtype=torch.float64)
     model = build(3, likelihood=Bernoulli())
-    model.init_from_mean(mean)
+    model.init_from_data(x, mean)
     torch.testing.assert_close(model.encoder_input(x), x - mean)
     moved = build(3, likelihood=Bernoulli())
     moved.load_state_dict(model.state_dict() | {"centre": torch.zeros(3).double()})

@@ -135,14 +135,17 @@ class Model(nn.Module):
         outputs = sizes.n_features, sizes.n_encoder_outputs, sizes.n_decoder_outputs
         return max(*outputs, *(part.numbers_per_row for part in self.parts().values()))
 
-    def init_from_mean(self, mean: Tensor) -> None:
-        """Initialise the decoder's last bias and the centre of the encoder's inputs from the mean of the features.
+    def init_from_data(self, x: Tensor, mean: Tensor) -> None:
+        """Initialise the prior, the decoder's last bias and the centre of the encoder's inputs.
 
         Parameters
         ----------
+        x : Tensor of shape (n, D)
+            A sample of the training data in the model's units.
         mean : Tensor of shape (D,)
-            Means in the model's units. Only the features in ``likelihood.centred_columns`` are centred for the encoder.
+            Means of all training data. Only the features in ``likelihood.centred_columns`` are centred for the encoder.
         """
+        self.prior.init_from_data(x)
         if self.centre is not None:
             self.centre.copy_(torch.where(self.likelihood.centred_columns().to(mean.device), mean, 0.0))
         bias = self.network.output_bias

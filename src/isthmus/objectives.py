@@ -172,6 +172,21 @@ class TrainingLoss(nn.Module):
         self.corruption = corruption
         self.penalties = nn.ModuleList(penalties)
 
+    def build(self, sample: Tensor) -> None:
+        """Build the corruption, which may look at a sample (n, D) of the data in the model's units.
+
+        Raises
+        ------
+        ValueError
+            If the corruption needs an encoder that sees its mask, and the encoder of the built model does not.
+        """
+        if self.corruption.input_mask and not self.model.network.sizes.masked:
+            raise ValueError(
+                f"corruption={self.corruption!r} needs an encoder that sees which cells are masked, and this one was "
+                "built without: fit a new estimator, or set warm_start=False."
+            )
+        self.corruption.build(sample)
+
     def weights(self, progress: float) -> list[float]:
         """Return the weight of each penalty when the fraction `progress` of the training steps is done."""
         return [penalty.weight_at(progress) for penalty in self._penalties()]
@@ -198,18 +213,12 @@ class TrainingLoss(nn.Module):
         values = self.objective(self.model, encoded, x)  # includes the cells that a corruption masked
         named: dict[str, float | Tensor] = dict.fromkeys(values, 1.0)
         for penalty, weight in zip(self._penalties(), self.weights(1.0) if weights is None else weights, strict=True):
-            name = _unused_name(penalty.name, values)
+            name, number = penalty.name, 1
+            while name in values:
+                number += 1
+                name = f"{penalty.name}_{number}"
             values[name], named[name] = penalty(encoded), weight
         return Terms(values, named)
 
     def _penalties(self) -> list[Penalty]:
         return cast("list[Penalty]", list(self.penalties))  # a ModuleList does not keep the type
-
-
-def _unused_name(name: str, used: dict[str, Tensor]) -> str:
-    """Return `name`, or name_2, name_3, ... if there are such terms."""
-    number, unused = 1, name
-    while unused in used:
-        number += 1
-        unused = f"{name}_{number}"
-    return unused

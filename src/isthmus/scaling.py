@@ -183,7 +183,10 @@ class Standard(Scaling):
         # The variance of a constant feature is rounding error of its mean.
         noise = (1e-14 * moments.mean.abs()).square() + 1e-300
         variance = torch.where(moments.variance > noise, moments.variance, 0.0)
-        if self.per == "all" or (self.per == "auto" and _one_unit(moments)):
+        ranges = moments.high - moments.low
+        ranges = ranges[ranges > 0]
+        one_unit = len(ranges) == 0 or bool(ranges.median() >= _ONE_UNIT * ranges.max())
+        if self.per == "all" or (self.per == "auto" and one_unit):
             variance = variance.mean().expand_as(variance)
         self.shift.copy_(moments.mean)
         self.scale.copy_(torch.where(variance > 0, variance.sqrt(), 1.0))
@@ -262,9 +265,3 @@ class PerColumn(Scaling):
             scaling.build(len(columns))
             scaling.set_from_moments(moments.columns(columns))
             self.shift[columns], self.scale[columns] = scaling.shift, scaling.scale
-
-
-def _one_unit(moments: ColumnMoments) -> bool:
-    ranges = moments.high - moments.low
-    ranges = ranges[ranges > 0]
-    return len(ranges) == 0 or bool(ranges.median() >= _ONE_UNIT * ranges.max())

@@ -12,9 +12,8 @@ import torch
 from sklearn.utils.validation import _check_sample_weight
 from torch import Tensor
 
-from isthmus._device import check_device, check_precision
+from isthmus._part import resolve
 from isthmus._random import Stream, derive, seeded
-from isthmus.corruptions import Corruption
 from isthmus.engine import Checkpoints, NonFiniteError, TrainingLoop
 from isthmus.engine.distributed import Processes, find_processes
 from isthmus.engine.precision import parameter_dtype
@@ -24,14 +23,16 @@ from isthmus.estimators._callbacks import CallbackSupportMixin, Epochs, as_callb
 from isthmus.estimators._check_fields import as_seed, check_fields
 from isthmus.estimators._data import TrainingData
 from isthmus.estimators._description import Description
-from isthmus.estimators._fitting import build_model, describe_run, make_loop, worst_columns
+from isthmus.estimators._fields import as_part
+from isthmus.estimators._fitting import build_model, make_checkpoints, make_loop, worst_columns
 from isthmus.estimators._loaders import Loaders, LoaderSettings, make_loaders
 from isthmus.estimators._saving import save
-from isthmus.estimators._summary import summarize
+from isthmus.estimators._summary import summarize, summarize_jointly
 from isthmus.estimators._transforms import AutoencoderTransforms
-from isthmus.estimators._validate import as_plain_array, as_rows, column_names
+from isthmus.estimators._validate import as_plain_array, as_rows, column_name, column_names
 from isthmus.model import Model
 from isthmus.objectives import TrainingLoss
+from isthmus.optimizers import Optimizer
 
 __all__ = ["BaseAutoencoder"]
 
@@ -70,13 +71,14 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Description):
 
     def _choose_budget(self, n_samples: int, device: torch.device, *, partial: bool) -> Budget:
         """Choose what is "auto", and store it in attributes."""
+        stopping = as_part("early_stopping", self.early_stopping) if self.early_stopping else None
         budget = choose_budget(
             n_samples,
             device.type,
             max_epochs="auto" if partial else self.max_epochs,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
-            early_stopping="auto" if self.early_stopping == "auto" else self._early_stopping(),
+            early_stopping=None if partial and stopping == "auto" else stopping,
             linear=self.model_.starts_linear,
         )
         self.max_epochs_, self.batch_size_, self.learning_rate_, self.early_stopping_ = budget
@@ -124,37 +126,35 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Description):
     @with_callbacks  # type: ignore[untyped-decorator]
     def _fit(self, X: Any, y: Any, sample_weight: Any, *, resume: bool, partial: bool = False) -> Self:
         """Read the data, build the model and the loss, and train."""
-        check_fields(self)
-        device, trainer = check_device(self.device), self._trainer()
-        check_precision(trainer.precision, device)
+        device, trainer = check_fields(self), self._trainer()
         new = not (resume and hasattr(self, "model_"))
         model = self._describe() if new else self.model_
-        objective, penalties = self._describe_loss()
+        loss = self._describe_loss(model)
 
         data = self._read(X, y, sample_weight, find_processes(device), new=new)
-        checkpoints = None
-        if trainer.checkpoint_dir and not partial:
-            run = describe_run(type(self).__name__, self.get_params(deep=False), data)
-            checkpoints = Checkpoints(trainer.checkpoint_dir, run, every=trainer.checkpoint_seconds)
+        fields = self.get_params(deep=False)
+        checkpoints = None if partial else make_checkpoints(trainer, type(self).__name__, fields, data)
         if new:
-            self._build(model, data, checkpoints)
+            self._build(loss, data, checkpoints)
         else:
             model.scaling.forget_varying(data.summary.moments)
         dtype = parameter_dtype(trainer.precision)
         model.to(device=device, dtype=dtype)
         budget = self._choose_budget(len(data.X), device, partial=partial)
-        fraction = 0.0
-        if budget.early_stopping and not (partial and self.early_stopping == "auto"):
-            fraction = budget.early_stopping.validation_fraction
+        fraction = budget.early_stopping.validation_fraction if budget.early_stopping else 0.0
         settings = LoaderSettings(budget.batch_size, trainer.gradient_accumulation, fraction, self.seed_, dtype)
         loaders = make_loaders(data, model.scaling, settings)
-        corruption = self._build_corruption(model, loaders.sample)
-        loss = TrainingLoss(model, objective, corruption, penalties)
+        with seeded(derive(self.seed_, Stream.LOSS), device):
+            loss.build(loaders.sample)
 
         n_epochs = None if partial else budget.max_epochs
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         epochs = Epochs(self, n_epochs or 1, X=X, y=y, metadata=metadata)
-        loop = self._loop(loss, data.processes, partial=partial)
+        optimizer = resolve("optimizers", self.optimizer, Optimizer)
+        rate, seed = budget.learning_rate, self.seed_
+        loop = make_loop(loss, optimizer, trainer, rate, seed, data.processes, constant_rate=partial)
+        if partial and self._optimizer_state is not None:
+            loop.optimizer.load_state(self._optimizer_state)
         self._train(loop, data, loaders, checkpoints, epochs, n_epochs)
         self._optimizer_state = loop.optimizer.state() if partial else None
         epochs.end()
@@ -166,54 +166,32 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Description):
         weight = _check_sample_weight(as_plain_array(sample_weight), rows, dtype=np.float64, ensure_non_negative=True)
         condition = self._fit_condition(y, weight, reset=new)
         names = column_names(self)
-        hashed = bool(self._trainer().checkpoint_dir) or processes.world_size > 1
-        summary = summarize(rows, weight, names, processes, all_observed=new, hashed=hashed)
+        if processes.world_size == 1:
+            summary = summarize(rows, weight, names, hashed=bool(self._trainer().checkpoint_dir))
+        else:
+            summary = summarize_jointly(rows, weight, names, processes)
+        never = summary.low.isnan().nonzero()
+        if new and len(never):
+            empty = column_name(names, int(never[0]))
+            raise ValueError(f"X has only NaN in {empty}: drop it, nothing can be learned of it.")
         return TrainingData(rows, weight, condition, names, summary, processes)
 
-    def _build(self, model: Model, data: TrainingData, checkpoints: Checkpoints | None) -> None:
+    def _build(self, loss: TrainingLoss, data: TrainingData, checkpoints: Checkpoints | None) -> None:
         """Build the model with a new seed, or with that of the run to resume, and begin its history."""
         stored = checkpoints.stored_seed() if checkpoints else None
         self.seed_ = data.processes.broadcast(as_seed(self.random_state) if stored is None else stored)
-        masked = data.summary.missing or self._corruption().input_mask
-        any_prior = self._prior() == "auto"
-        n_components = build_model(
-            model,
+        self.model_ = loss.model
+        self.n_components_ = self._n_features_out = build_model(
+            loss.model,
             data,
             n_components=self.n_components,
-            masked=masked,
+            masked=data.summary.missing or loss.corruption.input_mask,
             seed=self.seed_,
-            any_prior=any_prior,
+            any_prior=self._prior() == "auto",
             has_density=self.has_density,
         )
-        self.model_, self._n_features_out, self.n_components_ = model, n_components, n_components
         self.n_iter_, self.history_, self._optimizer_state = 0, [], None
         self._dtype = np.dtype(data.X.dtype)
-
-    def _build_corruption(self, model: Model, sample: Tensor) -> Corruption:
-        """Build the corruption, which may look at a sample of the data."""
-        corruption = self._corruption()
-        if corruption.input_mask and not model.network.sizes.masked:
-            raise ValueError(
-                f"corruption={corruption!r} needs an encoder that sees which cells are masked, and this one was built "
-                "without: fit a new estimator, or set warm_start=False."
-            )
-        with seeded(derive(self.seed_, Stream.LOSS), sample.device):
-            corruption.build(sample)
-        return corruption
-
-    def _loop(self, loss: TrainingLoss, processes: Processes, *, partial: bool) -> TrainingLoop:
-        loop = make_loop(
-            loss,
-            self._optimizer(),
-            self._trainer(),
-            learning_rate=self.learning_rate_,
-            seed=self.seed_,
-            processes=processes,
-            constant_rate=partial,
-        )
-        if partial and self._optimizer_state is not None:
-            loop.optimizer.load_state(self._optimizer_state)
-        return loop
 
     def _train(
         self,

@@ -7,8 +7,10 @@ import secrets
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.utils import check_random_state
 
+from isthmus._device import check_device, check_precision
 from isthmus._names import unknown_name
 from isthmus._part import resolve
 from isthmus.estimators._fields import as_part, layer_sizes
@@ -51,10 +53,6 @@ def _is_positive_integer(value: object) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and int(value) >= 1
 
 
-def _is_rate(value: object) -> bool:
-    return isinstance(value, _NUMBER) and bool(0 <= value < 1)
-
-
 def check_positive_integer(name: str, value: Any) -> None:
     """Raise a ValueError that names the value unless it is a positive whole number."""
     if not _is_positive_integer(value):
@@ -63,8 +61,8 @@ def check_positive_integer(name: str, value: Any) -> None:
         raise ValueError(f"{name}={value!r} is too large; it must be below 2**63.")
 
 
-def check_fields(estimator: Any) -> None:
-    """Check the fields, and the parameters of how to train, whose wrong values would be found late or not at all.
+def check_fields(estimator: Any) -> torch.device:
+    """Check what would be found late or not at all, of fields and of how to train, and return the device to train on.
 
     Raises
     ------
@@ -97,7 +95,8 @@ def check_fields(estimator: Any) -> None:
         if not ((isinstance(value, _NUMBER) and low < value < high) or (value is None and name in _OPTIONAL)):
             raise ValueError(f"{name}={value!r} must lie strictly between {low:g} and {high:g}.")
     betas = values["betas"]
-    if not isinstance(betas, (tuple, list)) or len(betas) != 2 or not all(map(_is_rate, betas)):
+    are_rates = isinstance(betas, (tuple, list)) and all(isinstance(b, _NUMBER) and 0 <= b < 1 for b in betas)
+    if not are_rates or len(betas) != 2:
         raise ValueError(f"betas={betas!r} must be two numbers from 0 to below 1, such as (0.9, 0.999).")
     if not (isinstance(values["weight_decay"], _NUMBER) and values["weight_decay"] >= 0):
         raise ValueError(f"weight_decay={values['weight_decay']!r} must not be negative.")
@@ -106,6 +105,9 @@ def check_fields(estimator: Any) -> None:
             raise unknown_name(name, values[name], list(known))
     if isinstance(values["penalties"], str):
         raise ValueError(f"penalties={values['penalties']!r} must be a list: penalties=[{values['penalties']!r}].")
+    device = check_device(values["device"])
+    check_precision(values["precision"], device)
+    return device
 
 
 def _training_parameters(estimator: Any) -> dict[str, Any]:

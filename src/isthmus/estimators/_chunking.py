@@ -40,7 +40,7 @@ def chunk_budget(device: torch.device) -> int:
 
 def read_chunks(X: np.ndarray | RowSource, width: int, budget: int | None = None) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield the slices of :func:`row_chunks` with their rows of X; those of a source are read in the background."""
-    parts = list(row_chunks(len(X), width, budget))
+    parts = list(chunks(len(X), width, budget or _CHUNK))
     read = prefetch(X.__getitem__, parts) if isinstance(X, RowSource) else (X[part] for part in parts)
     yield from zip(parts, read, strict=True)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -53,34 +53,25 @@ class TrainingData(NamedTuple):
     summary: DataSummary
     processes: Processes
 
-    def sample(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return samples (n, D) and their weights (n,): all of them, or a draw of them where there are too many.
+    def sample(self, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Return samples (n, D), their weights (n,) and conditions (n, C): all, or a draw where there are too many.
 
         At most 100,000 rows and 2**22 numbers are drawn, without replacement.
         """
-        X, index = self.X, self._sampled(seed)
-        weight = self.weight if index is None else self.weight[index]
-        if isinstance(X, RowSource):
-            return self._take(X, index), weight
-        return X if index is None else X[index], weight
+        n_samples, n_features = self.X.shape
+        n = min(_SAMPLE_ROWS, max(1, _SAMPLE_NUMBERS // n_features))
+        index: Any = slice(None)
+        if n < n_samples:
+            index = np.sort(np.random.default_rng(derive(seed, Stream.SUMMARY)).choice(n_samples, n, replace=False))
+        condition = None if self.condition is None else self.condition[index]
+        X = self._take(self.X, index) if isinstance(self.X, RowSource) else self.X[index]
+        return X, self.weight[index], condition
 
-    def sample_condition(self, seed: int) -> np.ndarray | None:
-        """Return the conditions (n, C) of the samples that :meth:`sample` returns; None without conditions."""
-        index = self._sampled(seed)
-        return self.condition if index is None or self.condition is None else self.condition[index]
-
-    def _sampled(self, seed: int) -> np.ndarray | None:
-        """Return the sorted indices of the samples to draw, or None for all."""
-        n_samples = len(self.X)
-        n = min(_SAMPLE_ROWS, max(1, _SAMPLE_NUMBERS // self.X.shape[1]))
-        if n >= n_samples:
-            return None
-        return np.sort(np.random.default_rng(derive(seed, Stream.SUMMARY)).choice(n_samples, n, replace=False))
-
-    def _take(self, X: RowSource, index: np.ndarray | None) -> np.ndarray:
-        """Return the rows at these indices, or all rows, in every process; each process reads its share of them."""
-        own = self.processes.rank_slice(len(X) if index is None else len(index))
-        rows = self.processes.on_all_ranks(lambda: X[own] if index is None else X.take(index[own]))
+    def _take(self, X: RowSource, index: Any) -> np.ndarray:
+        """Return the rows at some indices, or in a slice, in every process; each process reads its share of them."""
+        every = isinstance(index, slice)
+        own = self.processes.rank_slice(len(X) if every else len(index))
+        rows = self.processes.on_all_ranks(lambda: X[own] if every else X.take(index[own]))
         if self.processes.world_size == 1:
             return rows
         return torch.cat(self.processes.gather(as_tensor(rows).flatten())).reshape(-1, X.n_features).numpy()

@@ -10,7 +10,7 @@ from isthmus.estimators._fields import Fields, layer_sizes
 from isthmus.likelihoods import Likelihood
 from isthmus.model import Model
 from isthmus.networks import Network
-from isthmus.objectives import Objective
+from isthmus.objectives import Objective, TrainingLoss
 from isthmus.penalties import Penalty
 from isthmus.posteriors import Posterior
 from isthmus.priors import Prior
@@ -55,11 +55,11 @@ class Description(Fields):
             network.set_params(hidden_layer_sizes=layer_sizes(self.hidden_layer_sizes))
         return network
 
-    def _describe_loss(self) -> tuple[Objective, list[Penalty]]:
-        """Return the objective and the penalties; an unknown name is an error here."""
-        self._corruption()
+    def _describe_loss(self, model: Model) -> TrainingLoss:
+        """Return the unbuilt training loss of a model; an unknown name is an error here."""
+        objective = resolve("objectives", self._own_objective(), Objective)
         penalties = [resolve("penalties", p, Penalty) for p in (*self._own_penalties(), *self.penalties)]
-        return resolve("objectives", self._own_objective(), Objective), penalties
+        return TrainingLoss(model, objective, self._corruption(), penalties)
 
     def _corruption(self) -> Corruption:
         return resolve("corruptions", self.corruption, Corruption)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Self, TypeVar, dataclass_transform
 from sklearn.base import BaseEstimator
 
 from isthmus._names import PART_MODULES, unknown_name
-from isthmus._part import Part, Settings, find_parts, resolve
+from isthmus._part import Part, Settings, find_parts
 from isthmus.networks import MLP, Conv
 from isthmus.objectives import PenalizedLikelihood
 from isthmus.optimizers import Adam, Optimizer
@@ -133,15 +133,6 @@ class Fields(FirstFields, BaseEstimator):
             if current is False or part != as_part(field, current):
                 setattr(self, field, part)
         return self
-
-    def _optimizer(self) -> Optimizer:
-        return resolve("optimizers", self.optimizer, Optimizer)
-
-    def _early_stopping(self) -> EarlyStopping | None:
-        if not self.early_stopping:
-            return None
-        stopping: EarlyStopping = as_part("early_stopping", self.early_stopping)
-        return stopping
 
     def _trainer(self) -> Trainer:
         """Return the trainer itself, not a clone: its callbacks are the objects that the user holds."""

@@ -10,7 +10,7 @@ from torch import nn
 
 from isthmus._batch import Batch
 from isthmus._random import seeded
-from isthmus.engine import TrainingLoop, find_schedule
+from isthmus.engine import Checkpoints, TrainingLoop, find_schedule
 from isthmus.engine.distributed import Processes, world_size
 from isthmus.estimators._chunking import as_tensor
 from isthmus.estimators._data import TrainingData
@@ -24,7 +24,7 @@ from isthmus.optimizers import Adam, Optimizer
 from isthmus.serialization import encode
 from isthmus.training import Trainer
 
-__all__ = ["build_model", "describe_run", "make_loop", "worst_columns"]
+__all__ = ["build_model", "make_checkpoints", "make_loop", "worst_columns"]
 
 # Fields that may differ between a run and the one that resumes it: none of them changes a parameter.
 _NOT_IDENTITY = ("device", "n_draws", "verbose", "warm_start")
@@ -78,7 +78,8 @@ def build_model(
     if model.likelihood.get_params(deep=False).get("scale") == "auto":
         one_unit = bool((scaling.scale == scaling.scale[0]).all())
         model.likelihood.set_params(scale="decoder" if has_density and not one_unit else "shared")
-    rows, weight = map(as_tensor, data.sample(seed))
+    sample, weights, condition = data.sample(seed)
+    rows, weight = as_tensor(sample), as_tensor(weights)
     x, mask = scaling.to_model_units(rows, torch.float64)
     observed = x if mask is None else x.masked_fill(mask == 0, torch.nan)
     if len(rows) < len(data.X):  # two samples of weight 0 with the columns' extremes
@@ -87,16 +88,15 @@ def build_model(
     model.likelihood.set_from_data(observed, weight)
     start = None
     if model.starts_linear and n_features <= _MAX_LINEAR_FEATURES:
-        sample = observed[: len(rows)], weight[: len(rows)], data.sample_condition(seed)
-        start = LinearStart.fit(*sample, model, n_components, seed, any_prior=any_prior)
+        own = slice(len(rows))
+        start = LinearStart.fit(observed[own], weight[own], condition, model, n_components, seed, any_prior=any_prior)
         model.prior = start.prior(model.prior)
     if n_components is None:
         n_components = start.n_components if start else min(n_features, _DEFAULT_COMPONENTS)
     with seeded(seed):
         n_conditions = 0 if data.condition is None else data.condition.shape[1]
         model.build(n_features, n_components, n_conditions, masked=masked)
-        model.prior.init_from_data(x)
-    model.init_from_mean(scaling(data.summary.moments.mean))
+        model.init_from_data(x, scaling(data.summary.moments.mean))
     if start:
         start.apply(model, n_components)
     scaling.set_constant(data.summary.moments, model.likelihood.density_columns())
@@ -108,10 +108,10 @@ def make_loop(
     loss: TrainingLoss,
     optimizer: Optimizer,
     trainer: Trainer,
-    *,
     learning_rate: float,
     seed: int,
     processes: Processes,
+    *,
     constant_rate: bool,
 ) -> TrainingLoop:
     """Return the training loop that minimises a loss; with a constant rate if there is only one epoch at a time."""
@@ -162,19 +162,25 @@ def _lr_multipliers(model: Model, loss: nn.Module, encoder_rate: float | None, r
     return [m * encoder_rate / rate if id(p) in encoder else m for m, p in zip(multipliers, parameters, strict=True)]
 
 
-def describe_run(name: str, fields: dict[str, Any], data: TrainingData) -> dict[str, Any]:
-    """Return what identifies a run: a checkpoint is resumed only by a run of the same description."""
+def make_checkpoints(trainer: Trainer, name: str, fields: dict[str, Any], data: TrainingData) -> Checkpoints | None:
+    """Return the checkpoints of a run, if there are to be any.
+
+    A checkpoint is resumed only by a run of the same description: estimator, fields that matter, data, processes.
+    """
+    if not trainer.checkpoint_dir:
+        return None
     fields = fields | {"trainer": without_local_settings(fields["trainer"])}
     run = {field: encode(value) for field, value in fields.items() if field not in _NOT_IDENTITY}
     if not isinstance(fields["random_state"], (int, np.integer)):
         run["random_state"] = None
-    return run | {
+    run |= {
         "estimator": name,
         "processes": world_size(),
         "rows": len(data.X),
         "columns": data.X.shape[1],
         "data": data.digest(),
     }
+    return Checkpoints(trainer.checkpoint_dir, run, every=trainer.checkpoint_seconds)
 
 
 def worst_columns(model: Model, batch: Batch, names: Any) -> str:

@@ -121,7 +121,7 @@ def _stream(data: TrainingData, X: RowSource, scaling: Scaling, settings: Loader
     """Return loaders that read X as they go; held-out samples are drawn from all of X and kept in memory."""
     device = scaling.shift.device
     batch = _make_batch(data, scaling, settings.dtype)
-    drawn, _ = data.sample(settings.seed)
+    drawn, *_ = data.sample(settings.seed)
     sample, _ = scaling.to_model_units(as_tensor(drawn).to(device), settings.dtype)
     sample = torch.cat([sample, data.extremes(scaling).to(settings.dtype)])
     if not settings.validation_fraction:

@@ -15,10 +15,10 @@ from isthmus._chunks import chunks
 from isthmus.data.sources import RowSource
 from isthmus.engine.distributed import Processes
 from isthmus.estimators._chunking import as_tensor, read_chunks
-from isthmus.estimators._validate import all_finite, check_finite, check_observed
+from isthmus.estimators._validate import all_finite, check_finite
 from isthmus.scaling import ColumnMoments
 
-__all__ = ["DataSummary", "summarize"]
+__all__ = ["DataSummary", "summarize", "summarize_jointly"]
 
 _READ = 1 << 22  # numbers that are read at once
 _MEASURED = 1 << 18  # numbers that are summarised at once: in float64 they stay in the processor's cache
@@ -62,49 +62,27 @@ def summarize(
     X: np.ndarray | RowSource,
     weight: np.ndarray,
     names: Sequence[object] | None,
-    processes: Processes,
     *,
-    all_observed: bool,
     hashed: bool,
 ) -> DataSummary:
-    """Summarise X in one pass; several processes return the same summary.
+    """Summarise X in one pass.
 
     Parameters
     ----------
     X : ndarray or RowSource of shape (N, D)
-        Samples. Of a source, each process reads its share.
+        Samples.
     weight : ndarray of shape (N,)
         Sample weights.
     names : sequence, optional
         Names of the columns, for errors.
-    processes : Processes
-        The processes that train together.
-    all_observed : bool
-        Whether every column needs an observed cell.
     hashed : bool
         Whether to hash X.
 
     Raises
     ------
     ValueError
-        If a cell is infinite, a column was never observed, or processes were given different data.
+        If a cell is infinite.
     """
-    if processes.world_size == 1 or not isinstance(X, RowSource):
-        summary = _summarize(X, weight, names, hashed=hashed)
-    else:
-        _check_same_source(processes, X)
-        summary = _summarize_shares(processes, X, weight, names, hashed=hashed)
-    if all_observed:
-        check_observed(~np.isnan(summary.low.numpy()), names)
-    if processes.world_size > 1:  # each computes its parts of the same batches, so each needs all of X
-        _check_same(processes, int(str(summary.digest), 16))
-    return summary
-
-
-def _summarize(
-    X: np.ndarray | RowSource, weight: np.ndarray, names: Sequence[object] | None, *, hashed: bool
-) -> DataSummary:
-    """Summarise X in this process alone."""
     digest = hashlib.blake2b(digest_size=8) if hashed else None
     blocks: list[DataSummary] = []
     for block, values in read_chunks(X, X.shape[1], _READ):
@@ -112,8 +90,11 @@ def _summarize(
         for part in chunks(len(values), X.shape[1], _MEASURED):
             rows = values[part]
             finite = all_finite(rows)
-            if not finite:
-                _raise_if_infinite(X, rows, names, block.start + part.start)
+            if not finite and np.isinf(rows).any():
+                if isinstance(X, RowSource):
+                    check_finite(rows, names, X.first_row + block.start + part.start)
+                else:
+                    check_finite(X, names)
             if digest:
                 digest.update(np.ascontiguousarray(rows).view(np.uint8).data)
             missing = not finite and bool(np.isnan(rows).any())
@@ -127,48 +108,54 @@ def _summarize(
     return functools.reduce(DataSummary.merge, blocks)._replace(digest=digest.hexdigest() if digest else None)
 
 
-def _raise_if_infinite(X: np.ndarray | RowSource, rows: np.ndarray, names: Sequence[object] | None, first: int) -> None:
-    """Raise a ValueError if X has infinite cells; their number is that in an array, or in a source's `rows`."""
+def summarize_jointly(
+    X: np.ndarray | RowSource, weight: np.ndarray, names: Sequence[object] | None, processes: Processes
+) -> DataSummary:
+    """Summarise X in several processes, which all return the same summary with a hash.
+
+    Each computes its parts of the same batches, so each needs all of X. Of a source, each reads its share here.
+
+    Raises
+    ------
+    ValueError
+        If a cell is infinite, or processes were given different data.
+    """
     if isinstance(X, RowSource):
-        check_finite(rows, names, X.first_row + first)
-    elif np.isinf(rows).any():
-        check_finite(X, names)
+        rows = np.unique(np.linspace(0, len(X) - 1, _COMPARED).round().astype(np.int64))
+        some = processes.on_all_ranks(lambda: X.take(rows))
+        description = f"{X.shape} {X.dtype} {X.columns}".encode()  # first, what is cheap to read
+        _check_same(processes, hashlib.blake2b(description + some.tobytes(), digest_size=8).hexdigest())
+    if isinstance(X, RowSource) and len(X) >= processes.world_size:
+        summary = _summarize_shares(processes, X, weight, names)
+    else:
+        summary = processes.on_all_ranks(lambda: summarize(X, weight, names, hashed=True))
+    _check_same(processes, str(summary.digest))
+    return summary
 
 
 def _summarize_shares(
-    processes: Processes, X: RowSource, weight: np.ndarray, names: Sequence[object] | None, *, hashed: bool
+    processes: Processes, X: RowSource, weight: np.ndarray, names: Sequence[object] | None
 ) -> DataSummary:
     """Summarise this process' share of X, and merge the summaries of all by rank: the same in every process.
 
     Moments differ from those of one process by rounding alone; the hash is one of hashes.
     """
-    if len(X) < processes.world_size:  # no share for some of them
-        return processes.on_all_ranks(lambda: _summarize(X, weight, names, hashed=hashed))
     own = processes.rank_slice(len(X))
-    share = processes.on_all_ranks(lambda: _summarize(X.part(own.start, own.stop), weight[own], names, hashed=hashed))
+    share = processes.on_all_ranks(lambda: summarize(X.part(own.start, own.stop), weight[own], names, hashed=True))
     packed = torch.cat([*share.moments, share.low, share.high, torch.tensor([float(share.missing)])])
-    text = torch.tensor(list((share.digest or "").encode()), dtype=torch.uint8)
-    merged = functools.reduce(DataSummary.merge, map(_unpack, processes.gather(packed)))
+    text = torch.tensor(list(str(share.digest).encode()), dtype=torch.uint8)
+    shares = []
+    for numbers in processes.gather(packed):
+        *moments, low, high = numbers[:-1].unflatten(0, (7, -1)).unbind()
+        shares.append(DataSummary(ColumnMoments(*moments), low, high, bool(numbers[-1]), None))
     digests = torch.cat(processes.gather(text)).numpy().tobytes()
-    return merged._replace(digest=hashlib.blake2b(digests, digest_size=8).hexdigest() if hashed else None)
+    merged = functools.reduce(DataSummary.merge, shares)
+    return merged._replace(digest=hashlib.blake2b(digests, digest_size=8).hexdigest())
 
 
-def _unpack(packed: Tensor) -> DataSummary:
-    columns = packed[:-1].unflatten(0, (7, -1)).unbind()
-    return DataSummary(ColumnMoments(*columns[:5]), columns[5], columns[6], bool(packed[-1]), None)
-
-
-def _check_same_source(processes: Processes, X: RowSource) -> None:
-    """Compare what is cheap to read of a source: shape, dtype, names, and a few rows from its first to its last."""
-    rows = np.unique(np.linspace(0, len(X) - 1, _COMPARED).round().astype(np.int64))
-    some = processes.on_all_ranks(lambda: X.take(rows))
-    description = f"{X.shape} {X.dtype} {X.columns}".encode()
-    _check_same(processes, int.from_bytes(hashlib.blake2b(description + some.tobytes(), digest_size=8).digest()))
-
-
-def _check_same(processes: Processes, digest: int) -> None:
+def _check_same(processes: Processes, digest: str) -> None:
     """Raise a ValueError in every process if a 64-bit hash differs from that of process 0 in any of them."""
-    own = digest >> 1
+    own = int(digest, 16) >> 1
     first = processes.broadcast(own)
 
     def check() -> None:

@@ -22,7 +22,6 @@ __all__ = [
     "as_rows",
     "check_codes",
     "check_finite",
-    "check_observed",
     "check_rows",
     "check_support",
     "column_name",
@@ -50,15 +49,15 @@ def is_missing(values: np.ndarray) -> np.ndarray:
     """Return where an array has NaN, None, NaT or pandas.NA."""
     if values.dtype.kind != "O":
         return values != values  # noqa: PLR0124 - NaN and NaT alone are not equal to themselves
+
+    def missing(value: object) -> bool:
+        try:
+            return value is None or bool(value != value)  # noqa: PLR0124
+        except TypeError:  # pandas.NA is neither equal to itself nor not
+            return True
+
     with np.errstate(invalid="ignore"):  # numpy 2.5 warns of a comparison with NaN
-        return np.frompyfunc(_is_missing, 1, 1)(values).astype(bool)
-
-
-def _is_missing(value: object) -> bool:
-    try:
-        return value is None or bool(value != value)  # noqa: PLR0124
-    except TypeError:  # pandas.NA is neither equal to itself nor not
-        return True
+        return np.frompyfunc(missing, 1, 1)(values).astype(bool)
 
 
 def column_names(estimator: Any) -> Sequence[Any] | None:
@@ -75,13 +74,28 @@ def column_name(names: Sequence[object] | None, column: int) -> str:
 def as_rows(estimator: BaseEstimator, X: Any, *, reset: bool) -> Any:
     """Return X as a float32 or float64 matrix, or as a `RowSource`; in ``fit`` (`reset`) remember its width and names.
 
-    Its cells are not checked here.
+    Its cells are not checked here, except that numbers and not text are in them, and no integer too large for a float.
     """
     source = as_source(X)
-    if source is None:
-        return _as_matrix(estimator, X, reset=reset)
-    _check_source(estimator, source, reset=reset)
-    return source[:] if isinstance(source, ArrayRows) and source.resident else source
+    if source is not None:
+        _check_source(estimator, source, reset=reset)
+        return source[:] if isinstance(source, ArrayRows) and source.resident else source
+    if reset:
+        estimator._dataframe_columns = X.columns if hasattr(X, "columns") and hasattr(X, "dtypes") else None
+    if not (type(X) is np.ndarray and X.dtype.kind == "f"):
+        X = _as_numbers(X)
+    small = getattr(X, "dtype", None) in (np.uint8, np.int8, np.uint16, np.int16, np.float16, np.bool_)
+    dtype: Any = np.float32 if small else (np.float64, np.float32)  # float32 is exact there, with half the memory
+    least = 2 if reset else 1
+    try:
+        X = validate_data(estimator, X, reset=reset, dtype=dtype, ensure_all_finite=False, ensure_min_samples=least)
+    except ValueError as error:
+        if text := text_in(error):
+            name = type(estimator).__name__
+            message = f"{name} takes numbers, and X has text, such as {text}: encode or drop that column."
+            raise ValueError(message) from error
+        raise
+    return np.asarray(X)
 
 
 def check_rows(estimator: BaseEstimator, X: Any) -> Any:
@@ -98,51 +112,25 @@ def check_rows(estimator: BaseEstimator, X: Any) -> Any:
     return rows
 
 
-def _as_matrix(estimator: BaseEstimator, X: Any, *, reset: bool) -> np.ndarray:
-    """Return an array, table or tensor as a matrix."""
-    name = type(estimator).__name__
-    if reset:
-        estimator._dataframe_columns = X.columns if hasattr(X, "columns") and hasattr(X, "dtypes") else None
-    if not (type(X) is np.ndarray and X.dtype.kind == "f"):
-        X = _without_missing_objects(as_plain_array(X))
-        _check_exact(X)
-    dtype: Any = (np.float64, np.float32)
-    if getattr(X, "dtype", None) in (np.uint8, np.int8, np.uint16, np.int16, np.float16, np.bool_):
-        dtype = np.float32  # exact, and half the memory of float64
-    try:
-        X = validate_data(
-            estimator,
-            X,
-            reset=reset,
-            dtype=dtype,
-            ensure_all_finite=False,
-            ensure_min_samples=2 if reset else 1,
-        )
-    except ValueError as error:
-        if text := text_in(error):
-            message = f"{name} takes numbers, and X has text, such as {text}: encode or drop that column."
-            raise ValueError(message) from error
-        raise
-    return np.asarray(X)
-
-
 def text_in(error: ValueError) -> str | None:
     """Return the quoted text that could not be converted to a number; None for any other error."""
     found = re.search(r"could not convert string to float: (?:np\.str_\()?(['\"].*['\"])", str(error))
     return found[1] if found else None
 
 
-def _without_missing_objects(X: Any) -> Any:
-    """Return X with NaN for None and pandas.NA, which only arrays and columns of objects have."""
+def _as_numbers(X: Any) -> Any:
+    """Return X as an array or table, with NaN for None and pandas.NA, which only objects of Python can be.
+
+    Raises
+    ------
+    ValueError
+        If float64 cannot hold a whole number; the message names the first one.
+    """
+    X = as_plain_array(X)
     if isinstance(X, np.ndarray) and X.dtype.kind == "O":
-        return np.where(is_missing(X), np.nan, X)
-    if hasattr(X, "iloc") and any(dtype.kind == "O" for dtype in X.dtypes):
-        return X.mask(X.isna(), np.nan)
-    return X
-
-
-def _check_exact(X: Any) -> None:
-    """Raise a ValueError that names the first whole number which float64 cannot hold."""
+        X = np.where(is_missing(X), np.nan, X)
+    elif hasattr(X, "iloc") and any(dtype.kind == "O" for dtype in X.dtypes):
+        X = X.mask(X.isna(), np.nan)
     if isinstance(X, np.ndarray):
         columns = enumerate(X.T) if X.ndim == 2 and _is_inexact(X) else ()
     else:
@@ -152,6 +140,7 @@ def _check_exact(X: Any) -> None:
         if _is_inexact(values):
             row = int(((values > EXACT) | (values < -EXACT)).argmax())
             raise ValueError(f"X, row {row}, column {column!r}: {values[row]} {TOO_LARGE}.")
+    return X
 
 
 def _is_inexact(values: np.ndarray) -> bool:
@@ -209,14 +198,6 @@ def check_finite(rows: np.ndarray, names: Sequence[object] | None, first_row: in
             f"X contains infinity (inf) in row {first + row}, {column_name(names, column)}, and "
             f"{infinite.sum()} such cells {span}: clip them, or make them NaN if they are missing."
         )
-
-
-def check_observed(observed: np.ndarray, names: Sequence[object] | None) -> None:
-    """Raise a ValueError that names the first column of which no cell was `observed` (D,)."""
-    never = np.flatnonzero(~observed)
-    if len(never):
-        empty = column_name(names, int(never[0]))
-        raise ValueError(f"X has only NaN in {empty}: drop it, nothing can be learned of it.")
 
 
 def check_codes(estimator: Any, Z: Any) -> np.ndarray:

@@ -64,7 +64,7 @@ class LocationScale(Likelihood):
 
     def initial_output(self, mean: Tensor) -> Tensor:
         """Return outputs for the means, and for s(z) = 1."""
-        return self._with_scales(mean)
+        return F.pad(mean, (0, self.n_outputs - self.n_features))
 
     @property
     def starts_linear(self) -> bool:  # type: ignore[override]
@@ -86,10 +86,6 @@ class LocationScale(Likelihood):
     def mean(self, h: Tensor) -> Tensor:
         """Return f(z), (..., D)."""
         return h[..., : self.n_features]
-
-    def _with_scales(self, centre: Tensor) -> Tensor:
-        """Return centres (D,), followed by the logarithms of s = 1 if the decoder outputs them."""
-        return F.pad(centre, (0, self.n_outputs - self.n_features))
 
     def _centre_and_log_scale(self, h: Tensor) -> tuple[Tensor, Tensor]:
         """Return the centre (..., D), and log s, which broadcasts with it."""

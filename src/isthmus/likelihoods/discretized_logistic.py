@@ -103,7 +103,7 @@ class DiscretizedLogistic(LocationScale):
 
     def initial_output(self, mean: Tensor) -> Tensor:
         """Return outputs for the means, and for s(z) = 1."""
-        return self._with_scales(self.encoder_input(mean))
+        return super().initial_output(self.encoder_input(mean))
 
     def forward(self, h: Tensor) -> FactorizedDistribution:
         """Return the distribution over levels."""
