@@ -36,6 +36,7 @@ LAYERS = {
     "objectives": 4,
     "engine": 5,
     "data": 5,
+    "tables": 5,
     "evaluation": 5,
     "initialization": 5,
     "estimators": 6,

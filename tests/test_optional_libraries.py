@@ -11,6 +11,7 @@ from isthmus.demo.progress import TrainingProgress
 from isthmus.engine import TensorBoardLogger
 from isthmus.engine.distributed import ProcessGroup
 from isthmus.priors import Flow
+from isthmus.tables import TableCodec
 
 
 @pytest.fixture
@@ -35,6 +36,7 @@ NEEDS = {
     "tensorboardX": ("track", ModuleNotFoundError, TensorBoardLogger),
     "lightning_fabric": ("scale", ModuleNotFoundError, lambda _: ProcessGroup(torch.device("cpu"))),
     "pyarrow": ("table", DataError, read_parquet),
+    "pandas": ("table", ModuleNotFoundError, lambda _: TableCodec().fit([{"a": 1.0}])),
 }
 
 

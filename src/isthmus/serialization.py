@@ -24,7 +24,7 @@ __all__ = ["FORMAT", "FileError", "MissingFileError", "decode", "encode", "read"
 
 FORMAT = 3
 
-_MODULES = (*PART_MODULES.values(), "training")
+_MODULES = (*PART_MODULES.values(), "training", "tables")
 # JSON objects with exactly these keys represent values that JSON does not have.
 _TAGS = ({"float"}, {"list"}, {"dict"}, {"part", "params"})
 

@@ -1,0 +1,303 @@
+"""The codec of tables: a matrix of numbers for a table of any columns, and back."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from isthmus._names import suggestion
+from isthmus._part import Settings
+from isthmus.likelihoods import Likelihood, Mixed
+from isthmus.tables._categories import UNSEEN, join_parts
+from isthmus.tables._column import Column
+from isthmus.tables._description import describe_columns
+from isthmus.tables._fixed import OmittedColumn
+from isthmus.tables._frame import Frame, fill_missing, join_columns, to_pandas, without
+from isthmus.tables._infer import Options, fit_column
+from isthmus.tables._plain import Plain
+
+__all__ = ["TableCodec"]
+
+
+@dataclass(eq=False, repr=False)
+class TableCodec(Settings):
+    """A table of any columns as a matrix of numbers for which a model has a likelihood, and back.
+
+    Each column is encoded by its kind, which follows from its dtype and its cells:
+
+    ===============  ==================================================================================================
+    number           normal scores: a smooth increasing map after which the column is about normal. Values that are
+                     ten times as frequent as their neighbours are levels of a column of their own. Decoded numbers
+                     have the decimals of the column, and lie in its range.
+    category         texts, booleans, pandas categories, and numbers with at most 20 values: the number of the level
+    time             dates and times, also as texts: weeks, weekdays, days of the year and times of day, where they are
+                     not evenly distributed; otherwise days since 1970
+    timedelta        normal scores of the number of days
+    constant         0 for the constant, 1 for any other value
+    empty            nothing: a column without observed cells
+    left out         nothing: identifiers, and texts that differ in most rows
+    ===============  ==================================================================================================
+
+    Missing cells are NaN in the matrix. The table may be a pandas or polars DataFrame, a pyarrow Table or a list of
+    dictionaries; decoded tables have the same form, columns and dtypes.
+
+    Parameters
+    ----------
+    kinds : dict, optional
+        Kinds of columns by name, one of "number", "category", "time", "timedelta" and "left out", where they are not to
+        be inferred. Whole numbers or texts become dates with a format: ``{"day": "time:%Y%m%d"}``.
+    likelihoods : dict, optional
+        Likelihoods of columns by name, such as ``{"visits": "negative_binomial"}``. Such a column is passed to its
+        likelihood as it is: its numbers are not transformed.
+    unseen : {"missing", "other", "error"}, default="missing"
+        What becomes of a level that was not in the training data: it counts as missing, after a warning; all such
+        levels are one more level, of low probability; or it is an error.
+    within_support : bool, default=True
+        Whether decoded numbers and times stay in the range of their column.
+    sample_missing : bool, default=False
+        Whether missing cells are learned: the matrix then has a column of 0 and 1 for each column with missing cells,
+        and samples have missing cells as often as the data.
+    frame : Frame, optional
+        The form of the table that was fitted.
+    columns : tuple of Column, optional
+        The codec of each column, which :meth:`fit` makes. A codec that has them is used as it is.
+
+    Notes
+    -----
+    A density of the matrix becomes one of the table with :meth:`log_det`. Densities of times are per day.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"size": [1.5, 2.0, None, 3.5], "colour": ["red", "red", "blue", None]})
+    >>> codec = TableCodec().fit(table)
+    >>> codec
+    column  kind      likelihood  missing  levels
+    size    number    gaussian    25.0 %   1.5 to 3.5
+    colour  category  bernoulli   25.0 %   2: blue, red
+    >>> matrix = codec.encode(table)
+    >>> matrix.shape, codec.decode(matrix).equals(table)
+    ((4, 2), True)
+    """
+
+    kinds: Mapping[Any, str] | None = None
+    likelihoods: Mapping[Any, str | Likelihood] | None = None
+    unseen: str = "missing"
+    within_support: bool = True
+    sample_missing: bool = False
+    frame: Frame | None = None
+    columns: tuple[Column, ...] | None = None
+
+    def fit(self, X: Any) -> Self:
+        """Learn the columns of a table.
+
+        Parameters
+        ----------
+        X : DataFrame of pandas or polars, pyarrow Table, or list of dict
+            Rows of the table.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If two columns have the same name, a parameter names no column, or a column does not fit its kind.
+        """
+        if self.unseen not in UNSEEN:
+            raise ValueError(f"unseen={self.unseen!r} must be one of {', '.join(map(repr, UNSEEN))}.")
+        frame = Frame.of(X)
+        table, names = to_pandas(X), frame.column_names()
+        if not len(table):
+            raise ValueError("X has no rows.")
+        for parameter, named in (("kinds", self.kinds), ("likelihoods", self.likelihoods)):
+            _check_names(parameter, named or {}, names)
+        self.columns = tuple(self._fit_column(name, table[name]) for name in names)
+        self.frame = frame
+        self._warn_left_out()
+        return self
+
+    def _fit_column(self, name: Any, series: Any) -> Column:
+        column = Plain.of(name, series)
+        if column.form == "numbers" and np.isinf(column.values).any():
+            row = int(np.isinf(column.values).argmax())
+            raise ValueError(f"column {name!r} has infinity (inf) in row {row}: clip it, or make it missing.")
+        options = Options(
+            (self.kinds or {}).get(name),
+            (self.likelihoods or {}).get(name),
+            self.unseen,
+            self.within_support,
+        )
+        return fit_column(column, options, series.dtype if column.dtype == "category" else None)
+
+    def _warn_left_out(self) -> None:
+        """Warn of columns that were left out though nobody asked for it."""
+        asked = {name for name, kind in (self.kinds or {}).items() if kind == "left out"}
+        out = [c for c in self._columns if isinstance(c, OmittedColumn) and c.name not in asked]
+        if out:
+            reasons = "; ".join(f"column {c.name!r} {c.reason}" for c in out)
+            warnings.warn(
+                f"Left out of the model: {reasons}. Their cells come back as they are, and are missing (identifiers: "
+                "numbered) in samples. Drop them, or set kinds of TableCodec.",
+                stacklevel=3,
+            )
+
+    # ---- the matrix ---------------------------------------------------------------------------------------------
+
+    @property
+    def _columns(self) -> tuple[Column, ...]:
+        if self.columns is None:
+            raise ValueError("this TableCodec has no columns yet: call fit first.")
+        return self.columns
+
+    @property
+    def names(self) -> list[Any]:
+        """Names of the table's columns."""
+        return [column.name for column in self._columns]
+
+    def _with_missing(self) -> list[Column]:
+        """Return the columns whose missing cells are learned."""
+        return [c for c in self._columns if self.sample_missing and c.outputs() and 0 < c.missing < 1]
+
+    def outputs(self) -> list[str]:
+        """Return the names of the matrix' columns, M of them."""
+        names = [name for column in self._columns for name in column.outputs()]
+        return names + [f"{column.name} (missing)" for column in self._with_missing()]
+
+    def likelihood(self) -> Mixed:
+        """Return the unbuilt likelihood of the matrix, with one part for all columns of the same kind."""
+        parts = [part for column in self._columns for part in column.likelihoods()]
+        return join_parts([*parts, *("bernoulli" for _ in self._with_missing())])
+
+    def encode(self, X: Any, noise_seed: int | None = None) -> np.ndarray:
+        """Return the matrix (N, M) of a table, NaN where there is no number.
+
+        Parameters
+        ----------
+        X : DataFrame of pandas or polars, pyarrow Table, list of dict, or array of shape (N, C)
+            A table with the columns of :meth:`fit`, in any order; an array has them in the same order.
+        noise_seed : int, optional
+            For training: numbers that were rounded are spread evenly over what was rounded to them, by a generator of
+            this seed.
+
+        Raises
+        ------
+        ValueError
+            If a column is missing, or unknown; if its cells are of another kind than in ``fit``, or infinite; or if a
+            level is new, and ``unseen`` is "error".
+        """
+        noise = None if noise_seed is None else np.random.default_rng(noise_seed)
+        plain = self._plain(X)
+        parts = [_encode(c, p, noise) for c, p in zip(self._columns, plain, strict=True)]
+        gone = {c.name: p.missing for c, p in zip(self._columns, plain, strict=True)}
+        parts += [gone[column.name][:, None].astype(np.float64) for column in self._with_missing()]
+        return np.column_stack(parts)
+
+    def decode(self, matrix: np.ndarray, *, like: Any = None, missing: bool = True) -> Any:
+        """Return the table of a matrix (N, M).
+
+        Parameters
+        ----------
+        matrix : ndarray of shape (N, M)
+            As :meth:`encode` makes it. Numbers that stand for levels are rounded; NaN becomes a missing cell.
+        like : table, optional
+            A table of N rows, whose library and index the result has instead of those of the training data.
+        missing : bool, default=True
+            Whether cells are missing where the matrix says so, if ``sample_missing``.
+        """
+        assert self.frame is not None  # fit sets it
+        frame = self.frame if like is None else Frame.of(like)
+        index = like.index if frame.library == "pandas" and like is not None else None
+        made = self._decode(matrix, missing=missing)
+        return frame.restore(join_columns(made, self.names, index))
+
+    def complete(self, X: Any, matrix: np.ndarray) -> Any:
+        """Return a table with its missing cells filled in by those of a matrix (N, M); all others as they are."""
+        frame = Frame.of(X)
+        table = to_pandas(X)
+        made = dict(zip(self.names, self._decode(matrix, missing=False), strict=True))
+        filled = [fill_missing(table[name], made[name]) for name in frame.column_names()]
+        return frame.restore(join_columns(filled, frame.column_names(), table.index))
+
+    def _decode(self, matrix: np.ndarray, *, missing: bool) -> list[Any]:
+        """Return the columns of the table of a matrix, as pandas Series."""
+        columns = self._columns
+        matrix = np.asarray(matrix, dtype=np.float64)
+        ends = np.cumsum([len(column.outputs()) for column in columns])
+        *parts, gone = np.split(matrix, ends, axis=1)
+        values = dict(zip(self.names, (c.decode(m) for c, m in zip(columns, parts, strict=True)), strict=True))
+        for column, away in zip(self._with_missing(), gone.T, strict=True):
+            if missing:
+                values[column.name] = without(values[column.name], np.nan_to_num(away) >= 0.5)
+        for column, part in zip(columns, parts, strict=True):
+            if column.outputs():
+                values[column.name] = without(values[column.name], np.isnan(part).all(axis=1))
+        return [column.to_series(values[column.name]) for column in columns]
+
+    def log_det(self, X: Any) -> np.ndarray:
+        """Return what log p of each cell gains in the data's units, (N, C) for the C columns of a table."""
+        pairs = zip(self._columns, self._plain(X), strict=True)
+        return np.column_stack([np.zeros(len(p.values)) if p.form == "empty" else c.log_det(p) for c, p in pairs])
+
+    def sum_by_column(self, values: np.ndarray) -> np.ndarray:
+        """Return sums (..., C) over the matrix' columns of each of the table's, of values (..., M).
+
+        NaN counts as 0, but a sum of nothing else is NaN. Values of missing cells belong to their column.
+        """
+        own = [[i] * len(column.outputs()) for i, column in enumerate(self._columns)]
+        index = [i for part in own for i in part] + [self.names.index(c.name) for c in self._with_missing()]
+        result = np.full((*values.shape[:-1], len(self._columns)), np.nan)
+        for j, i in enumerate(index):
+            result[..., i] = np.where(
+                np.isnan(values[..., j]), result[..., i], np.nan_to_num(result[..., i]) + values[..., j]
+            )
+        return result
+
+    def _plain(self, X: Any) -> list[Plain]:
+        """Return the columns of a table, in the order of those of ``fit``."""
+        table = self._as_table(X)
+        names = list(table.columns)
+        lacking, extra = [n for n in self.names if n not in names], [n for n in names if n not in self.names]
+        if lacking or extra:
+            texts = [f"lacks {', '.join(map(repr, lacking))}"] if lacking else []
+            texts += [f"has {', '.join(map(repr, extra))}, which fit did not see: drop them"] if extra else []
+            raise ValueError(f"X {' and '.join(texts)}.")
+        return [Plain.of(name, table[name]) for name in self.names]
+
+    def _as_table(self, X: Any) -> Any:
+        import pandas as pd
+
+        if isinstance(X, np.ndarray) and X.ndim == 2:
+            if X.shape[1] != len(self.names):
+                raise ValueError(f"X has {X.shape[1]} columns, but {len(self.names)} in fit.")
+            return pd.DataFrame({name: X[:, i] for i, name in enumerate(self.names)})
+        Frame.of(X)  # checks the names
+        return to_pandas(X)
+
+    # ---- how it is shown ----------------------------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        if self.columns is None:
+            return super().__repr__()
+        return describe_columns(self.columns)
+
+
+def _check_names(parameter: str, named: Iterable[Any], names: list[Any]) -> None:
+    """Raise a ValueError if a parameter names a column that the table does not have."""
+    for name in named:
+        if name not in names:
+            near = suggestion(name, [str(n) for n in names])
+            raise ValueError(f"{parameter} names the column {name!r}, which X does not have.{near}")
+
+
+def _encode(column: Column, cells: Plain, noise: np.random.Generator | None) -> np.ndarray:
+    """Return the matrix (N, W) of a column."""
+    if cells.form == "empty":
+        return np.full((len(cells.values), len(column.outputs())), np.nan)
+    column.check(cells)
+    return column.encode(cells, noise)
