@@ -25,7 +25,7 @@ _ONE_UNIT = 0.1
 
 _RESOLUTION = 1e-6  # in model units: smaller differences from a constant are rounding errors
 
-_SCALED = 1 << 18  # numbers that are scaled at once: in float64 they stay in the processor's cache
+_SCALED, _SCALED_GPU = 1 << 18, 1 << 26  # numbers scaled at once: in float64 they stay in a processor's cache
 
 
 class Scaling(Part):
@@ -82,29 +82,24 @@ class Scaling(Part):
         """Undo :meth:`forward`."""
         return x * self.scale + self.shift
 
-    def write_model_units(self, out: Tensor, x: Tensor) -> None:
-        """Write the scaled samples `x` (N, D), computed in float64, to `out`; NaN stays NaN."""
-        if self.identity:
-            out.copy_(x)
-            return
-        for part in chunks(len(x), x.shape[1], _SCALED if x.device.type == "cpu" else x.numel()):
-            out[part] = self(x[part].double())
-
     def to_model_units(self, x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
         """Return samples `x` (N, D) scaled, 0 where NaN, and the mask of observed cells, None if none is missing.
 
-        Samples that need no scaling are not copied.
+        They are on the device of the scaling. They are computed in float64, of which only a part of the samples is in
+        memory at a time. Samples that need no scaling are not copied.
         """
-        scaled = x
-        if x.dtype != dtype or not self.identity:
-            scaled = torch.empty(x.shape, dtype=dtype, device=x.device)
-            self.write_model_units(scaled, x)
+        device, identity, scaled = self.shift.device, self.identity, x
+        if not (identity and x.dtype == dtype and x.device == device and x.is_contiguous()):
+            scaled = torch.empty(x.shape, dtype=dtype, device=device)
+            for part in chunks(len(x), x.shape[1], _SCALED if device.type == "cpu" else _SCALED_GPU):
+                scaled[part] = x[part] if identity else self(x[part].to(device).double())
         if not scaled.sum().isnan():  # far quicker than testing every cell
             return scaled, None
         missing = scaled.isnan()
         if not missing.any():
             return scaled, None
-        return scaled.masked_fill(missing, 0.0), (~missing).to(dtype)
+        scaled = scaled.masked_fill(missing, 0.0) if scaled is x else scaled.masked_fill_(missing, 0.0)
+        return scaled, missing.logical_not_().to(dtype)
 
     def to_data_units(self, x: Tensor) -> Tensor:
         """Return samples (N, D) of the model's units in the data's units, computed in float64 if the units differ."""

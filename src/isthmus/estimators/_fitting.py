@@ -79,24 +79,22 @@ def build_model(
         one_unit = bool((scaling.scale == scaling.scale[0]).all())
         model.likelihood.set_params(scale="decoder" if has_density and not one_unit else "shared")
     sample, weights, condition = data.sample(seed)
-    rows, weight = as_tensor(sample), as_tensor(weights)
-    x, mask = scaling.to_model_units(rows, torch.float64)
-    observed = x if mask is None else x.masked_fill(mask == 0, torch.nan)
-    if len(rows) < len(data.X):  # two samples of weight 0 with the columns' extremes
-        observed = torch.cat([observed, data.extremes(scaling)])
-        weight = torch.cat([weight, weight.new_zeros(2)])
-    model.likelihood.set_from_data(observed, weight)
+    x, weight = scaling(as_tensor(sample).double()), as_tensor(weights)
+    if len(x) == len(data.X):
+        model.likelihood.set_from_data(x, weight)
+    else:  # two samples of weight 0 with the columns' extremes
+        extremes = data.extremes(scaling)
+        model.likelihood.set_from_data(torch.cat([x, extremes]), torch.cat([weight, weight.new_zeros(2)]))
     start = None
     if model.starts_linear and n_features <= _MAX_LINEAR_FEATURES:
-        own = slice(len(rows))
-        start = LinearStart.fit(observed[own], weight[own], condition, model, n_components, seed, any_prior=any_prior)
+        start = LinearStart.fit(x, weight, condition, model, n_components, seed, any_prior=any_prior)
         model.prior = start.prior(model.prior)
     if n_components is None:
         n_components = start.n_components if start else min(n_features, _DEFAULT_COMPONENTS)
     with seeded(seed):
         n_conditions = 0 if data.condition is None else data.condition.shape[1]
         model.build(n_features, n_components, n_conditions, masked=masked)
-        model.init_from_data(x, scaling(data.summary.moments.mean))
+        model.init_from_data(x.nan_to_num(0.0), scaling(data.summary.moments.mean))
     if start:
         start.apply(model, n_components)
     scaling.set_constant(data.summary.moments, model.likelihood.density_columns())

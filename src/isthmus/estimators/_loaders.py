@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from isthmus._batch import Batch
-from isthmus._chunks import chunks
 from isthmus._random import Stream, derive
 from isthmus.data.loaders import BatchPartition, InMemoryLoader, StreamingLoader
 from isthmus.data.sources import RowSource
@@ -78,33 +77,16 @@ def make_loaders(data: TrainingData, scaling: Scaling, settings: LoaderSettings)
     cut = _Cut(settings.batch_size, (data.processes.rank, data.processes.world_size), settings.gradient_accumulation)
     if isinstance(data.X, RowSource):
         return _stream(data, data.X, scaling, settings, cut)
-    device = scaling.shift.device
-    rows = _in_model_units(data, data.X, scaling, settings.dtype)
+    x, mask = scaling.to_model_units(as_tensor(data.X), settings.dtype)
+    condition = None if data.condition is None else torch.from_numpy(data.condition).to(x)
+    rows = Batch(x, torch.from_numpy(data.weight).to(x), condition, mask)
     if not settings.validation_fraction:
         return Loaders(InMemoryLoader(rows, *cut), None, rows.x)
     held = _n_held_out(settings, len(rows.x))
     order = np.random.default_rng(derive(settings.seed, Stream.HELD_OUT)).permutation(len(rows.x))
-    index = torch.from_numpy(order).to(device)
+    index = torch.from_numpy(order).to(x.device)
     train, validation = rows.take(index[held:]), rows.take(index[:held])
     return Loaders(InMemoryLoader(train, *cut), InMemoryLoader(validation, *cut), rows.x)
-
-
-def _in_model_units(data: TrainingData, X: np.ndarray, scaling: Scaling, dtype: torch.dtype) -> Batch:
-    """Return all samples scaled, without a float64 copy of X, and without any copy if X needs no scaling."""
-    device, missing = scaling.shift.device, data.summary.missing
-    weight = torch.from_numpy(data.weight).to(device, dtype)
-    condition = None if data.condition is None else torch.from_numpy(data.condition).to(device, dtype)
-    if scaling.identity and not missing and X.flags.c_contiguous and as_tensor(X[:1]).dtype == dtype:
-        return Batch(as_tensor(X).to(device), weight, condition)
-    x = torch.empty(X.shape, dtype=dtype, device=device)
-    mask = torch.empty(X.shape, dtype=dtype, device=device) if missing else None
-    for part in chunks(len(X), X.shape[1]):
-        scaling.write_model_units(x[part], as_tensor(X[part]).to(device))
-        if mask is not None:
-            is_missing = x[part].isnan()
-            mask[part] = ~is_missing
-            x[part].masked_fill_(is_missing, 0.0)
-    return Batch(x, weight, condition, mask)
 
 
 def _n_held_out(settings: LoaderSettings, n_samples: int) -> int:
@@ -122,8 +104,8 @@ def _stream(data: TrainingData, X: RowSource, scaling: Scaling, settings: Loader
     device = scaling.shift.device
     batch = _make_batch(data, scaling, settings.dtype)
     drawn, *_ = data.sample(settings.seed)
-    sample, _ = scaling.to_model_units(as_tensor(drawn).to(device), settings.dtype)
-    sample = torch.cat([sample, data.extremes(scaling).to(settings.dtype)])
+    sample = scaling(as_tensor(drawn).to(device).double()).nan_to_num(0.0)
+    sample = torch.cat([sample, data.extremes(scaling)]).to(settings.dtype)
     if not settings.validation_fraction:
         return Loaders(StreamingLoader(X, **cut._asdict(), batch=batch, device=device), None, sample)
     n_held = min(_n_held_out(settings, len(X)), max(1, _HELD_OUT // (X.n_features * X.dtype.itemsize)))
