@@ -180,31 +180,36 @@ class FullGaussian(LatentDistribution):
 
 
 class WhitenedGaussian(LatentDistribution):
-    r"""M distributions N(mean_m, (A_m' A_m)^-1), whose densities at the same codes take one product of matrices.
+    r"""M distributions N(mean_m, (A_m' A_m)^-1), given by a triangular factor of their precision.
 
     Parameters
     ----------
     mean : Tensor of shape (M, K)
         Means.
     whitening : Tensor of shape (M, K, K)
-        A, lower triangular with a positive diagonal.
+        A, triangular with a positive diagonal.
+    upper : bool, default=False
+        Whether A is upper triangular.
     """
 
-    def __init__(self, mean: Tensor, whitening: Tensor) -> None:
+    def __init__(self, mean: Tensor, whitening: Tensor, *, upper: bool = False) -> None:
         super().__init__(mean)
-        self.whitening = whitening
+        self.whitening, self.upper = whitening, upper
 
     def from_noise(self, noise: Tensor) -> Tensor:
         """Return mean + A^-1 noise, for noise (..., M, K)."""
-        identity = torch.eye(noise.shape[-1]).to(self.whitening)
-        inverse = torch.linalg.solve_triangular(self.whitening, identity, upper=False)
-        return self._mean + torch.einsum("mij,...mj->...mi", inverse, noise)
+        columns = noise.reshape(-1, *self._mean.shape).permute(1, 2, 0)
+        white = torch.linalg.solve_triangular(self.whitening, columns, upper=self.upper)
+        return self._mean + white.permute(2, 0, 1).reshape(noise.shape)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Return the log densities in nats, (..., M), of values (..., 1, K)."""
+        """Return the log densities in nats, (..., M), of values (..., M, K), or of the same (..., 1, K) for all."""
         m, k = self._mean.shape
-        centre = (self.whitening @ self._mean.unsqueeze(-1)).squeeze(-1)
-        white = (value.squeeze(-2) @ self.whitening.reshape(m * k, k).T).unflatten(-1, (m, k)) - centre
+        if value.shape[-2] == m:
+            white = torch.einsum("...mk,mjk->...mj", value - self._mean, self.whitening)
+        else:  # one product of matrices
+            centre = (self.whitening @ self._mean.unsqueeze(-1)).squeeze(-1)
+            white = (value.squeeze(-2) @ self.whitening.reshape(m * k, k).T).unflatten(-1, (m, k)) - centre
         log_det = self.whitening.diagonal(dim1=-2, dim2=-1).log().sum(-1)
         return log_det - 0.5 * (white.square().sum(-1) + k * _LOG_2PI)
 

@@ -6,6 +6,7 @@ import copy
 import functools
 import importlib
 import inspect
+import re
 from abc import ABC
 from typing import Any, Self, TypeVar
 
@@ -128,13 +129,6 @@ def _same(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
-def _snake(name: str) -> str:
-    words = "".join(
-        f"_{c.lower()}" if c.isupper() and i and not name[i - 1].isupper() else c.lower() for i, c in enumerate(name)
-    )
-    return words.lstrip("_")
-
-
 def find_parts(module_name: str) -> dict[str, type[Settings]]:
     """Return the parts in ``__all__`` of a module, by their names in snake case.
 
@@ -152,7 +146,7 @@ def find_parts(module_name: str) -> dict[str, type[Settings]]:
     module = importlib.import_module(f"isthmus.{module_name}")
     classes = {name: getattr(module, name) for name in module.__all__}
     return {
-        getattr(cls, "alias", None) or _snake(name): cls
+        getattr(cls, "alias", None) or re.sub("(?<=[^A-Z])(?=[A-Z])", "_", name).lower(): cls
         for name, cls in classes.items()
         if isinstance(cls, type)
         and issubclass(cls, Settings)

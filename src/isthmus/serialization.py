@@ -215,7 +215,9 @@ def _untagged(value: dict[str, Any], parts: tuple[type[Part], ...]) -> Any:
 def _part(name: Any, params: Any, parts: tuple[type[Part], ...]) -> Settings:
     if not (isinstance(name, str) and name.isidentifier() and isinstance(params, dict)):
         raise FileError("its description has a part without a name or parameters.")
-    known: dict[str, type[Settings]] = _own_parts() | {cls.__name__: cls for cls in parts}
+    modules = [importlib.import_module(f"isthmus.{module}") for module in _MODULES]
+    own = [getattr(module, export) for module in modules for export in module.__all__]
+    known = {cls.__name__: cls for cls in (*own, *parts) if isinstance(cls, type) and issubclass(cls, Settings)}
     if name not in known:
         raise FileError(
             f"the file uses the part {name!r}, which is not one of isthmus; "
@@ -226,10 +228,3 @@ def _part(name: Any, params: Any, parts: tuple[type[Part], ...]) -> Settings:
         if key not in cls.parameter_names():
             raise unknown_name(f"parameter of {name}", key, cls.parameter_names())
     return cls(**{key: decode(v, parts) for key, v in params.items()})
-
-
-def _own_parts() -> dict[str, type[Settings]]:
-    """Return isthmus' own classes of parts, optimizers and trainers by name."""
-    modules = [importlib.import_module(f"isthmus.{name}") for name in _MODULES]
-    exports = [getattr(module, name) for module in modules for name in module.__all__]
-    return {cls.__name__: cls for cls in exports if isinstance(cls, type) and issubclass(cls, Settings)}

@@ -8,7 +8,7 @@ import torch
 from scipy.stats import multivariate_normal
 
 from cases import LIKELIHOODS
-from isthmus._distributions import DiagonalGaussian, Mixture
+from isthmus._distributions import DiagonalGaussian, Mixture, WhitenedGaussian
 from isthmus.evaluation import _two_stages as two_stages
 from isthmus.evaluation import (
     conditional_draws,
@@ -19,7 +19,7 @@ from isthmus.evaluation import (
     refinement,
 )
 from isthmus.evaluation._modes import ModeMixture, find_modes
-from isthmus.evaluation._proposals import DefensiveMixture, PrecisionGaussian, from_prior
+from isthmus.evaluation._proposals import DefensiveMixture, from_prior
 from isthmus.evaluation._rows import Rows
 from isthmus.evaluation.row_noise import row_noise
 from isthmus.likelihoods import Bernoulli, Gaussian
@@ -52,7 +52,7 @@ def test_it_is_the_posterior_of_a_linear_gaussian_model(oblique):
     x, mask = oblique.rows(8), masks(8)
     model = oblique.model(wider=0.01, shrink=-3.0)
     q = laplace_approximation(model, x * mask, None, mask)
-    variance = torch.linalg.inv(q.precision_tril @ q.precision_tril.mT)
+    variance = torch.linalg.inv(q.whitening.mT @ q.whitening)
     for i in range(8):
         mean, covariance, _ = posterior(oblique, x[i], mask[i])
         np.testing.assert_allclose(q.mean[i].numpy(), mean, atol=1e-10)
@@ -129,7 +129,7 @@ def test_mode_and_curvature_for_every_likelihood(case, monkeypatch):
         row = Rows(model, x[[i]], None, mask[[i]])
         hessian = torch.autograd.functional.hessian(lambda z, row=row: row.log_joint(z[None])[0], q.mean[i])
         gradient = torch.autograd.functional.jacobian(lambda z, row=row: row.log_joint(z[None])[0], q.mean[i])
-        found = q.precision_tril[i] @ q.precision_tril[i].mT
+        found = q.whitening[i].mT @ q.whitening[i]
         if type(case.part).__name__ == "Laplace":  # piecewise linear
             assert (torch.linalg.eigvalsh(found) >= 1 - 1e-9).all()
             continue
@@ -180,7 +180,7 @@ def test_conditions_reach_decoder_and_prior():
     q = laplace_approximation(model, x, c, mask)  # nothing was observed: the prior itself
     expected = model.p_z(c)
     torch.testing.assert_close(q.mean, expected.mean.detach(), rtol=0, atol=1e-6)
-    torch.testing.assert_close(q.precision_tril[:, 0, 0], (-expected.log_scale[:, 0]).exp().detach())
+    torch.testing.assert_close(q.whitening[:, 0, 0], (-expected.log_scale[:, 0]).exp().detach())
     assert (
         laplace_approximation(model, x, c).mean - laplace_approximation(model, x, c.roll(1, 0)).mean
     ).abs().min() > 1e-3
@@ -217,7 +217,7 @@ def test_missing_cells_have_both_modes(bimodal):
 def test_the_density_of_the_mixture_fits_its_draws(bimodal, n_draws):
     """It integrates to one, and blocks of draws are those of all of them."""
     prior = bimodal.p_z()
-    q = PrecisionGaussian(torch.tensor([[0.5], [-1.0]]).double(), torch.tensor([[[2.0]], [[1.0]]]).double())
+    q = WhitenedGaussian(torch.tensor([[0.5], [-1.0]]).double(), torch.tensor([[[2.0]], [[1.0]]]).double())
     noise = normal(n_draws, 2, 1)
     p = DefensiveMixture(q, prior, n_draws)
     drawn = p.from_noise(noise)

@@ -177,21 +177,17 @@ def samples(ctx: Context) -> SampleResult | None:
     noise = ctx.generator(Stream.FRECHET_REFERENCE).standard_normal((2, len(real), len(real)))
     reference = noise @ (real - real.mean(axis=0)) / math.sqrt(len(real) - 1)  # normal, with the data's covariance
     precision, recall = evaluation.precision_recall(real, drawn)
+    distances = torch.nn.functional.pdist(torch.from_numpy(np.concatenate([real[:500], drawn[:500]])))
+    bandwidth = float(distances.median())
     return SampleResult(
         n_samples=len(index),
         frechet_distance=evaluation.frechet_distance(real, drawn),
         frechet_reference=evaluation.frechet_distance(*reference),
         precision=precision,
         recall=recall,
-        mmd=_mmd(real, drawn),
+        mmd=evaluation.mmd(real, drawn, bandwidth) if bandwidth > 0 else None,
         two_sample_accuracy=evaluation.nearest_neighbour_test(real, drawn).accuracy,
     )
-
-
-def _mmd(real: Array, drawn: Array) -> float | None:
-    """Return the squared MMD with the median distance as bandwidth; None where that is 0."""
-    distances = torch.nn.functional.pdist(torch.from_numpy(np.concatenate([real[:500], drawn[:500]])))
-    return evaluation.mmd(real, drawn, float(distances.median())) if distances.median() > 0 else None
 
 
 # ---- missing cells -------------------------------------------------------------------------------------------

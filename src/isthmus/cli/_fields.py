@@ -76,16 +76,11 @@ def checked(name: str, value: Any, kind: FieldType) -> Any:
     items = tuple(map(parse_value, value.split(","))) if isinstance(value, str) else (value,)
     for candidate in (value, _tuples(items)):
         if _fits(candidate, kind.hint):
-            _check_size(name, candidate)
+            for item in candidate if isinstance(candidate, tuple) else (candidate,):
+                if isinstance(item, int) and item.bit_length() > 63:
+                    raise ValueError(f"{name}={candidate!r} is too large; integers must be below 2**63.")
             return candidate
     raise ValueError(f"{name}={value!r} must be {kind.text}.")
-
-
-def _check_size(name: str, value: Any) -> None:
-    """Raise if an integer is too large for torch and numpy."""
-    for item in value if isinstance(value, tuple) else (value,):
-        if isinstance(item, int) and item.bit_length() > 63:
-            raise ValueError(f"{name}={value!r} is too large; integers must be below 2**63.")
 
 
 def _tuples(value: Any) -> Any:

@@ -132,7 +132,12 @@ def _fit(estimator: Any, rows: Dataset, y: Any, data: str, output: str) -> str:
         if rank() > 0:
             return ""
         _save(estimator, output)
-    return f"{output}: {_summary(estimator, rows)}, {seconds:.1f} s"
+    n_rows, n_columns = rows.X.shape
+    return (
+        f"{output}: {type(estimator).__name__}, {n_columns} columns -> {estimator.n_components} units, "
+        f"fitted to {n_rows} rows; loss after epoch {estimator.n_iter_}: {estimator.history_[-1]['loss']:.4g} nats "
+        f"per row of scaled data, {seconds:.1f} s"
+    )
 
 
 def _save(estimator: Any, output: str) -> None:
@@ -146,15 +151,6 @@ def _save(estimator: Any, output: str) -> None:
         if _has_checkpoints(folder):
             again = f"make room, and run the same command with --resume (the checkpoints are in {folder})"
         raise OSError(f"{output}: the model could not be written ({reason}); {again}.") from error
-
-
-def _summary(estimator: Any, rows: Dataset) -> str:
-    """Return the sizes of model and data, and the last loss."""
-    n_rows, n_columns = rows.X.shape
-    return (
-        f"{type(estimator).__name__}, {n_columns} columns -> {estimator.n_components} units, fitted to {n_rows} rows; "
-        f"loss after epoch {estimator.n_iter_}: {estimator.history_[-1]['loss']:.4g} nats per row of scaled data"
-    )
 
 
 def _named(rows: Dataset) -> Any:

@@ -150,7 +150,8 @@ def _bold(text: str) -> str:
 def _describe_saved(path: str) -> str:
     model = load_model(path)
     n_parameters = sum(p.numel() for p in model.model_.parameters())
-    fields = ", ".join(f"{name}={value!r}" for name, value in _changed_fields(model).items())
+    values, defaults = (estimator.get_params(deep=False) for estimator in (model, type(model)()))
+    changed = [name for name in values if name != "verbose" and values[name] != defaults[name]]
     lines = {
         "model": type(model).__name__,
         "columns": f"{model.n_features_in_} -> {model.n_components} units",
@@ -159,7 +160,7 @@ def _describe_saved(path: str) -> str:
         "parameters": f"{n_parameters:,}, {Path(path).stat().st_size / 1e6:.1f} MB",
         "training": f"{model.n_iter_} epochs, {sum(record['seconds'] for record in model.history_):.1f} s",
         **_last_losses(model.history_),
-        "fields": fields or "all defaults",
+        "fields": ", ".join(f"{name}={values[name]!r}" for name in changed) or "all defaults",
     }
     return _aligned(lines)
 
@@ -198,10 +199,3 @@ def _last_losses(history: list[dict[str, float]]) -> dict[str, str]:
         return {}
     terms = [f"{k} {v:.4g}" for k, v in history[-1].items() if k not in ("epoch", "learning_rate", "seconds")]
     return {"last epoch": ", ".join(terms) + "  (nats per row of scaled data)"}
-
-
-def _changed_fields(model: Any) -> dict[str, Any]:
-    """Return the fields that differ from their defaults."""
-    defaults = type(model)().get_params(deep=False)
-    fields = model.get_params(deep=False)
-    return {name: value for name, value in fields.items() if name != "verbose" and value != defaults[name]}

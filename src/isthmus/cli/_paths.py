@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 from isthmus._formats import split_member
@@ -38,7 +37,9 @@ def check_output(path: str, *others: str | None, suffix: str | None = None) -> N
     else:
         check_replaceable(Path(path))
     for other in filter(None, others):
-        if any(_is_same(Path(path), file) for file in _files(other)):
+        source = Path(split_member(other)[0])
+        files = source.iterdir() if source.is_dir() else [source]
+        if any(_is_same(Path(path), file) for file in files):
             raise ValueError(
                 f"{path}: would replace {other}, which the same command reads or writes; name another file."
             )
@@ -52,12 +53,6 @@ def check_log(path: str, *others: str | None) -> None:
         raise ValueError(f"--log {path}: is a file; name a .csv, or a folder for TensorBoard.")
     elif any(_is_same(Path(path), Path(other)) for other in filter(None, others)):
         raise ValueError(f"--log {path}: is a file of the same command; name another folder for TensorBoard.")
-
-
-def _files(source: str) -> Iterable[Path]:
-    """Return the files that a source names: those in a folder, or one file."""
-    path = Path(split_member(source)[0])
-    return path.iterdir() if path.is_dir() else [path]
 
 
 def _is_same(a: Path, b: Path) -> bool:

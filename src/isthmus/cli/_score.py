@@ -42,7 +42,11 @@ def score(model: str, data: str, output: str | None, labels: str | None, as_json
         check_output(output, model, data, labels)
     fitted, rows, y = model_and_rows(model, data, labels)
     with about(data):
-        scores = _scores(fitted, rows, y)
+        if fitted.has_density:
+            call = fitted.score_samples if fitted.conditional else lambda X, _: fitted.score_samples(X)
+            scores = compute_by_chunks("log p(x)", call, rows, y, numbers_per_row(fitted))
+        else:
+            scores = -fitted.reconstruction_error(rows.X)
         terms = _elbo_terms(fitted, rows, y)
     quantity = ("log p(x)" if y is None else "log p(x|y)") if fitted.has_density else "log p(x|f(x))"
     result = {"model": type(fitted).__name__, "quantity": quantity, "unit": "nats per row", "rows": len(scores)}
@@ -51,14 +55,6 @@ def score(model: str, data: str, output: str | None, labels: str | None, as_json
         write_result(output, scores, ["log_p"])
     click.echo(json.dumps(result) if as_json else _table(result))
     _note_grey_cells(fitted, rows)
-
-
-def _scores(model: Any, rows: Dataset, y: Any) -> np.ndarray:
-    """Return the score of each row, (N,)."""
-    if not model.has_density:
-        return -model.reconstruction_error(rows.X)
-    call = model.score_samples if model.conditional else lambda X, _: model.score_samples(X)
-    return compute_by_chunks("log p(x)", call, rows, y, numbers_per_row(model))
 
 
 def _elbo_terms(model: Any, rows: Dataset, y: Any) -> dict[str, float | None]:

@@ -46,16 +46,17 @@ class TrainingProgress:
         start = time.perf_counter()
         if self._bars is not None:
             self._bars.start_task(self._tasks[title])
-        yield lambda record: self._advance(title, record)
+
+        def advance(record: dict[str, float]) -> None:
+            if self._bars is not None:
+                self._bars.update(self._tasks[title], advance=1, loss=f"loss {record['loss']:.1f}")
+
+        yield advance
         self.seconds[title] = time.perf_counter() - start
         if self._bars is not None:  # a run that was stopped early also ends with a full bar
             self._bars.update(self._tasks[title], completed=self.epochs[title])
         else:
             sys.stderr.write(f"{title}: {self.epochs[title]} epochs, {self.seconds[title]:.1f} s\n")
-
-    def _advance(self, title: str, record: dict[str, float]) -> None:
-        if self._bars is not None:
-            self._bars.update(self._tasks[title], advance=1, loss=f"loss {record['loss']:.1f}")
 
 
 def _rich_progress() -> Any:

@@ -165,7 +165,12 @@ class Checkpoints:
         for path in reversed(self.files()):
             try:
                 description, tensors = read(path)
-                differ = self._differences(description["settings"])
+                then, now = description["settings"], self.settings
+                differ = [
+                    f"{name} ({then.get(name)!r}, now {now.get(name)!r})"
+                    for name in sorted({*then, *now})
+                    if then.get(name) != now.get(name)
+                ]
                 result = None if differ else load(description, tensors)
             except (OSError, KeyError, TypeError, ValueError) as error:  # a FileError is a ValueError
                 self._warn_damaged(path, error)
@@ -186,13 +191,6 @@ class Checkpoints:
             text = f"{path}: cannot be resumed ({reason}); the checkpoint before it is used, if there is one."
             warnings.warn(text, stacklevel=3)
         self._damaged.add(path)
-
-    def _differences(self, settings: dict[str, Any]) -> list[str]:
-        return [
-            f"{name} ({settings.get(name)!r}, now {self.settings.get(name)!r})"
-            for name in sorted({*settings, *self.settings})
-            if settings.get(name) != self.settings.get(name)
-        ]
 
     # ---- writing ---------------------------------------------------------------------------------------------------
 

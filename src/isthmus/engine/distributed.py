@@ -154,14 +154,15 @@ class ProcessGroup(Processes):
                 "training in several processes needs Lightning Fabric: pip install 'isthmus[scale]'."
             ) from error
         local_world_size = int(os.environ["LOCAL_WORLD_SIZE"])
+        # Training does not change buffers: they need not be sent before every step. The option has two names.
+        known = inspect.signature(nn.parallel.DistributedDataParallel.__init__).parameters
+        sync = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
+        options: dict[str, Any] = {sync: False}
         self.fabric = Fabric(
             accelerator=device.type,
             devices=local_world_size,
             num_nodes=world_size() // local_world_size,
-            strategy=DDPStrategy(
-                process_group_backend="nccl" if device.type == "cuda" else "gloo",
-                **_quiet_buffers(),
-            ),
+            strategy=DDPStrategy(process_group_backend="nccl" if device.type == "cuda" else "gloo", **options),
         )
         self.fabric.launch()
         self.rank, self.world_size = self.fabric.global_rank, self.fabric.world_size
@@ -214,12 +215,6 @@ def find_processes(device: torch.device | None = None) -> Processes:
     if not _FOUND:
         _FOUND.append(ProcessGroup(device or torch.device("cpu")))
     return _FOUND[0]
-
-
-def _quiet_buffers() -> dict[str, Any]:
-    """Return the option that turns off the broadcast of buffers before every step: training does not change them."""
-    known = inspect.signature(nn.parallel.DistributedDataParallel.__init__).parameters
-    return {"forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers": False}
 
 
 def _leave() -> None:

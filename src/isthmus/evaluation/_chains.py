@@ -100,7 +100,9 @@ class Path(NamedTuple):
         q, prior = model.q(x, c, mask), model.p_z(c)
         start = q if how.from_posterior else prior
         key = x if mask is None else x.masked_fill(mask == 0, torch.nan)
-        path = cls(model, x, c, mask, start, prior, x.new_empty(0), _schedule(how.n_distributions).to(x), key, seed)
+        curve = torch.sigmoid(torch.linspace(-4, 4, how.n_distributions + 1, dtype=torch.float64))
+        betas = (curve - curve[0]) / (curve[-1] - curve[0])  # from 0 to 1
+        path = cls(model, x, c, mask, start, prior, x.new_empty(0), betas.to(x), key, seed)
         scales = [path.draws(d, _SCALE_DRAWS, q.mean.shape[-1], _Stream.SCALES).std(0) for d in (start, q)]
         return path._replace(scales=torch.stack(scales))
 
@@ -195,9 +197,3 @@ class Chain(NamedTuple):
             momentum = momentum + (1.0 if i > 1 else 0.5) * epsilon * new.gradient(beta)
         accept = (new.energy(beta, momentum) - before).nan_to_num(nan=-torch.inf).clamp_max(0).exp()
         return new.where(threshold < accept, point), accept
-
-
-def _schedule(n: int) -> Tensor:
-    """Return betas (n + 1,) from 0 to 1, which follow a logistic curve between -4 and 4."""
-    curve = torch.sigmoid(torch.linspace(-4, 4, n + 1, dtype=torch.float64))
-    return (curve - curve[0]) / (curve[-1] - curve[0])

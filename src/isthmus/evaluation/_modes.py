@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from isthmus._chunks import chunks
-from isthmus._distributions import LatentDistribution
-from isthmus.evaluation._proposals import PrecisionGaussian
+from isthmus._distributions import LatentDistribution, WhitenedGaussian
 from isthmus.evaluation._rows import Rows
 from isthmus.evaluation.refinement import best_code, climb, codes_of_prior, numbers_per_row
 
@@ -26,7 +25,7 @@ class ModeMixture(LatentDistribution):
 
     Parameters
     ----------
-    modes : list of PrecisionGaussian
+    modes : list of WhitenedGaussian
         M distributions, of batch shape (N,).
     log_mass : Tensor of shape (M, N)
         Logarithms of their weights, minus infinity for those that a sample does not have; they need not sum to 1.
@@ -36,7 +35,7 @@ class ModeMixture(LatentDistribution):
         Index of the first draw that ``from_noise`` makes.
     """
 
-    def __init__(self, modes: list[PrecisionGaussian], log_mass: Tensor, n_draws: int, first_draw: int = 0) -> None:
+    def __init__(self, modes: list[WhitenedGaussian], log_mass: Tensor, n_draws: int, first_draw: int = 0) -> None:
         super().__init__(modes[0].mean)
         self.modes, self.first = modes, first_draw
         count = (torch.softmax(log_mass, 0)[1:] * n_draws).floor()
@@ -58,7 +57,7 @@ class ModeMixture(LatentDistribution):
         return each[0] if len(each) == 1 else torch.logsumexp(torch.stack(each), 0)
 
 
-def find_modes(rows: Rows, n_starts: int) -> tuple[list[PrecisionGaussian], Tensor]:
+def find_modes(rows: Rows, n_starts: int) -> tuple[list[WhitenedGaussian], Tensor]:
     """Return normal distributions at up to four modes of each posterior, and the logarithms (M, N) of their masses.
 
     Steps lead from the best of `n_starts` draws from the prior, or from the mean of q(z|x), to the first mode. If
@@ -75,7 +74,8 @@ def find_modes(rows: Rows, n_starts: int) -> tuple[list[PrecisionGaussian], Tens
         _fill(some, n_starts, mean[:, part], root[:, part], log_mass[:, part])
     used = log_mass.isfinite().any(1)
     used[0] = True
-    return [PrecisionGaussian(m, r) for m, r, one in zip(mean, root, used, strict=True) if one], log_mass[used]
+    modes = [WhitenedGaussian(m, r.mT, upper=True) for m, r in zip(mean[used], root[used], strict=True)]
+    return modes, log_mass[used]
 
 
 def _fill(rows: Rows, n_starts: int, mean: Tensor, root: Tensor, log_mass: Tensor) -> None:
@@ -88,7 +88,8 @@ def _fill(rows: Rows, n_starts: int, mean: Tensor, root: Tensor, log_mass: Tenso
     for m in range(_N_MODES):
         part = rows.take(index)
         found, factor = climb(part, start)
-        mass = _log_mass(part, found, factor)
+        log_det = factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        mass = part.log_joint(found) + 0.5 * z.shape[-1] * math.log(2 * math.pi) - log_det  # Laplace's method
         if m:  # a mode that was found before has its mass already
             gap = (
                 part.log_joint(found)
@@ -105,13 +106,7 @@ def _fill(rows: Rows, n_starts: int, mean: Tensor, root: Tensor, log_mass: Tenso
         start = best_code(z[1:, index], log_joint[1:, index].masked_fill(~missed[:, index], -torch.inf))[0]
 
 
-def _log_mass(rows: Rows, mode: Tensor, root: Tensor) -> Tensor:
-    """Return the logarithm of the integral of p(x, z) around a mode by Laplace's method, (N,)."""
-    log_det = root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-    return rows.log_joint(mode) + 0.5 * mode.shape[-1] * math.log(2 * math.pi) - log_det
-
-
 def _approximation(z: Tensor, mean: Tensor, root: Tensor, log_mass: Tensor) -> Tensor:
     """Return the logarithm of the sum over modes of mass times density, (A, N), at codes (A, N, K)."""
-    each = [w + PrecisionGaussian(m, r).log_prob(z) for m, r, w in zip(mean, root, log_mass, strict=True)]
+    each = [w + WhitenedGaussian(m, r.mT, upper=True).log_prob(z) for m, r, w in zip(mean, root, log_mass, strict=True)]
     return torch.logsumexp(torch.stack(each), 0)

@@ -10,36 +10,7 @@ from torch.distributions import Distribution
 
 from isthmus._distributions import LatentDistribution, Mixture
 
-__all__ = ["DefensiveMixture", "PrecisionGaussian", "from_prior"]
-
-_LOG_2PI = math.log(2 * math.pi)
-
-
-class PrecisionGaussian(LatentDistribution):
-    r"""N(mean, (L L')^-1), where L is lower triangular with a positive diagonal.
-
-    Parameters
-    ----------
-    mean : Tensor of shape (N, K)
-        Mean.
-    precision_tril : Tensor of shape (N, K, K)
-        L, the Cholesky factor of the precision.
-    """
-
-    def __init__(self, mean: Tensor, precision_tril: Tensor) -> None:
-        super().__init__(mean)
-        self.precision_tril = precision_tril
-
-    def from_noise(self, noise: Tensor) -> Tensor:
-        """Return mean + L'^-1 noise, for noise (S, N, K)."""
-        columns = torch.linalg.solve_triangular(self.precision_tril.mT, noise.permute(1, 2, 0), upper=True)
-        return self._mean + columns.permute(2, 0, 1)
-
-    def log_prob(self, value: Tensor) -> Tensor:
-        """Return the log density in nats, (S, N)."""
-        standard = torch.einsum("snk,nkj->snj", value - self._mean, self.precision_tril)
-        log_det = self.precision_tril.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-        return log_det - 0.5 * standard.square().sum(-1) - 0.5 * self._mean.shape[-1] * _LOG_2PI
+__all__ = ["DefensiveMixture", "from_prior"]
 
 
 class DefensiveMixture(LatentDistribution):

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from isthmus._chunks import chunks
-from isthmus._distributions import LatentDistribution
-from isthmus.evaluation._proposals import PrecisionGaussian, from_prior
+from isthmus._distributions import LatentDistribution, WhitenedGaussian
+from isthmus.evaluation._proposals import from_prior
 from isthmus.evaluation._rows import Rows
 from isthmus.model import Model
 
@@ -80,7 +80,7 @@ def laplace_approximation(
         rows = Rows(model, x[part], *(None if t is None else t[part] for t in (c, mask)))
         z = codes_of_prior(rows, _N_STARTS)
         mean[part], root[part] = climb(rows, best_code(z, rows.log_joint(z))[0], n_steps)
-    return PrecisionGaussian(mean, root)
+    return WhitenedGaussian(mean, root.mT, upper=True)
 
 
 def numbers_per_row(model: Model, n_starts: int) -> int:

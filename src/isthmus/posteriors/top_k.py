@@ -155,7 +155,9 @@ class BatchTopK(LargestUnits):
     def _select(self, h: Tensor, weight: Tensor) -> Tensor:
         with torch.no_grad():
             smallest_kept = self._smallest_kept(h, weight)
-            self._average(smallest_kept)
+            n_batches, threshold = self.get_buffer("n_batches"), self.get_buffer("threshold")
+            n_batches += 1  # the mean of the first batches, then a moving average
+            threshold.lerp_(smallest_kept.to(threshold), (1 / n_batches).clamp(min=_THRESHOLD_RATE))
         return torch.where(h >= smallest_kept, h.relu(), 0.0)
 
     def _smallest_kept(self, h: Tensor, weight: Tensor) -> Tensor:
@@ -167,12 +169,6 @@ class BatchTopK(LargestUnits):
         larger = weights.cumsum(0) - weights
         n_kept = (larger < self.k * weight.sum() * _ROUNDING).sum()
         return values.gather(0, (n_kept - 1).clamp(min=0).reshape(1)).squeeze(0)
-
-    def _average(self, value: Tensor) -> None:
-        """Update the threshold: the mean of the first batches, then a moving average."""
-        n_batches, threshold = self.get_buffer("n_batches"), self.get_buffer("threshold")
-        n_batches += 1
-        threshold.lerp_(value.to(threshold), (1 / n_batches).clamp(min=_THRESHOLD_RATE))
 
     def forward(self, h: Tensor) -> PointMass:
         """Return the point mass at the units of h above the threshold."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 import torch
@@ -115,18 +114,14 @@ def check_prior(prior: Prior, *, n_conditions: int = 0) -> None:
         log_p.square().sum().backward()
         idle = [name for name, p in built.named_parameters() if p.grad is None or not p.grad.any()]
         require(not idle or n_components == 1, f"{built!r}: no gradient reaches {idle}.")
-        value = partial(_log_prior, built, c)
-        agrees = gradcheck(value, (z[:1].detach().requires_grad_(),), raise_exception=False)
+        p, own = built(c, _encoder(n_components)), z[:1].detach().requires_grad_()
+        agrees = gradcheck(p.log_prob, (own,), raise_exception=False)
         require(agrees, f"{built!r}: the gradient of log_prob must agree with finite differences.")
 
 
 def _encoder(n_components: int) -> Callable[[Tensor], LatentDistribution]:
     """Return an encoder of four features, for priors that are mixtures of posteriors."""
     return lambda x: DiagonalGaussian(x[..., :n_components], 0.3 * x[..., -n_components:])
-
-
-def _log_prior(prior: Prior, c: Tensor | None, z: Tensor) -> Tensor:
-    return prior(c, _encoder(prior.n_components)).log_prob(z)
 
 
 def _prior_density(prior: Prior, c: Tensor | None) -> None:

@@ -127,7 +127,9 @@ class CapturedStep:
         except Exception as error:
             self._stop(_reason(error))
             return result
-        self._checks_left, self._was_trusted = (1 if self._is_own() else _N_CHECKS), False
+        parts = (type(part).__module__.partition(".")[0] for part in self._state.loss.modules())
+        self._checks_left = 1 if {*parts} <= {"isthmus", "torch"} else _N_CHECKS
+        self._was_trusted = False
         return self._checked(batch, before, result)
 
     def _checked(self, batch: Batch, before: Snapshot, result: Tensor) -> Tensor:
@@ -152,12 +154,6 @@ class CapturedStep:
             self._stop(reason)
         return result
 
-    def _is_own(self) -> bool:
-        """Return whether every part of the loss is one of isthmus or torch."""
-        return all(
-            type(part).__module__.partition(".")[0] in ("isthmus", "torch") for part in self._state.loss.modules()
-        )
-
 
 def _format_of(batch: Batch) -> list[object]:
     """Return shapes, strides and dtypes, on which a captured step relies."""
@@ -166,12 +162,8 @@ def _format_of(batch: Batch) -> list[object]:
 
 def _same_bits(ones: list[Tensor], others: list[Tensor]) -> bool:
     """Return whether tensors are equal bit for bit: NaN equals itself, 0 does not equal -0."""
-    bits = (([*map(_bits, pair)]) for pair in zip(ones, others, strict=True))
-    return all(torch.equal(one, other) for one, other in bits)
-
-
-def _bits(tensor: Tensor) -> Tensor:
-    return tensor.reshape(-1).view(torch.uint8)
+    pairs = zip(ones, others, strict=True)
+    return all(torch.equal(*(tensor.reshape(-1).view(torch.uint8) for tensor in pair)) for pair in pairs)
 
 
 def _reason(error: Exception) -> str:

@@ -165,7 +165,9 @@ class _GraphBuilder:
             else:
                 self._add(call)
         self.graph.output(self.node(result))
-        self.graph.eliminate_dead_code(_is_impure)
+        impure = {node for node in self.graph.nodes if node.meta.get("impure")}  # writes to memory or draws numbers
+        impure |= {node for node in self.graph.nodes if node.op in ("placeholder", "output")}
+        self.graph.eliminate_dead_code(impure.__contains__)
         run = fx.GraphModule(nn.Module(), self.graph).forward
         constants = self.constants
 
@@ -235,8 +237,3 @@ class _GraphBuilder:
         if _tensor_key(tensor) not in self.nodes:  # it is there already if it was written in its own memory
             self.nodes[_tensor_key(tensor)] = node
             self.made.add(_storage(tensor))
-
-
-def _is_impure(node: fx.Node) -> bool:
-    """Return whether a node does more than return its result: it writes to memory, or draws random numbers."""
-    return node.op in ("placeholder", "output") or bool(node.meta.get("impure"))
