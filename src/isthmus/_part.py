@@ -8,7 +8,7 @@ import importlib
 import inspect
 import re
 from abc import ABC
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from torch import nn
 
@@ -88,6 +88,10 @@ class Part(Settings, nn.Module, ABC):
     Two parts are equal if their hyperparameters are. Hashing is by identity, because :class:`torch.nn.Module` keeps
     modules in sets, and two layers with the same hyperparameters are two modules.
     """
+
+    # Names of tensors of this class whose numbers must be positive, and of those that may hold inf; others are finite.
+    positive_tensors: ClassVar[tuple[str, ...]] = ()
+    infinite_tensors: ClassVar[tuple[str, ...]] = ()
 
     def __new__(cls, *_args: Any, **_kwargs: Any) -> Self:
         """Initialize the module before the generated ``__init__`` of a dataclass assigns to it."""

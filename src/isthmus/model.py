@@ -5,6 +5,7 @@ Shapes in this package: N samples, D features, K units of the code, S draws of c
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from isthmus._distributions import LatentDistribution
 from isthmus._part import Part
+from isthmus._tensor_shapes import AtLeast, TensorShape, is_own, within
 from isthmus.likelihoods import Likelihood
 from isthmus.networks import Network, Sizes
 from isthmus.posteriors import Posterior
@@ -127,6 +129,27 @@ class Model(nn.Module):
             n_features, n_components, self.posterior.n_outputs, self.likelihood.n_outputs, n_conditions, masked
         )
         self.network.build(sizes)
+
+    def tensor_shapes(
+        self, n_features: int, n_components: int, n_conditions: int = 0, *, masked: bool = False
+    ) -> Iterator[TensorShape]:
+        """Yield the tensors that :meth:`build` makes and that are saved, except ``centre``."""
+        known = {name: is_own(part) for name, part in self.parts().items()}
+        described: dict[str, tuple[Any, tuple[Any, ...]]] = {  # first what limits the numbers of features and units
+            "scaling": (self.scaling, (n_features,)),
+            "posterior": (self.posterior, (n_components,)),
+            "likelihood": (self.likelihood, (n_features,)),
+            "prior": (self.prior, (n_components, n_features, n_conditions)),
+        }
+        if known["posterior"] and known["likelihood"]:
+            n_outputs = self.posterior.count_outputs(n_components), self.likelihood.count_outputs(n_features)
+            described["network"] = self.network, (Sizes(n_features, n_components, *n_outputs, n_conditions, masked),)
+        else:
+            known["network"] = False
+        for name, (part, sizes) in described.items():
+            if known[name]:
+                yield from within(name, part.tensor_shapes(*sizes))
+        yield from ((f"{name}.", AtLeast()) for name, is_known in known.items() if not is_known)
 
     @property
     def numbers_per_row(self) -> int:

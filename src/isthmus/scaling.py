@@ -6,7 +6,7 @@ The buffers are float64 whatever the dtype of the network: otherwise, a feature 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -16,6 +16,7 @@ from torch import Tensor
 from isthmus._chunks import chunks
 from isthmus._column_moments import ColumnMoments
 from isthmus._part import Part, resolve
+from isthmus._tensor_shapes import TensorShape
 
 __all__ = ["ColumnMoments", "MinMax", "NoScaling", "PerColumn", "Scaling", "Standard"]
 
@@ -35,6 +36,9 @@ class Scaling(Part):
     :meth:`to_data_units` returns.
     """
 
+    positive_tensors = ("scale",)
+    infinite_tensors = ("constant",)
+
     shift: Tensor
     scale: Tensor
     constant: Tensor
@@ -44,6 +48,10 @@ class Scaling(Part):
         self.register_buffer("shift", torch.zeros(n_features, dtype=torch.float64))
         self.register_buffer("scale", torch.ones(n_features, dtype=torch.float64))
         self.register_buffer("constant", torch.full((n_features,), torch.inf, dtype=torch.float64))  # inf: it varies
+
+    def tensor_shapes(self, n_features: int) -> Iterator[TensorShape]:
+        """Yield the tensors that are saved."""
+        return ((name, (n_features,)) for name in ("shift", "scale", "constant"))
 
     def set_constant(self, moments: ColumnMoments, density: Tensor) -> None:
         """Store the value of each feature that has a density and is constant in the training data."""
@@ -246,7 +254,8 @@ class PerColumn(Scaling):
         """
         super().build(n_features)
         named = sorted(column for group in self.columns for column in group)
-        if len(self.scalings) != len(self.columns) or not all(self.columns) or named != list(range(n_features)):
+        whole = len(named) == n_features and named == list(range(n_features))
+        if len(self.scalings) != len(self.columns) or not all(self.columns) or not whole:
             raise ValueError(
                 f"{self!r}: columns must have one group for each of scalings, and name each of the {n_features} "
                 f"columns (0 to {n_features - 1}) once."

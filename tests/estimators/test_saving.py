@@ -123,12 +123,13 @@ DAMAGE = {
     "empty": (lambda _: b"", "damaged, truncated, or no safetensors file"),
     "not safetensors": (lambda _: b"PK\x03\x04" + bytes(200), "damaged, truncated, or no safetensors file"),
     "older": (
-        lambda whole: whole.replace(b'"format":"3"', b'"format":"2"'),
-        "older isthmus .format 2, this one reads 3",
+        lambda whole: whole.replace(b'"format":"4"', b'"format":"2"'),
+        "older isthmus .format 2, this one reads 3 to 4",
     ),
-    "newer": (lambda whole: whole.replace(b'"format":"3"', b'"format":"9"'), "newer isthmus .format '9', .* upgrade"),
+    "newer": (lambda whole: whole.replace(b'"format":"4"', b'"format":"9"'), "newer isthmus .format '9', .* upgrade"),
+    "older checksum": (lambda whole: whole.replace(b'"format":"4"', b'"format":"3"'), "damaged: its checksum"),
     "bit of a weight": (lambda whole: whole[:-7] + bytes([whole[-7] ^ 0x40]) + whole[-6:], "damaged: its checksum"),
-    "name of a tensor": (lambda whole: whole.replace(b"encoder.0.bias", b"encoder.0.bics"), "damaged: its checksum"),
+    "name of a tensor": (lambda whole: whole.replace(b"encoder.0.bias", b"encoder.0.bics"), "and it has none; save"),
     "description": (lambda whole: whole.replace(rb'"seed\": 0', rb'"seed\": 1'), "damaged: its checksum"),
 }
 
@@ -184,13 +185,13 @@ def test_saving_into_a_folder_that_does_not_exist_names_the_folder(tmp_path):
 
 CHANGED = {
     "estimator": ("VAX", "unknown estimator 'VAX'"),
-    "n_features": (5, "its tensor 'network.decoder.2.bias' has the wrong shape|wrong shape or type"),
-    "masked": (True, "wrong shape or type"),
+    "n_features": (5, "its tensor 'scaling.shift' has the wrong shape or type"),
+    "masked": (True, "its tensor 'network.encoder.0.weight' has the wrong shape or type"),
     "history": ({}, "no valid 'history'"),
     "seed": (None, "no valid 'seed'"),
     "fields": ({"n_components": 2, "colour": "red"}, "unknown parameter of VAE 'colour'"),
     "parts": ({"network": 3}, "no valid 'network'"),
-    "condition": ({}, "no valid 'mean'"),
+    "condition": ({}, "no valid 'condition'"),
 }
 
 
@@ -213,7 +214,9 @@ def test_descriptions_that_do_not_fit(path, name):
         ({"part": "Gaussiam", "params": {}}, r"part 'Gaussiam'.*if it is yours, pass load\(..., parts=\[Gaussiam\]\)"),
         ({"part": "\x1b[2J", "params": {}}, "a part without a name"),
         ({"part": "Gaussian", "params": {"scal": 1}}, "unknown parameter of Gaussian 'scal'. Did you mean 'scale'"),
-        ({"part": "Gaussian", "params": {"scale": -1.0}}, r"Gaussian\(scale=-1.0\)"),
+        ({"part": "Gaussian", "params": {"min_scale": -1.0}}, r"Gaussian\(min_scale=-1.0\)"),
+        ({"part": "Gaussian", "params": {"scale": [1.0]}}, r"Gaussian\(scale=\(1.0,\)\) has a value of the wrong type"),
+        ({"part": "Likelihood", "params": {}}, "part 'Likelihood', which is not one of isthmus"),
         ({"float": "ten"}, "an invalid float; save"),
         ({"list": 3}, "an invalid list; save"),
         ({"dict": [3]}, "an invalid dict; save"),

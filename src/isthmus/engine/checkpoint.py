@@ -212,7 +212,7 @@ class Checkpoints:
         """
         path = self.folder / f"checkpoint-{self._number + 1:08d}.safetensors"
         try:
-            write(path, {"settings": self.settings, "seed": self.seed, **description}, tensors)
+            write(path, {"settings": self.settings, "seed": self.seed, **description}, tensors, kind="checkpoint")
         except OSError as error:
             if not self._full:
                 warnings.warn(f"{path}: no checkpoint was written ({error}); training continues.", stacklevel=2)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_type_hints
 
 import numpy as np
-from torch import Tensor
 
 from isthmus import estimators, serialization
 from isthmus._names import unknown_name
@@ -16,32 +16,20 @@ from isthmus._part import Part
 from isthmus._random import seeded
 from isthmus.estimators._base import BaseAutoencoder
 from isthmus.estimators._check_fields import check_fields
-from isthmus.estimators._condition import ContinuousCondition, DiscreteCondition
+from isthmus.estimators._condition import DiscreteCondition
+from isthmus.estimators._saved_entries import check_entries, decode_condition, invalid, n_conditions
+from isthmus.estimators._saved_tensors import check_shapes, set_tensors
 from isthmus.model import Model
-from isthmus.serialization import FileError
+from isthmus.serialization import FileError, fits, quoted
 
-__all__ = ["load"]
-
-# Names and types of the entries of a description.
-_DESCRIPTION: dict[str, type | tuple[type, ...]] = {
-    "estimator": str,
-    "fields": dict,
-    "parts": dict,
-    "n_features": int,
-    "n_components": int,
-    "masked": bool,
-    "columns": (list, type(None)),
-    "dataframe_columns": (list, type(None)),
-    "dtype": str,
-    "seed": int,
-    "n_iter": int,
-    "history": list,
-    "condition": (dict, type(None)),
-}
+__all__ = ["describe", "load"]
 
 
-def load(path: str | Path, *, parts: Sequence[type[Part]] = ()) -> Any:
+def load(path: str | Path, *, parts: Sequence[type[Part]] = (), sha256: str | None = None) -> Any:
     """Return the fitted estimator from a file that its ``save`` method wrote.
+
+    The file may come from a stranger: it cannot run code, name a class or a file, or ask for more memory than it
+    accounts for, and a change of any of its bits is an error (``docs/trust.md``).
 
     Parameters
     ----------
@@ -49,6 +37,8 @@ def load(path: str | Path, *, parts: Sequence[type[Part]] = ()) -> Any:
         The file.
     parts : sequence of type, default=()
         Your own classes of parts that the file uses. No class but these and isthmus' own is ever instantiated.
+    sha256 : str, optional
+        The SHA-256 digest that the file must have, as ``sha256sum`` and ``isthmus info`` print it.
 
     Returns
     -------
@@ -60,8 +50,8 @@ def load(path: str | Path, *, parts: Sequence[type[Part]] = ()) -> Any:
     MissingFileError
         If there is no such file; it is a ``FileNotFoundError`` too.
     FileError
-        If the file is damaged, from another program or another version of the format, or if it uses an unknown part.
-        It is a ``ValueError``.
+        If the file is damaged, from another program or another version of the format, if it uses an unknown part, or if
+        it is not the file that ``sha256`` asks for. It is a ``ValueError``.
 
     Examples
     --------
@@ -76,88 +66,88 @@ def load(path: str | Path, *, parts: Sequence[type[Part]] = ()) -> Any:
     >>> bool((again.transform(load_iris().data) == model.transform(load_iris().data)).all())
     True
     """
-    description, tensors = serialization.read(path)
-    try:
-        estimator = _restore(description, tuple(parts))
-        _set_tensors(estimator.model_, tensors)
-    except ValueError as error:  # a bad file raises no other error; any other is a bug, perhaps of a part
-        raise FileError(f"{path}: {error}") from error
+    with serialization.open_saved(path, kind="model", sha256=sha256) as file:
+        entries = file.description
+        estimator, model = describe(entries, tuple(parts))
+        sizes = entries["n_features"], entries["n_components"], n_conditions(entries["condition"])
+        check_shapes(model.tensor_shapes(*sizes, masked=entries["masked"]), file.tensors)
+        tensors = file.read_tensors()
+        with seeded(0):  # the random weights are replaced at once, but torch's generator must not change
+            model.build(*sizes, masked=entries["masked"])
+        set_tensors(model, tensors)
+        _set_attributes(estimator, model, entries)
     return estimator
 
 
-def _restore(description: dict[str, Any], parts: tuple[type[Part], ...]) -> BaseAutoencoder:
-    """Return the described estimator with its model built."""
-    _check(description, _DESCRIPTION)
-    estimator = _unfitted(description["estimator"], serialization.decode(description["fields"], parts))
-    estimator.n_features_in_ = description["n_features"]
-    if description["columns"] is not None:
-        estimator.feature_names_in_ = np.array(description["columns"], dtype=object)
-    if description["dataframe_columns"] is not None:
-        estimator._dataframe_columns = list(serialization.decode(description["dataframe_columns"]))
-    estimator._dtype = np.dtype(np.float32 if description["dtype"] == "float32" else np.float64)
-    estimator.seed_, estimator.n_iter_ = description["seed"], description["n_iter"]
-    estimator.history_ = list(serialization.decode(description["history"]))
-    estimator._n_features_out = estimator.n_components_ = description["n_components"]
-    condition = _decode_condition(description["condition"])
-    if condition is not None:
-        estimator._condition = condition
-    if isinstance(condition, DiscreteCondition):
-        estimator.classes_ = condition.classes
-    described = serialization.decode(description["parts"], parts)
-    kinds = {name: kind for name, kind in get_type_hints(Model.__init__).items() if name != "return"}
-    _check(described, kinds)
-    estimator.model_ = Model(**{name: described[name] for name in kinds})
-    with seeded(0):  # the random weights are replaced at once, but torch's generator must not change
-        estimator.model_.build(
-            estimator.n_features_in_,
-            estimator.n_components_,
-            0 if condition is None else condition.width,
-            masked=description["masked"],
-        )
-    return estimator
+def describe(entries: dict[str, Any], parts: tuple[type[Part], ...] = ()) -> tuple[BaseAutoencoder, Model]:
+    """Check the description of a file, and return the unfitted estimator and the unbuilt model that it describes.
+
+    Raises
+    ------
+    ValueError
+        If an entry is missing, unknown or not valid.
+    """
+    check_entries(entries)
+    estimator = _unfitted(entries["estimator"], serialization.decode(entries["fields"], parts))
+    if (entries["condition"] is not None) != estimator.conditional:
+        raise invalid("condition")
+    described = serialization.decode(entries["parts"], parts)
+    kinds = _kinds_of_parts()
+    for name, kind in kinds.items():
+        if not isinstance(described.get(name), kind):
+            raise invalid(name)
+    return estimator, Model(**{name: described[name] for name in kinds})
 
 
-def _check(values: dict[str, Any], kinds: dict[str, Any]) -> None:
-    """Raise a FileError unless the values have these names and types."""
-    wrong = [name for name, kind in kinds.items() if name not in values or not isinstance(values[name], kind)]
-    if wrong:
-        raise FileError(f"its description has no valid {wrong[0]!r}; save the model again.")
+@functools.cache
+def _kinds_of_parts() -> dict[str, type]:
+    return {name: kind for name, kind in get_type_hints(Model.__init__).items() if name != "return"}
+
+
+@functools.cache
+def _estimators() -> dict[str, tuple[type[BaseAutoencoder], dict[str, Any]]]:
+    """Return the estimators by name, with the types of their fields."""
+    found = {}
+    for name in estimators.__all__:
+        cls = getattr(estimators, name)
+        hints = get_type_hints(cls)
+        found[name] = cls, {field.name: hints[field.name] for field in dataclasses.fields(cls)}
+    return found
 
 
 def _unfitted(name: str, fields: dict[str, Any]) -> BaseAutoencoder:
-    classes = {name: getattr(estimators, name) for name in estimators.__all__}
-    if name not in classes:
-        raise unknown_name("estimator", name, classes)
-    known = [field.name for field in dataclasses.fields(classes[name])]
-    for field in fields:
-        if field not in known:
-            raise unknown_name(f"parameter of {name}", field, known)
-    estimator: BaseAutoencoder = classes[name](**fields)
+    """Return an estimator with these fields. A file cannot name a folder to write to, nor anything to call."""
+    if name not in _estimators():
+        raise unknown_name("estimator", name, _estimators())
+    cls, hints = _estimators()[name]
+    for field, value in fields.items():
+        if field not in hints:
+            raise unknown_name(f"parameter of {name}", field[:100], hints)
+        warmup = hints[field] is float and isinstance(value, Part)
+        if not (value is None or warmup or fits(value, hints[field])):
+            raise FileError(f"{name}({field}={quoted(value)}) has a value of the wrong type.")
+    trainer = fields.get("trainer")
+    if trainer is not None and (trainer.checkpoint_dir is not None or trainer.callbacks):
+        raise FileError("its trainer has checkpoint_dir or callbacks, which no saved model has.")
+    estimator = cls(**fields)
     check_fields(estimator)
     return estimator
 
 
-def _set_tensors(model: Model, tensors: dict[str, Tensor]) -> None:
-    """Copy tensors into the model, whose own must have the same names, shapes and kinds of numbers."""
-    own = model.state_dict()
-    if set(own) != set(tensors):
-        raise FileError(f"its tensors do not fit its description: {sorted(set(own) ^ set(tensors))}.")
-    for name, tensor in tensors.items():
-        own_kind, kind = own[name].is_floating_point() or own[name].dtype, tensor.is_floating_point() or tensor.dtype
-        if own[name].shape != tensor.shape or own_kind != kind:
-            raise FileError(f"its tensor {name!r} has the wrong shape or type.")
-    # The model takes the precision that it was trained in; its scaling stays in float64.
-    model.to(next(tensors[name] for name, _ in model.named_parameters()).dtype)
-    model.load_state_dict(tensors)
-    model.eval()
-
-
-def _decode_condition(saved: Any) -> DiscreteCondition | ContinuousCondition | None:
-    if saved is None:
-        return None
-    if "labels" in saved:
-        _check(saved, {"labels": list, "dtype": str, "class_weight": list})
-        classes = np.array(saved["labels"], dtype=np.dtype(saved["dtype"]))
-        return DiscreteCondition(classes, np.array(saved["class_weight"]))
-    _check(saved, {"mean": list, "scale": list})
-    return ContinuousCondition(np.array(saved["mean"]), np.array(saved["scale"]))
+def _set_attributes(estimator: Any, model: Model, entries: dict[str, Any]) -> None:
+    """Set the attributes of a fitted estimator."""
+    estimator.model_ = model
+    estimator.n_features_in_ = entries["n_features"]
+    estimator._n_features_out = estimator.n_components_ = entries["n_components"]
+    if entries["columns"] is not None:
+        estimator.feature_names_in_ = np.array(entries["columns"], dtype=object)
+    if entries["dataframe_columns"] is not None:
+        estimator._dataframe_columns = list(serialization.decode(entries["dataframe_columns"]))
+    estimator._dtype = np.dtype(np.float32 if entries["dtype"] == "float32" else np.float64)
+    estimator.seed_, estimator.n_iter_ = entries["seed"], entries["n_iter"]
+    estimator.history_ = list(serialization.decode(entries["history"]))
+    condition = decode_condition(entries["condition"])
+    if condition is not None:
+        estimator._condition = condition
+    if isinstance(condition, DiscreteCondition):
+        estimator.classes_ = condition.classes

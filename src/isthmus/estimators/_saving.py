@@ -11,7 +11,9 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus import serialization
-from isthmus.estimators._condition import ContinuousCondition, DiscreteCondition
+from isthmus.estimators._saved_entries import check_entries, encode_condition
+from isthmus.estimators._saved_tensors import check_values
+from isthmus.serialization import FileError
 from isthmus.training import Trainer
 
 __all__ = ["save", "without_local_settings"]
@@ -29,6 +31,11 @@ def save(estimator: Any, path: str | Path) -> None:
         A fitted estimator.
     path : str or Path
         The file, which is replaced only when the new one is complete.
+
+    Raises
+    ------
+    ValueError
+        If :func:`isthmus.load` could not read it: a parameter is not finite, or labels are of an unusual type.
     """
     check_is_fitted(estimator, "model_")
     fields = {f.name: getattr(estimator, f.name) for f in dataclasses.fields(estimator)}
@@ -49,8 +56,13 @@ def save(estimator: Any, path: str | Path) -> None:
         "seed": estimator.seed_,
         "n_iter": estimator.n_iter_,
         "history": serialization.encode(tuple(estimator.history_)),
-        "condition": _encode_condition(getattr(estimator, "_condition", None)),
+        "condition": encode_condition(getattr(estimator, "_condition", None)),
     }
+    try:
+        check_entries(description)
+        check_values(estimator.model_)
+    except FileError as error:  # better now than when the file is read
+        raise ValueError(f"{path}: the model cannot be saved: {error}") from error
     serialization.write(path, description, estimator.model_.state_dict())
 
 
@@ -75,15 +87,3 @@ def _encode_names(names: Sequence[Any] | None) -> Any:
         return serialization.encode(tuple(names))
     except TypeError:
         return [str(name) for name in names]
-
-
-def _encode_condition(condition: DiscreteCondition | ContinuousCondition | None) -> Any:
-    if isinstance(condition, DiscreteCondition):
-        return {
-            "labels": condition.classes.tolist(),
-            "dtype": condition.classes.dtype.str,
-            "class_weight": condition.class_weight.tolist(),
-        }
-    if isinstance(condition, ContinuousCondition):
-        return {"mean": condition.mean.tolist(), "scale": condition.scale.tolist()}
-    return None

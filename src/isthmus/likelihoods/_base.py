@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
 from isthmus._part import Part
+from isthmus._tensor_shapes import TensorShape
 
 __all__ = ["FactorizedDistribution", "Likelihood"]
 
@@ -73,10 +75,18 @@ class Likelihood(Part):
         """Make the tensors for D = `n_features`."""
         self.n_features = n_features
 
+    def tensor_shapes(self, n_features: int) -> Iterator[TensorShape]:  # noqa: ARG002 - subclasses need it
+        """Yield the tensors that ``build`` makes and that are saved, for the parts of isthmus."""
+        return iter(())
+
+    def count_outputs(self, n_features: int) -> int:
+        """Return ``n_outputs`` for D = `n_features`, also before ``build``, for the parts of isthmus."""
+        return n_features
+
     @property
     def n_outputs(self) -> int:
         """Number of decoder outputs per sample."""
-        return self.n_features
+        return self.count_outputs(self.n_features)
 
     def initial_output(self, mean: Tensor) -> Tensor:
         """Return decoder outputs (n_outputs,) at which :meth:`mean` is about `mean` (D,).

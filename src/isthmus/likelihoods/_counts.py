@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
+from isthmus._tensor_shapes import TensorShape
 from isthmus.likelihoods._base import Likelihood
 from isthmus.likelihoods._logistic import log1p_exp
 
@@ -44,6 +46,7 @@ class Counts(Likelihood):
     density = False
     transforms_input = True
     support_text = "that are whole numbers of at least 0"
+    positive_tensors = ("log_spread",)
 
     def supports(self, x: Tensor) -> Tensor:
         """Return where `x` is a whole number of at least 0."""
@@ -65,6 +68,10 @@ class Counts(Likelihood):
         centre, spread = getattr(self, "_measured", (torch.zeros(n_features), torch.ones(())))
         self.register_buffer("log_centre", centre.clone())
         self.register_buffer("log_spread", spread.clone())
+
+    def tensor_shapes(self, n_features: int) -> Iterator[TensorShape]:
+        """Yield the tensors that are saved."""
+        yield from (("log_centre", (n_features,)), ("log_spread", ()))
 
     def encoder_input(self, x: Tensor) -> Tensor:
         """Return log(1 + x), standardised; negative x, which a corruption may produce, gives -log(1 - x)."""

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
+from isthmus._tensor_shapes import TensorShape
 from isthmus.likelihoods._base import Likelihood
 from isthmus.likelihoods._positive import (
     check_positive,
     learned,
+    learned_shapes,
     log_learned,
     raw_floored,
     set_log_learned,
@@ -57,10 +60,13 @@ class LocationScale(Likelihood):
         if self.scale in ("shared", "feature"):
             self.raw_log_scale = learned(self.scale, n_features)
 
-    @property
-    def n_outputs(self) -> int:
-        """Number of decoder outputs: D centres, and with ``scale="decoder"`` D logarithms of s."""
-        return self.n_features * (2 if self.scale == "decoder" else 1)
+    def tensor_shapes(self, n_features: int) -> Iterator[TensorShape]:
+        """Yield the tensors that are saved."""
+        yield from learned_shapes("raw_log_scale", self.scale, n_features)
+
+    def count_outputs(self, n_features: int) -> int:
+        """Return the number of decoder outputs: D centres, and with ``scale="decoder"`` D logarithms of s."""
+        return n_features * (2 if self.scale == "decoder" else 1)
 
     def initial_output(self, mean: Tensor) -> Tensor:
         """Return outputs for the means, and for s(z) = 1."""

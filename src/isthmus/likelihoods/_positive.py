@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from numbers import Real
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
-__all__ = ["check_positive", "learned", "log_learned", "raw_floored", "set_log_learned", "soft_floor"]
+from isthmus._tensor_shapes import TensorShape
+
+__all__ = [
+    "check_positive",
+    "learned",
+    "learned_shapes",
+    "log_learned",
+    "raw_floored",
+    "set_log_learned",
+    "soft_floor",
+]
 
 # Adam moves every parameter by about the learning rate per step, and log sigma often has to move from 0 to -3.
 # It is therefore stored divided by this number.
@@ -31,6 +42,12 @@ def check_positive(
 def learned(value: float | str, n_features: int) -> nn.Parameter:
     """Return a parameter with one element per feature if `value` is "feature", otherwise with a single element."""
     return nn.Parameter(torch.zeros(n_features if value == "feature" else 1))
+
+
+def learned_shapes(name: str, value: float | str, n_features: int) -> Iterator[TensorShape]:
+    """Yield the parameter `name`, if `value` says that it is learned."""
+    if value in ("shared", "feature"):
+        yield name, (n_features if value == "feature" else 1,)
 
 
 def log_learned(parameter: Tensor) -> Tensor:

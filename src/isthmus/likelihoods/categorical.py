@@ -13,6 +13,7 @@ from isthmus.likelihoods._base import Likelihood
 __all__ = ["Categorical"]
 
 _MAX_LEVELS = 100_000  # per feature, because each level has a decoder output
+_MAX_CELLS = 4_000_000  # of the table (D, L) that maps levels to decoder outputs
 
 
 @dataclass(eq=False, repr=False)
@@ -70,17 +71,22 @@ class Categorical(Likelihood):
         super().build(n_features)
         if self.n_levels is None or len(self.n_levels) != n_features:
             raise ValueError(f"{self!r}: n_levels must have one number for each of the {n_features} columns.")
+        largest = max(self.n_levels)
+        if min(self.n_levels) < 1 or n_features * largest > _MAX_CELLS:
+            raise ValueError(
+                f"{self!r}: n_levels must be at least 1, and the largest times the {n_features} columns at most "
+                f"{_MAX_CELLS:,}; use Mixed, with a likelihood of its own for columns of many levels."
+            )
         levels = torch.tensor(self.n_levels)
         start = levels.cumsum(0) - levels
-        place = torch.arange(int(levels.max()))
+        place = torch.arange(largest)
         exists = place < levels.unsqueeze(-1)  # (D, L)
         self.register_buffer("levels", levels, persistent=False)
         self.register_buffer("exists", exists, persistent=False)
         self.register_buffer("index", torch.where(exists, start.unsqueeze(-1) + place, 0), persistent=False)
 
-    @property
-    def n_outputs(self) -> int:
-        """Number of decoder outputs: the sum of the numbers of levels."""
+    def count_outputs(self, n_features: int) -> int:  # noqa: ARG002 - it is the length of n_levels
+        """Return the number of decoder outputs: the sum of the numbers of levels."""
         return sum(self.n_levels or ())
 
     def supports(self, x: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self, cast
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from isthmus._part import Part, resolve
+from isthmus._tensor_shapes import TensorShape, within
 from isthmus.likelihoods._base import FactorizedDistribution, Likelihood
 
 __all__ = ["Mixed"]
@@ -76,7 +77,8 @@ class Mixed(Likelihood):
         """Return a new part for each group, after checking that every column is in exactly one."""
         named = sorted(column for group in self.columns for column in group)
         width = len(named) if n_features is None else n_features
-        if len(self.parts) != len(self.columns) or not all(self.columns) or named != list(range(width)):
+        whole = len(named) == width and named == list(range(width))
+        if len(self.parts) != len(self.columns) or not all(self.columns) or not whole:
             raise ValueError(
                 f"{self!r}: columns must have one group for each of parts, and name each of the {width} columns (0 to "
                 f"{width - 1}) once."
@@ -127,6 +129,16 @@ class Mixed(Likelihood):
     @property
     def _members(self) -> list[Likelihood]:
         return cast("list[Likelihood]", list(self.members))
+
+    def tensor_shapes(self, n_features: int) -> Iterator[TensorShape]:
+        """Yield the tensors of each part."""
+        for i, (part, columns) in enumerate(zip(self._described(n_features), self.columns, strict=True)):
+            yield from within(f"members.{i}", part.tensor_shapes(len(columns)))
+
+    def count_outputs(self, n_features: int) -> int:
+        """Return the number of decoder outputs: the sum of those of the parts."""
+        described = zip(self._described(n_features), self.columns, strict=True)
+        return sum(part.count_outputs(len(columns)) for part, columns in described)
 
     @property
     def n_outputs(self) -> int:

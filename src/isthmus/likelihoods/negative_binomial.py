@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from torch import Tensor
 from torch.distributions import NegativeBinomial as TorchNegativeBinomial
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
+from isthmus._tensor_shapes import TensorShape
 from isthmus._torch_private import standard_gamma
 from isthmus.likelihoods._counts import Counts, draw_counts, log_mean, negative_binomial, output_for_mean
-from isthmus.likelihoods._positive import check_positive, learned, log_learned, soft_floor
+from isthmus.likelihoods._positive import check_positive, learned, learned_shapes, log_learned, soft_floor
 
 __all__ = ["NegativeBinomial"]
 
@@ -74,10 +76,14 @@ class NegativeBinomial(Counts):
         if self.dispersion in ("shared", "feature"):
             self.raw_log_dispersion = learned(self.dispersion, n_features)
 
-    @property
-    def n_outputs(self) -> int:
-        """Number of decoder outputs: D logarithms of mu, and with ``dispersion="decoder"`` D logarithms of alpha."""
-        return self.n_features * (2 if self.dispersion == "decoder" else 1)
+    def tensor_shapes(self, n_features: int) -> Iterator[TensorShape]:
+        """Yield the tensors that are saved."""
+        yield from super().tensor_shapes(n_features)
+        yield from learned_shapes("raw_log_dispersion", self.dispersion, n_features)
+
+    def count_outputs(self, n_features: int) -> int:
+        """Return the number of decoder outputs: D log mu, and with ``dispersion="decoder"`` D log alpha."""
+        return n_features * (2 if self.dispersion == "decoder" else 1)
 
     def initial_output(self, mean: Tensor) -> Tensor:
         """Return outputs for the means, and for alpha(z) = 1."""

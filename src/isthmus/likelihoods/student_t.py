@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.distributions import StudentT as TorchStudentT
 
+from isthmus._tensor_shapes import TensorShape
 from isthmus.likelihoods._location_scale import LocationScale
-from isthmus.likelihoods._positive import check_positive, learned, log_learned, soft_floor
+from isthmus.likelihoods._positive import check_positive, learned, learned_shapes, log_learned, soft_floor
 
 __all__ = ["StudentT"]
 
@@ -74,6 +76,11 @@ class StudentT(LocationScale):
         check_positive(type(self).__name__, "df", self.df, self.min_df, ("shared", "feature"))
         if isinstance(self.df, str):
             self.raw_log_df = learned(self.df, n_features)
+
+    def tensor_shapes(self, n_features: int) -> Iterator[TensorShape]:
+        """Yield the tensors that are saved."""
+        yield from super().tensor_shapes(n_features)
+        yield from learned_shapes("raw_log_df", self.df, n_features)
 
     def _df(self, h: Tensor) -> Tensor:
         """Return nu, () or (1,) or (D,)."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from isthmus._tensor_shapes import TensorShape, within
 from isthmus.likelihoods._base import FactorizedDistribution, Likelihood
 from isthmus.likelihoods._counts import Counts
 from isthmus.likelihoods._logistic import log1p_exp
@@ -32,13 +34,21 @@ class ZeroInflated(Counts):
     def build(self, n_features: int) -> None:
         """Build the likelihood of the counts."""
         super().build(n_features)
-        self.counts = self._describe_counts()
+        self.counts: Likelihood = self._describe_counts()
         self.counts.build(n_features)
 
-    @property
-    def n_outputs(self) -> int:
-        """Number of decoder outputs: those of the counts, and D logits of pi."""
-        return self.counts.n_outputs + self.n_features
+    def tensor_shapes(self, n_features: int) -> Iterator[TensorShape]:
+        """Yield the tensors that are saved."""
+        yield from super().tensor_shapes(n_features)
+        yield from within("counts", self._counts().tensor_shapes(n_features))
+
+    def count_outputs(self, n_features: int) -> int:
+        """Return the number of decoder outputs: those of the counts, and D logits of pi."""
+        return self._counts().count_outputs(n_features) + n_features
+
+    def _counts(self) -> Likelihood:
+        """Return the likelihood of the counts, built or not."""
+        return self.counts if "counts" in self._modules else self._describe_counts()
 
     def initial_output(self, mean: Tensor) -> Tensor:
         """Return outputs for the means, with pi(z) = 0.1."""

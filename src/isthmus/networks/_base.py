@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from isthmus._part import Part
+from isthmus._tensor_shapes import TensorShape
 
 __all__ = ["Layer", "Network", "Sizes", "concatenate", "join_inputs"]
 
@@ -71,6 +73,10 @@ class Network(Part):
     @abstractmethod
     def build(self, sizes: Sizes) -> None:
         """Make the encoder and the decoder, with weights drawn from torch's default generator."""
+
+    def tensor_shapes(self, sizes: Sizes) -> Iterator[TensorShape]:
+        """Yield the tensors that ``build`` makes and that are saved, for the parts of isthmus."""
+        raise NotImplementedError
 
     @abstractmethod
     def encode(self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> Tensor:

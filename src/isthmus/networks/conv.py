@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from isthmus._activations import activation
 from isthmus._layer_sizes import layer_sizes
+from isthmus._tensor_shapes import TensorShape, within
 from isthmus.networks._base import Network, Sizes
 from isthmus.networks.mlp import MLP
 
@@ -65,24 +67,39 @@ class Conv(Network):
             If a size is no positive whole number, the product of `image_shape` is not D, it is None and D is no square
             number, or there is no whole number of decoder outputs per pixel.
         """
-        self.sizes = sizes
-        self.widths = layer_sizes(self, "channels")
-        n_channels, height, width = self._shape(sizes)
-        self.image = (n_channels, height, width)
-        n_inputs = n_channels * (2 if sizes.masked else 1)
+        down, up = self._set_sizes(sizes)
+        self.down = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(down))
+        self.dense, dense_sizes = self._dense()
+        self.dense.build(dense_sizes)
+        self.up = nn.ModuleList(nn.ConvTranspose2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(up))
+
+    def tensor_shapes(self, sizes: Sizes) -> Iterator[TensorShape]:
+        """Yield the tensors that are saved."""
+        down, up = self._set_sizes(sizes)
+        for name, widths, transposed in (("down", down, False), ("up", up, True)):
+            for i, (a, b) in enumerate(pairwise(widths)):
+                yield f"{name}.{i}.weight", (a, b, 3, 3) if transposed else (b, a, 3, 3)
+                yield f"{name}.{i}.bias", (b,)
+        dense, dense_sizes = self._dense()
+        yield from within("dense", dense.tensor_shapes(dense_sizes))
+
+    def _set_sizes(self, sizes: Sizes) -> tuple[list[int], list[int]]:
+        """Set the sizes of all images, and return the numbers of channels of the encoder's and the decoder's layers."""
+        self.sizes, self.widths = sizes, layer_sizes(self, "channels")
+        self.image = self._shape(sizes)
+        n_channels, height, width = self.image
         stages = [(height, width)]
         for _ in self.widths:
             stages.append(((stages[-1][0] + 1) // 2, (stages[-1][1] + 1) // 2))
         self.stages = stages
-        flat = self.widths[-1] * math.prod(stages[-1])
-        self.down = nn.ModuleList(
-            nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise([n_inputs, *self.widths])
-        )
-        self.dense = MLP(layer_sizes(self, default=(256,)), self.activation, skip=False)
-        self.dense.build(sizes._replace(n_features=flat, n_decoder_outputs=flat, masked=False))
-        per_pixel = sizes.n_decoder_outputs // (height * width)
-        back = [*reversed(self.widths), per_pixel]
-        self.up = nn.ModuleList(nn.ConvTranspose2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(back))
+        n_inputs, per_pixel = n_channels * (2 if sizes.masked else 1), sizes.n_decoder_outputs // (height * width)
+        return [n_inputs, *self.widths], [*reversed(self.widths), per_pixel]
+
+    def _dense(self) -> tuple[MLP, Sizes]:
+        """Return the unbuilt dense layers, and their sizes."""
+        flat = self.widths[-1] * math.prod(self.stages[-1])
+        sizes = self.sizes._replace(n_features=flat, n_decoder_outputs=flat, masked=False)
+        return MLP(layer_sizes(self, default=(256,)), self.activation, skip=False), sizes
 
     def _shape(self, sizes: Sizes) -> tuple[int, int, int]:
         side = math.isqrt(sizes.n_features)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -11,6 +12,7 @@ from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from isthmus._activations import activation
 from isthmus._layer_sizes import layer_sizes
+from isthmus._tensor_shapes import TensorShape, dense_shapes
 from isthmus.networks._base import Layer, Network, Sizes, concatenate, join_inputs
 
 __all__ = ["MLP", "dense"]
@@ -92,11 +94,10 @@ class MLP(Network):
             `tied` and `unit_norm`.
         """
         self.sizes = sizes
-        hidden = layer_sizes(self, default=(256, 128))
         activation(self.activation)  # raises for an unknown name here rather than in the first step
-        n_inputs = sizes.n_features * (2 if sizes.masked else 1) + sizes.n_conditions
-        self.encoder = dense([n_inputs, *hidden, sizes.n_encoder_outputs])
-        widths = [sizes.n_components + sizes.n_conditions, *reversed(hidden), sizes.n_decoder_outputs]
+        encoder_widths, widths = self._widths(sizes)
+        n_inputs, hidden = encoder_widths[0], encoder_widths[1:-1]
+        self.encoder = dense(encoder_widths)
         if self.tied and self.unit_norm:
             raise ValueError("tied weights cannot have unit_norm=True; use tied=False.")
         if not self.tied:
@@ -110,6 +111,25 @@ class MLP(Network):
         if sizes.n_decoder_outputs != sizes.n_features or sizes.n_conditions:
             raise ValueError("tied weights need one decoder output for each column and no condition; use tied=False.")
         self.decoder_biases = nn.ParameterList(nn.Parameter(torch.zeros(width)) for width in widths[1:])
+
+    def _widths(self, sizes: Sizes) -> tuple[list[int], list[int]]:
+        """Return the widths of the encoder's and of the decoder's layers, from inputs to outputs."""
+        hidden = layer_sizes(self, default=(256, 128))
+        n_inputs = sizes.n_features * (2 if sizes.masked else 1) + sizes.n_conditions
+        codes = sizes.n_components + sizes.n_conditions
+        return [n_inputs, *hidden, sizes.n_encoder_outputs], [codes, *reversed(hidden), sizes.n_decoder_outputs]
+
+    def tensor_shapes(self, sizes: Sizes) -> Iterator[TensorShape]:
+        """Yield the tensors that are saved."""
+        encoder, decoder = self._widths(sizes)
+        yield from dense_shapes("encoder", encoder)
+        if self.tied:
+            yield from ((f"decoder_biases.{i}", (width,)) for i, width in enumerate(decoder[1:]))
+            return
+        yield from dense_shapes("decoder", decoder)
+        if self.starts_linear and len(encoder) > 2:
+            yield "encoder_skip_weight", (encoder[-1], encoder[0])
+            yield "decoder_skip_weight", (decoder[-1], decoder[0])
 
     @torch.no_grad()
     def _start_transposed(self) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
 
 from torch import Tensor
 
 from isthmus._distributions import LatentDistribution
 from isthmus._part import Part
+from isthmus._tensor_shapes import TensorShape
 
 __all__ = ["Posterior"]
 
@@ -30,10 +32,18 @@ class Posterior(Part):
         """Make the tensors for codes with K = `n_components` units."""
         self.n_components = n_components
 
+    def tensor_shapes(self, n_components: int) -> Iterator[TensorShape]:  # noqa: ARG002 - subclasses need it
+        """Yield the tensors that ``build`` makes and that are saved, for the parts of isthmus."""
+        return iter(())
+
+    def count_outputs(self, n_components: int) -> int:
+        """Return ``n_outputs`` for K = `n_components`, also before ``build``, for the parts of isthmus."""
+        return n_components
+
     @property
     def n_outputs(self) -> int:
         """The number of encoder outputs per sample."""
-        return self.n_components
+        return self.count_outputs(self.n_components)
 
     def of_batch(self, h: Tensor, weight: Tensor) -> LatentDistribution:  # noqa: ARG002 - a default
         """Return q(z|x) for a batch of training samples, (N, n_outputs); by default :meth:`forward`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +11,8 @@ from torch.distributions.transforms import AffineTransform, ComposeTransform
 
 from isthmus._distributions import FlowDistribution, bounded_log_scale
 from isthmus._layer_sizes import layer_sizes
-from isthmus._zuko import coupling_flow
+from isthmus._tensor_shapes import TensorShape
+from isthmus._zuko import coupling_flow, coupling_flow_size
 from isthmus.posteriors._base import Posterior
 
 __all__ = ["FlowNormal"]
@@ -53,10 +55,13 @@ class FlowNormal(Posterior):
         super().build(n_components)
         self.flow = coupling_flow(n_components, self.n_context, self.n_layers, layer_sizes(self))
 
-    @property
-    def n_outputs(self) -> int:
-        """2 K + n_context."""
-        return 2 * self.n_components + self.n_context
+    def tensor_shapes(self, n_components: int) -> Iterator[TensorShape]:
+        """Yield what is known of the flow."""
+        yield "flow.", coupling_flow_size(n_components, self.n_context, self.n_layers, layer_sizes(self))
+
+    def count_outputs(self, n_components: int) -> int:
+        """Return 2 K + n_context."""
+        return 2 * n_components + self.n_context
 
     def forward(self, h: Tensor) -> FlowDistribution:
         """Return the distribution of mu + sigma T_h(noise)."""

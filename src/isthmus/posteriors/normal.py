@@ -35,10 +35,9 @@ class DiagonalNormal(Posterior):
 
     starts_linear = True
 
-    @property
-    def n_outputs(self) -> int:
-        """2 K: means, then logarithms of standard deviations."""
-        return 2 * self.n_components
+    def count_outputs(self, n_components: int) -> int:
+        """Return 2 K: means, then logarithms of standard deviations."""
+        return 2 * n_components
 
     def linear_outputs(self, weight: Tensor, bias: Tensor, log_scale: Tensor) -> tuple[Tensor, Tensor]:
         """Return weight and bias of a linear encoder."""
@@ -77,10 +76,9 @@ class FullNormal(Posterior):
         super().build(n_components)
         self.register_buffer("below", torch.tril_indices(n_components, n_components, -1), persistent=False)
 
-    @property
-    def n_outputs(self) -> int:
-        """K + K (K + 1) / 2."""
-        return self.n_components + self.n_components * (self.n_components + 1) // 2
+    def count_outputs(self, n_components: int) -> int:
+        """Return K + K (K + 1) / 2."""
+        return n_components + n_components * (n_components + 1) // 2
 
     @property
     def numbers_per_row(self) -> int:

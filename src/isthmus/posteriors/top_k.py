@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from isthmus._distributions import PointMass
+from isthmus._tensor_shapes import TensorShape
 from isthmus.posteriors._base import Posterior
 
 __all__ = ["BatchTopK", "LargestUnits", "TopK"]
@@ -151,6 +153,10 @@ class BatchTopK(LargestUnits):
         super().build(n_components)
         self.register_buffer("threshold", torch.zeros(()))
         self.register_buffer("n_batches", torch.zeros(()), persistent=False)
+
+    def tensor_shapes(self, n_components: int) -> Iterator[TensorShape]:  # noqa: ARG002 - it is one number
+        """Yield the tensors that are saved."""
+        yield "threshold", ()
 
     def _select(self, h: Tensor, weight: Tensor) -> Tensor:
         with torch.no_grad():

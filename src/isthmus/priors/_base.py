@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from torch import Tensor
 from torch.distributions import Distribution
 
 from isthmus._distributions import LatentDistribution
 from isthmus._part import Part
+from isthmus._tensor_shapes import TensorShape
 
 __all__ = ["Encode", "Prior", "check_count"]
 
@@ -30,6 +31,10 @@ class Prior(Part):
             K, D and C.
         """
         self.n_components = n_components
+
+    def tensor_shapes(self, n_components: int, n_features: int = 0, n_conditions: int = 0) -> Iterator[TensorShape]:  # noqa: ARG002
+        """Yield the tensors that ``build`` makes and that are saved, for the parts of isthmus."""
+        return iter(())
 
     def init_from_data(self, x: Tensor) -> None:
         """Initialise parameters from training samples `x` (N, D) in the model's units; does nothing by default."""

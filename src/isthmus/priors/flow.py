@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +10,8 @@ from torch import Tensor
 
 from isthmus._distributions import FlowDistribution
 from isthmus._layer_sizes import layer_sizes
-from isthmus._zuko import coupling_flow
+from isthmus._tensor_shapes import TensorShape
+from isthmus._zuko import coupling_flow, coupling_flow_size
 from isthmus.priors._base import Encode, Prior
 
 __all__ = ["Flow"]
@@ -43,6 +45,10 @@ class Flow(Prior):
         super().build(n_components, n_features, n_conditions)
         self.flow = coupling_flow(n_components, 0, self.n_layers, layer_sizes(self))
         self.register_buffer("zeros", torch.zeros(n_components), persistent=False)
+
+    def tensor_shapes(self, n_components: int, n_features: int = 0, n_conditions: int = 0) -> Iterator[TensorShape]:  # noqa: ARG002
+        """Yield what is known of the flow."""
+        yield "flow.", coupling_flow_size(n_components, 0, self.n_layers, layer_sizes(self))
 
     def forward(self, c: Tensor | None = None, encode: Encode | None = None) -> FlowDistribution:  # noqa: ARG002
         """Return the distribution of T(noise)."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from isthmus._distributions import DiagonalGaussian, Mixture, WhitenedGaussian
+from isthmus._tensor_shapes import TensorShape
 from isthmus.priors._base import Encode, Prior, check_count
 
 __all__ = ["MixtureOfNormals", "VampPrior"]
@@ -59,6 +61,13 @@ class MixtureOfNormals(Prior):
         self.log_scales = nn.Parameter(torch.full((self.n_mixture, n_components), -0.7))
         if self.covariance == "full":
             self.below_diagonal = nn.Parameter(torch.zeros(self.n_mixture, n_components, n_components))
+
+    def tensor_shapes(self, n_components: int, n_features: int = 0, n_conditions: int = 0) -> Iterator[TensorShape]:  # noqa: ARG002
+        """Yield the tensors that are saved."""
+        yield "logits", (self.n_mixture,)
+        yield from ((name, (self.n_mixture, n_components)) for name in ("means", "log_scales"))
+        if self.covariance == "full":
+            yield "below_diagonal", (self.n_mixture, n_components, n_components)
 
     @torch.no_grad()
     def set_mixture(self, weights: Tensor, means: Tensor, covariances: Tensor) -> None:
@@ -129,6 +138,10 @@ class VampPrior(Prior):
             raise ValueError(f"{self!r} takes no conditions; use 'standard_normal' or 'conditional_normal'.")
         self.logits = nn.Parameter(torch.zeros(self.n_pseudo_inputs))
         self.pseudo_inputs = nn.Parameter(torch.randn(self.n_pseudo_inputs, n_features))
+
+    def tensor_shapes(self, n_components: int, n_features: int = 0, n_conditions: int = 0) -> Iterator[TensorShape]:  # noqa: ARG002
+        """Yield the tensors that are saved."""
+        yield from (("logits", (self.n_pseudo_inputs,)), ("pseudo_inputs", (self.n_pseudo_inputs, n_features)))
 
     @property
     def numbers_per_row(self) -> int:

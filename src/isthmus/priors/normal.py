@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from isthmus._activations import activation
 from isthmus._distributions import DiagonalGaussian, bounded_log_scale
 from isthmus._layer_sizes import layer_sizes
+from isthmus._tensor_shapes import TensorShape, dense_shapes
 from isthmus.priors._base import Encode, Prior
 
 __all__ = ["ConditionalNormal", "StandardNormal"]
@@ -85,10 +87,17 @@ class ConditionalNormal(Prior):
         super().build(n_components, n_features, n_conditions)
         if not n_conditions:
             raise ValueError(f"{self!r} needs conditions: it is for ConditionalVAE.")
-        widths = [n_conditions, *layer_sizes(self), 2 * n_components]
+        widths = self._widths(n_components, n_conditions)
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
         for parameter in self.layers[-1].parameters():
             nn.init.zeros_(parameter)
+
+    def _widths(self, n_components: int, n_conditions: int) -> list[int]:
+        return [n_conditions, *layer_sizes(self), 2 * n_components]
+
+    def tensor_shapes(self, n_components: int, n_features: int = 0, n_conditions: int = 0) -> Iterator[TensorShape]:  # noqa: ARG002
+        """Yield the tensors that are saved."""
+        return dense_shapes("layers", self._widths(n_components, n_conditions))
 
     def forward(self, c: Tensor | None = None, encode: Encode | None = None) -> DiagonalGaussian:  # noqa: ARG002
         """Return N(mu(c), sigma(c)^2), of batch shape (N,).

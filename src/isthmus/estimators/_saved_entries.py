@@ -1,0 +1,178 @@
+"""The entries of a saved model's description, and what each may be."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from isthmus.estimators._condition import ContinuousCondition, DiscreteCondition
+from isthmus.serialization import FileError, decode, quoted
+
+__all__ = ["check_entries", "decode_condition", "encode_condition", "invalid", "n_conditions"]
+
+_LARGEST = 2**63 - 1
+_LONGEST_TEXT = 100
+_MOST_BYTES_OF_LABELS = 1 << 26  # NumPy stores each text of an array with the width of the longest
+_TEXT = re.compile(r"str(\d{1,12})", re.ASCII)  # NumPy's name for a text of so many bits, 32 for each character
+_TYPES_OF_LABELS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"), (int,)),
+    **dict.fromkeys(("float16", "float32", "float64"), (int, float)),
+    "bool": (bool,),
+    "object": (str, bool, int, float),
+}
+
+
+def check_entries(entries: dict[str, Any]) -> None:
+    """Raise a FileError unless all entries are there, and each of them is what it may be.
+
+    A new entry gets a line in ``_CHECKS``: a function that returns whether its JSON value is valid.
+    """
+    for name, is_valid in _CHECKS.items():
+        if name not in entries or not is_valid(entries[name]):
+            raise invalid(name)
+    for name in entries:
+        if name not in _CHECKS:
+            raise FileError(f"its description has the unknown entry {quoted(name)}; upgrade isthmus.")
+    for name in ("columns", "dataframe_columns"):
+        if entries[name] is not None and len(entries[name]) != entries["n_features"]:
+            raise FileError(
+                f"its description has {len(entries[name])} {name} for {entries['n_features']} features; save the model "
+                "again."
+            )
+
+
+def invalid(name: str) -> FileError:
+    """Return the error about an entry."""
+    return FileError(f"its description has no valid {name!r}; save the model again.")
+
+
+# ---- what entries may be ----------------------------------------------------------------------------------------
+
+
+def _is_whole_number(value: Any, least: int) -> bool:
+    return type(value) is int and least <= value <= _LARGEST
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= _LONGEST_TEXT
+
+
+def _is_dict(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _are_texts(value: Any) -> bool:
+    return value is None or (isinstance(value, list) and all(isinstance(v, str) for v in value))
+
+
+def _are_column_names(value: Any) -> bool:
+    """Return whether a value is None, or names of a DataFrame's columns."""
+    return value is None or (isinstance(value, list) and all(map(_is_column_name, decode(value))))
+
+
+def _is_column_name(name: Any) -> bool:
+    if isinstance(name, tuple):
+        return all(map(_is_column_name, name))
+    return name is None or isinstance(name, (str, int, float))
+
+
+def _is_history(value: Any) -> bool:
+    """Return whether a value is a list of records, which hold numbers, or text of somebody's own."""
+    return isinstance(value, list) and all(
+        isinstance(record, dict) and all(isinstance(v, (int, float, str)) for v in record.values())
+        for record in decode(value)
+    )
+
+
+def _are_numbers(values: Any, least: float = -math.inf) -> bool:
+    return isinstance(values, list) and all(type(v) in (int, float) and least <= v for v in values)
+
+
+def _is_condition(value: Any) -> bool:
+    if value is None:
+        return True
+    if not isinstance(value, dict):
+        return False
+    if value.keys() == {"mean", "scale"}:
+        mean, scale = value["mean"], value["scale"]
+        return _are_numbers(mean) and _are_numbers(scale) and 0 < len(mean) == len(scale) and min(scale) > 0
+    if value.keys() != {"labels", "type", "class_weight"}:
+        return False
+    labels, weight = value["labels"], value["class_weight"]
+    return _are_labels(labels, value["type"]) and _are_numbers(weight, 0.0) and len(weight) == len(labels)
+
+
+def _are_labels(labels: Any, name: Any) -> bool:
+    if not (isinstance(labels, list) and labels and isinstance(name, str)):
+        return False
+    if (text := _TEXT.fullmatch(name)) is None:
+        return name in _TYPES_OF_LABELS and all(type(label) in _TYPES_OF_LABELS[name] for label in labels)
+    n_bytes = int(text[1]) // 8
+    widest = max(len(label) if isinstance(label, str) else n_bytes for label in labels)
+    return 4 * widest <= n_bytes and n_bytes * len(labels) <= _MOST_BYTES_OF_LABELS
+
+
+_CHECKS: dict[str, Callable[[Any], bool]] = {
+    "estimator": _is_text,
+    "fields": _is_dict,
+    "parts": _is_dict,
+    "n_features": lambda value: _is_whole_number(value, 1),
+    "n_components": lambda value: _is_whole_number(value, 1),
+    "masked": lambda value: isinstance(value, bool),
+    "columns": _are_texts,
+    "dataframe_columns": _are_column_names,
+    "dtype": _is_text,
+    "seed": lambda value: _is_whole_number(value, 0),
+    "n_iter": lambda value: _is_whole_number(value, 0),
+    "history": _is_history,
+    "condition": _is_condition,
+}
+
+
+# ---- the condition ----------------------------------------------------------------------------------------------
+
+
+def encode_condition(condition: DiscreteCondition | ContinuousCondition | None) -> Any:
+    """Return a condition as JSON."""
+    if isinstance(condition, DiscreteCondition):
+        return {
+            "labels": condition.classes.tolist(),
+            "type": condition.classes.dtype.name,
+            "class_weight": condition.class_weight.tolist(),
+        }
+    if isinstance(condition, ContinuousCondition):
+        return {"mean": condition.mean.tolist(), "scale": condition.scale.tolist()}
+    return None
+
+
+def n_conditions(saved: Any) -> int:
+    """Return the width of the condition in a checked entry."""
+    return 0 if saved is None else len(saved["labels" if "labels" in saved else "mean"])
+
+
+def decode_condition(saved: Any) -> DiscreteCondition | ContinuousCondition | None:
+    """Return the condition in a checked entry.
+
+    Raises
+    ------
+    FileError
+        If labels do not fit their type, or are not unique and sorted.
+    """
+    if saved is None:
+        return None
+    if "mean" in saved:
+        return ContinuousCondition(np.array(saved["mean"], dtype=float), np.array(saved["scale"], dtype=float))
+    try:
+        text = _TEXT.fullmatch(saved["type"])
+        classes = np.array(saved["labels"], dtype=f"U{int(text[1]) // 32}" if text else saved["type"])
+        unique = np.array_equal(np.unique(classes), classes)
+    except (OverflowError, TypeError) as error:  # a number too large for its type, or objects that cannot be sorted
+        raise invalid("condition") from error
+    weight = np.array(saved["class_weight"], dtype=float)
+    if not unique or not weight.sum() > 0:
+        raise invalid("condition")
+    return DiscreteCondition(classes, weight)

@@ -1,0 +1,24 @@
+"""The file format of saved models and checkpoints: tensors and a JSON description in one safetensors file.
+
+Loading such a file cannot run code, and takes no more memory than the file itself accounts for. ``docs/format.md``
+describes the format.
+"""
+
+from isthmus.serialization._container import FORMAT, SavedFile, TensorInfo, open_saved, read, write
+from isthmus.serialization._errors import FileError, MissingFileError, quoted
+from isthmus.serialization._values import decode, encode, fits
+
+__all__ = [
+    "FORMAT",
+    "FileError",
+    "MissingFileError",
+    "SavedFile",
+    "TensorInfo",
+    "decode",
+    "encode",
+    "fits",
+    "open_saved",
+    "quoted",
+    "read",
+    "write",
+]
