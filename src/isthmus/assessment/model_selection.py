@@ -192,7 +192,10 @@ def choose_n_components(
         log_px.append(estimate.value.astype(np.float64))
         details.append((len(estimate.unreliable()), seconds))
     selected, results = _select(sizes, np.stack(log_px), details)
-    comparable = _is_comparable(fitted[0], *train)
+    # The baselines have densities of complete samples, without conditions.
+    given = len(train) > 1 and not hasattr(fitted[0], "classes_")
+    density = bool(fitted[0].model_.likelihood.density_columns().all())
+    comparable = density and not given and bool(np.isfinite(np.asarray(train[0], dtype=np.float64)).all())
     baselines = list(_baselines(train[0], test[0], sizes, random_state)) if comparable else []
     return Selection(sizes[selected], fitted[selected], results, baselines, _n_samples(train[0]), _n_samples(test[0]))
 
@@ -234,13 +237,6 @@ def _standard_error(values: Array) -> Array:
 
 
 # ---- baselines -----------------------------------------------------------------------------------------------
-
-
-def _is_comparable(model: Any, X: Any, y: Any = None) -> bool:
-    """Tell whether log p(x) of a model is a density of complete samples, as those of the baselines are."""
-    marginal = y is None or hasattr(model, "classes_")
-    density = bool(model.model_.likelihood.density_columns().all())
-    return marginal and density and bool(np.isfinite(np.asarray(X, dtype=np.float64)).all())
 
 
 def _baselines(train: Any, test: Any, sizes: list[int], random_state: Any) -> Iterator[Baseline]:

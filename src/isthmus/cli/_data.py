@@ -88,19 +88,15 @@ def _with_labels(rows: Dataset, source: str, labels: str | None) -> Dataset:
     if labels is None:
         return rows
     if rows.columns is not None and labels in rows.columns:
-        return _split_column(rows, rows.columns, labels)
+        if len(rows.columns) == 1:
+            raise ValueError(f"{rows.name}: {labels!r} is its only column; no column is left beside the labels.")
+        place = rows.columns.index(labels)
+        rest = [i for i in range(len(rows.columns)) if i != place]
+        return _select(rows, rest)._replace(y=_select(rows, [place]).X[:].ravel())
     y = rows.y if labels == "y" and rows.y is not None else _read_labels(labels, rows)
     if len(y) != len(rows.X):
         raise DataError(f"{labels}: {len(y)} labels for the {len(rows.X)} rows of {source}; pass one label per row.")
     return rows._replace(y=y)
-
-
-def _split_column(rows: Dataset, columns: tuple[str, ...], name: str) -> Dataset:
-    """Return the rows with a column as y instead of in X."""
-    if len(columns) == 1:
-        raise ValueError(f"{rows.name}: {name!r} is its only column; no column is left beside the labels.")
-    y = _select(rows, [columns.index(name)]).X[:].ravel()
-    return _select(rows, [i for i in range(len(columns)) if columns[i] != name])._replace(y=y)
 
 
 def _select(rows: Dataset, columns: list[int]) -> Dataset:

@@ -51,12 +51,13 @@ def field_types(cls: type) -> dict[str, FieldType]:
 def part_types(cls: type[Settings]) -> dict[str, FieldType]:
     """Return the types of a part's hyperparameters."""
     hints = typing.get_type_hints(cls.__init__)
-    return {name: FieldType(hints.get(name, Any), _hint_text(hints.get(name, Any))) for name in cls.parameter_names()}
-
-
-def _hint_text(hint: Any) -> str:
-    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    return " or ".join(option.__name__ if isinstance(option, type) else str(option) for option in options)
+    found = {}
+    for name in cls.parameter_names():
+        hint = hints.get(name, Any)
+        options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+        text = " or ".join(option.__name__ if isinstance(option, type) else str(option) for option in options)
+        found[name] = FieldType(hint, text)
+    return found
 
 
 def checked(name: str, value: Any, kind: FieldType) -> Any:

@@ -152,6 +152,8 @@ def _describe_saved(path: str) -> str:
     n_parameters = sum(p.numel() for p in model.model_.parameters())
     values, defaults = (estimator.get_params(deep=False) for estimator in (model, type(model)()))
     changed = [name for name in values if name != "verbose" and values[name] != defaults[name]]
+    last = model.history_[-1] if model.history_ else {}
+    losses = [f"{k} {v:.4g}" for k, v in last.items() if k not in ("epoch", "learning_rate", "seconds")]
     lines = {
         "model": type(model).__name__,
         "columns": f"{model.n_features_in_} -> {model.n_components} units",
@@ -159,7 +161,7 @@ def _describe_saved(path: str) -> str:
         **_names("labels", getattr(model, "classes_", ())),
         "parameters": f"{n_parameters:,}, {Path(path).stat().st_size / 1e6:.1f} MB",
         "training": f"{model.n_iter_} epochs, {sum(record['seconds'] for record in model.history_):.1f} s",
-        **_last_losses(model.history_),
+        **({"last epoch": ", ".join(losses) + "  (nats per row of scaled data)"} if losses else {}),
         "fields": ", ".join(f"{name}={values[name]!r}" for name in changed) or "all defaults",
     }
     return _aligned(lines)
@@ -191,11 +193,3 @@ def _names(title: str, names: Any) -> dict[str, str]:
     """Return a line with the first names, or nothing if there are none."""
     shown = ", ".join(str(name) for name in names[:12])
     return {title: shown + (f", ... ({len(names)})" if len(names) > 12 else "")} if len(names) else {}
-
-
-def _last_losses(history: list[dict[str, float]]) -> dict[str, str]:
-    """Return a line with the loss terms of the last epoch."""
-    if not history:
-        return {}
-    terms = [f"{k} {v:.4g}" for k, v in history[-1].items() if k not in ("epoch", "learning_rate", "seconds")]
-    return {"last epoch": ", ".join(terms) + "  (nats per row of scaled data)"}

@@ -50,7 +50,8 @@ def score(model: str, data: str, output: str | None, labels: str | None, as_json
         terms = _elbo_terms(fitted, rows, y)
     quantity = ("log p(x)" if y is None else "log p(x|y)") if fitted.has_density else "log p(x|f(x))"
     result = {"model": type(fitted).__name__, "quantity": quantity, "unit": "nats per row", "rows": len(scores)}
-    result |= {"mean": _mean(scores), "standard_error": _standard_error(scores), **terms}
+    error = None if len(scores) < 2 else _finite(float(scores.std(ddof=1, dtype="float64") / math.sqrt(len(scores))))
+    result |= {"mean": _mean(scores), "standard_error": error, **terms}
     if output is not None:
         write_result(output, scores, ["log_p"])
     click.echo(json.dumps(result) if as_json else _table(result))
@@ -74,13 +75,6 @@ def _finite(value: float) -> float | None:
 
 def _mean(values: np.ndarray) -> float | None:
     return _finite(float(values.mean(dtype="float64")))
-
-
-def _standard_error(values: np.ndarray) -> float | None:
-    """Return the standard error of the mean; None for one row."""
-    if len(values) < 2:
-        return None
-    return _finite(float(values.std(ddof=1, dtype="float64") / math.sqrt(len(values))))
 
 
 def _table(result: dict[str, Any]) -> str:

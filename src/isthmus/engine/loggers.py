@@ -71,19 +71,16 @@ class CSVLogger:
         self._started = True
 
     def _write(self, row: dict[str, float], *, append: bool) -> None:
-        lines = [] if append else self._before(int(row["step"]))
+        before: list[dict[str, Any]] = []
+        if not append and self.path.exists():
+            with self.path.open(newline="") as file:
+                before = [line for line in csv.DictReader(file) if int(line.get("step") or row["step"]) < row["step"]]
         mode = "a" if append else "w"
         with self.path.open(mode, newline="") as file:
             writer = csv.DictWriter(file, list(row), extrasaction="ignore", lineterminator="\n")
             if mode == "w":
                 writer.writeheader()
-            writer.writerows([*lines, row])
-
-    def _before(self, step: int) -> list[dict[str, Any]]:
-        if not self.path.exists():
-            return []
-        with self.path.open(newline="") as file:
-            return [row for row in csv.DictReader(file) if int(row.get("step") or step) < step]
+            writer.writerows([*before, row])
 
 
 class TensorBoardLogger:

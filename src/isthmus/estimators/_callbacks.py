@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,16 +27,11 @@ __all__ = ["CallbackSupportMixin", "Epochs", "as_callbacks", "with_callbacks"]
 
 def as_callbacks(objects: Sequence[Any]) -> list[Callable[[Record], object]]:
     """Return functions of an epoch's record from functions and loggers, in their order."""
-    return [_logged(own) if hasattr(own, "log_metrics") else own for own in objects]
 
-
-def _logged(logger: Logger) -> Callable[[Record], None]:
-    """Return a callback that passes every record to a logger."""
-
-    def log(record: Record) -> None:
+    def log(logger: Logger, record: Record) -> None:
         logger.log_metrics({name: value for name, value in record.items() if name != "epoch"}, int(record["epoch"]))
 
-    return log
+    return [functools.partial(log, own) if hasattr(own, "log_metrics") else own for own in objects]
 
 
 class Epochs:

@@ -165,7 +165,12 @@ def sandwich(
     True
     """
     how = _checked(annealing)
-    x, code = _simulated(model, n_samples, c, seed)
+    if n_samples < 1:
+        raise ValueError(f"n_samples={n_samples!r} must be at least 1.")
+    with seeded(derive(seed, n_samples), next(model.network.parameters()).device):
+        prior = model.p_z(c)
+        code = prior.sample() if prior.batch_shape else prior.sample((n_samples,))
+        x = model.likelihood.sample(model.decode(code, c))
     lower, upper = torch.zeros(2, 4, n_samples, dtype=torch.float64)
     for part in _chunks(model, n_samples, how, budget):
         condition = None if c is None else c[part]
@@ -174,16 +179,6 @@ def sandwich(
         inverse = _estimate(-chain.backward(code[part]))  # of 1 / p(x)
         upper[:, part] = torch.stack(inverse._replace(value=-inverse.value))
     return Sandwich(x, Estimate(*lower), Estimate(*upper))
-
-
-def _simulated(model: Model, n: int, c: Tensor | None, seed: int) -> tuple[Tensor, Tensor]:
-    """Return samples (n, D) of the model and their codes (n, K)."""
-    if n < 1:
-        raise ValueError(f"n_samples={n!r} must be at least 1.")
-    with seeded(derive(seed, n), next(model.network.parameters()).device):
-        prior = model.p_z(c)
-        code = prior.sample() if prior.batch_shape else prior.sample((n,))
-        return model.likelihood.sample(model.decode(code, c)), code
 
 
 def _checked(annealing: Annealing | None) -> Annealing:
