@@ -46,12 +46,13 @@ def with_header(path, change):
 
 def changed(path, change):
     """Write a file anew with what `change` makes of its description and tensors, which it may change in place."""
-    description, tensors = serialization.read(path)
+    with serialization.open_saved(path) as file:
+        description, tensors = file.description, file.read_tensors()
     change(description, tensors)
     tensors = {name: tensor.clone() for name, tensor in tensors.items()}
     text = json.dumps(description)
     try:
-        serialization.write(path, description, tensors)
+        serialization.write(path, description, tensors, kind=file.kind)
     except ValueError:  # a description that isthmus would not write
         with_text(path, text)
 

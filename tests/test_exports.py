@@ -83,8 +83,10 @@ EXPORTS = {
         "encode",
         "fits",
         "open_saved",
+        "printable",
         "quoted",
         "read",
+        "unknown_parts",
         "write",
     ],
     "isthmus.data": [

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Stream", "derive", "generator_states", "reseed", "seeded", "set_generator_states"]
+__all__ = ["Stream", "check_generator_states", "derive", "generator_states", "reseed", "seeded", "set_generator_states"]
 
 # torch has one default generator per device, and `Distribution.sample` takes no other. Whoever seeds it holds the lock,
 # so that threads that fit or sample at the same time do not change each other's numbers.
@@ -76,6 +76,15 @@ def set_generator_states(states: list[Tensor], device: torch.device) -> None:
     torch.default_generator.set_state(states[0])
     if device.type == "cuda":
         torch.cuda.set_rng_state(states[1], device)
+
+
+def check_generator_states(states: list[Tensor], device: torch.device) -> None:
+    """Raise a ValueError unless :func:`set_generator_states` would take these states."""
+    for state, kind in zip(states, (torch.device("cpu"), device), strict=False):
+        try:
+            torch.Generator(kind).set_state(state.cpu())
+        except RuntimeError as error:
+            raise ValueError("the state of a random generator is not valid") from error
 
 
 def derive(seed: int, *stream: int) -> int:

@@ -196,7 +196,7 @@ def rewritten(path, change):
     """Write a checkpoint anew, with what `change` makes of its description and tensors."""
     description, tensors = serialization.read(path)
     change(description, tensors)
-    serialization.write(path, description, tensors)
+    serialization.write(path, description, tensors, kind="checkpoint")
 
 
 DAMAGE = {

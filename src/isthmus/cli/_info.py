@@ -6,14 +6,14 @@ import ast
 import inspect
 import re
 from pathlib import Path
-from typing import Any
 
 import click
 
 from isthmus._formats import BUNDLED
 from isthmus._names import PART_MODULES, UnknownNameError, unknown_name
 from isthmus.cli._build import known_parts
-from isthmus.cli._models import MODELS, class_name, load_model, loading, normalize, public_class
+from isthmus.cli._info_saved import aligned, describe_saved, names
+from isthmus.cli._models import MODELS, class_name, loading, normalize, public_class
 
 __all__ = ["info"]
 
@@ -35,7 +35,7 @@ def info(topic: str | None) -> None:
         click.echo(_list_models())
         return
     if Path(topic).suffix == ".safetensors":
-        click.echo(_describe_saved(topic))
+        click.echo(describe_saved(topic))
     elif Path(topic).suffix or topic in BUNDLED or Path(topic).is_file():
         click.echo(_describe_data(topic))
     elif (name := _find_model(topic)) is not None:
@@ -147,26 +147,6 @@ def _bold(text: str) -> str:
 # ---- files ---------------------------------------------------------------------------------------------------
 
 
-def _describe_saved(path: str) -> str:
-    model = load_model(path)
-    n_parameters = sum(p.numel() for p in model.model_.parameters())
-    values, defaults = (estimator.get_params(deep=False) for estimator in (model, type(model)()))
-    changed = [name for name in values if name != "verbose" and values[name] != defaults[name]]
-    last = model.history_[-1] if model.history_ else {}
-    losses = [f"{k} {v:.4g}" for k, v in last.items() if k not in ("epoch", "learning_rate", "seconds")]
-    lines = {
-        "model": type(model).__name__,
-        "columns": f"{model.n_features_in_} -> {model.n_components} units",
-        **_names("column names", getattr(model, "feature_names_in_", ())),
-        **_names("labels", getattr(model, "classes_", ())),
-        "parameters": f"{n_parameters:,}, {Path(path).stat().st_size / 1e6:.1f} MB",
-        "training": f"{model.n_iter_} epochs, {sum(record['seconds'] for record in model.history_):.1f} s",
-        **({"last epoch": ", ".join(losses) + "  (nats per row of scaled data)"} if losses else {}),
-        "fields": ", ".join(f"{name}={values[name]!r}" for name in changed) or "all defaults",
-    }
-    return _aligned(lines)
-
-
 def _describe_data(source: str) -> str:
     import numpy as np
 
@@ -178,18 +158,8 @@ def _describe_data(source: str) -> str:
         "rows x columns": " x ".join(map(str, X.shape)) + f", {X.dtype}",
         "values": f"{cells.min():g} to {cells.max():g}" if len(cells) else "none is finite",
         **({"not finite": f"{X.size - len(cells)} cells are NaN or infinite"} if len(cells) < X.size else {}),
-        **_names("column names", columns or ()),
+        **names("column names", columns or ()),
         **({"image shape": " x ".join(map(str, image_shape))} if image_shape else {}),
         **({} if y is None else {"y": f"{' x '.join(map(str, y.shape))} {y.dtype}"}),
     }
-    return _aligned(lines)
-
-
-def _aligned(lines: dict[str, str]) -> str:
-    return "\n".join(f"{_bold(f'{name:<16}')}{text}" for name, text in lines.items())
-
-
-def _names(title: str, names: Any) -> dict[str, str]:
-    """Return a line with the first names, or nothing if there are none."""
-    shown = ", ".join(str(name) for name in names[:12])
-    return {title: shown + (f", ... ({len(names)})" if len(names) > 12 else "")} if len(names) else {}
+    return aligned(lines)

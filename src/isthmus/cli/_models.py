@@ -17,7 +17,16 @@ from isthmus.cli._errors import note
 if TYPE_CHECKING:
     from isthmus.data import Dataset
 
-__all__ = ["MODELS", "check_condition", "class_name", "load_model", "loading", "normalize", "public_class"]
+__all__ = [
+    "MODELS",
+    "check_condition",
+    "check_exists",
+    "class_name",
+    "load_model",
+    "loading",
+    "normalize",
+    "public_class",
+]
 
 MODELS = isthmus._ESTIMATORS
 
@@ -71,10 +80,15 @@ def public_class(name: str) -> Any:
         return getattr(isthmus, name)
 
 
+def check_exists(path: str) -> None:
+    """Raise a ValueError unless there is a file; this is checked before torch is imported."""
+    if not Path(path).exists():
+        raise ValueError(f"{path}: no such model; create it with `isthmus fit DATA -m vae -o {path}`.")
+
+
 def load_model(path: str) -> Any:
     """Return a saved model."""
-    if not Path(path).exists():  # checked before torch is imported
-        raise ValueError(f"{path}: no such model; create it with `isthmus fit DATA -m vae -o {path}`.")
+    check_exists(path)
     with loading():
         return isthmus.load(path)
 

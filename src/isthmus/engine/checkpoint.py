@@ -16,7 +16,7 @@ from typing import IO, Any, Self, TypeVar
 
 from torch import Tensor
 
-from isthmus.serialization import read, write
+from isthmus.serialization import open_saved, quoted, write
 
 __all__ = ["Checkpoints", "InterruptedTrainingError", "keep_until_saved"]
 
@@ -144,7 +144,7 @@ class Checkpoints:
 
     def stored_seed(self) -> int | None:
         """Return the seed of the run that will be resumed, or None if there is none."""
-        return self.resume(lambda description, _: int(description["seed"]))
+        return self.resume(lambda description, _: _seed(description))
 
     def resume(self, load: Callable[[dict[str, Any], dict[str, Tensor]], _T]) -> _T | None:
         """Return what `load` returns for the newest intact checkpoint, or None if there is none.
@@ -164,10 +164,11 @@ class Checkpoints:
         """
         for path in reversed(self.files()):
             try:
-                description, tensors = read(path)
-                then, now = description["settings"], self.settings
+                with open_saved(path, kind="checkpoint") as file:
+                    description, tensors = file.description, file.read_tensors()
+                then, now = _settings(description), self.settings
                 differ = [
-                    f"{name} ({then.get(name)!r}, now {now.get(name)!r})"
+                    f"{quoted(name)[1:-1]} ({quoted(then.get(name))}, now {quoted(now.get(name))})"
                     for name in sorted({*then, *now})
                     if then.get(name) != now.get(name)
                 ]
@@ -274,3 +275,19 @@ class Checkpoints:
     def raise_interrupted(self) -> None:
         """Raise :class:`InterruptedTrainingError` for the signal that this process or another one received."""
         raise InterruptedTrainingError(self.received or signal.SIGTERM, self.folder)
+
+
+def _settings(description: dict[str, Any]) -> dict[str, Any]:
+    """Return what identifies the run of a checkpoint."""
+    settings = description["settings"]
+    if not isinstance(settings, dict):
+        raise ValueError("it has no valid 'settings'")
+    return settings
+
+
+def _seed(description: dict[str, Any]) -> int:
+    """Return the seed of the run of a checkpoint."""
+    seed = description["seed"]
+    if type(seed) is not int or not 0 <= seed < 2**63:
+        raise ValueError("it has no valid 'seed'")
+    return seed

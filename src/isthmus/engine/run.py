@@ -8,11 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from isthmus._random import generator_states, set_generator_states
+from isthmus._random import check_generator_states, generator_states, set_generator_states
 from isthmus.engine.checkpoint import Checkpoints
 from isthmus.engine.distributed import Processes
 from isthmus.engine.progress_bar import ProgressBar
 from isthmus.engine.protocols import Record
+from isthmus.engine.saved_state import check_entries, check_tensors
 from isthmus.engine.state import TrainState
 
 __all__ = ["TrainingRun"]
@@ -185,21 +186,26 @@ class TrainingRun:
         Raises
         ------
         KeyError, ValueError
-            If something is missing or has another shape; nothing is changed then.
+            If something is missing, or has another type or shape; nothing is changed then.
         """
         own, device = self._named(), self.state.device
-        for name, tensor in own.items():
-            if tensors[name].shape != tensor.shape:
-                raise ValueError(f"{name} has the shape {tuple(tensors[name].shape)}, not {tuple(tensor.shape)}")
+        rows, best_loss = tensors["rows"].to(device), description["best_loss"]
+        check_entries(description, self.n_steps, len(rows))
+        expected = own if best_loss is None else own | _numbered("best", self.state.trained())
+        width = 2 + len(description["names"])
+        check_tensors(tensors, expected | {"rows": rows.new_empty(len(rows), width) if len(rows) else rows})
+        generators = _numbered("generator", generator_states(device))
+        known = tensors.keys() >= generators.keys()  # they may be missing if the run was on another device
+        if known:
+            check_tensors(tensors, generators)
+            check_generator_states([tensors[name] for name in generators], device)
         position = [description[name] for name in ("epochs", "steps", "names", "history", "best_epoch", "ended")]
-        best_loss, rows = description["best_loss"], tensors["rows"].to(device)
         if best_loss is not None:
             best = [tensors[f"best.{i}"].to(device) for i in range(len(self.state.trained()))]
             self.best_loss, self.best_parameters = best_loss, best
         self.epochs, self.steps, self.names, self.history, self.best_epoch, self.ended = position
         self.rows = self._share(rows)
-        generators = [f"generator.{i}" for i in range(len(generator_states(device)))]
-        if tensors.keys() >= set(generators):  # they may be missing if the run was on another device
+        if known:
             self.generators = [tensors[name] for name in generators]
         for name, tensor in own.items():
             tensor.copy_(tensors[name])

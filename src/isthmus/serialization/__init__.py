@@ -5,8 +5,8 @@ describes the format.
 """
 
 from isthmus.serialization._container import FORMAT, SavedFile, TensorInfo, open_saved, read, write
-from isthmus.serialization._errors import FileError, MissingFileError, quoted
-from isthmus.serialization._values import decode, encode, fits
+from isthmus.serialization._errors import FileError, MissingFileError, printable, quoted
+from isthmus.serialization._values import decode, encode, fits, unknown_parts
 
 __all__ = [
     "FORMAT",
@@ -18,7 +18,9 @@ __all__ = [
     "encode",
     "fits",
     "open_saved",
+    "printable",
     "quoted",
     "read",
+    "unknown_parts",
     "write",
 ]

@@ -15,7 +15,7 @@ from isthmus._names import PART_MODULES, unknown_name
 from isthmus._part import Part, Settings
 from isthmus.serialization._errors import FileError, quoted
 
-__all__ = ["decode", "encode", "fits"]
+__all__ = ["decode", "encode", "fits", "unknown_parts"]
 
 _MODULES = (*PART_MODULES.values(), "training", "tables")
 # JSON objects with exactly these keys represent values that JSON does not have.
@@ -111,6 +111,22 @@ def _key(value: Any) -> Any:
     except TypeError as error:
         raise FileError("its description has an invalid dict; save the model again.") from error
     return value
+
+
+def unknown_parts(value: Any) -> set[str]:
+    """Return the names of the parts in an encoded value that are not of isthmus.
+
+    Examples
+    --------
+    >>> unknown_parts(["gaussian", {"part": "Gaussian", "params": {}}, {"part": "Mine", "params": {}}])
+    {'Mine'}
+    """
+    if isinstance(value, list):
+        return {name for v in value for name in unknown_parts(v)}
+    if not isinstance(value, dict):
+        return set()
+    name = value.get("part") if value.keys() == {"part", "params"} else None
+    return unknown_parts([*value.values()]) | ({name} if isinstance(name, str) and name not in _own_parts() else set())
 
 
 def _part(name: Any, params: Any, parts: tuple[type[Part], ...]) -> Settings:
