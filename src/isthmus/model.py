@@ -217,8 +217,9 @@ class Model(nn.Module):
         """
         inputs = self.encoder_input(x if mask is None else self.likelihood.fill_missing(x, mask))
         inputs = inputs if mask is None else inputs.masked_fill(mask == 0, 0.0)
-        # The network may compute in bf16 during training; distributions do not.
-        h = self.network.encode(*self._cast(inputs, c, mask)).to(x.dtype)
+        dtype = self.network.dtype  # it may compute in bf16 during training; distributions do not
+        c, mask = (tensor if tensor is None else tensor.to(dtype) for tensor in (c, mask))
+        h = self.network.encode(inputs.to(dtype), c, mask).to(x.dtype)
         return self.posterior(h) if weight is None else self.posterior.of_batch(h, weight)
 
     def p_z(self, c: Tensor | None = None) -> Distribution:
@@ -227,12 +228,8 @@ class Model(nn.Module):
 
     def decode(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Return the parameters of p(x|z, c), (..., n_outputs), for codes (..., K)."""
-        return self.network.decode(*self._cast(z, c)).to(z.dtype)
-
-    def _cast(self, x: Tensor, *more: Tensor | None) -> list[Any]:
-        """Return tensors in the network's dtype."""
         dtype = self.network.dtype
-        return [tensor if tensor is None else tensor.to(dtype) for tensor in (x, *more)]
+        return self.network.decode(z.to(dtype), c if c is None else c.to(dtype)).to(z.dtype)
 
     def encode(self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> LatentDistribution:
         """Return q(z|x, c) for samples with missing cells.

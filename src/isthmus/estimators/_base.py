@@ -19,7 +19,7 @@ from isthmus.engine.distributed import Processes, find_processes
 from isthmus.engine.precision import parameter_dtype
 from isthmus.engine.progress_bar import ProgressBar
 from isthmus.estimators._budget import Budget, choose_budget
-from isthmus.estimators._callbacks import CallbackSupportMixin, Epochs, as_callbacks, with_callbacks
+from isthmus.estimators._callbacks import CallbackSupportMixin, Epochs, as_callbacks, has_callbacks, with_callbacks
 from isthmus.estimators._check_fields import as_seed, check_fields
 from isthmus.estimators._data import TrainingData
 from isthmus.estimators._description import Description
@@ -132,8 +132,9 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Description):
         loss = self._describe_loss(model)
 
         data = self._read(X, y, sample_weight, find_processes(device), new=new)
-        fields = self.get_params(deep=False)
-        checkpoints = None if partial else make_checkpoints(trainer, type(self).__name__, fields, data)
+        checkpoints = None
+        if trainer.checkpoint_dir and not partial:
+            checkpoints = make_checkpoints(trainer, type(self).__name__, self.get_params(deep=False), data)
         if new:
             self._build(loss, data, checkpoints)
         else:
@@ -149,7 +150,7 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Description):
 
         n_epochs = None if partial else budget.max_epochs
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
-        epochs = Epochs(self, n_epochs or 1, X=X, y=y, metadata=metadata)
+        epochs = Epochs(self, n_epochs or 1, X=X, y=y, metadata=metadata) if has_callbacks(self) else None
         optimizer = resolve("optimizers", self.optimizer, Optimizer)
         rate, seed = budget.learning_rate, self.seed_
         loop = make_loop(loss, optimizer, trainer, rate, seed, data.processes, constant_rate=partial)
@@ -157,7 +158,8 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Description):
             loop.optimizer.load_state(self._optimizer_state)
         self._train(loop, data, loaders, checkpoints, epochs, n_epochs)
         self._optimizer_state = loop.optimizer.state() if partial else None
-        epochs.end()
+        if epochs:
+            epochs.end()
         return self
 
     def _read(self, X: Any, y: Any, sample_weight: Any, processes: Processes, *, new: bool) -> TrainingData:
@@ -199,7 +201,7 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Description):
         data: TrainingData,
         loaders: Loaders,
         checkpoints: Checkpoints | None,
-        epochs: Epochs,
+        epochs: Epochs | None,
         n_epochs: int | None,
     ) -> None:
         """Train the model and extend its history, also if training is interrupted."""
@@ -210,7 +212,7 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Description):
         shown = self.verbose > 0 and is_main
         progress = ProgressBar(type(self).__name__, n_epochs or 1, loaders.train.n_rows, shown=shown)
         callbacks, stopping = as_callbacks(self._trainer().callbacks), self.early_stopping_
-        if epochs.active:
+        if epochs:
             callbacks.append(epochs)
         with writer or nullcontext(), progress:
             try:

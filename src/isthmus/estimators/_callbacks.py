@@ -22,7 +22,7 @@ except ImportError:
         return method
 
 
-__all__ = ["CallbackSupportMixin", "Epochs", "as_callbacks", "with_callbacks"]
+__all__ = ["CallbackSupportMixin", "Epochs", "as_callbacks", "has_callbacks", "with_callbacks"]
 
 
 def as_callbacks(objects: Sequence[Any]) -> list[Callable[[Record], object]]:
@@ -32,6 +32,11 @@ def as_callbacks(objects: Sequence[Any]) -> list[Callable[[Record], object]]:
         logger.log_metrics({name: value for name, value in record.items() if name != "epoch"}, int(record["epoch"]))
 
     return [functools.partial(log, own) if hasattr(own, "log_metrics") else own for own in objects]
+
+
+def has_callbacks(estimator: Any) -> bool:
+    """Return whether an estimator has callbacks of scikit-learn, whose bookkeeping of every task takes time."""
+    return bool(getattr(estimator, "_skl_callbacks", ()))
 
 
 class Epochs:
@@ -50,12 +55,9 @@ class Epochs:
     def __init__(self, estimator: Any, n_epochs: int, **data: Any) -> None:
         self.estimator, self.n_epochs, self.data = estimator, n_epochs, data
         self._records: list[Record] = []
-        # Without callbacks there is no context: scikit-learn's bookkeeping of every task would only take time.
-        self.active = bool(getattr(estimator, "_skl_callbacks", ()))
-        if self.active:
-            self._fit = estimator._init_callback_context(max_subtasks=n_epochs)
-            self._fit.call_on_fit_task_begin(estimator=estimator, **data)
-            self._begin()
+        self._fit = estimator._init_callback_context(max_subtasks=n_epochs)
+        self._fit.call_on_fit_task_begin(estimator=estimator, **data)
+        self._begin()
 
     def _begin(self) -> None:
         self._epoch = self._fit.subcontext(task_name="epoch")
@@ -63,8 +65,6 @@ class Epochs:
 
     def __call__(self, record: Record) -> bool:
         """End an epoch, and begin the next; return whether a callback wants training to stop."""
-        if not self.active:
-            return False
         self._records.append(dict(record))
         ended = {"estimator": self.estimator, **self.data, "reconstruction_attributes": self._so_far}
         stop = bool(self._epoch.call_on_fit_task_end(**ended))
@@ -74,8 +74,7 @@ class Epochs:
 
     def end(self) -> None:
         """End the fit."""
-        if self.active:
-            self._fit.call_on_fit_task_end(estimator=self.estimator, **self.data)
+        self._fit.call_on_fit_task_end(estimator=self.estimator, **self.data)
 
     def _so_far(self) -> dict[str, Any]:
         """Return the fitted attributes after this epoch, from which a callback can restore the estimator."""

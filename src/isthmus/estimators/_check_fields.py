@@ -72,6 +72,19 @@ def check_fields(estimator: Any) -> torch.device:
         If ``optimizer``, ``early_stopping`` or ``trainer`` is an object of another kind.
     """
     values = estimator.get_params(deep=False) | _training_parameters(estimator)
+    _check_numbers(values)
+    for name, known in _CHOICES.items():
+        if values[name] not in known:
+            raise unknown_name(name, values[name], list(known))
+    if isinstance(values["penalties"], str):
+        raise ValueError(f"penalties={values['penalties']!r} must be a list: penalties=[{values['penalties']!r}].")
+    device = check_device(values["device"])
+    check_precision(values["precision"], device)
+    return device
+
+
+def _check_numbers(values: dict[str, Any]) -> None:
+    """Check the fields and parameters that are numbers, where "auto" does not choose them."""
     chosen = {name for name in _AUTO if isinstance(values[name], str) and values[name] == "auto"}
     chosen |= {"n_components"} if values["n_components"] is None else set()
     for name in _POSITIVE_INTEGERS:
@@ -100,14 +113,6 @@ def check_fields(estimator: Any) -> torch.device:
         raise ValueError(f"betas={betas!r} must be two numbers from 0 to below 1, such as (0.9, 0.999).")
     if not (isinstance(values["weight_decay"], _NUMBER) and values["weight_decay"] >= 0):
         raise ValueError(f"weight_decay={values['weight_decay']!r} must not be negative.")
-    for name, known in _CHOICES.items():
-        if values[name] not in known:
-            raise unknown_name(name, values[name], list(known))
-    if isinstance(values["penalties"], str):
-        raise ValueError(f"penalties={values['penalties']!r} must be a list: penalties=[{values['penalties']!r}].")
-    device = check_device(values["device"])
-    check_precision(values["precision"], device)
-    return device
 
 
 def _training_parameters(estimator: Any) -> dict[str, Any]:

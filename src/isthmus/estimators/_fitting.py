@@ -160,13 +160,9 @@ def _lr_multipliers(model: Model, loss: nn.Module, encoder_rate: float | None, r
     return [m * encoder_rate / rate if id(p) in encoder else m for m, p in zip(multipliers, parameters, strict=True)]
 
 
-def make_checkpoints(trainer: Trainer, name: str, fields: dict[str, Any], data: TrainingData) -> Checkpoints | None:
-    """Return the checkpoints of a run, if there are to be any.
-
-    A checkpoint is resumed only by a run of the same description: estimator, fields that matter, data, processes.
-    """
-    if not trainer.checkpoint_dir:
-        return None
+def make_checkpoints(trainer: Trainer, name: str, fields: dict[str, Any], data: TrainingData) -> Checkpoints:
+    """Return the checkpoints of a run, which resumes only those of the same estimator, fields, data and processes."""
+    assert trainer.checkpoint_dir
     fields = fields | {"trainer": without_local_settings(fields["trainer"])}
     run = {field: encode(value) for field, value in fields.items() if field not in _NOT_IDENTITY}
     if not isinstance(fields["random_state"], (int, np.integer)):
