@@ -12,7 +12,6 @@ import torch
 from sklearn.utils.validation import _check_sample_weight
 from torch import Tensor
 
-from isthmus._part import resolve
 from isthmus._random import Stream, derive, seeded
 from isthmus.engine import Checkpoints, NonFiniteError, TrainingLoop
 from isthmus.engine.distributed import Processes, find_processes
@@ -32,7 +31,6 @@ from isthmus.estimators._transforms import AutoencoderTransforms
 from isthmus.estimators._validate import as_plain_array, as_rows, column_name, column_names
 from isthmus.model import Model
 from isthmus.objectives import TrainingLoss
-from isthmus.optimizers import Optimizer
 
 __all__ = ["BaseAutoencoder"]
 
@@ -151,9 +149,8 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Description):
         n_epochs = None if partial else budget.max_epochs
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         epochs = Epochs(self, n_epochs or 1, X=X, y=y, metadata=metadata) if has_callbacks(self) else None
-        optimizer = resolve("optimizers", self.optimizer, Optimizer)
         rate, seed = budget.learning_rate, self.seed_
-        loop = make_loop(loss, optimizer, trainer, rate, seed, data.processes, constant_rate=partial)
+        loop = make_loop(loss, self.optimizer, trainer, rate, seed, data.processes, constant_rate=partial)
         if partial and self._optimizer_state is not None:
             loop.optimizer.load_state(self._optimizer_state)
         self._train(loop, data, loaders, checkpoints, epochs, n_epochs)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from isthmus._batch import Batch
+from isthmus._part import resolve
 from isthmus._random import seeded
 from isthmus.engine import Checkpoints, TrainingLoop, find_schedule
 from isthmus.engine.distributed import Processes, world_size
@@ -104,7 +105,7 @@ def build_model(
 
 def make_loop(
     loss: TrainingLoss,
-    optimizer: Optimizer,
+    optimizer: str | Optimizer,
     trainer: Trainer,
     learning_rate: float,
     seed: int,
@@ -113,17 +114,16 @@ def make_loop(
     constant_rate: bool,
 ) -> TrainingLoop:
     """Return the training loop that minimises a loss; with a constant rate if there is only one epoch at a time."""
-    assert isinstance(optimizer, Adam)  # the only one
-    model = loss.model
-    clip = None if isinstance(optimizer.gradient_clip, str) else optimizer.gradient_clip
+    adam, model = resolve("optimizers", optimizer, Adam), loss.model  # there is no other optimizer
+    clip = None if isinstance(adam.gradient_clip, str) else adam.gradient_clip
     return TrainingLoop(
         loss,
         learning_rate=learning_rate,
-        schedule=find_schedule("constant" if constant_rate else optimizer.schedule),
-        weight_decay=optimizer.weight_decay,
-        betas=optimizer.betas,
-        lr_multipliers=_lr_multipliers(model, loss, optimizer.encoder_learning_rate, learning_rate),
-        gradient_clip=_LINEAR_CLIP if optimizer.gradient_clip == "auto" and model.starts_linear else clip,
+        schedule=find_schedule("constant" if constant_rate else adam.schedule),
+        weight_decay=adam.weight_decay,
+        betas=adam.betas,
+        lr_multipliers=_lr_multipliers(model, loss, adam.encoder_learning_rate, learning_rate),
+        gradient_clip=_LINEAR_CLIP if adam.gradient_clip == "auto" and model.starts_linear else clip,
         seed=seed,
         bf16_parameters=list(model.network.parameters()) if trainer.precision == "bf16" else [],
         gradient_accumulation=trainer.gradient_accumulation,

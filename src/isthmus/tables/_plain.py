@@ -62,8 +62,10 @@ class Plain(NamedTuple):
         if missing.all():
             return cls(name, dtype, "empty", np.full(len(series), None, dtype=object), missing)
         form = _form(series, dtype)
-        if form == "numbers" and is_integer(dtype) and _is_inexact(series[~missing]):
-            form = "identifiers"
+        if form == "numbers" and is_integer(dtype):
+            cells = series[~missing]
+            if max(abs(int(cells.min())), abs(int(cells.max()))) > EXACT:  # float64 cannot hold them
+                form = "identifiers"
         return cls(name, dtype, form, _values(series, form, missing), missing)
 
     def observed(self) -> np.ndarray:
@@ -126,11 +128,6 @@ def _form(series: Any, dtype: str) -> str:
     return {"i": "numbers", "u": "numbers", "f": "numbers", "M": "times", "m": "durations", "b": "levels"}.get(
         kind, "other"
     )
-
-
-def _is_inexact(cells: Any) -> bool:
-    """Return whether whole numbers are beyond those that float64 can hold."""
-    return max(abs(int(cells.min())), abs(int(cells.max()))) > EXACT
 
 
 def _values(series: Any, form: str, missing: np.ndarray) -> np.ndarray:

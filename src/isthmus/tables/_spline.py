@@ -61,7 +61,7 @@ class NormalScores(NamedTuple):
     @classmethod
     def _through_quantiles(cls, values: np.ndarray, n_knots: int) -> Self:
         """Return the map with knots at quantiles of sorted values, whose scores are equally spaced."""
-        top = -_score_of_rank(1, len(values))
+        top = -float(ndtri(0.625 / (len(values) + 0.25)))  # about the expected largest of as many from N(0, 1)
         y = np.linspace(-top, top, n_knots)
         rank = ndtr(y) * (len(values) + 0.25) - 0.625  # Blom's plotting positions; 0 is the smallest value
         x = np.interp(rank, np.arange(len(values)), values)
@@ -109,8 +109,3 @@ class NormalScores(NamedTuple):
         before, after = 2 * width[1:] + width[:-1], width[1:] + 2 * width[:-1]
         inner = (before + after) / (before / slope[:-1] + after / slope[1:])
         return x, y, slope, np.concatenate([slope[:1], inner, slope[-1:]])
-
-
-def _score_of_rank(rank: int, n: int) -> float:
-    """Return about the expected value of the smallest but (rank - 1) of n numbers from N(0, 1)."""
-    return float(ndtri((rank - 0.375) / (n + 0.25)))
