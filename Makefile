@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format bench bench-quality bench-sparse bench-speed docs clean
+.PHONY: demo test lint format bench bench-quality bench-sparse bench-speed fuzz docs clean
 
 $(VENV)/.ok: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -62,6 +62,9 @@ $(VENV)/.bench: $(VENV)/.ok
 bench-speed: $(VENV)/.bench  ## measure docs/speed.md, with other libraries; needs an idle machine
 	$(BIN)/python benchmarks/speed
 	$(BIN)/python -m pytest -q -m slow
+
+fuzz: $(VENV)/.ok  ## change saved models and checkpoints at random for ten minutes; see docs/trust.md
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/trust/fuzz.py
 
 docs: $(VENV)/.docs  ## build the HTML pages; fails on warnings, and on pages that load anything from another host
 	rm -rf docs/api  # may hold pages of names that no longer exist

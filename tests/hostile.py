@@ -6,14 +6,18 @@ import json
 import re
 import struct
 import time
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
+from sklearn.datasets import load_iris
 
 from isthmus import load, serialization
 from isthmus.serialization import FileError
 from isthmus.serialization._container import _checksum
+from seeds import fit_with_checkpoints
 
 
 def split(raw):
@@ -75,16 +79,84 @@ def little_memory(n_bytes):
 
 def refusal(path):
     """Load a file that must be refused, as cheaply as the size of the file allows, and return the message."""
+    with pytest.raises(FileError) as error:
+        load_within_limits(path)
+    return checked_message(path, str(error.value))
+
+
+def load_within_limits(path):
+    """Load a file within the time and the memory that its size allows."""
     size = path.stat().st_size
     began = time.perf_counter()
-    with little_memory(2 * size + 100_000_000), pytest.raises(FileError) as error:
-        load(path)
-    seconds = time.perf_counter() - began
-    message = str(error.value)
-    assert seconds < 2 * max(1, size / 1e6), f"{seconds:.1f} s: {message}"
+    try:
+        with little_memory(2 * size + 100_000_000):
+            return load(path)
+    finally:
+        seconds = time.perf_counter() - began
+        assert seconds < 2 * max(1, size / 1e6), f"{seconds:.1f} s"
+
+
+def checked_message(path, message):
+    """Return the message about a file without its name: one short line of printable characters."""
     assert message.startswith(str(path))
     reason = message.removeprefix(str(path))
     assert reason.isprintable()
     assert len(reason) < 300
     assert not re.search(r"(\w)\1{60}", reason), "a message repeats at most 60 characters of a value"
     return reason
+
+
+ROWS = np.round(load_iris().data[[0, 60, 120]])
+
+
+def conditions(model):
+    """Return conditions for three rows, if the model needs any."""
+    if hasattr(model, "classes_"):
+        return [model.classes_[:1].repeat(3)]
+    return [np.zeros((3, model._condition.width))] if model.conditional else []
+
+
+def judge_model(path):
+    """Load a file that may be anything, use the model if there is one, and return what happened."""
+    try:
+        model = load_within_limits(path)
+    except FileError as error:
+        checked_message(path, str(error))
+        return "refused"
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="X does not have valid feature names")
+        try:
+            repr(model)
+            model.get_params()
+            model.transform(ROWS, *conditions(model))
+            model.save(path.with_name("again"))
+        except ValueError:
+            return "loaded, not used"
+    return "loaded and used"
+
+
+def another_run(message):
+    """Check the message about settings that differ."""
+    assert "holds an unfinished run that differs in" in message
+    assert message.isprintable()
+    return "of another run"
+
+
+def judge_checkpoint(path):
+    """Resume from a checkpoint that may be anything, with no other beside it, and return what happened."""
+    for other in path.parent.glob("checkpoint-*"):
+        if other != path:
+            other.unlink()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            fit_with_checkpoints(path.parent)
+        except FloatingPointError:  # parameters are huge
+            return "resumed, diverged"
+        except ValueError as error:
+            return another_run(str(error))
+    messages = [str(warning.message) for warning in caught]
+    for message in messages:
+        assert "cannot be resumed" in message
+        checked_message(path, message)
+    return "not resumed" if messages else "resumed"

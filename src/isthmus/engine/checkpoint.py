@@ -149,8 +149,8 @@ class Checkpoints:
     def resume(self, load: Callable[[dict[str, Any], dict[str, Tensor]], _T]) -> _T | None:
         """Return what `load` returns for the newest intact checkpoint, or None if there is none.
 
-        If a checkpoint is damaged, or `load` raises a KeyError, TypeError or ValueError for it, there is a warning, and
-        the one before it is used.
+        If a checkpoint is damaged, or `load` raises a ValueError for it, there is a warning, and the one before it is
+        used.
 
         Parameters
         ----------
@@ -173,7 +173,7 @@ class Checkpoints:
                     if then.get(name) != now.get(name)
                 ]
                 result = None if differ else load(description, tensors)
-            except (OSError, KeyError, TypeError, ValueError) as error:  # a FileError is a ValueError
+            except (OSError, ValueError) as error:  # a FileError is a ValueError
                 self._warn_damaged(path, error)
                 continue
             if differ:
@@ -279,7 +279,7 @@ class Checkpoints:
 
 def _settings(description: dict[str, Any]) -> dict[str, Any]:
     """Return what identifies the run of a checkpoint."""
-    settings = description["settings"]
+    settings = description.get("settings")
     if not isinstance(settings, dict):
         raise ValueError("it has no valid 'settings'")
     return settings
@@ -287,7 +287,7 @@ def _settings(description: dict[str, Any]) -> dict[str, Any]:
 
 def _seed(description: dict[str, Any]) -> int:
     """Return the seed of the run of a checkpoint."""
-    seed = description["seed"]
+    seed = description.get("seed")
     if type(seed) is not int or not 0 <= seed < 2**63:
         raise ValueError("it has no valid 'seed'")
     return seed

@@ -185,11 +185,13 @@ class TrainingRun:
 
         Raises
         ------
-        KeyError, ValueError
+        ValueError
             If something is missing, or has another type or shape; nothing is changed then.
         """
         own, device = self._named(), self.state.device
-        rows, best_loss = tensors["rows"].to(device), description["best_loss"]
+        if "rows" not in tensors or tensors["rows"].ndim == 0:
+            raise ValueError("it has no losses")
+        rows, best_loss = tensors["rows"].to(device), description.get("best_loss")
         check_entries(description, self.n_steps, len(rows))
         expected = own if best_loss is None else own | _numbered("best", self.state.trained())
         width = 2 + len(description["names"])

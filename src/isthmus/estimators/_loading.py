@@ -88,10 +88,13 @@ def describe(entries: dict[str, Any], parts: tuple[type[Part], ...] = ()) -> tup
         If an entry is missing, unknown or not valid.
     """
     check_entries(entries)
-    estimator = _unfitted(entries["estimator"], serialization.decode(entries["fields"], parts))
+    fields, described = (serialization.decode(entries[name], parts) for name in ("fields", "parts"))
+    for name, value in (("fields", fields), ("parts", described)):
+        if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):  # the JSON of a part, say
+            raise invalid(name)
+    estimator = _unfitted(entries["estimator"], fields)
     if (entries["condition"] is not None) != estimator.conditional:
         raise invalid("condition")
-    described = serialization.decode(entries["parts"], parts)
     kinds = _kinds_of_parts()
     for name, kind in kinds.items():
         if not isinstance(described.get(name), kind):
@@ -130,7 +133,10 @@ def _unfitted(name: str, fields: dict[str, Any]) -> BaseAutoencoder:
     if trainer is not None and (trainer.checkpoint_dir is not None or trainer.callbacks):
         raise FileError("its trainer has checkpoint_dir or callbacks, which no saved model has.")
     estimator = cls(**fields)
-    check_fields(estimator)
+    try:
+        check_fields(estimator)
+    except TypeError as error:  # of a field that may be a word or a part
+        raise FileError(str(error)) from error
     return estimator
 
 
