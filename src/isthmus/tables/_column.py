@@ -69,9 +69,9 @@ class Column(Settings, ABC):
 
         return as_series(values, self.dtype)
 
-    def log_det(self, column: Plain) -> np.ndarray:  # a default
-        """Return what log p of each cell gains in the data's units, (N,): the log-derivative of ``encode``."""
-        return np.zeros(len(column.values))
+    def log_det(self, matrix: np.ndarray) -> np.ndarray:
+        """Return what log p of each number gains in the data's units, (N, W): the log-derivative of ``encode``."""
+        return np.zeros(matrix.shape)
 
     def check(self, column: Plain) -> None:
         """Raise a ValueError if cells are of another form than the column's."""

@@ -114,12 +114,15 @@ class NumberColumn(Column):
     def encode(self, column: Plain, noise: np.random.Generator | None) -> np.ndarray:
         """Return the level of each spike, if the column has any, and the score of each other number."""
         values = column.values
-        spike, numbers = self._split(values)
+        level = np.where(np.isnan(values), np.nan, 0.0)
+        for i, value in enumerate(self.spikes, start=1):
+            level[values == value] = i
+        numbers = np.where(level > 0, np.nan, values)
         if noise is not None and self.likelihood is None:
             numbers = self._spread(numbers, noise)
         if self.knots is not None:
             numbers, _ = NormalScores(*self.knots).forward(numbers)
-        return np.column_stack([spike, numbers]) if self.spikes else numbers[:, None]
+        return np.column_stack([level, numbers]) if self.spikes else numbers[:, None]
 
     def decode(self, matrix: np.ndarray) -> np.ndarray:
         """Return numbers."""
@@ -142,25 +145,19 @@ class NumberColumn(Column):
 
         return as_series(values, self.dtype, self.decimals)
 
-    def log_det(self, column: Plain) -> np.ndarray:
-        """Return log T'(x) of each number that is no spike, 0 elsewhere, (N,)."""
-        if self.knots is None:
-            return super().log_det(column)
-        _, numbers = self._split(column.values)
-        return np.nan_to_num(NormalScores(*self.knots).forward(numbers)[1])
+    def log_det(self, matrix: np.ndarray) -> np.ndarray:
+        """Return log T'(x) of each score, 0 of levels and where there is no score, (N, W)."""
+        result = super().log_det(matrix)
+        if self.knots is not None:
+            scores = NormalScores(*self.knots)
+            result[:, -1] = np.nan_to_num(scores.forward(scores.inverse(matrix[:, -1]))[1])
+        return result
 
     def levels(self) -> str:
         """Return the range, and the frequent values."""
         low, *spikes = map(as_text, (self.origin, *self.spikes))
         shown = f"{low} to {as_text(self.high)}" if np.isfinite(self.high) else f"from {low}"
         return shown + (f", often {', '.join(spikes)}" if spikes else "")
-
-    def _split(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the level of each number, 0 if it is no spike, and the numbers, NaN where they are spikes."""
-        level = np.where(np.isnan(values), np.nan, 0.0)
-        for i, value in enumerate(self.spikes, start=1):
-            level[values == value] = i
-        return level, np.where(level > 0, np.nan, values)
 
     def _spread(self, values: np.ndarray, noise: np.random.Generator) -> np.ndarray:
         """Return numbers with uniform noise of the width to which they were rounded."""

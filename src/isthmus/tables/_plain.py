@@ -50,7 +50,13 @@ class Plain(NamedTuple):
 
     @classmethod
     def of(cls, name: Any, series: Any) -> Self:
-        """Return a column of a pandas DataFrame, whose dtype or cells decide what it is."""
+        """Return a column of a pandas DataFrame, whose dtype or cells decide what it is.
+
+        Raises
+        ------
+        ValueError
+            If a number is infinite.
+        """
         import pandas as pd
 
         dtype = dtype_name(series)
@@ -58,6 +64,9 @@ class Plain(NamedTuple):
         missing = np.asarray(series.isna(), dtype=bool)
         if not objects and series.dtype.kind == "f":  # an Arrow column may hold NaN beside nulls
             values = series.to_numpy(dtype=np.float64, na_value=np.nan)
+            if np.isinf(values).any():
+                row = int(np.isinf(values).argmax())
+                raise ValueError(f"column {name!r} has infinity (inf) in row {row}: clip it, or make it missing.")
             return cls(name, dtype, "numbers" if not np.isnan(values).all() else "empty", values, np.isnan(values))
         if missing.all():
             return cls(name, dtype, "empty", np.full(len(series), None, dtype=object), missing)

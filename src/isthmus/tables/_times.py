@@ -109,8 +109,7 @@ class TimeColumn(Column):
 
     def decode(self, matrix: np.ndarray) -> np.ndarray:
         """Return times, datetime64[us]."""
-        ends = np.cumsum([len(part.outputs()) for part in self.parts])[:-1]
-        values = [part.decode(m) for part, m in zip(self.parts, np.split(matrix, ends, axis=1), strict=True)]
+        values = [part.decode(columns) for part, columns in zip(self.parts, self._split(matrix), strict=True)]
         days = dict(zip(self.elements, (v.astype(np.float64) for v in values), strict=True))
         gone = np.isnan(np.column_stack(list(days.values()))).any(axis=1)
         time = sum(_JOIN[name](np.nan_to_num(v)) for name, v in days.items()) * _DAY
@@ -132,16 +131,21 @@ class TimeColumn(Column):
             texts = np.array([np.nan if text is None else float(text) for text in texts])
         return as_series(texts, self.dtype)
 
-    def log_det(self, column: Plain) -> np.ndarray:
-        """Return the sum of those of the elements, (N,)."""
-        pairs = zip(self.parts, self._elements(column), strict=True)
-        return np.sum([part.log_det(element) for part, element in pairs], axis=0)
+    def log_det(self, matrix: np.ndarray) -> np.ndarray:
+        """Return those of the elements, (N, W)."""
+        pairs = zip(self.parts, self._split(matrix), strict=True)
+        return np.column_stack([part.log_det(columns) for part, columns in pairs])
 
     def levels(self) -> str:
         """Return the range, and the elements."""
         first, last = (np.datetime64(limit, "us").item() for limit in (self.low, self.high))
         shown = f"{first:%Y-%m-%d} to {last:%Y-%m-%d}" if self.high < 2**62 else "any"
         return f"{shown}, as {' and '.join(self.elements)}" if len(self.elements) > 1 else shown
+
+    def _split(self, matrix: np.ndarray) -> list[np.ndarray]:
+        """Return the columns of the matrix of each element."""
+        ends = np.cumsum([len(part.outputs()) for part in self.parts])[:-1]
+        return np.split(matrix, ends, axis=1)
 
     def _elements(self, column: Plain) -> list[Plain]:
         """Return the elements of times as columns of numbers."""
@@ -204,9 +208,9 @@ class DurationColumn(Column):
         ticks = np.round(np.nan_to_num(days) * _DAY / self.resolution).astype(np.int64) * self.resolution
         return np.where(np.isnan(days), np.timedelta64("NaT"), ticks.astype("timedelta64[us]"))
 
-    def log_det(self, column: Plain) -> np.ndarray:
-        """Return that of the number of days, (N,)."""
-        return self._days.log_det(_as_days(column))
+    def log_det(self, matrix: np.ndarray) -> np.ndarray:
+        """Return that of the number of days, (N, W)."""
+        return self._days.log_det(matrix)
 
     def levels(self) -> str:
         """Return the range in days."""

@@ -16,7 +16,7 @@ from isthmus.tables._categories import UNSEEN, join_parts
 from isthmus.tables._column import Column
 from isthmus.tables._description import describe_columns
 from isthmus.tables._fixed import OmittedColumn
-from isthmus.tables._frame import Frame, fill_missing, join_columns, to_pandas, without
+from isthmus.tables._frame import Frame, fill_missing, is_table, join_columns, to_pandas, without
 from isthmus.tables._infer import Options, fit_column
 from isthmus.tables._plain import Plain
 
@@ -124,9 +124,6 @@ class TableCodec(Settings):
 
     def _fit_column(self, name: Any, series: Any) -> Column:
         column = Plain.of(name, series)
-        if column.form == "numbers" and np.isinf(column.values).any():
-            row = int(np.isinf(column.values).argmax())
-            raise ValueError(f"column {name!r} has infinity (inf) in row {row}: clip it, or make it missing.")
         options = Options(
             (self.kinds or {}).get(name),
             (self.likelihoods or {}).get(name),
@@ -205,21 +202,25 @@ class TableCodec(Settings):
         ----------
         matrix : ndarray of shape (N, M)
             As :meth:`encode` makes it. Numbers that stand for levels are rounded; NaN becomes a missing cell.
-        like : table, optional
-            A table of N rows, whose library and index the result has instead of those of the training data.
+        like : object, optional
+            If a table of N rows, the result has its library, its index, and its cells of columns that are left out.
         missing : bool, default=True
             Whether cells are missing where the matrix says so, if ``sample_missing``.
         """
         assert self.frame is not None  # fit sets it
-        frame = self.frame if like is None else Frame.of(like)
-        index = like.index if frame.library == "pandas" and like is not None else None
         made = self._decode(matrix, missing=missing)
+        frame, index = self.frame, None
+        if is_table(like):
+            table = to_pandas(like)
+            frame, index = self.frame.clone().set_params(library=Frame.of(like).library), table.index
+            out = {c.name for c in self._columns if isinstance(c, OmittedColumn)} & set(table.columns)
+            made = [table[name] if name in out else series for name, series in zip(self.names, made, strict=True)]
         return frame.restore(join_columns(made, self.names, index))
 
     def complete(self, X: Any, matrix: np.ndarray) -> Any:
         """Return a table with its missing cells filled in by those of a matrix (N, M); all others as they are."""
-        frame = Frame.of(X)
-        table = to_pandas(X)
+        assert self.frame is not None  # fit sets it
+        frame, table = Frame.of(X) if is_table(X) else self.frame, self._as_table(X)
         made = dict(zip(self.names, self._decode(matrix, missing=False), strict=True))
         filled = [fill_missing(table[name], made[name]) for name in frame.column_names()]
         return frame.restore(join_columns(filled, frame.column_names(), table.index))
@@ -228,8 +229,7 @@ class TableCodec(Settings):
         """Return the columns of the table of a matrix, as pandas Series."""
         columns = self._columns
         matrix = np.asarray(matrix, dtype=np.float64)
-        ends = np.cumsum([len(column.outputs()) for column in columns])
-        *parts, gone = np.split(matrix, ends, axis=1)
+        *parts, gone = self._split(matrix)
         values = dict(zip(self.names, (c.decode(m) for c, m in zip(columns, parts, strict=True)), strict=True))
         for column, away in zip(self._with_missing(), gone.T, strict=True):
             if missing:
@@ -239,10 +239,16 @@ class TableCodec(Settings):
                 values[column.name] = without(values[column.name], np.isnan(part).all(axis=1))
         return [column.to_series(values[column.name]) for column in columns]
 
-    def log_det(self, X: Any) -> np.ndarray:
-        """Return what log p of each cell gains in the data's units, (N, C) for the C columns of a table."""
-        pairs = zip(self._columns, self._plain(X), strict=True)
-        return np.column_stack([np.zeros(len(p.values)) if p.form == "empty" else c.log_det(p) for c, p in pairs])
+    def log_det(self, matrix: np.ndarray) -> np.ndarray:
+        """Return what log p of each cell of a matrix (N, M) gains in the units of the table, (N, M)."""
+        parts = zip(self._columns, self._split(matrix), strict=False)  # the rest says what is missing
+        return np.column_stack(
+            [*(c.log_det(part) for c, part in parts), np.zeros((len(matrix), len(self._with_missing())))]
+        )
+
+    def _split(self, matrix: np.ndarray) -> list[np.ndarray]:
+        """Return the matrix of each column, and then that of missing cells."""
+        return np.split(matrix, np.cumsum([len(column.outputs()) for column in self._columns]), axis=1)
 
     def sum_by_column(self, values: np.ndarray) -> np.ndarray:
         """Return sums (..., C) over the matrix' columns of each of the table's, of values (..., M).
