@@ -122,6 +122,7 @@ EXPORTS = {
         "TableCodec",
         "TimeColumn",
         "is_table",
+        "to_pandas",
     ],
     "isthmus.assessment": ["Assessment", "Baseline", "Selection", "SizeResult", "assess", "choose_n_components"],
     "isthmus.engine": [

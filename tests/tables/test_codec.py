@@ -128,6 +128,14 @@ def test_steps_are_found():
     assert columns["thousands"].step == 1000
 
 
+def test_numbers_that_are_not_rounded_have_no_step():
+    r = np.random.default_rng(0)
+    x = np.r_[r.lognormal(size=500), 1e-9, 1e5]
+    columns = by_name(TableCodec().fit(pd.DataFrame({"x": x, "x32": x.astype("float32")})))
+    for name in ("x", "x32"):
+        assert (columns[name].step, columns[name].decimals) == (None, None)
+
+
 @pytest.mark.parametrize("value", [0.0, 100.0, 37.5])
 def test_a_value_ten_times_as_frequent_as_its_neighbours_is_a_level(value):
     """Zero inflation, censoring at the maximum, and a value in between."""

@@ -27,6 +27,7 @@ from isthmus.estimators._fitting import build_model, make_checkpoints, make_loop
 from isthmus.estimators._loaders import Loaders, LoaderSettings, make_loaders
 from isthmus.estimators._saving import save
 from isthmus.estimators._summary import summarize, summarize_jointly
+from isthmus.estimators._tables import fit_codec
 from isthmus.estimators._transforms import AutoencoderTransforms
 from isthmus.estimators._validate import as_plain_array, as_rows, column_name, column_names
 from isthmus.model import Model
@@ -126,6 +127,8 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Description):
         """Read the data, build the model and the loss, and train."""
         device, trainer = check_fields(self), self._trainer()
         new = not (resume and hasattr(self, "model_"))
+        if new:
+            self._table, self._encodes = fit_codec(self, X)
         model = self._describe() if new else self.model_
         loss = self._describe_loss(model)
 

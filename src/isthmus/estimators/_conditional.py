@@ -202,7 +202,7 @@ class Conditional(Variational):
         """
         return self._sample_over_labels(self._sample_codes, X, y, n_samples, as_seed(random_state))
 
-    def sample_imputations(self, X: Any, n_samples: int = 1, *, y: Any = None, random_state: Any = None) -> np.ndarray:
+    def sample_imputations(self, X: Any, n_samples: int = 1, *, y: Any = None, random_state: Any = None) -> Any:
         """Draw completed copies of X, as :meth:`VAE.sample_imputations`; without y, each draw draws a label first.
 
         Parameters
@@ -218,7 +218,7 @@ class Conditional(Variational):
 
         Returns
         -------
-        ndarray of shape (n_samples, N, D)
+        ndarray of shape (n_samples, N, D), or list of tables
         """
         draws = self._sample_over_labels(self._conditional_draws, X, y, n_samples, as_seed(random_state))
-        return self._without_effective(draws)
+        return self._completed_copies(X, draws)

@@ -127,7 +127,7 @@ class ConditionalTransforms(Conditional):
         -------
         ndarray of shape (N, D)
         """
-        return self._map(feature_errors, X, y)
+        return self._by_column(self._map(feature_errors, X, y))
 
     def reconstruction_error(self, X: Any, y: Any = None) -> np.ndarray:
         """Return -log p(x|z, y) of each sample at its code, or without y its average over p(y|x), in nats.
@@ -166,4 +166,4 @@ class ConditionalTransforms(Conditional):
             found = self._average_over_labels(rows, self._conditional_means)
         else:
             found = self._conditional_means(rows, self._condition.encode(y, len(rows)))
-        return self._like(X, fill_missing(rows, self._without_effective(found)))
+        return self._completed(X, fill_missing(rows, self._without_effective(found)))

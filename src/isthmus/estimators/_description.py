@@ -15,6 +15,7 @@ from isthmus.penalties import Penalty
 from isthmus.posteriors import Posterior
 from isthmus.priors import Prior
 from isthmus.scaling import Scaling
+from isthmus.tables import TableCodec
 
 __all__ = ["Description"]
 
@@ -22,7 +23,15 @@ __all__ = ["Description"]
 class Description(Fields):
     """Base of the estimators: the parts that the fields describe, some of which a subclass chooses."""
 
+    _table: TableCodec | None = None  # of the training data, if that was a table with other columns than floats
+    _encodes: bool = False  # whether the model learns the matrix of that codec, not the numbers of the table
+
     has_density: ClassVar[bool] = False  # whether there is a p(x), to score samples and to draw new ones
+
+    @property
+    def _codec(self) -> TableCodec | None:
+        """The codec that makes the matrix which the model learns, if there is one."""
+        return self._table if self._encodes else None
 
     def _posterior(self) -> str | Part:
         raise NotImplementedError
@@ -38,8 +47,10 @@ class Description(Fields):
 
     def _describe(self) -> Model:
         """Return the unbuilt model; an unknown name raises an error here, before any data are read."""
-        likelihood = resolve("likelihoods", self.likelihood, Likelihood)
-        scaling = likelihood.default_scaling if self.scaling == "auto" else self.scaling
+        described = self.likelihood if self._codec is None else self._codec.likelihood()
+        likelihood = resolve("likelihoods", described, Likelihood)
+        automatic = self.scaling == "auto" or self._codec is not None
+        scaling = likelihood.default_scaling if automatic else self.scaling
         return Model(
             network=self._network(),
             posterior=resolve("posteriors", self._posterior(), Posterior),

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import inspect
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Self, TypeVar, dataclass_transform
 
 from sklearn.base import BaseEstimator
@@ -16,6 +16,7 @@ from isthmus._part import Part, Settings, find_parts
 from isthmus.networks import MLP, Conv
 from isthmus.objectives import PenalizedLikelihood
 from isthmus.optimizers import Adam, Optimizer
+from isthmus.tables import TableCodec
 from isthmus.training import EarlyStopping, Trainer
 
 __all__ = ["Fields", "FirstFields", "Place", "as_part", "estimator", "field_docs", "find_place", "layer_sizes"]
@@ -43,7 +44,7 @@ class FirstFields:
     """
 
     n_components: int | None = dataclasses.field(default=2, kw_only=False)
-    likelihood: str | Part = "gaussian"
+    likelihood: str | Part | Mapping[Any, str | Part] = "gaussian"
 
 
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
@@ -53,7 +54,7 @@ class Fields(FirstFields, BaseEstimator):
     penalties: Sequence[str | Part] = ()
     hidden_layer_sizes: int | tuple[int, ...] = (256, 128)
     network: str | Part = "mlp"
-    scaling: str | Part = "auto"
+    scaling: str | Part | TableCodec = "auto"
     corruption: str | Part = "none"
     max_epochs: int | str = 100
     batch_size: int | str = 128

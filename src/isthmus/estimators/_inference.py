@@ -52,16 +52,17 @@ class Chunk(NamedTuple):
         Conditions.
     mask : Tensor of shape (N, D) or None
         1 where a cell was observed; None if every cell was.
-    broken : Tensor of shape (N, D) or None
-        What log p(x) loses where a feature that was constant in training has another value, in nats; in ``x`` it has
-        the constant value. None if no feature was constant.
+    gain : Tensor of shape (N, D) or None
+        What log p of each cell gains beside the log-determinant of the scaling, in nats: that of the codec of a table,
+        and less than 0 where a feature that was constant in training has another value (in ``x`` it has the constant
+        value). None if nothing.
     """
 
     raw: Tensor
     x: Tensor
     c: Tensor | None
     mask: Tensor | None
-    broken: Tensor | None = None
+    gain: Tensor | None = None
 
     def take(self, index: Tensor) -> Chunk:
         """Return the samples with these indices."""
@@ -99,7 +100,7 @@ def map_rows(
     device = check_device(estimator.device)
     dtype = torch.float64 if X.dtype == np.float64 else torch.float32
     model = model_as(estimator, dtype, device)
-    first_row, names = getattr(X, "first_row", 0), column_names(estimator)
+    first_row, names, codec = getattr(X, "first_row", 0), column_names(estimator), estimator._codec
 
     def results() -> Iterator[tuple[slice, Tensor]]:
         for part, values in read_chunks(X, draws * estimator.model_.numbers_per_row, chunk_budget(device)):
@@ -110,8 +111,11 @@ def map_rows(
             check_support(model.likelihood, values, scaled, mask, names, first_row + part.start)
             condition = None if c is None else torch.from_numpy(c[part]).to(device, dtype)
             with torch.no_grad():
-                scaled, broken = model.scaling.without_broken(scaled)
-                result = function(model, Chunk(raw, scaled, condition, mask, broken))
+                scaled, gain = model.scaling.without_broken(scaled)
+                if codec is not None:
+                    own = torch.from_numpy(codec.log_det(values)).to(scaled)
+                    gain = own if gain is None else own + gain
+                result = function(model, Chunk(raw, scaled, condition, mask, gain))
             yield part, result
 
     return concat_chunks(results(), len(X), X.dtype, axis)
@@ -189,16 +193,16 @@ def reconstruct(model: Model, chunk: Chunk) -> Tensor:
 def feature_errors(model: Model, chunk: Chunk) -> Tensor:
     """Return -log p(x_d|z) at the sample's code, in nats of the data's units, (N, D); NaN where x_d is missing."""
     log_prob = model.likelihood.log_prob(model.decode(encode(model, chunk), chunk.c), chunk.x) + model.log_det()
-    if chunk.broken is not None:
-        log_prob = log_prob + chunk.broken
+    if chunk.gain is not None:
+        log_prob = log_prob + chunk.gain
     return -log_prob if chunk.mask is None else -log_prob.masked_fill(chunk.mask == 0, torch.nan)
 
 
 def log_det(model: Model, chunk: Chunk) -> Tensor:
     """Return what log p(x) gains in the data's units, () or (N,): log-determinant of the scaling, constant features."""
     log_det = model.log_det().to(chunk.x)
-    if chunk.broken is not None:
-        log_det = log_det + chunk.broken
+    if chunk.gain is not None:
+        log_det = log_det + chunk.gain
     return log_det.sum(-1) if chunk.mask is None else (chunk.mask * log_det).sum(-1)
 
 

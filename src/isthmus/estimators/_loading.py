@@ -21,6 +21,7 @@ from isthmus.estimators._saved_entries import check_entries, decode_condition, i
 from isthmus.estimators._saved_tensors import check_shapes, set_tensors
 from isthmus.model import Model
 from isthmus.serialization import FileError, fits, quoted
+from isthmus.tables import TableCodec
 
 __all__ = ["describe", "load"]
 
@@ -99,7 +100,22 @@ def describe(entries: dict[str, Any], parts: tuple[type[Part], ...] = ()) -> tup
     for name, kind in kinds.items():
         if not isinstance(described.get(name), kind):
             raise invalid(name)
+    estimator._table, estimator._encodes = _decode_table(entries)
     return estimator, Model(**{name: described[name] for name in kinds})
+
+
+def _decode_table(entries: dict[str, Any]) -> tuple[TableCodec | None, bool]:
+    """Return the codec of a model's table, and whether the model learned its matrix."""
+    if entries["table"] is None:
+        return None, False
+    codec, encodes = serialization.decode(entries["table"]["codec"]), entries["table"]["encodes"]
+    if not isinstance(codec, TableCodec):
+        raise invalid("table")
+    codec.check_values()
+    width = len(codec.outputs()) if encodes else len(codec.names)
+    if width != entries["n_features"] or (entries["columns"] is not None and entries["columns"] != codec.names):
+        raise invalid("table")
+    return codec, encodes
 
 
 @functools.cache
@@ -143,7 +159,8 @@ def _unfitted(name: str, fields: dict[str, Any]) -> BaseAutoencoder:
 def _set_attributes(estimator: Any, model: Model, entries: dict[str, Any]) -> None:
     """Set the attributes of a fitted estimator."""
     estimator.model_ = model
-    estimator.n_features_in_ = entries["n_features"]
+    codec = estimator._codec
+    estimator.n_features_in_ = entries["n_features"] if codec is None else len(codec.names)
     estimator._n_features_out = estimator.n_components_ = entries["n_components"]
     if entries["columns"] is not None:
         estimator.feature_names_in_ = np.array(entries["columns"], dtype=object)

@@ -37,7 +37,8 @@ def check_entries(entries: dict[str, Any]) -> None:
     for name in entries:
         if name not in _CHECKS:
             raise FileError(f"its description has the unknown entry {quoted(name)}; upgrade isthmus.")
-    for name in ("columns", "dataframe_columns"):
+    encoded = entries["table"] is not None and entries["table"]["encodes"]  # the features are not its columns
+    for name in () if encoded else ("columns", "dataframe_columns"):
         if entries[name] is not None and len(entries[name]) != entries["n_features"]:
             raise FileError(
                 f"its description has {len(entries[name])} {name} for {entries['n_features']} features; save the model "
@@ -116,6 +117,14 @@ def _are_labels(labels: Any, name: Any) -> bool:
     return 4 * widest <= n_bytes and n_bytes * len(labels) <= _MOST_BYTES_OF_LABELS
 
 
+def _is_table(value: Any) -> bool:
+    """Return whether a value is None, or a codec and whether the model learned the matrix that it makes."""
+    if value is None:
+        return True
+    keys = isinstance(value, dict) and value.keys() == {"codec", "encodes"}
+    return keys and isinstance(value["codec"], dict) and isinstance(value["encodes"], bool)
+
+
 _CHECKS: dict[str, Callable[[Any], bool]] = {
     "estimator": _is_text,
     "fields": _is_dict,
@@ -130,6 +139,7 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "n_iter": lambda value: _is_whole_number(value, 0),
     "history": _is_history,
     "condition": _is_condition,
+    "table": _is_table,
 }
 
 

@@ -14,6 +14,7 @@ from isthmus import serialization
 from isthmus.estimators._saved_entries import check_entries, encode_condition
 from isthmus.estimators._saved_tensors import check_values
 from isthmus.serialization import FileError
+from isthmus.tables import TableCodec
 from isthmus.training import Trainer
 
 __all__ = ["save", "without_local_settings"]
@@ -47,7 +48,7 @@ def save(estimator: Any, path: str | Path) -> None:
         "estimator": type(estimator).__name__,
         "fields": serialization.encode(fields),
         "parts": {name: serialization.encode(part) for name, part in estimator.model_.parts().items()},
-        "n_features": int(estimator.n_features_in_),
+        "n_features": int(estimator.model_.network.sizes.n_features),
         "n_components": int(estimator.n_components_),
         "masked": estimator.model_.network.sizes.masked,
         "columns": None if names is None else [str(name) for name in names],
@@ -57,6 +58,7 @@ def save(estimator: Any, path: str | Path) -> None:
         "n_iter": estimator.n_iter_,
         "history": serialization.encode(tuple(estimator.history_)),
         "condition": encode_condition(getattr(estimator, "_condition", None)),
+        "table": _encode_table(estimator._table, estimator._encodes),
     }
     try:
         check_entries(description)
@@ -77,6 +79,10 @@ def without_local_settings(trainer: Trainer | None) -> Trainer | None:
         checkpoint_seconds=Trainer.checkpoint_seconds,
     )
     return None if kept == Trainer() else kept
+
+
+def _encode_table(codec: TableCodec | None, encodes: bool) -> Any:
+    return None if codec is None else {"codec": serialization.encode(codec), "encodes": encodes}
 
 
 def _encode_names(names: Sequence[Any] | None) -> Any:

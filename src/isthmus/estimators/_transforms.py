@@ -18,12 +18,17 @@ from isthmus.estimators._inference import (
     reconstruction_errors,
 )
 from isthmus.estimators._validate import check_codes, check_rows, column_names
+from isthmus.tables import TableCodec, is_table
 
 __all__ = ["AutoencoderTransforms"]
 
 
 class AutoencoderTransforms(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     """Base of the methods that map samples through a fitted autoencoder."""
+
+    _table: TableCodec | None
+    _encodes: bool
+    _codec: Any
 
     def _rows(self, X: Any) -> Any:
         check_is_fitted(self, "model_")
@@ -89,9 +94,10 @@ class AutoencoderTransforms(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         Returns
         -------
         ndarray of shape (N, D)
-            Errors in nats, for densities of the data's units; NaN where a value is missing.
+            Errors in nats, for densities of the data's units; NaN where a value is missing. The errors of a table with
+            other columns than floats are a DataFrame with the same columns.
         """
-        return map_rows(self, feature_errors, self._rows(X))
+        return self._by_column(map_rows(self, feature_errors, self._rows(X)))
 
     def reconstruction_error(self, X: Any) -> np.ndarray:
         """Return -log p(x|z) of each sample at its code, summed over its observed features.
@@ -127,14 +133,28 @@ class AutoencoderTransforms(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             X without missing values.
         """
         rows = self._rows(X)
-        return self._like(X, fill_missing(rows, self._impute(rows)))
+        return self._completed(X, fill_missing(rows, self._impute(rows)))
 
     def _impute(self, X: np.ndarray) -> np.ndarray:
         """Return an imputed value for every cell, (N, D)."""
         raise NotImplementedError
 
+    def _completed(self, X: Any, values: np.ndarray) -> Any:
+        """Return X with its missing values filled in by `values` (N, D)."""
+        return self._like(X, values) if self._table is None else self._table.complete(X, values)
+
+    def _by_column(self, values: np.ndarray) -> Any:
+        """Return `values` (N, D) of features; of a table with a codec as a DataFrame with its columns."""
+        if self._codec is None:
+            return values
+        import pandas as pd
+
+        return pd.DataFrame(self._codec.sum_by_column(values), columns=pd.Index(self._codec.names))
+
     def _like(self, X: Any, values: np.ndarray) -> Any:
         """Return `values` in the container of X: a DataFrame for a DataFrame, with the fitted columns."""
+        if self._table is not None and (self._encodes or is_table(X)):
+            return self._table.decode(values, like=X, missing=False)
         if not (hasattr(X, "columns") and hasattr(X, "index")):
             return values
         return type(X)(values, index=X.index, columns=column_names(self))

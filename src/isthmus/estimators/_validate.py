@@ -15,6 +15,7 @@ from torch import Tensor
 
 from isthmus.data import ArrayRows, RowSource, as_source
 from isthmus.data.dataset import EXACT, TOO_LARGE
+from isthmus.estimators._tables import as_number_frame, encode_table
 from isthmus.likelihoods import Likelihood
 
 __all__ = [
@@ -62,6 +63,8 @@ def is_missing(values: np.ndarray) -> np.ndarray:
 
 def column_names(estimator: Any) -> Sequence[Any] | None:
     """Return the names of the training data's columns, of any type, or None if they have none."""
+    if estimator._codec is not None:
+        return estimator._codec.outputs()
     names = estimator._dataframe_columns
     return getattr(estimator, "feature_names_in_", None) if names is None else names
 
@@ -76,6 +79,9 @@ def as_rows(estimator: BaseEstimator, X: Any, *, reset: bool) -> Any:
 
     Its cells are not checked here, except that numbers and not text are in them, and no integer too large for a float.
     """
+    if estimator._codec is not None:
+        return encode_table(estimator, X, reset=reset)
+    X = as_number_frame(X)
     source = as_source(X)
     if source is not None:
         _check_source(estimator, source, reset=reset)

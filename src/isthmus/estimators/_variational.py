@@ -255,6 +255,11 @@ class Variational(BaseAutoencoder, VariationalFields):
             )
         return np.ascontiguousarray(values[..., :-1])
 
+    def _completed_copies(self, X: Any, values: np.ndarray) -> Any:
+        """Return completed copies of X, given followed by effective sample sizes: an array, or a list of tables."""
+        copies = self._without_effective(values, stacklevel=4)
+        return copies if self._codec is None else [self._codec.complete(X, copy) for copy in copies]
+
     # ---- random samples -------------------------------------------------------------------------------------
 
     def _sample_rows(self, n_samples: int, seed: int, c: np.ndarray | None) -> np.ndarray:
@@ -263,9 +268,10 @@ class Variational(BaseAutoencoder, VariationalFields):
         model = self.model_
         dtype = model.network.dtype
 
-        drawn = empty_result((n_samples, self.n_features_in_), self._dtype)
+        n_features = model.network.sizes.n_features
+        drawn = empty_result((n_samples, n_features), self._dtype)
         with torch.no_grad(), seeded(seed):
-            for part in row_chunks(n_samples, max(self.n_features_in_, *layer_sizes(self.hidden_layer_sizes), 1)):
+            for part in row_chunks(n_samples, max(n_features, *layer_sizes(self.hidden_layer_sizes), 1)):
                 condition = None if c is None else torch.from_numpy(c[part]).to(dtype)
                 rows = drawn[part]
                 if model.scaling.identity:
@@ -290,6 +296,8 @@ class Variational(BaseAutoencoder, VariationalFields):
 
     def _like_training_data(self, values: np.ndarray) -> Any:
         """Return samples as a DataFrame with the columns of the training data if that was one, else as they are."""
+        if self._table is not None:
+            return self._table.decode(values)
         if self._dataframe_columns is None:
             return values
         import pandas as pd

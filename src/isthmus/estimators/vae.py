@@ -251,7 +251,7 @@ class VAE(Variational):
         """
         return self._sample_codes(self._rows(X), n_samples, as_seed(random_state), None)
 
-    def sample_imputations(self, X: Any, n_samples: int = 1, *, random_state: Any = None) -> np.ndarray:
+    def sample_imputations(self, X: Any, n_samples: int = 1, *, random_state: Any = None) -> Any:
         """Draw completed copies of X from p(x_missing | x_observed), for multiple imputation.
 
         Codes are resampled from ``n_draws`` weighted draws, made as in :meth:`score_samples`, whose distribution
@@ -269,6 +269,8 @@ class VAE(Variational):
 
         Returns
         -------
-        ndarray of shape (n_samples, N, D)
+        ndarray of shape (n_samples, N, D), or list of tables
+            Of a table with other columns than floats, a list of n_samples tables like X.
         """
-        return self._without_effective(self._conditional_draws(self._rows(X), n_samples, as_seed(random_state)))
+        draws = self._conditional_draws(self._rows(X), n_samples, as_seed(random_state))
+        return self._completed_copies(X, draws)

@@ -12,7 +12,11 @@ Description = dict[str, Any]
 
 
 def _from_3(description: Description) -> Description:
-    """Give the type of labels its name: ``<i8`` is ``int64``, and ``<U10`` is ``str320``, for its number of bits."""
+    """Add the codec of a table, which there was not, and give the type of labels its name.
+
+    ``<i8`` is ``int64``, and ``<U10`` is ``str320``, for its number of bits.
+    """
+    description = description | {"table": None}
     condition = description.get("condition")
     if not isinstance(condition, dict) or not isinstance(condition.get("dtype"), str):
         return description

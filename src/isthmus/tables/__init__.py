@@ -3,7 +3,7 @@
 from isthmus.tables._categories import CategoryColumn
 from isthmus.tables._column import Column
 from isthmus.tables._fixed import ConstantColumn, EmptyColumn, OmittedColumn
-from isthmus.tables._frame import Frame, is_table
+from isthmus.tables._frame import Frame, is_table, to_pandas
 from isthmus.tables._numbers import NumberColumn
 from isthmus.tables._times import DurationColumn, TimeColumn
 from isthmus.tables.codec import TableCodec
@@ -20,4 +20,5 @@ __all__ = [
     "TableCodec",
     "TimeColumn",
     "is_table",
+    "to_pandas",
 ]

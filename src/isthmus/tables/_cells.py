@@ -69,10 +69,10 @@ def level_to_json(level: Any) -> Any:
 
 def level_from_json(value: Any) -> Any:
     """Undo :func:`level_to_json`."""
-    import pandas as pd
-
     if not isinstance(value, tuple):
         return value
+    import pandas as pd
+
     word, *rest = value
     if word == "interval":
         return pd.Interval(level_from_json(rest[0]), level_from_json(rest[1]), closed=rest[2])

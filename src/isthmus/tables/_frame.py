@@ -10,7 +10,10 @@ import numpy as np
 from isthmus._part import Settings
 from isthmus.tables._cells import level_from_json, level_to_json
 
-__all__ = ["Frame", "fill_missing", "is_table", "join_columns", "to_pandas", "without"]
+__all__ = ["LIBRARIES", "Frame", "fill_missing", "is_table", "join_columns", "to_pandas", "without"]
+
+
+LIBRARIES = ("pandas", "polars", "pyarrow", "dicts")
 
 
 @dataclass(eq=False, repr=False)

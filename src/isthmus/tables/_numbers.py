@@ -10,6 +10,7 @@ import numpy as np
 from isthmus.likelihoods import Categorical, Gaussian, Likelihood
 from isthmus.tables._cells import as_text
 from isthmus.tables._column import Column
+from isthmus.tables._dtypes import as_series, is_integer
 from isthmus.tables._plain import Plain
 from isthmus.tables._spline import NormalScores
 
@@ -19,6 +20,7 @@ _SPIKE = 10  # a value is a spike if it is this many times as frequent as its ne
 _MIN_SPIKE, _MIN_SPIKE_SHARE, _MAX_SPIKES = 10, 0.005, 20
 _NEIGHBOURS = 3  # distinct values on either side
 _MAX_DECIMALS = 12
+_CERTAIN = 0.01  # distance from a whole number below which chance is unlikely
 
 
 @dataclass(eq=False, repr=False)
@@ -102,6 +104,13 @@ class NumberColumn(Column):
             made.knots = tuple(NormalScores.fit(rest if len(rest) > 1 else values))  # type: ignore[assignment]
         return made
 
+    @classmethod
+    def as_it_is(cls, column: Plain) -> Self:
+        """Return the codec of a column that leaves numbers as they are, and makes whole numbers if they were."""
+        if is_integer(column.dtype) and column.form == "numbers":
+            return cls.fit(column, likelihood="gaussian")
+        return cls(column.name, column.dtype, float(column.missing.mean()), likelihood="gaussian")
+
     def likelihoods(self) -> tuple[str | Likelihood, ...]:
         """Return the likelihood of the numbers, after that of the spikes if there are any."""
         number = _SCORES if self.likelihood is None else self.likelihood
@@ -141,8 +150,6 @@ class NumberColumn(Column):
 
     def to_series(self, values: np.ndarray) -> Any:
         """Return numbers as a pandas Series of the dtype."""
-        from isthmus.tables._dtypes import as_series
-
         return as_series(values, self.dtype, self.decimals)
 
     def log_det(self, matrix: np.ndarray) -> np.ndarray:
@@ -171,8 +178,8 @@ def _rounding(values: np.ndarray, tolerance: float) -> tuple[int | None, float |
     """Return the decimals of numbers, and the largest step of which all their differences are multiples."""
     largest = np.abs(values).max()
     for decimals in range(_MAX_DECIMALS + 1):
-        if largest * 10.0**decimals > 2**53:
-            break
+        if largest * 10.0**decimals * tolerance > _CERTAIN or largest * 10.0**decimals > 2**53:
+            break  # any number would pass
         scaled = values * 10.0**decimals
         whole = np.round(scaled)
         if np.all(np.abs(scaled - whole) <= tolerance * np.maximum(np.abs(scaled), 1.0)):

@@ -14,10 +14,10 @@ from isthmus.tables._column import Column
 from isthmus.tables._numbers import NumberColumn
 from isthmus.tables._plain import Plain
 
-__all__ = ["DurationColumn", "TimeColumn"]
+__all__ = ["ELEMENTS", "RESOLUTIONS", "DurationColumn", "TimeColumn"]
 
 _DAY = 86_400_000_000  # microseconds
-_RESOLUTIONS = (_DAY, 3_600_000_000, 60_000_000, 1_000_000, 1000, 1)
+RESOLUTIONS = (_DAY, 3_600_000_000, 60_000_000, 1_000_000, 1000, 1)
 _P_VALUE = 1e-4  # of the test whether weekdays, days of the year or times of day are evenly distributed
 _MIN_YEARS = 2  # of dates whose day of the year is looked at
 
@@ -78,7 +78,7 @@ class TimeColumn(Column):
         """
         times = column.values.astype(np.int64)
         observed = times[~column.missing]
-        resolution = next(unit for unit in _RESOLUTIONS if not (observed % unit).any())
+        resolution = next(unit for unit in RESOLUTIONS if not (observed % unit).any())
         limits = (int(observed.min()), int(observed.max())) if within_support else (-(2**62), 2**62)
         elements = _informative(observed, resolution)
         made = cls(
@@ -181,7 +181,7 @@ class DurationColumn(Column):
     def fit(cls, column: Plain, *, within_support: bool = True) -> Self:
         """Return the codec of a column of durations."""
         observed = column.observed().astype(np.int64)
-        resolution = next(unit for unit in _RESOLUTIONS if not (observed % unit).any())
+        resolution = next(unit for unit in RESOLUTIONS if not (observed % unit).any())
         days = NumberColumn.fit(_as_days(column), within_support=within_support, step=resolution / _DAY)
         return cls(column.name, column.dtype, float(column.missing.mean()), resolution=resolution, days=days)
 
@@ -256,6 +256,9 @@ _JOIN: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "day of the year": lambda value: value,
     "time of day": lambda value: value,
 }
+
+
+ELEMENTS = tuple(_JOIN)
 
 
 def _informative(times: np.ndarray, resolution: int) -> tuple[str, ...]:

@@ -12,12 +12,15 @@ import numpy as np
 from isthmus._names import suggestion
 from isthmus._part import Settings
 from isthmus.likelihoods import Likelihood, Mixed
+from isthmus.serialization import FileError
 from isthmus.tables._categories import UNSEEN, join_parts
+from isthmus.tables._checks import check_columns
 from isthmus.tables._column import Column
 from isthmus.tables._description import describe_columns
 from isthmus.tables._fixed import OmittedColumn
-from isthmus.tables._frame import Frame, fill_missing, is_table, join_columns, to_pandas, without
+from isthmus.tables._frame import LIBRARIES, Frame, fill_missing, is_table, join_columns, to_pandas, without
 from isthmus.tables._infer import Options, fit_column
+from isthmus.tables._numbers import NumberColumn
 from isthmus.tables._plain import Plain
 
 __all__ = ["TableCodec"]
@@ -122,6 +125,21 @@ class TableCodec(Settings):
         self._warn_left_out()
         return self
 
+    @classmethod
+    def of_numbers(cls, X: Any) -> Self:
+        """Return the codec of a table of numbers that leaves them as they are.
+
+        Decoded numbers of columns of whole numbers are rounded, and lie in the range of the column.
+
+        Parameters
+        ----------
+        X : table
+            With columns of numbers only.
+        """
+        frame, table = Frame.of(X), to_pandas(X)
+        plain = [Plain.of(name, table[name]) for name in frame.column_names()]
+        return cls(frame=frame, columns=tuple(map(NumberColumn.as_it_is, plain)))
+
     def _fit_column(self, name: Any, series: Any) -> Column:
         column = Plain.of(name, series)
         options = Options(
@@ -143,6 +161,12 @@ class TableCodec(Settings):
                 "numbered) in samples. Drop them, or set kinds of TableCodec.",
                 stacklevel=3,
             )
+
+    def check_values(self) -> None:
+        """Raise a FileError unless a codec that was read from a file is like one that was fitted."""
+        if self.columns is None or self.frame is None or self.frame.library not in LIBRARIES:
+            raise FileError("its table has no columns, or is of an unknown library; save the model again.")
+        check_columns(self.columns)
 
     # ---- the matrix ---------------------------------------------------------------------------------------------
 
