@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from isthmus._part import Part, resolve
 from isthmus.corruptions import Corruption
@@ -47,7 +47,7 @@ class Description(Fields):
 
     def _describe(self) -> Model:
         """Return the unbuilt model; an unknown name raises an error here, before any data are read."""
-        described = self.likelihood if self._codec is None else self._codec.likelihood()
+        described: Any = self.likelihood if self._codec is None else self._codec.likelihood()
         likelihood = resolve("likelihoods", described, Likelihood)
         automatic = self.scaling == "auto" or self._codec is not None
         scaling = likelihood.default_scaling if automatic else self.scaling

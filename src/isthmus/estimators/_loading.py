@@ -21,7 +21,7 @@ from isthmus.estimators._saved_entries import check_entries, decode_condition, i
 from isthmus.estimators._saved_tensors import check_shapes, set_tensors
 from isthmus.model import Model
 from isthmus.serialization import FileError, fits, quoted
-from isthmus.tables import TableCodec
+from isthmus.tables import NumberColumn, TableCodec
 
 __all__ = ["describe", "load"]
 
@@ -112,8 +112,13 @@ def _decode_table(entries: dict[str, Any]) -> tuple[TableCodec | None, bool]:
     if not isinstance(codec, TableCodec):
         raise invalid("table")
     codec.check_values()
-    width = len(codec.outputs()) if encodes else len(codec.names)
-    if width != entries["n_features"] or (entries["columns"] is not None and entries["columns"] != codec.names):
+    width = len(codec.outputs())
+    numbers = all(isinstance(column, NumberColumn) for column in codec.columns or ())
+    if (
+        not (encodes or numbers)
+        or width != entries["n_features"]
+        or (entries["columns"] is not None and entries["columns"] != codec.names)
+    ):
         raise invalid("table")
     return codec, encodes
 

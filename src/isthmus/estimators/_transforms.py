@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ class AutoencoderTransforms(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     _table: TableCodec | None
     _encodes: bool
     _codec: Any
+    _dataframe_columns: Sequence[Any] | None
 
     def _rows(self, X: Any) -> Any:
         check_is_fitted(self, "model_")
@@ -158,6 +160,16 @@ class AutoencoderTransforms(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         if not (hasattr(X, "columns") and hasattr(X, "index")):
             return values
         return type(X)(values, index=X.index, columns=column_names(self))
+
+    def _like_training_data(self, values: np.ndarray) -> Any:
+        """Return samples as a DataFrame with the columns of the training data if that was one, else as they are."""
+        if self._table is not None:
+            return self._table.decode(values)
+        if self._dataframe_columns is None:
+            return values
+        import pandas as pd
+
+        return pd.DataFrame(values, columns=self._dataframe_columns)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -293,13 +293,3 @@ class Variational(BaseAutoencoder, VariationalFields):
             return draw_codes(model, rows, torch.from_numpy(part).to(rows.x))
 
         return map_rows(self, draw, X, c, draws=n_samples, axis=1)
-
-    def _like_training_data(self, values: np.ndarray) -> Any:
-        """Return samples as a DataFrame with the columns of the training data if that was one, else as they are."""
-        if self._table is not None:
-            return self._table.decode(values)
-        if self._dataframe_columns is None:
-            return values
-        import pandas as pd
-
-        return pd.DataFrame(values, columns=self._dataframe_columns)

@@ -59,6 +59,23 @@ class Column(Settings, ABC):
             density of rounded numbers would grow without bound.
         """
 
+    def to_matrix(self, column: Plain, noise: np.random.Generator | None) -> np.ndarray:
+        """Return :meth:`encode` of cells, after checking that they are of the same form as in ``fit``, or all missing.
+
+        Raises
+        ------
+        ValueError
+            If they are not.
+        """
+        if column.form == "empty":
+            return np.full((len(column.values), len(self.outputs())), np.nan)
+        if self.forms and column.form not in self.forms:
+            raise ValueError(
+                f"column {self.name!r} was one of kind {self.kind!r} in fit, and now holds {column.form} "
+                f"({column.dtype}): convert it."
+            )
+        return self.encode(column, noise)
+
     @abstractmethod
     def decode(self, matrix: np.ndarray) -> np.ndarray:
         """Return plain values (N,), as :class:`Plain` has them, for columns of the matrix (N, W)."""
@@ -72,14 +89,6 @@ class Column(Settings, ABC):
     def log_det(self, matrix: np.ndarray) -> np.ndarray:
         """Return what log p of each number gains in the data's units, (N, W): the log-derivative of ``encode``."""
         return np.zeros(matrix.shape)
-
-    def check(self, column: Plain) -> None:
-        """Raise a ValueError if cells are of another form than the column's."""
-        if self.forms and column.form not in self.forms:
-            raise ValueError(
-                f"column {self.name!r} was one of kind {self.kind!r} in fit, and now holds {column.form} "
-                f"({column.dtype}): convert it."
-            )
 
     def levels(self) -> str:
         """Return what the column holds, for the table that describes the codec."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from isthmus._names import unknown_name
+from isthmus._names import suggestion, unknown_name
 from isthmus._part import resolve
 from isthmus.likelihoods import Bernoulli, Categorical, Likelihood
 from isthmus.tables._categories import CategoryColumn
@@ -18,7 +18,7 @@ from isthmus.tables._numbers import NumberColumn
 from isthmus.tables._plain import Plain
 from isthmus.tables._times import DurationColumn, TimeColumn
 
-__all__ = ["KINDS", "Options", "fit_column"]
+__all__ = ["KINDS", "Options", "check_names", "fit_column"]
 
 KINDS = ("number", "category", "time", "timedelta", "left out")
 _FEW, _ROWS_PER_LEVEL = 20, 10  # numbers with at most so many values, each in so many rows on average, are categories
@@ -160,3 +160,11 @@ _FORMS = {
 _BY_FORM = {"empty": _Chosen("empty"), "other": _Chosen("left out"), "identifiers": _Chosen("left out")}
 _REASONS = {"other": "holds values of type {}", "identifiers": "has whole numbers beyond 2^53"}
 _TIMES = {"times": "time", "durations": "timedelta"}
+
+
+def check_names(parameter: str, named: Iterable[Any], names: list[Any]) -> None:
+    """Raise a ValueError if a parameter names a column that the table does not have."""
+    for name in named:
+        if name not in names:
+            near = suggestion(name, [str(n) for n in names])
+            raise ValueError(f"{parameter} names the column {name!r}, which X does not have.{near}")

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from isthmus.tables._dtypes import dtype_name, is_integer
+from isthmus.tables._frame import Frame, to_pandas
 
-__all__ = ["Plain"]
+__all__ = ["Plain", "as_frame", "read_columns"]
 
 EXACT = 2**53  # every integer up to this one is a float64
 _DATE_FORMATS = (
@@ -166,3 +167,32 @@ def _values(series: Any, form: str, missing: np.ndarray) -> np.ndarray:
     for i, (value, gone) in enumerate(zip(series, missing, strict=True)):
         cells[i] = None if gone else value.item() if isinstance(value, np.generic) else value
     return cells
+
+
+def read_columns(X: Any, names: list[Any]) -> list[Plain]:
+    """Return the columns with these names of a table or array, in this order.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing, or has no such name.
+    """
+    table = as_frame(X, names)
+    lacking, extra = [n for n in names if n not in table.columns], [n for n in table.columns if n not in names]
+    if lacking or extra:
+        texts = [f"lacks {', '.join(map(repr, lacking))}"] if lacking else []
+        texts += [f"has {', '.join(map(repr, extra))}, which fit did not see: drop them"] if extra else []
+        raise ValueError(f"X {' and '.join(texts)}.")
+    return [Plain.of(name, table[name]) for name in names]
+
+
+def as_frame(X: Any, names: list[Any]) -> Any:
+    """Return a table as a pandas DataFrame, or one with these names of an array."""
+    import pandas as pd
+
+    if isinstance(X, np.ndarray) and X.ndim == 2:
+        if X.shape[1] != len(names):
+            raise ValueError(f"X has {X.shape[1]} columns, but {len(names)} in fit.")
+        return pd.DataFrame({name: X[:, i] for i, name in enumerate(names)})
+    Frame.of(X)  # checks the names
+    return to_pandas(X)

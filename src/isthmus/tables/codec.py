@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 
-from isthmus._names import suggestion
 from isthmus._part import Settings
 from isthmus.likelihoods import Likelihood, Mixed
 from isthmus.serialization import FileError
@@ -19,9 +18,9 @@ from isthmus.tables._column import Column
 from isthmus.tables._description import describe_columns
 from isthmus.tables._fixed import OmittedColumn
 from isthmus.tables._frame import LIBRARIES, Frame, fill_missing, is_table, join_columns, to_pandas, without
-from isthmus.tables._infer import Options, fit_column
+from isthmus.tables._infer import Options, check_names, fit_column
 from isthmus.tables._numbers import NumberColumn
-from isthmus.tables._plain import Plain
+from isthmus.tables._plain import Plain, as_frame, read_columns
 
 __all__ = ["TableCodec"]
 
@@ -119,7 +118,7 @@ class TableCodec(Settings):
         if not len(table):
             raise ValueError("X has no rows.")
         for parameter, named in (("kinds", self.kinds), ("likelihoods", self.likelihoods)):
-            _check_names(parameter, named or {}, names)
+            check_names(parameter, named or {}, names)
         self.columns = tuple(self._fit_column(name, table[name]) for name in names)
         self.frame = frame
         self._warn_left_out()
@@ -213,8 +212,8 @@ class TableCodec(Settings):
             level is new, and ``unseen`` is "error".
         """
         noise = None if noise_seed is None else np.random.default_rng(noise_seed)
-        plain = self._plain(X)
-        parts = [_encode(c, p, noise) for c, p in zip(self._columns, plain, strict=True)]
+        plain = read_columns(X, self.names)
+        parts = [c.to_matrix(p, noise) for c, p in zip(self._columns, plain, strict=True)]
         gone = {c.name: p.missing for c, p in zip(self._columns, plain, strict=True)}
         parts += [gone[column.name][:, None].astype(np.float64) for column in self._with_missing()]
         return np.column_stack(parts)
@@ -244,7 +243,7 @@ class TableCodec(Settings):
     def complete(self, X: Any, matrix: np.ndarray) -> Any:
         """Return a table with its missing cells filled in by those of a matrix (N, M); all others as they are."""
         assert self.frame is not None  # fit sets it
-        frame, table = Frame.of(X) if is_table(X) else self.frame, self._as_table(X)
+        frame, table = Frame.of(X) if is_table(X) else self.frame, as_frame(X, self.names)
         made = dict(zip(self.names, self._decode(matrix, missing=False), strict=True))
         filled = [fill_missing(table[name], made[name]) for name in frame.column_names()]
         return frame.restore(join_columns(filled, frame.column_names(), table.index))
@@ -288,46 +287,9 @@ class TableCodec(Settings):
             )
         return result
 
-    def _plain(self, X: Any) -> list[Plain]:
-        """Return the columns of a table, in the order of those of ``fit``."""
-        table = self._as_table(X)
-        names = list(table.columns)
-        lacking, extra = [n for n in self.names if n not in names], [n for n in names if n not in self.names]
-        if lacking or extra:
-            texts = [f"lacks {', '.join(map(repr, lacking))}"] if lacking else []
-            texts += [f"has {', '.join(map(repr, extra))}, which fit did not see: drop them"] if extra else []
-            raise ValueError(f"X {' and '.join(texts)}.")
-        return [Plain.of(name, table[name]) for name in self.names]
-
-    def _as_table(self, X: Any) -> Any:
-        import pandas as pd
-
-        if isinstance(X, np.ndarray) and X.ndim == 2:
-            if X.shape[1] != len(self.names):
-                raise ValueError(f"X has {X.shape[1]} columns, but {len(self.names)} in fit.")
-            return pd.DataFrame({name: X[:, i] for i, name in enumerate(self.names)})
-        Frame.of(X)  # checks the names
-        return to_pandas(X)
-
     # ---- how it is shown ----------------------------------------------------------------------------------------
 
     def __repr__(self) -> str:
         if self.columns is None:
             return super().__repr__()
         return describe_columns(self.columns)
-
-
-def _check_names(parameter: str, named: Iterable[Any], names: list[Any]) -> None:
-    """Raise a ValueError if a parameter names a column that the table does not have."""
-    for name in named:
-        if name not in names:
-            near = suggestion(name, [str(n) for n in names])
-            raise ValueError(f"{parameter} names the column {name!r}, which X does not have.{near}")
-
-
-def _encode(column: Column, cells: Plain, noise: np.random.Generator | None) -> np.ndarray:
-    """Return the matrix (N, W) of a column."""
-    if cells.form == "empty":
-        return np.full((len(cells.values), len(column.outputs())), np.nan)
-    column.check(cells)
-    return column.encode(cells, noise)
