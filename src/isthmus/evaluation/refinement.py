@@ -124,6 +124,8 @@ def climb(rows: Rows, z: Tensor, n_steps: int = _N_STEPS) -> tuple[Tensor, Tenso
         higher = (highest > value[active]).nonzero().squeeze(1)
         active = active[higher]
         z[active], value[active] = new[higher], highest[higher]
+        if not len(active):  # distributions of torch take no samples of length 0
+            break
     return z, root
 
 

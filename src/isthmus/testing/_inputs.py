@@ -11,6 +11,7 @@ from isthmus._random import seeded
 from isthmus.corruptions import Corruption
 from isthmus.scaling import Scaling
 from isthmus.testing._parts import check_part
+from isthmus.testing._state import check_state
 from isthmus.testing._tools import close, normal, require
 
 __all__ = ["check_corruption", "check_scaling"]
@@ -82,3 +83,9 @@ def check_scaling(scaling: Scaling, x: Tensor | None = None) -> None:
     jacobian: Any = torch.autograd.functional.jacobian(weighted, x[0])
     close(weighted.log_det(), jacobian.diagonal().log(), f"{scaling!r}: log_det must be log |dx'/dx|.")
     require(torch.equal(cast.float()(x), weighted(x)), f"{scaling!r}: buffers must stay float64.")
+
+    def outputs(part: Any, inputs: list[Tensor]) -> list[Tensor]:
+        (x,) = inputs
+        return [part(x.double()).to(x), part.inverse(x.double()).to(x), part.log_det().to(x)]
+
+    check_state(weighted, lambda part: part.build(x.shape[1]), outputs, x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from isthmus._random import seeded
 from isthmus.posteriors import Posterior
 from isthmus.priors import Prior
 from isthmus.testing._parts import check_part
+from isthmus.testing._state import check_state
 from isthmus.testing._tools import BATCH_SHAPES, agreement, close, grid, normal, perturb, require
 
 __all__ = ["check_posterior", "check_prior"]
@@ -63,6 +65,15 @@ def check_posterior(posterior: Posterior, n_components: int = 3) -> None:
         code = activation(built.mean_activation)(h[..., :n_components])
         close(built(h).mean, code, f"{built!r}: mean must be mean_activation of the first K outputs.")
     _latent_density(built, built(h.detach()), noise)
+    built.of_batch(h.detach(), torch.ones(len(h)).to(h))
+    _posterior_state(built, n_components, h.detach())
+
+
+def _posterior_state(built: Posterior, n_components: int, h: Tensor) -> None:
+    def outputs(part: Any, inputs: list[Tensor]) -> list[Tensor]:
+        return [part(*inputs).mean]
+
+    check_state(built, lambda part: part.build(n_components), outputs, h)
 
 
 def _latent_density(part: Part, q: LatentDistribution, noise: Tensor) -> None:
@@ -108,6 +119,7 @@ def check_prior(prior: Prior, *, n_conditions: int = 0) -> None:
         perturb(built)
         _prior_density(built, normal(n_conditions) if n_conditions else None)
         c = normal(3, n_conditions, seed=1) if n_conditions else None
+        _prior_state(prior, n_components, c)
         z = normal(5, 3, n_components, seed=2).requires_grad_()
         log_p = built(c, _encoder(n_components)).log_prob(z)
         require(log_p.shape == (5, 3), f"{built!r}: log_prob must be (S, N) for codes (S, N, K), conditions (N, C).")
@@ -117,6 +129,22 @@ def check_prior(prior: Prior, *, n_conditions: int = 0) -> None:
         p, own = built(c, _encoder(n_components)), z[:1].detach().requires_grad_()
         agrees = gradcheck(p.log_prob, (own,), raise_exception=False)
         require(agrees, f"{built!r}: the gradient of log_prob must agree with finite differences.")
+
+
+def _prior_state(prior: Prior, n_components: int, c: Tensor | None) -> None:
+    n_conditions = 0 if c is None else c.shape[1]
+    seen = prior.clone()
+    with seeded(0):
+        seen.build(n_components, 4, n_conditions)
+        seen.init_from_data(normal(20, 4, seed=6))
+    perturb(seen)
+
+    def outputs(part: Any, inputs: list[Tensor]) -> list[Tensor]:
+        z, *c = inputs
+        return [part(c[0] if c else None, _encoder(n_components)).log_prob(z)]
+
+    inputs = [normal(5, 3, n_components, seed=2), *([] if c is None else [c])]
+    check_state(seen, lambda part: part.build(n_components, 4, n_conditions), outputs, *inputs)
 
 
 def _encoder(n_components: int) -> Callable[[Tensor], LatentDistribution]:

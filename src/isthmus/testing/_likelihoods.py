@@ -13,6 +13,7 @@ from torch.autograd import gradcheck
 from isthmus._random import seeded
 from isthmus.likelihoods import Likelihood
 from isthmus.testing._parts import check_part
+from isthmus.testing._state import check_state
 from isthmus.testing._tools import BATCH_SHAPES, agreement, close, grid, normal, perturb, require
 
 __all__ = ["check_likelihood"]
@@ -76,6 +77,7 @@ def check_likelihood(
     if log_prob is not None:
         expected = torch.from_numpy(np.asarray(log_prob(built, h.numpy(), rows.numpy())))
         close(built.log_prob(h, rows), expected, f"{built!r}: log_prob must be the reference's.")
+    _likelihood_state(likelihood, n_features, h, rows)
     inputs = (h.requires_grad_(), *(p for p in built.parameters()))
     _likelihood_mask(built, inputs, rows)
     agrees = gradcheck(lambda h, *_: built.log_prob(h, rows), inputs, raise_exception=False)
@@ -87,6 +89,19 @@ def check_likelihood(
         value.isfinite().all() and slope.isfinite().all(),
         f"{built!r}: must be finite in float32 at outputs +-50.",
     )
+
+
+def _likelihood_state(p: Likelihood, n_features: int, h: Tensor, x: Tensor) -> None:
+    seen = p.clone()
+    seen.set_from_data(x)
+    seen.build(n_features)
+    perturb(seen)
+
+    def outputs(part: Any, inputs: list[Tensor]) -> list[Tensor]:
+        h, x = inputs
+        return [part.log_prob(h, x), part.mean(h), part.encoder_input(x), part.initial_output(x[0])]
+
+    check_state(seen, lambda part: part.build(n_features), outputs, h, x)
 
 
 def _likelihood_shapes(p: Likelihood, h: Tensor) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -9,6 +11,7 @@ from isthmus._activations import activation
 from isthmus._random import seeded
 from isthmus.networks import Network, Sizes, join_inputs
 from isthmus.testing._parts import check_part
+from isthmus.testing._state import check_state
 from isthmus.testing._tools import BATCH_SHAPES, close, normal, perturb, require
 
 __all__ = ["check_network"]
@@ -43,12 +46,23 @@ def check_network(network: Network, sizes: Sizes) -> None:
     require(not idle, f"{built!r}: no gradient reaches {idle}.")
     alone = built.encode(x[1:2], None if c is None else c[1:2])
     close(alone, h[1:2], f"{built!r}: a sample must not depend on the others.")
+    _network_state(built, x, c)
     _network_mask(built, x, c, h)
     _network_ends(built, x, c, out)
     built.zero_grad()
     built.decode(h[:, : sizes.n_components].detach(), c).square().sum().backward()
     shared = [p for p in built.encoder_parameters() if p.grad is not None]
     require(not shared, f"{built!r}: encoder_parameters must be parameters that decode does not use.")
+
+
+def _network_state(net: Network, x: Tensor, c: Tensor | None) -> None:
+    def outputs(part: Any, inputs: list[Tensor]) -> list[Tensor]:
+        x, z, mask, *c = inputs
+        return [part.encode(x, c[0] if c else None, mask), part.decode(z, *c)]
+
+    z = normal(len(x), net.sizes.n_components, seed=6)
+    mask = (normal(*x.shape, seed=5) > 0).to(x)
+    check_state(net, lambda part: part.build(net.sizes), outputs, x, z, mask, *([] if c is None else [c]))
 
 
 def _network_mask(net: Network, x: Tensor, c: Tensor | None, h: Tensor) -> None:
