@@ -82,6 +82,7 @@ class Model(nn.Module):
     prior: Prior
     scaling: Scaling
     centre: Tensor | None
+    input_columns: Tensor | None
 
     def __init__(
         self,
@@ -125,9 +126,10 @@ class Model(nn.Module):
         self.prior.build(n_components, n_features, n_conditions)
         centred = bool(self.likelihood.centred_columns().any())
         self.register_buffer("centre", torch.zeros(n_features) if centred else None)
-        sizes = Sizes(
-            n_features, n_components, self.posterior.n_outputs, self.likelihood.n_outputs, n_conditions, masked
-        )
+        wide = self.likelihood.n_inputs != n_features
+        self.register_buffer("input_columns", self.likelihood.input_columns() if wide else None, persistent=False)
+        n_outputs = self.posterior.n_outputs, self.likelihood.n_outputs
+        sizes = Sizes(n_features, n_components, *n_outputs, n_conditions, masked, self.likelihood.n_inputs)
         self.network.build(sizes)
 
     def tensor_shapes(
@@ -143,12 +145,14 @@ class Model(nn.Module):
         }
         if known["posterior"] and known["likelihood"]:
             n_outputs = self.posterior.count_outputs(n_components), self.likelihood.count_outputs(n_features)
-            described["network"] = self.network, (Sizes(n_features, n_components, *n_outputs, n_conditions, masked),)
+            n_inputs = self.likelihood.count_inputs(n_features)
+            sizes = Sizes(n_features, n_components, *n_outputs, n_conditions, masked, n_inputs)
+            described["network"] = self.network, (sizes,)
         else:
             known["network"] = False
-        for name, (part, sizes) in described.items():
+        for name, (part, arguments) in described.items():
             if known[name]:
-                yield from within(name, part.tensor_shapes(*sizes))
+                yield from within(name, part.tensor_shapes(*arguments))
         yield from ((f"{name}.", AtLeast()) for name, is_known in known.items() if not is_known)
 
     @property
@@ -204,9 +208,13 @@ class Model(nn.Module):
         self.network.set_linear(self.posterior.linear_outputs(*encoder), outputs, condition)
 
     def encoder_input(self, x: Tensor) -> Tensor:
-        """Return the encoder's inputs (..., D) for samples (..., D): transformed by the likelihood, and centred."""
+        """Return the encoder's inputs (..., n_inputs) for samples (..., D): by the likelihood, and centred."""
         inputs = self.likelihood.encoder_input(x)
-        return inputs if self.centre is None else inputs - self.centre
+        return inputs if self.centre is None else inputs - self._for_inputs(self.centre)
+
+    def _for_inputs(self, x: Tensor) -> Tensor:
+        """Return the value of each encoder input's feature, (..., n_inputs), of values (..., D)."""
+        return x if self.input_columns is None else x.index_select(-1, self.input_columns)
 
     def q(
         self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None, weight: Tensor | None = None
@@ -216,7 +224,7 @@ class Model(nn.Module):
         With the sample weights (N,) of a batch to train on, codes may depend on the whole batch.
         """
         inputs = self.encoder_input(x if mask is None else self.likelihood.fill_missing(x, mask))
-        inputs = inputs if mask is None else inputs.masked_fill(mask == 0, 0.0)
+        inputs = inputs if mask is None else inputs.masked_fill(self._for_inputs(mask) == 0, 0.0)
         dtype = self.network.dtype  # it may compute in bf16 during training; distributions do not
         c, mask = (tensor if tensor is None else tensor.to(dtype) for tensor in (c, mask))
         h = self.network.encode(inputs.to(dtype), c, mask).to(x.dtype)

@@ -88,6 +88,19 @@ class Likelihood(Part):
         """Number of decoder outputs per sample."""
         return self.count_outputs(self.n_features)
 
+    def count_inputs(self, n_features: int) -> int:
+        """Return ``n_inputs`` for D = `n_features`, also before ``build``, for the parts of isthmus."""
+        return n_features
+
+    @property
+    def n_inputs(self) -> int:
+        """Number of the encoder's inputs per sample, the width of :meth:`encoder_input`."""
+        return self.count_inputs(self.n_features)
+
+    def input_columns(self) -> Tensor:
+        """Return the feature that each of the encoder's inputs stands for, (n_inputs,): they are 0 if it is missing."""
+        return torch.arange(self.n_features)
+
     def initial_output(self, mean: Tensor) -> Tensor:
         """Return decoder outputs (n_outputs,) at which :meth:`mean` is about `mean` (D,).
 
@@ -128,7 +141,7 @@ class Likelihood(Part):
         return self
 
     def encoder_input(self, x: Tensor) -> Tensor:
-        """Return the encoder's inputs for samples `x` (..., D) in the model's units: `x` itself by default.
+        """Return the encoder's inputs (..., n_inputs) for samples `x` (..., D) in the model's units: `x` by default.
 
         An override sets ``transforms_input``, maps every cell by itself, and takes any finite number, as corruptions
         come first. Counts of thousands would saturate a network: their likelihoods standardise log(1 + x).

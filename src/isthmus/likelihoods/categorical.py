@@ -27,6 +27,8 @@ class Categorical(Likelihood):
 
     Notes
     -----
+    The encoder has one input for each level, 1 for that of a sample and 0 for the others.
+
     Levels have no mean: ``mean`` is the most probable level, or the smaller of two that are equally probable.
 
     Examples
@@ -41,10 +43,11 @@ class Categorical(Likelihood):
 
     default_scaling = "none"
     density = False
+    transforms_input = True
     support_text = "that are whole numbers from 0 to the column's number of levels - 1"
 
-    def set_from_data(self, x: Tensor, weight: Tensor | None = None) -> None:  # noqa: ARG002 - levels have no weight
-        """Set the numbers of levels if they are None: the largest level + 1, and at least 2.
+    def set_from_data(self, x: Tensor, weight: Tensor | None = None) -> None:
+        """Count the levels, and set their numbers if they are None: the largest level + 1, and at least 2.
 
         Raises
         ------
@@ -59,6 +62,12 @@ class Categorical(Likelihood):
                     f"must be below {_MAX_LEVELS:,}: number its categories 0, 1, 2, ..., or use another likelihood."
                 )
             self.n_levels = tuple(max(2, int(top) + 1) for top in largest.tolist())
+        share = torch.ones(len(x)) if weight is None else weight.cpu().float()
+        self._counts = []
+        for column, n in zip(x.cpu().T, self.n_levels, strict=False):
+            level = column.nan_to_num(-1.0).long()
+            valid = (level >= 0) & (level < n)
+            self._counts.append(torch.bincount(level[valid], share[valid], minlength=n))
 
     def build(self, n_features: int) -> None:
         """Store which decoder outputs belong to each feature.
@@ -88,6 +97,29 @@ class Categorical(Likelihood):
     def count_outputs(self, n_features: int) -> int:  # noqa: ARG002 - it is the length of n_levels
         """Return the number of decoder outputs: the sum of the numbers of levels."""
         return sum(self.n_levels or ())
+
+    def count_inputs(self, n_features: int) -> int:
+        """Return the number of the encoder's inputs: one for each level."""
+        return self.count_outputs(n_features)
+
+    def input_columns(self) -> Tensor:
+        """Return the feature of each level."""
+        return torch.arange(self.n_features).repeat_interleave(self.get_buffer("levels").cpu())
+
+    def encoder_input(self, x: Tensor) -> Tensor:
+        """Return 1 for the level of each feature and 0 for its others, (..., n_inputs); between levels, a mixture."""
+        exists = self.get_buffer("exists")
+        place = torch.arange(exists.shape[1], device=x.device)
+        near = (1 - (x.unsqueeze(-1) - place).abs()).clamp(min=0)  # (..., D, L)
+        return near.flatten(-2).index_select(-1, exists.flatten().nonzero().squeeze(1))
+
+    def initial_output(self, mean: Tensor) -> Tensor:
+        """Return the logarithms of the frequencies of all levels in the training data, or 0 before they are known."""
+        counts = getattr(self, "_counts", None)
+        if counts is None:
+            return super().initial_output(mean)
+        shares = [(c + 0.5) / (c + 0.5).sum() for c in counts]
+        return torch.cat(shares).log().to(mean)
 
     def supports(self, x: Tensor) -> Tensor:
         """Return where `x` is a whole number from 0 to L_d - 1."""

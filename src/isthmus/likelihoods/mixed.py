@@ -145,6 +145,23 @@ class Mixed(Likelihood):
         """Number of decoder outputs: the sum of those of the parts."""
         return sum(part.n_outputs for part in self._members)
 
+    def count_inputs(self, n_features: int) -> int:
+        """Return the number of the encoder's inputs: the sum of those of the parts."""
+        described = zip(self._described(n_features), self.columns, strict=True)
+        return sum(part.count_inputs(len(columns)) for part, columns in described)
+
+    @property
+    def n_inputs(self) -> int:
+        """Number of the encoder's inputs: the sum of those of the parts."""
+        return sum(part.n_inputs for part in self._members)
+
+    def input_columns(self) -> Tensor:
+        """Return the feature of each of the encoder's inputs: the features in order, or, if some have more, by part."""
+        if self.n_inputs == self.n_features:
+            return super().input_columns()
+        pairs = zip(self._members, self.columns, strict=True)
+        return torch.cat([torch.tensor(columns)[part.input_columns()] for part, columns in pairs])
+
     # ---- every method calls the same method of each part on its group of columns ------------------------------------
 
     def _outputs(self, h: Tensor) -> list[tuple[Likelihood, Tensor]]:
@@ -187,6 +204,9 @@ class Mixed(Likelihood):
 
     def encoder_input(self, x: Tensor) -> Tensor:
         """Return the encoder's inputs, by the part of each column."""
+        if self.n_inputs != self.n_features:
+            pairs = zip(self._members, self._split(x), strict=True)
+            return torch.cat([part.encoder_input(columns) for part, columns in pairs], -1)
         return self._each(x, lambda part, columns: part.encoder_input(columns))
 
     def sample_targets(self, x: Tensor) -> Tensor:

@@ -32,6 +32,8 @@ class Sizes(NamedTuple):
         C, the width of the condition; 0 without one.
     masked : bool
         Whether the encoder gets a mask of observed cells beside the sample.
+    n_inputs : int
+        Number of the encoder's inputs that stand for the sample; 0 if it is D.
     """
 
     n_features: int
@@ -40,6 +42,12 @@ class Sizes(NamedTuple):
     n_decoder_outputs: int
     n_conditions: int = 0
     masked: bool = False
+    n_inputs: int = 0
+
+    @property
+    def sample_width(self) -> int:
+        """Number of the encoder's inputs that stand for the sample."""
+        return self.n_inputs or self.n_features
 
 
 class Layer(NamedTuple):
@@ -80,7 +88,7 @@ class Network(Part):
 
     @abstractmethod
     def encode(self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
-        """Map samples (..., D), conditions (..., C) and masks (..., D) to (..., n_encoder_outputs).
+        """Map samples (..., D or n_inputs), conditions (..., C) and masks (..., D) to (..., n_encoder_outputs).
 
         With ``sizes.masked``, a mask of None stands for all ones; without it, the mask is ignored.
         """
@@ -154,7 +162,7 @@ class Network(Part):
 def join_inputs(sizes: Sizes, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
     """Return samples, masks (where ``sizes.masked``; all ones by default) and conditions side by side."""
     if sizes.masked:
-        return concatenate(x, torch.ones_like(x) if mask is None else mask, c)
+        return concatenate(x, x.new_ones(sizes.n_features) if mask is None else mask, c)
     return concatenate(x, c)
 
 

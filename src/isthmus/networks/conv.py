@@ -98,7 +98,7 @@ class Conv(Network):
     def _dense(self) -> tuple[MLP, Sizes]:
         """Return the unbuilt dense layers, and their sizes."""
         flat = self.widths[-1] * math.prod(self.stages[-1])
-        sizes = self.sizes._replace(n_features=flat, n_decoder_outputs=flat, masked=False)
+        sizes = self.sizes._replace(n_features=flat, n_decoder_outputs=flat, masked=False, n_inputs=0)
         return MLP(layer_sizes(self, default=(256,)), self.activation, skip=False), sizes
 
     def _shape(self, sizes: Sizes) -> tuple[int, int, int]:
@@ -109,6 +109,10 @@ class Conv(Network):
             raise ValueError(
                 "network=Conv(image_shape=...) needs (height, width) or (channels, height, width) whose product is the "
                 f"number of columns, {sizes.n_features}; {given}."
+            )
+        if sizes.sample_width != sizes.n_features:
+            raise ValueError(
+                f"{self!r}: needs one input for each column, which categorical columns do not have; use MLP."
             )
         if not self.widths:
             raise ValueError(f"{self!r}: channels must have at least one size.")

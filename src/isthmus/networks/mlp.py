@@ -108,14 +108,14 @@ class MLP(Network):
                 self.encoder_skip_weight = nn.Parameter(torch.zeros(sizes.n_encoder_outputs, n_inputs))
                 self.decoder_skip_weight = nn.Parameter(torch.zeros(sizes.n_decoder_outputs, widths[0]))
             return
-        if sizes.n_decoder_outputs != sizes.n_features or sizes.n_conditions:
+        if sizes.n_decoder_outputs != sizes.sample_width or sizes.n_conditions:
             raise ValueError("tied weights need one decoder output for each column and no condition; use tied=False.")
         self.decoder_biases = nn.ParameterList(nn.Parameter(torch.zeros(width)) for width in widths[1:])
 
     def _widths(self, sizes: Sizes) -> tuple[list[int], list[int]]:
         """Return the widths of the encoder's and of the decoder's layers, from inputs to outputs."""
         hidden = layer_sizes(self, default=(256, 128))
-        n_inputs = sizes.n_features * (2 if sizes.masked else 1) + sizes.n_conditions
+        n_inputs = sizes.sample_width + (sizes.n_features if sizes.masked else 0) + sizes.n_conditions
         codes = sizes.n_components + sizes.n_conditions
         return [n_inputs, *hidden, sizes.n_encoder_outputs], [codes, *reversed(hidden), sizes.n_decoder_outputs]
 
@@ -149,7 +149,7 @@ class MLP(Network):
             return _affine(self.decoder)
         weights = [weight.T for weight, _ in reversed(_affine(self.encoder))]
         weights[0] = weights[0][:, : self.sizes.n_components]
-        weights[-1] = weights[-1][: self.sizes.n_features]  # without the columns of a mask
+        weights[-1] = weights[-1][: self.sizes.sample_width]  # without the columns of a mask
         return list(zip(weights, self.decoder_biases, strict=True))
 
     def _run(self, layers: list[tuple[Tensor, Tensor]], inputs: Tensor, skip: Tensor | None) -> Tensor:

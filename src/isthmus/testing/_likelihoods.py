@@ -126,7 +126,9 @@ def _likelihood_shapes(p: Likelihood, h: Tensor) -> None:
 def _likelihood_input(p: Likelihood, x: Tensor) -> None:
     for values in (x, normal(*x.shape), torch.zeros_like(x)):  # a corruption may give the encoder any number
         inputs = p.encoder_input(values)
-        require(inputs.shape == x.shape, f"{p!r}: encoder_input must keep the shape.")
+        shape = (*x.shape[:-1], p.n_inputs)
+        require(inputs.shape == shape, f"{p!r}: encoder_input must have shape (..., n_inputs).")
+        require(p.input_columns().shape == shape[-1:], f"{p!r}: input_columns must have shape (n_inputs,).")
         require(inputs.isfinite().all(), f"{p!r}: encoder_input must be finite for any finite number.")
     changed = not torch.equal(p.encoder_input(x), x)
     require(changed == p.transforms_input, f"{p!r}: transforms_input must say whether encoder_input changes samples.")
