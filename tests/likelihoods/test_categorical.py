@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from isthmus import VAE
-from isthmus.likelihoods import Categorical, Gaussian, Mixed
+from isthmus.likelihoods import Categorical, Mixed
 from isthmus.model import Model
 from isthmus.networks import MLP, Conv
 from isthmus.posteriors import DiagonalNormal
@@ -94,15 +94,3 @@ def test_pseudo_inputs_of_categories_have_gradients():
 def test_a_convolution_has_no_place_for_levels():
     with pytest.raises(ValueError, match="needs one input for each column"):
         VAE(2, likelihood=Categorical(n_levels=(2,) * 4), network=Conv(image_shape=(2, 2))).fit(np.eye(4))
-
-
-def test_codes_know_which_of_many_levels_a_sample_has():
-    """The order of levels means nothing: neighbours in number are as far apart as any others."""
-    r = np.random.default_rng(0)
-    level = r.integers(0, 12, 1000)
-    X = np.c_[level, r.permutation(12)[level] * 5.0 + r.normal(size=1000)]
-    likelihood = Mixed((Categorical(n_levels=(12,)), Gaussian(scale="feature")), ((0,), (1,)))
-    model = VAE(1, likelihood=likelihood, max_epochs=60, random_state=0).fit(X)
-    hidden = X.copy()
-    hidden[:, 1] = np.nan
-    assert np.corrcoef(model.impute(hidden)[:, 1], X[:, 1])[0, 1] > 0.95
