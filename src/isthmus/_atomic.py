@@ -52,8 +52,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     if target.exists() and not target.is_file():  # renaming over /dev/null would replace the device itself
         raise OSError(f"{path}: is not a regular file; name a new file, or one to replace.")
     temporary = target.with_name(f".isthmus-{secrets.token_hex(8)}{target.suffix}")
-    temporary.touch(exist_ok=False)  # not mkstemp, whose files only the owner may read
     try:
+        temporary.touch(exist_ok=False)  # not mkstemp, whose files only the owner may read
         if target.exists():
             shutil.copymode(target, temporary)
         mode = temporary.stat().st_mode

@@ -18,6 +18,7 @@ from isthmus.cli._evaluate import evaluate
 from isthmus.cli._fit import fit
 from isthmus.cli._info import info
 from isthmus.cli._launch import launch
+from isthmus.cli._process import raise_on_sigterm, with_streams
 from isthmus.cli._score import score
 
 __all__ = ["main"]
@@ -74,8 +75,14 @@ def main(args: Sequence[str] | None = None) -> int:
         0 for success; 2 for input that cannot be used, with one line on stderr; 1 for a bug, with its traceback; 130
         after Ctrl-C and 143 after SIGTERM.
     """
+    with with_streams():
+        return _run(args)
+
+
+def _run(args: Sequence[str] | None) -> int:
     try:
-        code = isthmus.main(args, prog_name="isthmus", standalone_mode=False)
+        with raise_on_sigterm():
+            code = isthmus.main(args, prog_name="isthmus", standalone_mode=False)
     except click.ClickException as error:
         click.echo(f"isthmus: {one_line(error)}", err=True)
         return error.exit_code

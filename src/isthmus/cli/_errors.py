@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from isthmus._names import UnknownNameError, unknown_name
+from isthmus.cli._process import Terminated
 
 __all__ = ["Commands", "about", "note", "one_line"]
 
@@ -79,6 +80,8 @@ def _interrupted(error: KeyboardInterrupt) -> Interrupted:
     if sys.stderr.isatty():  # the terminal has written ^C on the line
         click.echo(err=True)
     signal = getattr(error, "signal", None)  # set where a checkpoint was written
+    if isinstance(error, Terminated):
+        return Interrupted("terminated; no partial file was written.", 143)
     if signal is None:
         return Interrupted("interrupted; no partial file was written.")
     return Interrupted("interrupted; to continue, run the same command with --resume.", 128 + signal)

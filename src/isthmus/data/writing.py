@@ -103,14 +103,22 @@ def open_writer(
     """
     path = Path(path)
     check_writable(path)
-    with contextlib.ExitStack() as stack:  # errors in the caller's block are not errors of writing
-        with errors_of_writing(path):
-            temporary = stack.enter_context(atomic_write(path))
-        blocks = _Blocks(_format_to_write(path), temporary, n_rows, columns, stack)
-        yield blocks.write
-        blocks.check_complete()
-        with errors_of_writing(path):
-            stack.pop_all().close()
+    try:
+        with contextlib.ExitStack() as stack:  # errors in the caller's block are not errors of writing
+            with errors_of_writing(path):
+                temporary = stack.enter_context(atomic_write(path))
+            blocks = _Blocks(_format_to_write(path), temporary, n_rows, columns, stack)
+            yield blocks.write
+            blocks.check_complete()
+            with errors_of_writing(path):
+                stack.pop_all().close()
+    except OSError as error:
+        first = error.__context__
+        while first is not None and not isinstance(first, DataError):
+            first = first.__context__
+        if first is not None:  # writing failed, and then closing the file did, with a message that names no file
+            raise first from error
+        raise
 
 
 class _Blocks:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -32,7 +33,8 @@ class ProgressBar:
     """
 
     def __init__(self, title: str, n_epochs: int, n_rows: int, *, shown: bool) -> None:
-        self.title, self.n_epochs, self.n_rows, self.shown = title, n_epochs, n_rows, shown
+        self.title, self.n_epochs, self.n_rows = title, n_epochs, n_rows
+        self.shown = shown and sys.stderr is not None  # it is None in a program without a terminal
         self._bar: Any = None
         self._start = self._next = self._done = 0.0
         self._first = -1.0  # where training starts; above 0 if it resumes from a checkpoint
@@ -50,7 +52,8 @@ class ProgressBar:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._bar is not None:
-            self._bar.stop()
+            with suppress(OSError):
+                self._bar.stop()
 
     def update(self, epochs: float) -> None:
         """Set the number of epochs done, with a fraction; the bar moves at most ten times per second."""
@@ -65,7 +68,8 @@ class ProgressBar:
     def _show(self, **fields: str) -> None:
         rate = (self._done - self._first) * self.n_rows / max(time.monotonic() - self._start, 1e-9)
         epoch = f"{math.ceil(self._done)}/{self.n_epochs}"
-        self._bar.update(self._task, completed=self._done, epoch=epoch, rate=f"{rate:,.0f} rows/s", **fields)
+        with suppress(OSError):
+            self._bar.update(self._task, completed=self._done, epoch=epoch, rate=f"{rate:,.0f} rows/s", **fields)
 
     def __call__(self, record: Record) -> None:
         """Show the record of an epoch."""
@@ -74,7 +78,10 @@ class ProgressBar:
             self._show(terms=terms)
         elif self.shown:
             epoch, seconds = int(record["epoch"]), record["seconds"]
-            sys.stderr.write(f"{self.title}: epoch {epoch}/{self.n_epochs}  {terms}  {seconds:.2f} s\n")
+            try:
+                sys.stderr.write(f"{self.title}: epoch {epoch}/{self.n_epochs}  {terms}  {seconds:.2f} s\n")
+            except OSError:  # nobody reads it any more, or the disk is full; training goes on
+                self.shown = False
 
 
 def _bar() -> Any:
