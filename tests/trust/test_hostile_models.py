@@ -138,6 +138,7 @@ def test_levels_of_very_different_numbers_cannot_make_a_large_table(path):
             for name, value in (("shift", 0.0), ("scale", 1.0), ("constant", torch.inf))
         }
         del tensors["likelihood.raw_log_scale"]
+        tensors["likelihood.log_frequency"] = torch.zeros(69_999)
         shapes = {"encoder.0": (1, 69_999), "encoder.1": (4, 1), "decoder.0": (1, 2), "decoder.1": (69_999, 1)}
         for name, shape in shapes.items():
             tensors |= {f"network.{name}.weight": torch.zeros(shape), f"network.{name}.bias": torch.zeros(shape[0])}

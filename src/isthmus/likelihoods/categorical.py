@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.distributions import Categorical as TorchCategorical
 
+from isthmus._tensor_shapes import TensorShape
 from isthmus.likelihoods._base import Likelihood
 
 __all__ = ["Categorical"]
@@ -63,11 +65,13 @@ class Categorical(Likelihood):
                 )
             self.n_levels = tuple(max(2, int(top) + 1) for top in largest.tolist())
         share = torch.ones(len(x)) if weight is None else weight.cpu().float()
-        self._counts = []
-        for column, n in zip(x.cpu().T, self.n_levels, strict=False):
+        frequencies = []
+        for column, n in zip(x.cpu().T, self.n_levels, strict=False):  # build compares their numbers
             level = column.nan_to_num(-1.0).long()
             valid = (level >= 0) & (level < n)
-            self._counts.append(torch.bincount(level[valid], share[valid], minlength=n))
+            counts = torch.bincount(level[valid], share[valid], minlength=n) + 0.5  # none has the frequency 0
+            frequencies.append(counts / counts.sum())
+        self._log_frequency = torch.cat(frequencies).log().float()
 
     def build(self, n_features: int) -> None:
         """Store which decoder outputs belong to each feature.
@@ -86,12 +90,15 @@ class Categorical(Likelihood):
                 f"{self!r}: n_levels must be at least 1, and the largest times the {n_features} columns at most "
                 f"{_MAX_CELLS:,}; use Mixed, with a likelihood of its own for columns of many levels."
             )
+        self.register_buffer("log_frequency", getattr(self, "_log_frequency", torch.zeros(sum(self.n_levels))).clone())
         levels = torch.tensor(self.n_levels)
         start = levels.cumsum(0) - levels
         place = torch.arange(largest)
         exists = place < levels.unsqueeze(-1)  # (D, L)
         self.register_buffer("levels", levels, persistent=False)
         self.register_buffer("exists", exists, persistent=False)
+        self.register_buffer("place", place, persistent=False)
+        self.register_buffer("kept", exists.flatten().nonzero().squeeze(1), persistent=False)
         self.register_buffer("index", torch.where(exists, start.unsqueeze(-1) + place, 0), persistent=False)
 
     def count_outputs(self, n_features: int) -> int:  # noqa: ARG002 - it is the length of n_levels
@@ -108,18 +115,16 @@ class Categorical(Likelihood):
 
     def encoder_input(self, x: Tensor) -> Tensor:
         """Return 1 for the level of each feature and 0 for its others, (..., n_inputs); between levels, a mixture."""
-        exists = self.get_buffer("exists")
-        place = torch.arange(exists.shape[1], device=x.device)
-        near = (1 - (x.unsqueeze(-1) - place).abs()).clamp(min=0)  # (..., D, L)
-        return near.flatten(-2).index_select(-1, exists.flatten().nonzero().squeeze(1))
+        near = (1 - (x.unsqueeze(-1) - self.get_buffer("place")).abs()).clamp(min=0)  # (..., D, L)
+        return near.flatten(-2).index_select(-1, self.get_buffer("kept"))
+
+    def tensor_shapes(self, n_features: int) -> Iterator[TensorShape]:
+        """Yield the logarithms of the frequencies."""
+        yield "log_frequency", (self.count_outputs(n_features),)
 
     def initial_output(self, mean: Tensor) -> Tensor:
         """Return the logarithms of the frequencies of all levels in the training data, or 0 before they are known."""
-        counts = getattr(self, "_counts", None)
-        if counts is None:
-            return super().initial_output(mean)
-        shares = [(c + 0.5) / (c + 0.5).sum() for c in counts]
-        return torch.cat(shares).log().to(mean)
+        return self.get_buffer("log_frequency").to(mean)
 
     def supports(self, x: Tensor) -> Tensor:
         """Return where `x` is a whole number from 0 to L_d - 1."""
