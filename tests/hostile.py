@@ -87,12 +87,12 @@ def refusal(path):
 def load_within_limits(path):
     """Load a file within the time and the memory that its size allows."""
     size = path.stat().st_size
-    began = time.perf_counter()
+    began = time.process_time()
     try:
         with little_memory(2 * size + 100_000_000):
             return load(path)
     finally:
-        seconds = time.perf_counter() - began
+        seconds = time.process_time() - began
         assert seconds < 2 * max(1, size / 1e6), f"{seconds:.1f} s"
 
 

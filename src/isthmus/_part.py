@@ -133,6 +133,7 @@ def _same(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
+@functools.cache  # a mixed likelihood may have thousands of parts that are looked up
 def find_parts(module_name: str) -> dict[str, type[Settings]]:
     """Return the parts in ``__all__`` of a module, by their names in snake case.
 

@@ -25,6 +25,8 @@ from isthmus.tables import NumberColumn, TableCodec
 
 __all__ = ["describe", "load"]
 
+_LONGEST_WORD = 100  # characters of a name, as the value of a field
+
 
 def load(path: str | Path, *, parts: Sequence[type[Part]] = (), sha256: str | None = None) -> Any:
     """Return the fitted estimator from a file that its ``save`` method wrote.
@@ -148,7 +150,8 @@ def _unfitted(name: str, fields: dict[str, Any]) -> BaseAutoencoder:
         if field not in hints:
             raise unknown_name(f"parameter of {name}", field[:100], hints)
         warmup = hints[field] is float and isinstance(value, Part)
-        if not (value is None or warmup or fits(value, hints[field])):
+        long = isinstance(value, str) and len(value) > _LONGEST_WORD
+        if long or not (value is None or warmup or fits(value, hints[field])):
             raise FileError(f"{name}({field}={quoted(value)}) has a value of the wrong type.")
     trainer = fields.get("trainer")
     if trainer is not None and (trainer.checkpoint_dir is not None or trainer.callbacks):

@@ -74,7 +74,19 @@ class Mixed(Likelihood):
         return cls(tuple(part for part, _ in groups.values()), tuple(tuple(group) for _, group in groups.values()))
 
     def _described(self, n_features: int | None = None) -> list[Likelihood]:
-        """Return a new part for each group, after checking that every column is in exactly one."""
+        """Return a new part for each group."""
+        self._check_columns(n_features)
+        return [resolve("likelihoods", part, Likelihood) for part in self.parts]
+
+    def _sized(self, n_features: int) -> list[tuple[Likelihood, int]]:
+        """Return an unbuilt part and the number of columns of each group; those of one name are one object."""
+        self._check_columns(n_features)
+        named = {part: resolve("likelihoods", part, Likelihood) for part in self.parts if isinstance(part, str)}
+        parts = [named[part] if isinstance(part, str) else part for part in self.parts]
+        return [(part, len(columns)) for part, columns in zip(parts, self.columns, strict=True)]
+
+    def _check_columns(self, n_features: int | None) -> None:
+        """Raise a ValueError unless every column is in exactly one group."""
         named = sorted(column for group in self.columns for column in group)
         width = len(named) if n_features is None else n_features
         whole = len(named) == width and named == list(range(width))
@@ -83,7 +95,6 @@ class Mixed(Likelihood):
                 f"{self!r}: columns must have one group for each of parts, and name each of the {width} columns (0 to "
                 f"{width - 1}) once."
             )
-        return [resolve("likelihoods", part, Likelihood) for part in self.parts]
 
     @property
     def default_scaling(self) -> Part:  # type: ignore[override]  # depends on the parameters
@@ -132,13 +143,12 @@ class Mixed(Likelihood):
 
     def tensor_shapes(self, n_features: int) -> Iterator[TensorShape]:
         """Yield the tensors of each part."""
-        for i, (part, columns) in enumerate(zip(self._described(n_features), self.columns, strict=True)):
-            yield from within(f"members.{i}", part.tensor_shapes(len(columns)))
+        for i, (part, n_columns) in enumerate(self._sized(n_features)):
+            yield from within(f"members.{i}", part.tensor_shapes(n_columns))
 
     def count_outputs(self, n_features: int) -> int:
         """Return the number of decoder outputs: the sum of those of the parts."""
-        described = zip(self._described(n_features), self.columns, strict=True)
-        return sum(part.count_outputs(len(columns)) for part, columns in described)
+        return sum(part.count_outputs(n_columns) for part, n_columns in self._sized(n_features))
 
     @property
     def n_outputs(self) -> int:
@@ -147,8 +157,7 @@ class Mixed(Likelihood):
 
     def count_inputs(self, n_features: int) -> int:
         """Return the number of the encoder's inputs: the sum of those of the parts."""
-        described = zip(self._described(n_features), self.columns, strict=True)
-        return sum(part.count_inputs(len(columns)) for part, columns in described)
+        return sum(part.count_inputs(n_columns) for part, n_columns in self._sized(n_features))
 
     @property
     def n_inputs(self) -> int:
