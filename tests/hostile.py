@@ -17,7 +17,7 @@ from sklearn.datasets import load_iris
 from isthmus import load, serialization
 from isthmus.serialization import FileError
 from isthmus.serialization._container import _checksum
-from seeds import fit_with_checkpoints
+from seeds import TABLE, fit_with_checkpoints
 
 
 def split(raw):
@@ -122,13 +122,19 @@ def judge_model(path):
         model = load_within_limits(path)
     except FileError as error:
         checked_message(path, str(error))
+        cause = error
+        while cause is not None:  # it is refused by a check, not because something happened to fail
+            assert isinstance(cause, ValueError), repr(cause)
+            cause = cause.__cause__
         return "refused"
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="X does not have valid feature names")
+        warnings.simplefilter("ignore")
         try:
             repr(model)
             model.get_params()
-            model.transform(ROWS, *conditions(model))
+            model.transform(ROWS if model._table is None else TABLE.head(3), *conditions(model))
+            if hasattr(model, "sample") and not model.conditional:
+                model.sample(3, random_state=0)
             model.save(path.with_name("again"))
         except ValueError:
             return "loaded, not used"

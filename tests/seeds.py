@@ -19,6 +19,8 @@ from isthmus.training import EarlyStopping, Trainer
 X, Y = load_iris(return_X_y=True)
 COUNTS = np.round(X)
 NAMES = np.array(["setosa", "versicolor", "virginica"])[Y]
+DAYS = pd.Timestamp("2026-01-01") + pd.to_timedelta(np.arange(150), unit="D")
+TABLE = pd.DataFrame({"a": X[:, 0], "b": NAMES, "c": X[:, 1] > 3, "d": COUNTS[:, 2].astype(int), "e": DAYS})
 QUICK = {"max_epochs": 2, "random_state": 0, "hidden_layer_sizes": (4,)}
 
 
@@ -37,6 +39,7 @@ def fitted():
     yield "mixed", VAE(2, **QUICK, likelihood=mixed, early_stopping=EarlyStopping(0.2)).fit(COUNTS)
     yield "full", VAE(2, **QUICK, posterior=FullNormal(), prior=MixtureOfNormals(2, covariance="full")).fit(X)
     yield "flow", VAE(2, **QUICK, prior=Flow(1, (3,))).fit(X)
+    yield "table", VAE(2, **QUICK).fit(TABLE)
 
 
 def write_models(folder):

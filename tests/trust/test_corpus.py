@@ -8,10 +8,33 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hostile import judge_checkpoint, judge_model
+from isthmus import load
+from isthmus.serialization import FileError
 from mutations import mutated
 from seeds import write_checkpoints, write_models
 
 CORPUS = sorted((Path(__file__).parents[1] / "corpus").glob("*.safetensors"))
+PATHS = {path.stem: path for path in CORPUS}
+EXPECTED = {
+    "abstract-part": "part 'Likelihood', which is not one of isthmus",
+    "base-of-optimizers": "part 'Optimizer', which is not one of isthmus",
+    "control-characters": "a part without a name",
+    "deep": "nested more than 64 levels deep",
+    "features": "'scaling.shift' has the wrong shape",
+    "flipped-bit": "checksum",
+    "folder-of-checkpoints": "its trainer has checkpoint_dir",
+    "labels": "no valid 'condition'",
+    "large-number": "which is too large",
+    "layers": "'network.encoder.0.weight' has the wrong shape",
+    "not-finite": "1e999.*not finite",
+    "number-in-place-of-fields": "no valid 'fields'",
+    "part-in-place-of-a-record": "no valid 'history'",
+    "part-in-place-of-fields": "no valid 'fields'",
+    "parts-in-place-of-parts": "no valid 'parts'",
+    "units": "'network.encoder.1.weight' has the wrong shape",
+    "weights-that-are-no-numbers": "not a finite number",
+    "word-for-early-stopping": "early_stopping must be",
+}
 JUDGES = {"model": judge_model, "checkpoint": judge_checkpoint}
 
 
@@ -31,7 +54,14 @@ def saved(tmp_path_factory):
 @pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.stem)
 def test_what_was_found(path, folder):
     kind = path.stem.partition("-")[0]
-    judge(kind, path.read_bytes(), folder)
+    assert judge(kind, path.read_bytes(), folder) in ("refused", "not resumed")
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_it_is_refused_for_its_own_reason(name):
+    """And not, for instance, because a description now needs another entry."""
+    with pytest.raises(FileError, match=EXPECTED[name]):
+        load(PATHS[f"model-{name}"])
 
 
 @pytest.mark.parametrize(("kind", "number"), [("model", 300), ("checkpoint", 60)])

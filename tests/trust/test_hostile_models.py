@@ -14,6 +14,7 @@ from isthmus.likelihoods import Gaussian
 from isthmus.posteriors import FullNormal
 from isthmus.priors import MixtureOfNormals
 from isthmus.training import Trainer
+from seeds import TABLE
 
 GOLDEN = Path(__file__).parents[1] / "golden_files"
 X, Y = load_iris(return_X_y=True)
@@ -447,3 +448,27 @@ def test_a_file_that_is_pinned(path):
         load(path, sha256="0" * 64)
     with pytest.raises(ValueError, match="sha256='abc' must have 64 hexadecimal digits"):
         load(path, sha256="abc")
+
+
+TABLES = {  # the number of a column, and what is done to its codec
+    "levels that are a list of lists": (1, lambda column: column["params"].update(values={"list": [["a"]]})),
+    "levels of two types": (1, lambda column: column["params"].update(values={"list": [{"dict": []}]})),
+    "no levels": (1, lambda column: column["params"].update(values=[])),
+    "knots that do not rise": (0, lambda column: column["params"].update(knots=[[0.0, 0.0], [0.0, 1.0]])),
+    "a range upside down": (0, lambda column: column["params"].update(low=1.0, high=0.0)),
+    "a dtype of a width": (0, lambda column: column["params"].update(dtype="<U500000000")),
+    "a dtype that is a text": (0, lambda column: column["params"].update(dtype="\x1b[2J")),
+    "a name twice": (0, lambda column: column["params"].update(name="b")),
+    "another kind": (0, lambda column: column.update(part="Gaussian", params={})),
+    "no kind": (0, lambda column: column.clear()),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_tables_that_mean_nothing(tmp_path, name):
+    path = tmp_path / "m.safetensors"
+    VAE(2, **QUICK).fit(TABLE).save(path)
+    assert load(path).n_iter_ == 1
+    number, change = TABLES[name]
+    changed(path, lambda description, _: change(description["table"]["codec"]["params"]["columns"][number]))
+    refusal(path)

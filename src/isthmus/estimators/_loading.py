@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -71,15 +72,25 @@ def load(path: str | Path, *, parts: Sequence[type[Part]] = (), sha256: str | No
     """
     with serialization.open_saved(path, kind="model", sha256=sha256) as file:
         entries = file.description
-        estimator, model = describe(entries, tuple(parts))
-        sizes = entries["n_features"], entries["n_components"], n_conditions(entries["condition"])
-        check_shapes(model.tensor_shapes(*sizes, masked=entries["masked"]), file.tensors)
+        with _errors_of_description():
+            estimator, model = describe(entries, tuple(parts))
+            sizes = entries["n_features"], entries["n_components"], n_conditions(entries["condition"])
+            check_shapes(model.tensor_shapes(*sizes, masked=entries["masked"]), file.tensors)
         tensors = file.read_tensors()
         with seeded(0):  # the random weights are replaced at once, but torch's generator must not change
             model.build(*sizes, masked=entries["masked"])
         set_tensors(model, tensors)
         _set_attributes(estimator, model, entries)
     return estimator
+
+
+@contextlib.contextmanager
+def _errors_of_description() -> Iterator[None]:
+    """Raise a FileError for errors of values that no check refuses: the file is to blame, and nothing was built yet."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
+        raise FileError(f"its description is not valid ({type(error).__name__}: {error}).") from error
 
 
 def describe(entries: dict[str, Any], parts: tuple[type[Part], ...] = ()) -> tuple[BaseAutoencoder, Model]:
@@ -102,15 +113,15 @@ def describe(entries: dict[str, Any], parts: tuple[type[Part], ...] = ()) -> tup
     for name, kind in kinds.items():
         if not isinstance(described.get(name), kind):
             raise invalid(name)
-    estimator._table, estimator._encodes = _decode_table(entries)
+    estimator._table, estimator._encodes = _decode_table(entries, parts)
     return estimator, Model(**{name: described[name] for name in kinds})
 
 
-def _decode_table(entries: dict[str, Any]) -> tuple[TableCodec | None, bool]:
+def _decode_table(entries: dict[str, Any], parts: tuple[type[Part], ...]) -> tuple[TableCodec | None, bool]:
     """Return the codec of a model's table, and whether the model learned its matrix."""
     if entries["table"] is None:
         return None, False
-    codec, encodes = serialization.decode(entries["table"]["codec"]), entries["table"]["encodes"]
+    codec, encodes = serialization.decode(entries["table"]["codec"], parts), entries["table"]["encodes"]
     if not isinstance(codec, TableCodec):
         raise invalid("table")
     codec.check_values()
@@ -160,7 +171,7 @@ def _unfitted(name: str, fields: dict[str, Any]) -> BaseAutoencoder:
     try:
         check_fields(estimator)
     except TypeError as error:  # of a field that may be a word or a part
-        raise FileError(str(error)) from error
+        raise FileError(str(error)) from None
     return estimator
 
 

@@ -180,8 +180,8 @@ def decode_condition(saved: Any) -> DiscreteCondition | ContinuousCondition | No
         text = _TEXT.fullmatch(saved["type"])
         classes = np.array(saved["labels"], dtype=f"U{int(text[1]) // 32}" if text else saved["type"])
         unique = np.array_equal(np.unique(classes), classes)
-    except (OverflowError, TypeError) as error:  # a number too large for its type, or objects that cannot be sorted
-        raise invalid("condition") from error
+    except (OverflowError, TypeError):  # a number too large for its type, or objects that cannot be sorted
+        raise invalid("condition") from None
     weight = np.array(saved["class_weight"], dtype=float)
     if not unique or not weight.sum() > 0:
         raise invalid("condition")

@@ -141,7 +141,7 @@ def open_saved(path: str | Path, *, kind: str | None = None, sha256: str | None 
         try:
             yield SavedFile(file, kind, sha256)
         except FileError as error:
-            raise FileError(f"{path}: {error}") from error
+            raise FileError(f"{path}: {shortened(str(error), 260)}") from error
         except ValueError as error:
             raise FileError(f"{path}: {shortened(str(error))}") from error
 

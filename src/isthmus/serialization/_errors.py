@@ -42,12 +42,12 @@ def quoted(value: object) -> str:
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
 
 
-def shortened(message: str) -> str:
-    """Return a message of at most 125 characters: of a longer one, the first 60, which may quote a file, and the last.
+def shortened(message: str, longest: int = 125) -> str:
+    """Return a message as it is, or, if it is long, its first 60 characters, which may quote a file, and its last.
 
     Examples
     --------
     >>> shortened("MLP(hidden_layer_sizes=(" + "1, " * 10_000 + "0)): must be positive.")[-50:]
     ' 1, 1, 1, 1, 1, 1, 1, 1, 1, 0)): must be positive.'
     """
-    return message if len(message) <= 2 * _LONGEST + 5 else f"{message[:_LONGEST]} ... {message[-_LONGEST:]}"
+    return message if len(message) <= longest else f"{message[:_LONGEST]} ... {message[-_LONGEST:]}"

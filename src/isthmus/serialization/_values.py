@@ -108,8 +108,8 @@ def _key(value: Any) -> Any:
     """Return a key of a dictionary, which must be hashable."""
     try:
         hash(value)
-    except TypeError as error:
-        raise FileError("its description has an invalid dict; save the model again.") from error
+    except TypeError:
+        raise FileError("its description has an invalid dict; save the model again.") from None
     return value
 
 

@@ -19,6 +19,7 @@ from isthmus.tables._times import ELEMENTS, RESOLUTIONS, DurationColumn, TimeCol
 __all__ = ["check_columns"]
 
 _DTYPE = re.compile(r"[\w\[\]<>=:,. ()/+-]{1,150}", re.ASCII)
+_FIXED_WIDTH = re.compile(r"[<>=]?[SUVa]\d*", re.ASCII)  # of NumPy; no table has them, and each cell takes the width
 _LONGEST = 100  # characters of a format
 _MOST_DECIMALS = 20
 
@@ -42,14 +43,14 @@ def check_columns(columns: Sequence[Column]) -> None:
 
 
 def _is_valid(column: Column) -> bool:
-    if not (_DTYPE.fullmatch(column.dtype) and 0 <= column.missing <= 1):
+    if not (_DTYPE.fullmatch(column.dtype) and 0 <= column.missing <= 1) or _FIXED_WIDTH.fullmatch(column.dtype):
         return False
     check: Callable[[Any], bool] | None = _CHECKS.get(type(column))
     return check is None or check(column)
 
 
 def _is_valid_number(column: NumberColumn) -> bool:
-    numbers = np.array([column.origin, *column.spikes])
+    numbers = np.array([column.origin, *column.spikes], dtype=float)
     ordered = len(column.spikes) < 100 and bool((np.diff(column.spikes) > 0).all())
     step = column.step is None or 0 < column.step < np.inf
     decimals = column.decimals is None or 0 <= column.decimals <= _MOST_DECIMALS
@@ -57,12 +58,12 @@ def _is_valid_number(column: NumberColumn) -> bool:
         return False
     if column.knots is None:
         return True
-    x, y = map(np.array, column.knots)
+    x, y = (np.array(values, dtype=float) for values in column.knots)
     return len(x) == len(y) > 1 and all(bool(np.isfinite(a).all() and (np.diff(a) > 0).all()) for a in (x, y))
 
 
 def _is_valid_category(column: CategoryColumn) -> bool:
-    levels = column.values + (column.categories or ())
+    levels = (*column.values, *(column.categories or ()))  # any of them may be a list
     return len(column.values) > 0 and column.unseen in UNSEEN and all(map(_is_level, levels))
 
 

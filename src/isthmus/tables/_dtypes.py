@@ -62,7 +62,10 @@ def as_series(values: np.ndarray, dtype: str, decimals: int | None = None) -> An
         series = series.astype("Float64").round()
         lost = series.isna().any() and not dtype[0].isupper()  # numpy's integers have no missing cells
         return series.astype(dtype.capitalize().replace("Uint", "UInt") if lost else dtype)
-    return series.astype(dtype)
+    try:
+        return series.astype(dtype)
+    except TypeError as error:  # no library has that dtype: it is from a file, or from another version of the library
+        raise ValueError(f"a column cannot have the dtype {dtype!r} ({error}).") from error
 
 
 def arrow_type(text: str) -> Any:
