@@ -63,8 +63,11 @@ bench-speed: $(VENV)/.bench  ## measure docs/speed.md, with other libraries; nee
 	$(BIN)/python benchmarks/speed
 	$(BIN)/python -m pytest -q -m slow
 
-fuzz: $(VENV)/.ok  ## change saved models and checkpoints at random for ten minutes; see docs/trust.md
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/trust/fuzz.py
+MINUTES ?= 10
+fuzz: $(VENV)/.ok  ## change saved models and checkpoints at random, twice for ten minutes; see docs/trust.md
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e ".[fuzz]"
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/trust/fuzz.py --minutes $(MINUTES)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/trust/guided.py --minutes $(MINUTES)
 
 docs: $(VENV)/.docs  ## build the HTML pages; fails on warnings, and on pages that load anything from another host
 	rm -rf docs/api  # may hold pages of names that no longer exist

@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,9 +11,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hostile import join, split
 from isthmus.likelihoods import Gaussian
 from isthmus.penalties import KL, Warmup
-from isthmus.serialization import decode, encode, read, write
+from isthmus.serialization import FileError, decode, encode, read, write
+from isthmus.serialization._container import _checksum
 
 PARTS = st.sampled_from([Gaussian(), Gaussian(scale=0.5), KL(Warmup(2.0)), Warmup()])
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | PARTS
@@ -58,3 +62,31 @@ def test_tensors_of_every_kind_come_back(tmp_path, dtype, shape):
     assert description == {"a": 1}
     assert tensors["t"].dtype == dtype
     assert torch.equal(tensors["t"], tensor)
+
+
+def test_truth_values_that_are_neither(tmp_path):
+    """A byte of a truth value is 0 or 1; torch computes nonsense with others."""
+    path = tmp_path / "f"
+    write(path, {"a": 1}, {"t": torch.tensor([True, False])})
+    header, body = split(path.read_bytes())
+    path.write_bytes(join(header, b"\x02" + body[1:]))
+    odd = torch.tensor([2, 0], dtype=torch.uint8).view(torch.bool)
+    header["__metadata__"]["checksum"] = _checksum(header["__metadata__"], {"t": odd})
+    path.write_bytes(join(header, b"\x02" + body[1:]))
+    with pytest.raises(FileError, match="its tensor 't' has the wrong type"):
+        read(path)
+
+
+def test_a_file_that_becomes_a_device_after_it_was_looked_at(monkeypatch):
+    monkeypatch.setattr(Path, "is_file", lambda _: True)
+    with pytest.raises(FileError, match=r"/dev/null: is not a file"):
+        read(os.devnull)
+
+
+def test_what_could_not_be_read_again_is_not_written(tmp_path):
+    deep = []
+    for _ in range(70):
+        deep = [deep]
+    with pytest.raises(ValueError, match="nested more than 64 levels deep"):
+        write(tmp_path / "f", {"deep": deep}, {})
+    assert not list(tmp_path.iterdir())

@@ -3,7 +3,7 @@
 Usage: python benchmarks/trust/fuzz.py [--minutes 10] [--seed 0]
 
 A file must be refused with one short, printable line (FileError; for a checkpoint a warning), or be read, and then work
-or refuse with a ValueError. Time and memory are limited as in docs/trust.md. What fails is written to tests/corpus/,
+or raise a ValueError. Time and memory are limited as in docs/trust.md. What fails is written to tests/corpus/,
 where `make test` reads it again; the counts are written to benchmarks/trust/results.json.
 """
 

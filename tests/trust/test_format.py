@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.datasets import load_iris
 
 from isthmus import VAE, load
@@ -47,6 +48,19 @@ def test_labels_of_every_version_are_read(version):
     assert model.classes_.dtype == "<U10"
     codes = [[0.020332, -0.573438], [0.017431, -0.076904], [-0.520439, 0.521778]]
     np.testing.assert_allclose(model.transform(X, ["setosa"] * 3), codes, atol=1e-5)
+
+
+def test_the_safetensors_library_reads_the_same():
+    from safetensors import safe_open
+
+    path = GOLDEN / f"vae-{FORMAT}.safetensors"
+    with open_saved(path) as file:
+        own = file.read_tensors()
+    with safe_open(path, framework="pt") as file:
+        assert file.metadata().keys() == {"isthmus", "format", "kind", "checksum"}
+        theirs = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+    assert own.keys() == theirs.keys()
+    assert all(torch.equal(own[name], theirs[name]) for name in own)
 
 
 @pytest.mark.parametrize("kind", ["model", "checkpoint"])
