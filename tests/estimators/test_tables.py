@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_wine
@@ -338,3 +339,33 @@ def test_new_levels_count_as_missing(model, table):
     with pytest.warns(UserWarning, match="column 'kind' has the level 'orange'"):
         filled = model.impute(new)
     assert filled.kind.iloc[0] == "orange"
+
+
+# ---- which cell is odd ----------------------------------------------------------------------------------------------
+
+
+def test_scores_of_features_are_conditional_densities():
+    """Of a normal distribution: log p(x_1 | x_2), for which the density of each is known."""
+    r = np.random.default_rng(0)
+    X = r.multivariate_normal([3, -5], [[4, 3], [3, 4]], 2000)
+    model = VAE(1, max_epochs=60, random_state=0).fit(X)
+    scores = model.score_features(X[:500])
+    residual = X[:500, 0] - 3 - 0.75 * (X[:500, 1] + 5)
+    expected = stats.norm(0, np.sqrt(4 - 9 / 4)).logpdf(residual)
+    assert np.abs(scores[:, 0] - expected).mean() < 0.15
+
+
+def test_the_odd_cell_is_the_one_that_scores_least():
+    r = np.random.default_rng(0)
+    kind = r.choice(["ant", "cat", "cow"], 600)
+    size = pd.Series(kind).map({"ant": 1.0, "cat": 40.0, "cow": 150.0}) * r.lognormal(0, 0.1, 600)
+    table = pd.DataFrame(
+        {"kind": kind, "size": size, "legs": np.where(kind == "ant", 6, 4), "note": r.normal(size=600)}
+    )
+    model = VAE(2, max_epochs=100, random_state=0).fit(table)
+    odd = table[:4].assign(kind="ant", size=[1.0, 1.1, 150.0, np.nan], legs=[6, 4, 6, 6])
+    scores = model.score_features(odd)
+    assert list(scores.columns) == list(table.columns)
+    assert scores.idxmin(axis=1)[1:3].tolist() == ["legs", "size"]
+    assert np.isnan(scores["size"][3])
+    assert scores.loc[0].min() > scores.loc[[1, 2]].min(axis=1).max()

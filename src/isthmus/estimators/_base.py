@@ -91,9 +91,10 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Description):
         Parameters
         ----------
         X : array-like or source of shape (N, D)
-            Samples. NaN is a missing value; the likelihood is that of the observed ones. A path (.npy, .csv, .parquet,
-            a folder of Parquet files), a memory map, a torch ``Dataset`` or a :class:`isthmus.data.RowSource` may be
-            larger than memory: it is read batch by batch.
+            Samples, or a table, whose columns may also be categories and dates: a DataFrame of pandas or polars, a
+            pyarrow Table or a list of dictionaries. NaN is a missing value; the likelihood is that of the observed
+            ones. A path (.npy, .csv, .parquet, a folder of Parquet files), a memory map, a torch ``Dataset`` or a
+            :class:`isthmus.data.RowSource` may be larger than memory: it is read batch by batch.
         y : None
             Ignored.
         sample_weight : array-like of shape (N,), optional

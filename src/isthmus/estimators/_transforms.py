@@ -19,6 +19,7 @@ from isthmus.estimators._inference import (
     reconstruction_errors,
 )
 from isthmus.estimators._validate import check_codes, check_rows, column_names
+from isthmus.model import Model
 from isthmus.tables import TableCodec, is_table
 
 __all__ = ["AutoencoderTransforms"]
@@ -30,6 +31,7 @@ class AutoencoderTransforms(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     _table: TableCodec | None
     _encodes: bool
     _codec: Any
+    model_: Model
     _dataframe_columns: Sequence[Any] | None
 
     def _rows(self, X: Any) -> Any:
@@ -146,12 +148,22 @@ class AutoencoderTransforms(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         return self._like(X, values) if self._table is None else self._table.complete(X, values)
 
     def _by_column(self, values: np.ndarray) -> Any:
-        """Return `values` (N, D) of features; of a table with a codec as a DataFrame with its columns."""
+        """Return `values` (N, D) of features; those of a table's matrix are summed by column."""
+        return values if self._codec is None else self._as_features(self._codec.sum_by_column(values))
+
+    def _as_features(self, values: np.ndarray) -> Any:
+        """Return `values`, one for each feature; of a table with a codec, as a DataFrame with its columns."""
         if self._codec is None:
             return values
         import pandas as pd
 
-        return pd.DataFrame(self._codec.sum_by_column(values), columns=pd.Index(self._codec.names))
+        return pd.DataFrame(values, columns=pd.Index(self._codec.names))
+
+    def _feature_columns(self) -> list[list[int]]:
+        """Return the columns that each feature has in the samples of the model: those of a table may have several."""
+        if self._codec is None:
+            return [[i] for i in range(self.model_.network.sizes.n_features)]
+        return self._codec.matrix_columns()
 
     def _like(self, X: Any, values: np.ndarray) -> Any:
         """Return `values` in the container of X: a DataFrame for a DataFrame, with the fitted columns."""

@@ -37,7 +37,8 @@ class ConditionalVAE(ClassifierMixin, ConditionalTransforms):
     n_components : int or None, default=2
         Number of latent units, K. None has as many as held-out samples support, at most 32; see ``MLP(skip=True)``.
     likelihood : str or Likelihood, default="gaussian"
-        Distribution p(x|z). "gaussian" learns one standard deviation for all features; "bernoulli" is for binary data,
+        Distribution p(x|z), or a dictionary with those of columns of a table by name, if they are not to follow from
+        their kinds. "gaussian" learns one standard deviation for all features; "bernoulli" is for binary data,
         "poisson" for counts, "categorical" for codes of categories. :mod:`isthmus.likelihoods` lists all.
     prior : str or Prior, default="standard_normal"
         Prior p(z): "standard_normal", "mixture_of_normals", "vamp_prior" or "flow"; :mod:`isthmus.priors` lists all.
@@ -61,7 +62,8 @@ class ConditionalVAE(ClassifierMixin, ConditionalTransforms):
         ``MLP(activation="relu")`` or ``Conv(image_shape=(28, 28))``; see :mod:`isthmus.networks`.
     scaling : str or Scaling, default="auto"
         Scaling of the data inside the model: "standard", "min_max", "none", or "auto", the default of the likelihood.
-        Results are in the units of the data, likelihoods too.
+        Results are in the units of the data, likelihoods too. A :class:`isthmus.tables.TableCodec` says how the columns
+        of a table are encoded.
     corruption : str or Corruption, default="none"
         Corruption of the encoder's input during training: "none", "gaussian_noise", "uniform_noise", "masking",
         "salt_and_pepper", or an object that sets its strength, such as ``Masking(0.5)``.

@@ -30,7 +30,8 @@ class DenoisingAutoencoder(DeterministicAutoencoder):
     n_components : int or None, default=16
         Number of latent units, K. None has as many as held-out samples support, at most 32; see ``MLP(skip=True)``.
     likelihood : str or Likelihood, default="gaussian"
-        Distribution p(x|z). "gaussian" learns one standard deviation for all features; "bernoulli" is for binary data,
+        Distribution p(x|z), or a dictionary with those of columns of a table by name, if they are not to follow from
+        their kinds. "gaussian" learns one standard deviation for all features; "bernoulli" is for binary data,
         "poisson" for counts, "categorical" for codes of categories. :mod:`isthmus.likelihoods` lists all.
     code_activation : str, default="identity"
         Activation of the code, one of those of the hidden layers.
@@ -44,7 +45,8 @@ class DenoisingAutoencoder(DeterministicAutoencoder):
         ``MLP(activation="relu")`` or ``Conv(image_shape=(28, 28))``; see :mod:`isthmus.networks`.
     scaling : str or Scaling, default="auto"
         Scaling of the data inside the model: "standard", "min_max", "none", or "auto", the default of the likelihood.
-        Results are in the units of the data, likelihoods too.
+        Results are in the units of the data, likelihoods too. A :class:`isthmus.tables.TableCodec` says how the columns
+        of a table are encoded.
     corruption : str or Corruption, default="gaussian_noise"
         Corruption of the encoder's input during training: "none", "gaussian_noise", "uniform_noise", "masking",
         "salt_and_pepper", or an object that sets its strength, such as ``Masking(0.5)``.

@@ -56,7 +56,8 @@ class SparseAutoencoder(DeterministicAutoencoder, SparseFields):
     n_components : int or None, default=64
         Number of latent units, K. None has as many as held-out samples support, at most 32; see ``MLP(skip=True)``.
     likelihood : str or Likelihood, default="gaussian"
-        Distribution p(x|z). "gaussian" learns one standard deviation for all features; "bernoulli" is for binary data,
+        Distribution p(x|z), or a dictionary with those of columns of a table by name, if they are not to follow from
+        their kinds. "gaussian" learns one standard deviation for all features; "bernoulli" is for binary data,
         "poisson" for counts, "categorical" for codes of categories. :mod:`isthmus.likelihoods` lists all.
     method : {"batch_top_k", "top_k", "l1", "kl"}, default="batch_top_k"
         What makes the code sparse.
@@ -81,7 +82,8 @@ class SparseAutoencoder(DeterministicAutoencoder, SparseFields):
         ``MLP(activation="relu")`` or ``Conv(image_shape=(28, 28))``; see :mod:`isthmus.networks`.
     scaling : str or Scaling, default="auto"
         Scaling of the data inside the model: "standard", "min_max", "none", or "auto", the default of the likelihood.
-        Results are in the units of the data, likelihoods too.
+        Results are in the units of the data, likelihoods too. A :class:`isthmus.tables.TableCodec` says how the columns
+        of a table are encoded.
     corruption : str or Corruption, default="none"
         Corruption of the encoder's input during training: "none", "gaussian_noise", "uniform_noise", "masking",
         "salt_and_pepper", or an object that sets its strength, such as ``Masking(0.5)``.

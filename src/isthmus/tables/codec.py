@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -278,14 +279,19 @@ class TableCodec(Settings):
 
         NaN counts as 0, but a sum of nothing else is NaN. Values of missing cells belong to their column.
         """
-        own = [[i] * len(column.outputs()) for i, column in enumerate(self._columns)]
-        index = [i for part in own for i in part] + [self.names.index(c.name) for c in self._with_missing()]
         result = np.full((*values.shape[:-1], len(self._columns)), np.nan)
-        for j, i in enumerate(index):
-            result[..., i] = np.where(
-                np.isnan(values[..., j]), result[..., i], np.nan_to_num(result[..., i]) + values[..., j]
-            )
+        for i, own in enumerate(self.matrix_columns()):
+            part = values[..., own]
+            result[..., i] = np.where(np.isnan(part).all(axis=-1), np.nan, np.nansum(part, axis=-1))
         return result
+
+    def matrix_columns(self) -> list[list[int]]:
+        """Return the indices of the matrix' columns of each of the table's, also that of its missing cells."""
+        ends = np.cumsum([len(column.outputs()) for column in self._columns]).tolist()
+        own = [list(range(start, end)) for start, end in pairwise([0, *ends])]
+        for i, column in enumerate(self._with_missing()):
+            own[self.names.index(column.name)].append(ends[-1] + i)
+        return own
 
     # ---- how it is shown ----------------------------------------------------------------------------------------
 
