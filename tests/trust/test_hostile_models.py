@@ -92,6 +92,7 @@ BOMBS = {
     "column names": entry(columns=["a"] * 10**5),
     "records": entry(history=[{"loss": 0.0}] * 10**5 + [0]),
     "values": entry(history=[[]] * 10**6),
+    "objects": entry(history=[{f"{i:x}": {} for i in range(360_000)}]),
 }
 
 

@@ -13,11 +13,11 @@ __all__ = ["parse"]
 
 _DEEPEST = 64
 _LONGEST_INTEGER = 40  # digits
-# A value takes about 64 bytes in memory, and may take two characters in a file. Values of real descriptions take more,
-# so that this limit, and the memory, grow slowly with the size of a file.
-_MOST_VALUES, _CHARACTERS_PER_VALUE = 1_000_000, 24
+# A name or a value takes up to 150 bytes in memory, and may take two characters in a file. Those of real descriptions
+# take more, so that this limit, and the memory, grow slowly with the size of a file.
+_MOST_VALUES, _CHARACTERS_PER_VALUE = 700_000, 12
 # Strings, or what opens, closes and separates. An open string ends with the text, so that no character is read twice.
-_TOKENS = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{\]},]', re.DOTALL)
+_TOKENS = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{\]},:]', re.DOTALL)
 
 
 def parse(text: str) -> Any:
@@ -52,10 +52,10 @@ def _check_size(text: str) -> None:
         first = text[token.start()]
         if first == '"':
             continue
-        count += 1
-        depth += {"[": 1, "{": 1, "]": -1, "}": -1, ",": 0}[first]
+        count += first in "[{,:"
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(first, 0)
         if depth > _DEEPEST or count > most:
-            many = f"it has more than {most:,} values"
+            many = f"it has more than {most:,} names and values"
             raise FileError(f"it is nested more than {_DEEPEST} levels deep" if depth > _DEEPEST else many)
 
 
