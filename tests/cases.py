@@ -18,6 +18,7 @@ from isthmus.likelihoods import (
     Categorical,
     ContinuousBernoulli,
     DiscretizedLogistic,
+    EmbeddedCategorical,
     Gaussian,
     Laplace,
     Likelihood,
@@ -131,6 +132,13 @@ def categorical(p, h, x):
     return np.stack([[each[d][n] for n in rows] for d in range(len(columns))], axis=1)
 
 
+def embedded_categorical(p, h, x):
+    vectors = [v.detach().numpy() for v in p.vectors]
+    each = [part @ v.T / p.width**0.5 for part, v in zip(np.split(h, len(vectors), axis=1), vectors, strict=True)]
+    biased = [part + b.detach().numpy() for part, b in zip(each, p.biases, strict=True)]
+    return categorical(p, np.concatenate(biased, axis=1), x)
+
+
 LIKELIHOODS = [
     LikelihoodCase(Gaussian(scale=0.5), lambda _, h, x: stats.norm.logpdf(x, h, 0.5)),
     LikelihoodCase(Gaussian(), lambda p, h, x: stats.norm.logpdf(x, h, sigma(p))),
@@ -139,6 +147,7 @@ LIKELIHOODS = [
     LikelihoodCase(Bernoulli(binarize=True), lambda _, h, x: stats.bernoulli.logpmf(x, 1 / (1 + np.exp(-h))), (0, 1)),
     LikelihoodCase(ContinuousBernoulli(), truncated_exponential, (0, 1)),
     LikelihoodCase(Categorical(n_levels=(2, 5, 3)), categorical, (0, 4), mean_is_mode=True),
+    LikelihoodCase(EmbeddedCategorical(n_levels=(2, 5, 3), width=4), embedded_categorical, (0, 4), mean_is_mode=True),
     # The kink of a narrow Laplace density would be lost between the grid points of the integral of the check.
     LikelihoodCase(Laplace(scale=5.0), lambda _, h, x: stats.laplace.logpdf(x, h, 5.0)),
     LikelihoodCase(Laplace(scale="feature", min_scale=4.0), lambda p, h, x: stats.laplace.logpdf(x, h, sigma(p))),

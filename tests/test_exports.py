@@ -32,6 +32,7 @@ EXPORTS = {
         "Categorical",
         "ContinuousBernoulli",
         "DiscretizedLogistic",
+        "EmbeddedCategorical",
         "FactorizedDistribution",
         "Gaussian",
         "Laplace",

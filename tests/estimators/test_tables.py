@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from isthmus import VAE, Autoencoder, ConditionalVAE, load
-from isthmus.likelihoods import Gaussian
+from isthmus.likelihoods import EmbeddedCategorical, Gaussian
 from isthmus.tables import TableCodec
 from mixed_tables import every_dtype
 
@@ -339,6 +339,28 @@ def test_new_levels_count_as_missing(model, table):
     with pytest.warns(UserWarning, match="column 'kind' has the level 'orange'"):
         filled = model.impute(new)
     assert filled.kind.iloc[0] == "orange"
+
+
+def test_many_levels_have_learned_vectors(tmp_path):
+    r = np.random.default_rng(0)
+    place = r.choice([f"place {i}" for i in range(300)], 3000, p=r.dirichlet(np.full(300, 0.3)))
+    north = pd.Series(place).str.len() % 2 == 0
+    table = pd.DataFrame({"place": place, "degrees": np.where(north, -5.0, 25.0) + r.normal(size=3000)})
+    table.loc[::10, "place"] = None
+    model = VAE(2, max_epochs=30, random_state=0).fit(table)
+    assert EmbeddedCategorical(n_levels=(table.place.nunique(),)) in model.model_.likelihood.parts
+    sample = model.sample(3000, random_state=0)
+    assert set(sample.place) <= set(place)
+    both = pd.concat([table.place.value_counts(normalize=True), sample.place.value_counts(normalize=True)], axis=1)
+    assert both.fillna(0).diff(axis=1).iloc[:, 1].abs().sum() < 0.35  # total variation of 0.17; samples alone have 0.13
+    warm = sample.degrees > 10
+    assert ((sample.place.str.len() % 2 == 0) == ~warm).mean() > 0.8
+    model.save(tmp_path / "m.safetensors")
+    np.testing.assert_array_equal(
+        load(tmp_path / "m.safetensors").score_samples(table[:50]), model.score_samples(table[:50])
+    )
+    filled = model.impute(table[:50])
+    assert filled.place.notna().all()
 
 
 # ---- which cell is odd ----------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from isthmus.likelihoods._base import FactorizedDistribution, Likelihood
 from isthmus.likelihoods.bernoulli import Bernoulli, ContinuousBernoulli
 from isthmus.likelihoods.categorical import Categorical
 from isthmus.likelihoods.discretized_logistic import DiscretizedLogistic
+from isthmus.likelihoods.embedded_categorical import EmbeddedCategorical
 from isthmus.likelihoods.gaussian import Gaussian
 from isthmus.likelihoods.laplace import Laplace
 from isthmus.likelihoods.mixed import Mixed
@@ -17,6 +18,7 @@ __all__ = [
     "Categorical",
     "ContinuousBernoulli",
     "DiscretizedLogistic",
+    "EmbeddedCategorical",
     "FactorizedDistribution",
     "Gaussian",
     "Laplace",

@@ -12,7 +12,7 @@ from torch.distributions import Categorical as TorchCategorical
 from isthmus._tensor_shapes import TensorShape
 from isthmus.likelihoods._base import Likelihood
 
-__all__ = ["Categorical"]
+__all__ = ["Categorical", "log_frequencies", "number_of_levels"]
 
 _MAX_LEVELS = 100_000  # per feature, because each level has a decoder output
 _MAX_CELLS = 4_000_000  # of the table (D, L) that maps levels to decoder outputs
@@ -57,21 +57,8 @@ class Categorical(Likelihood):
             If a level is too large to be the number of a category.
         """
         if self.n_levels is None:
-            largest = x.nan_to_num(0.0).amax(0).clamp(min=0)
-            if largest.max() >= _MAX_LEVELS:
-                raise ValueError(
-                    f"{self!r}: column {int(largest.argmax())} has the level {largest.max():g}, and levels "
-                    f"must be below {_MAX_LEVELS:,}: number its categories 0, 1, 2, ..., or use another likelihood."
-                )
-            self.n_levels = tuple(max(2, int(top) + 1) for top in largest.tolist())
-        share = torch.ones(len(x)) if weight is None else weight.cpu().float()
-        frequencies = []
-        for column, n in zip(x.cpu().T, self.n_levels, strict=False):  # build compares their numbers
-            level = column.nan_to_num(-1.0).long()
-            valid = (level >= 0) & (level < n)
-            counts = torch.bincount(level[valid], share[valid], minlength=n) + 0.5  # none has the frequency 0
-            frequencies.append(counts / counts.sum())
-        self._log_frequency = torch.cat(frequencies).log().float()
+            self.n_levels = number_of_levels(self, x)
+        self._log_frequency = torch.cat(log_frequencies(x, self.n_levels, weight))
 
     def build(self, n_features: int) -> None:
         """Store which decoder outputs belong to each feature.
@@ -153,3 +140,32 @@ class Categorical(Likelihood):
     def sample(self, h: Tensor) -> Tensor:
         """Draw levels, (..., D), in the dtype of `h`."""
         return self(h).sample().to(h)
+
+
+def number_of_levels(likelihood: Likelihood, x: Tensor) -> tuple[int, ...]:
+    """Return the largest level + 1, and at least 2, of each column of `x` (N, D).
+
+    Raises
+    ------
+    ValueError
+        If a level is too large to be the number of a category.
+    """
+    largest = x.nan_to_num(0.0).amax(0).clamp(min=0)
+    if largest.max() >= _MAX_LEVELS:
+        raise ValueError(
+            f"{likelihood!r}: column {int(largest.argmax())} has the level {largest.max():g}, and levels "
+            f"must be below {_MAX_LEVELS:,}: number its categories 0, 1, 2, ..., or use another likelihood."
+        )
+    return tuple(max(2, int(top) + 1) for top in largest.tolist())
+
+
+def log_frequencies(x: Tensor, n_levels: tuple[int, ...], weight: Tensor | None) -> list[Tensor]:
+    """Return the logarithms of the levels' frequencies in each column of `x` (N, D), none of which is 0."""
+    share = torch.ones(len(x)) if weight is None else weight.cpu().float()
+    found = []
+    for column, n in zip(x.cpu().T, n_levels, strict=False):  # build compares their numbers
+        level = column.nan_to_num(-1.0).long()
+        valid = (level >= 0) & (level < n)
+        counts = torch.bincount(level[valid], share[valid], minlength=n) + 0.5
+        found.append((counts / counts.sum()).log().float())
+    return found

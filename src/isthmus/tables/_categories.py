@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from isthmus.likelihoods import Categorical, Likelihood, Mixed
+from isthmus.likelihoods import Categorical, EmbeddedCategorical, Likelihood, Mixed
 from isthmus.tables._cells import as_text, level_from_json, level_to_json
 from isthmus.tables._column import Column
 from isthmus.tables._fixed import category_fields, category_series
@@ -17,6 +17,7 @@ from isthmus.tables._plain import Plain
 __all__ = ["UNSEEN", "CategoryColumn", "join_parts"]
 
 UNSEEN = ("missing", "other", "error")
+_EMBEDDED = 50  # levels up to which each is an input of the encoder, and an output of the decoder
 _SHOWN = 4  # levels that a table or a message names
 
 
@@ -39,7 +40,7 @@ class CategoryColumn(Column):
         What becomes of a level that was not in the training data: it counts as missing, after a warning; it is one
         more level, of low probability; or it is an error.
     likelihood : str or Likelihood, optional
-        By default "bernoulli" for two levels, and "categorical" for more.
+        By default "bernoulli" for two levels, "categorical" for up to 50, and "embedded_categorical" for more.
     """
 
     values: tuple[Any, ...] = ()
@@ -92,8 +93,10 @@ class CategoryColumn(Column):
         other = self.unseen == "other"
         if self.likelihood is not None:
             return (self.likelihood,)
-        two = len(self.values) == 2 and not other
-        return ("bernoulli" if two else Categorical(n_levels=(len(self.values) + other,)),)
+        n_levels = len(self.values) + other
+        if n_levels > _EMBEDDED:
+            return (EmbeddedCategorical(n_levels=(n_levels,)),)
+        return ("bernoulli" if n_levels == 2 and not other else Categorical(n_levels=(n_levels,)),)
 
     def encode(self, column: Plain, noise: np.random.Generator | None) -> np.ndarray:  # noqa: ARG002 - nothing is rounded
         """Return the number of each level.
