@@ -15,10 +15,11 @@ import torch
 
 from hostile import join, split
 from isthmus import serialization
-from isthmus.serialization._container import _DTYPES, _checksum
+from isthmus.serialization._container import _checksum
+from isthmus.serialization._header import DTYPES
 from isthmus.serialization._values import _hints, _own_parts
 
-NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+NAMES = {dtype: name for name, dtype in DTYPES.items()}
 WORDS = ["", "a", "auto", "shared", "feature", "decoder", "gaussian", "poisson", "mixed", "none", "standard", "relu"]
 WORDS += ["diag", "full", "one_cycle", "cuda", "..", "/etc/passwd", "os.system"]
 WORDS += ["\x1b[2J", "a\nb", "\ud800", "x" * 10_000]

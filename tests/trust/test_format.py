@@ -13,7 +13,7 @@ from isthmus import VAE, load
 from isthmus.engine import Checkpoints
 from isthmus.estimators._saved_entries import _CHECKS
 from isthmus.serialization import FORMAT, FileError, open_saved
-from isthmus.serialization._container import _DTYPES
+from isthmus.serialization._header import DTYPES
 from isthmus.serialization._migrations import MIGRATIONS, OLDEST
 
 GOLDEN = Path(__file__).parents[1] / "golden_files"
@@ -78,7 +78,7 @@ def test_the_other_kind_of_file_is_refused(tmp_path, kind):
 
 def test_the_page_names_everything_that_a_file_holds():
     page = PAGE.read_text()
-    for name in (*_CHECKS, *_DTYPES, "kind", "checksum", "format", "isthmus"):
+    for name in (*_CHECKS, *DTYPES, "kind", "checksum", "format", "isthmus"):
         assert re.search(rf"`\"?{name}\"?`", page), f"docs/format.md does not mention `{name}`"
     for version in VERSIONS:
         assert f"| {version} |" in page, f"docs/format.md does not say what is new in version {version}"

@@ -4,8 +4,9 @@ Loading such a file cannot run code, and takes no more memory than the file itse
 describes the format.
 """
 
-from isthmus.serialization._container import FORMAT, SavedFile, TensorInfo, open_saved, read, write
+from isthmus.serialization._container import SavedFile, open_saved, read, write
 from isthmus.serialization._errors import FileError, MissingFileError, printable, quoted
+from isthmus.serialization._header import FORMAT, TensorInfo
 from isthmus.serialization._values import decode, encode, fits, unknown_parts
 
 __all__ = [

@@ -11,44 +11,28 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 import torch
 from torch import Tensor
 
 from isthmus._atomic import atomic_write
 from isthmus.serialization._errors import FileError, MissingFileError, quoted, shortened
+from isthmus.serialization._header import (
+    BROKEN,
+    FORMAT,
+    TensorInfo,
+    read_description,
+    read_header,
+    read_tensor_infos,
+    read_version,
+)
 from isthmus.serialization._json import parse
-from isthmus.serialization._migrations import OLDEST, migrate
+from isthmus.serialization._migrations import migrate
 
-__all__ = ["FORMAT", "SavedFile", "TensorInfo", "open_saved", "read", "write"]
-
-FORMAT = 4
+__all__ = ["SavedFile", "open_saved", "read", "write"]
 
 _LONGEST_HEADER = 100_000_000  # bytes; the safetensors library has the same limit
-_MOST_DIMENSIONS = 8
-_DTYPES = {
-    "F64": torch.float64,
-    "F32": torch.float32,
-    "F16": torch.float16,
-    "BF16": torch.bfloat16,
-    "I64": torch.int64,
-    "I32": torch.int32,
-    "I16": torch.int16,
-    "I8": torch.int8,
-    "U8": torch.uint8,
-    "BOOL": torch.bool,
-}
-_BROKEN = "damaged, truncated, or no safetensors file ({}); save the model again."
-
-
-class TensorInfo(NamedTuple):
-    """What the header of a file says of a tensor: dtype, shape, and where its bytes begin and end."""
-
-    dtype: torch.dtype
-    shape: tuple[int, ...]
-    start: int
-    stop: int
 
 
 class SavedFile:
@@ -76,16 +60,16 @@ class SavedFile:
         self._file, self._content = file, None if sha256 is None else _pinned(file, self.n_bytes, sha256)
         length = int.from_bytes(self._take(8), "little")
         if not 2 <= length <= min(self.n_bytes - 8, _LONGEST_HEADER) or length % 8:
-            raise FileError(_BROKEN.format("the length of its header is impossible"))
-        header = _header(self._take(length))
+            raise FileError(BROKEN.format("the length of its header is impossible"))
+        header = read_header(self._take(length))
         self._metadata: dict[str, str] = header.pop("__metadata__", {})
-        self.version = _version(self._metadata)
-        description = _description(self._metadata["isthmus"])
+        self.version = read_version(self._metadata)
+        description = read_description(self._metadata["isthmus"])
         self.kind = self._metadata.get("kind", "model" if "estimator" in description else "checkpoint")
         if self.kind not in ("model", "checkpoint") or kind not in (None, self.kind):
             raise FileError(f"is a {quoted(self.kind)}, not a {kind or 'model'}; name another file.")
         self.description = migrate(description, self.version, FORMAT)
-        self.tensors = _tensors(header, self.n_bytes - 8 - length)
+        self.tensors = read_tensor_infos(header, self.n_bytes - 8 - length)
 
     def _take(self, n_bytes: int) -> memoryview:
         """Return the next bytes of the file."""
@@ -225,83 +209,9 @@ def _read_exactly(file: IO[bytes], n_bytes: int) -> memoryview:
     while rest:
         count: int = file.readinto(rest)  # type: ignore[attr-defined]
         if not count:
-            raise FileError(_BROKEN.format("it ends too early"))
+            raise FileError(BROKEN.format("it ends too early"))
         rest = rest[count:]
     return data
-
-
-def _object(text: str) -> dict[str, Any]:
-    value = parse(text)
-    if not isinstance(value, dict):
-        raise FileError("it is no JSON object")
-    return value
-
-
-def _description(text: str) -> dict[str, Any]:
-    try:
-        return _object(text)
-    except FileError as error:
-        raise FileError(f"its description is damaged ({error}); save the model again.") from error
-
-
-def _header(raw: memoryview) -> dict[str, Any]:
-    """Return the header of a safetensors file; its metadata are texts."""
-    try:
-        header = _object(str(raw, "utf-8"))
-    except ValueError as error:
-        reason = error if isinstance(error, FileError) else "its header is no text"
-        raise FileError(_BROKEN.format(reason)) from error
-    metadata = header.get("__metadata__", {})
-    if not (isinstance(metadata, dict) and all(isinstance(value, str) for value in metadata.values())):
-        raise FileError(_BROKEN.format("its metadata are no texts"))
-    return header
-
-
-def _version(metadata: dict[str, str]) -> int:
-    """Return the version of the format, if it is one that can be read."""
-    if "isthmus" not in metadata:
-        raise FileError("a safetensors file, but not one of isthmus; use the program that wrote it.")
-    text = metadata.get("format", "1")
-    if re.fullmatch("[0-9]{1,9}", text, re.ASCII) and OLDEST <= int(text) <= FORMAT:
-        return int(text)
-    known = f"this one reads {OLDEST} to {FORMAT}"
-    if re.fullmatch("[0-9]{1,9}", text, re.ASCII) and int(text) < OLDEST:
-        raise FileError(f"written by an older isthmus (format {int(text)}, {known}); fit and save the model again.")
-    raise FileError(f"written by a newer isthmus (format {quoted(text)}, {known}); upgrade isthmus.")
-
-
-def _tensors(header: dict[str, Any], n_bytes: int) -> dict[str, TensorInfo]:
-    """Return the entries of a header, whose tensors fill the bytes after it without gaps."""
-    infos = {name: _info(name, entry) for name, entry in header.items()}
-    end = 0
-    for name, info in sorted(infos.items(), key=lambda item: (item[1].start, item[1].stop)):
-        if info.start != end:
-            raise FileError(_BROKEN.format(f"its tensor {quoted(name)} overlaps another, or follows a gap"))
-        end = info.stop
-    if end != n_bytes:
-        raise FileError(_BROKEN.format(f"its header describes {end:,} bytes of tensors, and it has {n_bytes:,}"))
-    return infos
-
-
-def _info(name: str, entry: Any) -> TensorInfo:
-    broken = FileError(_BROKEN.format(f"its tensor {quoted(name)} is not described as safetensors does"))
-    if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
-        raise broken
-    dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
-    if not (isinstance(dtype, str) and dtype in _DTYPES and _are_sizes(shape) and _are_sizes(offsets)):
-        raise broken
-    size = _DTYPES[dtype].itemsize
-    if len(offsets) != 2 or offsets[1] - offsets[0] != math.prod(shape) * size or offsets[0] % size:
-        raise broken
-    return TensorInfo(_DTYPES[dtype], tuple(shape), offsets[0], offsets[1])
-
-
-def _are_sizes(value: Any) -> bool:
-    return (
-        isinstance(value, list)
-        and len(value) <= _MOST_DIMENSIONS
-        and all(type(size) is int and 0 <= size < 2**63 for size in value)
-    )
 
 
 def _tensor(data: memoryview, info: TensorInfo) -> Tensor:
