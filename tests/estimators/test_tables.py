@@ -320,6 +320,7 @@ def test_fit_forgets_an_earlier_table(table):
         (lambda t: VAE(2, **QUICK).fit(t[:1]), "X has 1 row, and VAE learns from at least 2"),
         (lambda t: VAE(2, **QUICK).fit(t.assign(kind=None)[["kind"]]), "X has no column of which anything"),
         (lambda t: VAE(2, **QUICK).fit(t).transform(t.drop(columns=["kind", "ash"])), "X lacks 'ash', 'kind'"),
+        (lambda t: VAE(2, **QUICK).fit(t).transform(t[:0]), "X has no rows"),
         (lambda t: VAE(2, **QUICK).fit(t).score(t.assign(b=1)), "X has 'b', which fit did not see"),
         (lambda t: VAE(2, **QUICK).fit(t).impute(t.assign(ash="x")), "column 'ash' was one of kind 'number'"),
     ],

@@ -183,6 +183,8 @@ def read_columns(X: Any, names: list[Any]) -> list[Plain]:
         texts = [f"lacks {', '.join(map(repr, lacking))}"] if lacking else []
         texts += [f"has {', '.join(map(repr, extra))}, which fit did not see: drop them"] if extra else []
         raise ValueError(f"X {' and '.join(texts)}.")
+    if not len(table):
+        raise ValueError("X has no rows.")
     return [Plain.of(name, table[name]) for name in names]
 
 
