@@ -4,6 +4,7 @@ import math
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.datasets import load_iris
 from sklearn.neighbors import KNeighborsClassifier
@@ -209,3 +210,10 @@ def test_column_scales():
 def test_a_mean_of_one_value_has_no_standard_error():
     assert Mean.of(np.array([1.0, 3.0])) == (2.0, 1.0)
     assert math.isnan(Mean.of(np.array([1.0])).standard_error)
+
+
+def test_a_model_of_a_table_is_refused():
+    table = pd.DataFrame({"x": X[:, 0], "kind": Y.astype(str)})
+    model = VAE(2, **QUICK).fit(table)
+    with pytest.raises(ValueError, match="assess takes models of numbers.*table with other columns"):
+        assess(model, table)

@@ -293,6 +293,18 @@ def test_conditions_of_a_conditional_model(table):
     assert model.feature_errors(table.drop(columns="sold"), y).shape == (178, 8)
 
 
+def test_levels_are_not_averaged_over_labels():
+    """Of levels 0 and 2, as probable as each other, the mean is no 1."""
+    r = np.random.default_rng(0)
+    y = r.choice(["first", "second"], 400)
+    table = pd.DataFrame({"c": np.where(y == "first", "a", "c"), "x": r.normal(size=400)})
+    table.loc[:20, "c"] = "b"  # rare, and between the others
+    model = ConditionalVAE(1, max_epochs=60, random_state=0).fit(table, y)
+    hidden = table.assign(c=None)
+    for result in (model.impute(hidden), model.reconstruct(hidden), model.inverse_transform(model.transform(table))):
+        assert set(result.c) <= {"a", "c"}
+
+
 def test_further_training(table):
     model = VAE(2, **QUICK).partial_fit(table)
     model.partial_fit(table[::-1])

@@ -51,6 +51,11 @@ class Context(NamedTuple):
     def of(cls, estimator: Any, X: Any, y: Any, seed: int) -> Context:
         """Return the context after validating the samples; raise a ValueError if the estimator cannot use them."""
         check_is_fitted(estimator, "model_")
+        if estimator._codec is not None:
+            raise ValueError(
+                f"assess takes models of numbers, and this {type(estimator).__name__} was fitted to a table with other "
+                "columns: compare score_samples, feature_errors and sample instead."
+            )
         return cls(estimator, check_rows(estimator, X), None if y is None else np.asarray(y), seed)
 
     @property

@@ -69,15 +69,25 @@ class Conditional(Variational):
         return np.asarray(joint - np.logaddexp.reduce(joint, axis=1, keepdims=True))
 
     def _average_over_labels(
-        self, X: np.ndarray, function: Callable[[np.ndarray, np.ndarray], np.ndarray]
+        self, X: np.ndarray, function: Callable[[np.ndarray, np.ndarray], np.ndarray], *, levels: Any = ()
     ) -> np.ndarray:
-        """Return sum_y p(y|x) function(x, y)."""
+        """Return sum_y p(y|x) function(x, y); its columns `levels` for the most probable y."""
         share = np.exp(self._log_proba(X))  # (N, C)
+        best = share.argmax(axis=1)
         total: Any = 0.0
+        kept = np.empty((len(X), len(levels)))
         for k, c in enumerate(self._each_label(len(X))):
             result = function(X, c)
             total = total + share[:, k].reshape(-1, *[1] * (result.ndim - 1)) * result
+            if len(levels):
+                kept[best == k] = result[best == k][:, levels]
+        if len(levels):
+            total[:, levels] = kept
         return np.asarray(total, dtype=X.dtype)
+
+    def _level_columns(self) -> np.ndarray:
+        """Return the indices of the features whose values number levels, which cannot be averaged."""
+        return np.flatnonzero(self.model_.likelihood.level_columns().cpu().numpy())
 
     def _sample_over_labels(
         self,

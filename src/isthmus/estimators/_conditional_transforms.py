@@ -93,7 +93,10 @@ class ConditionalTransforms(Conditional):
         if y is not None:
             return self._like(X, map_codes(self, Z, self._condition.encode(y, len(Z))))
         means = np.stack([map_codes(self, Z, c) for c in self._each_label(len(Z))])
-        return self._like(X, np.tensordot(np.exp(self._require_labels().log_prior), means, 1).astype(Z.dtype))
+        log_prior, levels = self._require_labels().log_prior, self._level_columns()
+        mean = np.tensordot(np.exp(log_prior), means, 1).astype(Z.dtype)
+        mean[:, levels] = means[log_prior.argmax()][:, levels]
+        return self._like(X, mean)
 
     def reconstruct(self, X: Any, y: Any = None) -> Any:
         """Return the decoder mean at each sample's code given y, or without y averaged over p(y|x).
@@ -111,7 +114,10 @@ class ConditionalTransforms(Conditional):
         -------
         ndarray of shape (N, D), or a DataFrame if X is one
         """
-        return self._like(X, self._map(reconstruct, X, y))
+        if y is not None:
+            return self._like(X, self._map(reconstruct, X, y))
+        function = partial(map_rows, self, reconstruct)
+        return self._like(X, self._average_over_labels(self._rows(X), function, levels=self._level_columns()))
 
     def feature_errors(self, X: Any, y: Any = None) -> np.ndarray:
         """Return -log p(x_d|z, y) of each feature at its sample's code, or without y its average over p(y|x), in nats.
@@ -163,7 +169,7 @@ class ConditionalTransforms(Conditional):
         """
         rows = self._rows(X)
         if y is None:
-            found = self._average_over_labels(rows, self._conditional_means)
+            found = self._average_over_labels(rows, self._conditional_means, levels=self._level_columns())
         else:
             found = self._conditional_means(rows, self._condition.encode(y, len(rows)))
         return self._completed(X, fill_missing(rows, self._without_effective(found)))

@@ -32,6 +32,8 @@ class Likelihood(Part):
         Whether it is a density on the real line: then scaling adds its log-determinant to log p(x).
     interval_support : bool
         Whether the support is an interval, so that checking the minimum and maximum of a feature is enough.
+    levels_only : bool
+        Whether values are numbers of levels, which cannot be averaged: ``mean`` is the most probable one.
     centred : bool
         Whether the encoder's inputs are centred, which standard scaling does for densities. Probabilities are not
         scaled, and networks learn slowly from inputs that all have one sign.
@@ -53,6 +55,7 @@ class Likelihood(Part):
     default_scaling: str | Part = "standard"
     density: bool = True
     interval_support: bool = False
+    levels_only: bool = False
     centred: bool = False
     binary: bool = False
     support_text: str = "that are finite numbers"
@@ -131,6 +134,10 @@ class Likelihood(Part):
     def density_columns(self) -> Tensor:
         """Return ``density`` for each feature, bool of shape (D,)."""
         return torch.full((self.n_features,), self.density)
+
+    def level_columns(self) -> Tensor:
+        """Return whether values of each feature number levels, so that they have no mean, bool of shape (D,)."""
+        return torch.full((self.n_features,), self.levels_only)
 
     def centred_columns(self) -> Tensor:
         """Return ``centred`` for each feature, bool of shape (D,)."""

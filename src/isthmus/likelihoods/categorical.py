@@ -45,6 +45,7 @@ class Categorical(Likelihood):
 
     default_scaling = "none"
     density = False
+    levels_only = True
     transforms_input = True
     support_text = "that are whole numbers from 0 to the column's number of levels - 1"
 

@@ -65,6 +65,7 @@ class EmbeddedCategorical(Likelihood):
 
     default_scaling = "none"
     density = False
+    levels_only = True
     transforms_input = True
     support_text = "that are whole numbers from 0 to the column's number of levels - 1"
 

@@ -190,6 +190,10 @@ class Mixed(Likelihood):
         """Return whether each column has a density, bool of shape (D,)."""
         return self._join_flags([part.density_columns() for part in self._members])
 
+    def level_columns(self) -> Tensor:
+        """Return whether values of each column number levels, bool of shape (D,)."""
+        return self._join_flags([part.level_columns() for part in self._members])
+
     def centred_columns(self) -> Tensor:
         """Return whether the encoder's input is centred, for each column, bool of shape (D,)."""
         return self._join_flags([part.centred_columns() for part in self._members])
