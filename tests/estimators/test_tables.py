@@ -272,6 +272,19 @@ def test_grid_search(table):
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
 
+def test_parameters_of_the_codec_are_those_of_a_part(table, tmp_path):
+    fitted = TableCodec(kinds={"sold": "left out"}).fit(table)
+    for codec in (TableCodec(unseen="other"), fitted):
+        model = clone(VAE(2, scaling=codec, **QUICK))
+        assert model.scaling == codec
+        assert model.get_params()["scaling__unseen"] == codec.unseen
+        model.fit(table).save(tmp_path / "m.safetensors")
+        assert load(tmp_path / "m.safetensors").scaling == codec
+    grid = {"scaling__within_support": [True, False]}
+    search = GridSearchCV(VAE(2, scaling=TableCodec(), **QUICK), grid, cv=2).fit(table)
+    assert search.best_estimator_._table.within_support == search.best_params_["scaling__within_support"]
+
+
 @pytest.mark.parametrize("make", [lambda: Autoencoder(2, **QUICK), lambda: VAE(2, **QUICK)])
 def test_every_dtype(make):
     table = every_dtype()
