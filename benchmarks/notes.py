@@ -56,6 +56,7 @@ from isthmus.likelihoods import Gaussian
 from isthmus.model import Model
 from isthmus.networks import MLP
 from isthmus.objectives import PenalizedLikelihood
+from isthmus.optimizers import Adam
 from isthmus.penalties import Contraction, EncodedBatch
 from isthmus.posteriors import DiagonalNormal, FullNormal
 from isthmus.priors import StandardNormal
@@ -68,6 +69,24 @@ TEMPLATE = ROOT / "docs" / "notes.template.md"
 PAGE = ROOT / "docs" / "notes.md"
 SEEDS = (0, 1, 2)
 
+
+def settings() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the settings of all examples, in which nothing depends on the data, and those of VAEs."""
+    # show
+    basic = {
+        "network": MLP(skip=False),  # random weights at the start
+        "max_epochs": 100,
+        "batch_size": 128,
+        "learning_rate": 3e-3,
+        "optimizer": Adam(weight_decay=0.0),
+        "early_stopping": False,
+    }
+    basic_vae = basic | {"likelihood": Gaussian(scale="shared"), "prior": "standard_normal"}
+    # end
+    return basic, basic_vae
+
+
+basic, basic_vae = settings()  # lower case, as on the page
 Numbers = dict[str, float]
 CLAIMS: dict[str, Callable[..., Numbers]] = {}
 EXACT: set[str] = set()  # claims without training: one seed is enough
@@ -90,9 +109,9 @@ class Data(NamedTuple):
     vaes: dict[int, VAE]
 
     def vae(self, seed: int) -> VAE:
-        """Return VAE(8) fitted to the training rows, which many claims share."""
+        """Return the VAE with 8 latent units fitted to the training rows, which many claims share."""
         if seed not in self.vaes:
-            self.vaes[seed] = VAE(8, random_state=seed).fit(self.train)
+            self.vaes[seed] = VAE(8, **basic_vae, random_state=seed).fit(self.train)
         return self.vaes[seed]
 
 
@@ -237,8 +256,8 @@ def log_mean(log_w: torch.Tensor) -> np.ndarray:
 def latent_variable(data: Data, seed: int) -> Numbers:
     train, test, y_train, y_test = data[:4]
     # show
-    plain = VAE(2, random_state=seed).fit(train)
-    informed = ConditionalVAE(2, random_state=seed).fit(train, y_train)
+    plain = VAE(2, **basic_vae, random_state=seed).fit(train)
+    informed = ConditionalVAE(2, **basic_vae, random_state=seed).fit(train, y_train)
     classifier = KNeighborsClassifier(5).fit(plain.transform(train), y_train)
     which_digit = classifier.score(plain.transform(test), y_test)  # accuracy given the two numbers z
     log_p = plain.score(test), informed.score(test)  # p(x), and p(x) = sum_y p(x|y) p(y): the digit comes first
@@ -264,10 +283,10 @@ def identity(data: Data, seed: int) -> Numbers:
     train, test = data.train, data.test
     # show
     sigma = Gaussian(scale=0.3)  # L = ||x - g(f(x))||^2 / (2 sigma^2) + constant, x in units of its spread
-    copier = Autoencoder(256, hidden_layer_sizes=(), likelihood=sigma, random_state=seed).fit(train)
-    narrow = Autoencoder(16, hidden_layer_sizes=(), likelihood=sigma, random_state=seed).fit(train)
+    copier = Autoencoder(256, **basic, hidden_layer_sizes=(), likelihood=sigma, random_state=seed).fit(train)
+    narrow = Autoencoder(16, **basic, hidden_layer_sizes=(), likelihood=sigma, random_state=seed).fit(train)
     # end
-    deep = Autoencoder(256, likelihood=sigma, random_state=seed).fit(train)
+    deep = Autoencoder(256, **basic, likelihood=sigma, random_state=seed).fit(train)
     return {
         **metrics(copier, data, "copier_"),
         **metrics(deep, data, "deep_"),
@@ -286,7 +305,7 @@ def dimensionality(data: Data, seed: int) -> Numbers:
         pca = PCA(k).fit(data.train)
         train, test = data.train, data.test
         # show
-        model = Autoencoder(k, random_state=seed).fit(train)
+        model = Autoencoder(k, **basic, random_state=seed).fit(train)
         error = np.mean((model.reconstruct(test) - test) ** 2)
         # end
         result[f"ae{k}"] = float(error)
@@ -301,13 +320,13 @@ def sparse(data: Data, seed: int) -> Numbers:
     train, test = data.train, data.test
     sigma = Gaussian(scale=0.3)
     # show
-    one = {"hidden_layer_sizes": (), "likelihood": sigma, "random_state": seed}
+    one = basic | {"hidden_layer_sizes": (), "likelihood": sigma, "random_state": seed}
     model = SparseAutoencoder(256, method="l1", sparsity=3.0, **one).fit(train)
     last = model.history_[-1]  # loss = reconstruction + 3 * l1, that is L(x, g(f(x))) + Omega(h)
     active = np.mean(model.transform(test) != 0)
     # end
     plain = SparseAutoencoder(256, method="l1", sparsity=0.0, **one).fit(train)
-    kl = SparseAutoencoder(256, method="kl", sparsity=10.0, learning_rate=0.03, **one).fit(train)
+    kl = SparseAutoencoder(256, method="kl", sparsity=10.0, **(one | {"learning_rate": 0.03})).fit(train)
     slow = SparseAutoencoder(256, method="kl", sparsity=10.0, **one).fit(train)
     top = SparseAutoencoder(256, method="top_k", k=16, **one).fit(train)
     counts = (top.transform(test) != 0).sum(1)
@@ -332,12 +351,11 @@ def sparse(data: Data, seed: int) -> Numbers:
 def penalty_and_sigma(data: Data, seed: int) -> Numbers:
     """Compare the test error with the same penalty, for a fixed sigma and a learned one."""
     result = {}
-    for name, likelihood in (("fixed", Gaussian(scale=0.3)), ("learned", Gaussian())):
+    for name, likelihood in (("fixed", Gaussian(scale=0.3)), ("learned", Gaussian(scale="shared"))):
         for weight in (1, 7) if data.quick else (1, 3, 5, 7):
             # show
-            model = SparseAutoencoder(
-                256, hidden_layer_sizes=(), method="l1", sparsity=weight, likelihood=likelihood, random_state=seed
-            ).fit(data.train)
+            one = basic | {"hidden_layer_sizes": (), "likelihood": likelihood, "random_state": seed}
+            model = SparseAutoencoder(256, method="l1", sparsity=weight, **one).fit(data.train)
             # end
             result[f"{name}_{weight}"] = mse(model.reconstruct(data.test), data.test)
     return result
@@ -355,11 +373,11 @@ def denoising(data: Data, seed: int) -> Numbers:
         "masking": (Masking(0.3), np.where(holes(data), train.mean(0), test)),
         "salt": (SaltAndPepper(0.1), np.where(u < 0.1, extremes, test)),
     }
-    plain = Autoencoder(64, random_state=seed).fit(train)
+    plain = Autoencoder(64, **basic, random_state=seed).fit(train)
     result = {}
     for name, (corruption, rows) in rough.items():
         # show
-        model = DenoisingAutoencoder(64, corruption=corruption, random_state=seed).fit(train)
+        model = DenoisingAutoencoder(64, **basic, corruption=corruption, random_state=seed).fit(train)
         left = np.mean((model.reconstruct(rows) - test) ** 2) / np.mean((rows - test) ** 2)
         # end
         result[name] = float(left)
@@ -372,7 +390,7 @@ def denoising(data: Data, seed: int) -> Numbers:
     sigma = Gaussian(scale=0.3)
     for name, corruption in (("noise_", GaussianNoise(0.5)), ("mask_", Masking(0.3))):
         linear = DenoisingAutoencoder(
-            256, hidden_layer_sizes=(), likelihood=sigma, corruption=corruption, random_state=seed
+            256, **basic, hidden_layer_sizes=(), likelihood=sigma, corruption=corruption, random_state=seed
         ).fit(train)
         result |= metrics(linear, data, name)
     return result
@@ -383,13 +401,13 @@ def contractive(data: Data, seed: int) -> Numbers:
     train, test = data.train, data.test
     # show
     sigma = Gaussian(scale=0.3)
-    rifai = {"hidden_layer_sizes": (), "code_activation": "sigmoid", "network": MLP(tied=True)}
+    rifai = basic | {"hidden_layer_sizes": (), "code_activation": "sigmoid", "network": MLP(tied=True)}
     model = ContractiveAutoencoder(256, **rifai, contraction=10.0, likelihood=sigma, random_state=seed).fit(train)
     plain = ContractiveAutoencoder(256, **rifai, contraction=0.0, likelihood=sigma, random_state=seed).fit(train)
     with_penalty, without = (omega(m, test).mean() for m in (model, plain))
     # end
     exact = jacobian_norms(model, test[:20])
-    deep = Autoencoder(8, max_epochs=5, random_state=seed).fit(train)
+    deep = Autoencoder(8, **(basic | {"max_epochs": 5}), random_state=seed).fit(train)
     n = 200 if data.quick else 2000
     draws = np.stack([omega(deep, test[:20], "projection", i).numpy() for i in range(n)]).mean(1)
     truth = float(omega(deep, test[:20], "exact").mean())
@@ -476,8 +494,8 @@ def gaussian(data: Data, seed: int) -> Numbers:
     train, test = data.train, data.test
     learned = data.vae(seed)
     # show
-    fixed = VAE(8, likelihood=Gaussian(scale=1.0), random_state=seed).fit(train)
-    # learned = VAE(8, random_state=seed).fit(train): sigma is one of the parameters
+    fixed = VAE(8, **(basic_vae | {"likelihood": Gaussian(scale=1.0)}), random_state=seed).fit(train)
+    # learned = VAE(8, **basic_vae, random_state=seed).fit(train): sigma is one of the parameters
     gain = learned.score(test) - fixed.score(test)
     # end
     draws = learned.sample_latent(train, 20, random_state=0)
@@ -570,7 +588,7 @@ def sigma_trained(data: Data, seed: int) -> Numbers:
     for name, hidden in (("linear", ()), ("deep", (256, 128)))[: 1 if data.quick else 2]:
         for posterior in ("diagonal_normal", "full_normal"):
             # show
-            model = VAE(8, posterior=posterior, hidden_layer_sizes=hidden, random_state=seed).fit(train)
+            model = VAE(8, **basic_vae, posterior=posterior, hidden_layer_sizes=hidden, random_state=seed).fit(train)
             bound, log_p = model.elbo(test).elbo.mean(), model.score(test)
             # end
             key = f"{name}_{posterior.split('_')[0]}"
@@ -587,9 +605,8 @@ def lower_bound(data: Data, seed: int) -> Numbers:
     """ELBO <= log p(x) on each sample, exactly for linear models (during and after training), and for a deep one."""
     test, result = data.test, {}
     for name, epochs in (("early", 5), ("late", 100)):
-        model = VAE(
-            8, hidden_layer_sizes=(), trainer=Trainer(precision="float64"), max_epochs=epochs, random_state=seed
-        )
+        exact = basic_vae | {"hidden_layer_sizes": (), "trainer": Trainer(precision="float64"), "max_epochs": epochs}
+        model = VAE(8, **exact, random_state=seed)
         m = model.fit(data.train).model_
         decoder, scale = m.network.decoder[0], m.scaling.scale.numpy()
         x = m.scaling(torch.from_numpy(test))
@@ -640,7 +657,7 @@ def one_sample(data: Data, seed: int) -> Numbers:
     """Compare training with one draw per sample and with ten."""
     train, test, vae = data.train, data.test, data.vae(seed)
     # show
-    ten = VAE(8, objective=PenalizedLikelihood(n_draws=10), random_state=seed).fit(train)
+    ten = VAE(8, **basic_vae, objective=PenalizedLikelihood(n_draws=10), random_state=seed).fit(train)
     # end
     model = float64(vae)
     x = model.scaling(torch.from_numpy(test))
@@ -716,7 +733,7 @@ def generation(data: Data, seed: int) -> Numbers:
         **judge(GaussianMixture(30, reg_covar=0.1, random_state=seed).fit(train).sample(n)[0], "mixture"),
     }
     for k in (2, 8) if data.quick else (2, 4, 8, 16):
-        vae = data.vae(seed) if k == 8 else VAE(k, random_state=seed).fit(train)
+        vae = data.vae(seed) if k == 8 else VAE(k, **basic_vae, random_state=seed).fit(train)
         # show
         z = rng.normal(size=(n, k))  # z ~ N(0, I)
         decoded = vae.inverse_transform(z)  # f(z)
@@ -726,7 +743,7 @@ def generation(data: Data, seed: int) -> Numbers:
         result[f"kl{k}"] = float(vae.elbo(train).kl.mean())
         result[f"variance{k}"] = float(drawn.var(0).mean() / train.var(0).mean())
         result[f"restored{k}"] = judge.recognised(vae.reconstruct(data.test))
-    vamp = VAE(8, prior="vamp_prior", random_state=seed).fit(train)
+    vamp = VAE(8, **(basic_vae | {"prior": "vamp_prior"}), random_state=seed).fit(train)
     drawn = vamp.sample(n, random_state=seed)
     result |= {**judge(drawn, "vamp"), "variance_vamp": float(drawn.var(0).mean() / train.var(0).mean())}
     result |= {"log_p_vamp": vamp.score(data.test), "log_p8": data.vae(seed).score(data.test)}
@@ -739,7 +756,7 @@ def conditional(data: Data, seed: int) -> Numbers:
     judge, n, result = Judge(data), len(test), {}
     for k in (2,) if data.quick else (2, 8):
         # show
-        model = ConditionalVAE(k, random_state=seed).fit(train, y_train)
+        model = ConditionalVAE(k, **basic_vae, random_state=seed).fit(train, y_train)
         drawn = model.sample(n, y=y_test, random_state=seed)  # samples of the given digits
         log_p = model.score_samples(test, y_test)  # log p(x|y)
         read = model.predict(test)  # the y that maximises p(x|y) p(y)
@@ -770,11 +787,11 @@ def structured(data: Data, seed: int) -> Numbers:
     }
     for name, noise in (("", "none"), ("noise_", "gaussian_noise"))[: 1 if data.quick else 2]:
         # show
-        model = ConditionalVAE(8, corruption=noise, random_state=seed).fit(lower, upper)
+        model = ConditionalVAE(8, **basic_vae, corruption=noise, random_state=seed).fit(lower, upper)
         draws = [model.sample(len(upper_test), y=upper_test, random_state=i) for i in range(30)]
         log_p = model.score(lower_test, upper_test)  # log p(lower | upper)
         # end
-        alone = VAE(8, corruption=noise, random_state=seed).fit(lower)
+        alone = VAE(8, **basic_vae, corruption=noise, random_state=seed).fit(lower)
         result |= {
             name + "mse": mse(np.mean(draws, axis=0), lower_test),
             name + "mse_one": mse(draws[0], lower_test),
@@ -844,7 +861,7 @@ def _format(value: float, form: str) -> str:
 
 
 def snippet(name: str) -> str:
-    source = inspect.getsource(CLAIMS[name])
+    source = inspect.getsource((CLAIMS | {"settings": settings})[name])
     shown = re.findall(r"^ *# show\n(.*?)^ *# end\n", source, re.MULTILINE | re.DOTALL)
     return "\n".join(textwrap.dedent(part).rstrip() for part in shown)
 

@@ -45,10 +45,11 @@ def work(rows: int, batch: int, epochs: int) -> None:
 
     from isthmus import VAE
     from isthmus.engine.distributed import find_processes, rank
+    from isthmus.networks import MLP
 
     X = np.random.default_rng(0).random((rows, D), dtype=np.float32)
     fields = {"likelihood": "bernoulli", "scaling": "none", "batch_size": batch, "random_state": 0, "device": "cpu"}
-    model = VAE(K, hidden_layer_sizes=HIDDEN, max_epochs=epochs, **fields).fit(X)
+    model = VAE(K, network=MLP(HIDDEN, skip=False), learning_rate=3e-3, max_epochs=epochs, **fields).fit(X)
     steps = -(-rows // batch)
     step = min(record["seconds"] for record in model.history_[1:]) / steps
     parameters = sum(p.numel() for p in model.model_.parameters())

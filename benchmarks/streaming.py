@@ -41,7 +41,17 @@ from isthmus.data.loaders import streaming
 RESULTS = Path(__file__).with_name("results") / "streaming.json"
 WIDTH, RANK = 784, 20  # of the rows: columns, and rank without the noise
 PARTS = ("bias", "memory", "rate")  # the first one needs a package: fail early if it is missing
-FIELDS = {"n_components": 20, "hidden_layer_sizes": (512,), "random_state": 0, "optimizer__schedule": "constant"}
+FIELDS = {
+    "n_components": 20,
+    "hidden_layer_sizes": (512,),
+    "network__skip": False,
+    "likelihood__scale": "shared",
+    "prior": "standard_normal",
+    "batch_size": 128,
+    "learning_rate": 3e-3,
+    "optimizer__schedule": "constant",
+    "random_state": 0,
+}
 
 
 def make_rows(path: Path, n_rows: int, seed: int = 0) -> None:
@@ -164,6 +174,7 @@ def bias(folder: Path, *, quick: bool) -> dict[str, Any]:
     if images:
         train, y = images.everything()
         fields = FIELDS | {"likelihood": "bernoulli", "max_epochs": 5, "optimizer__schedule": "one_cycle"}
+        del fields["likelihood__scale"]
         orders = {
             "sorted by class": np.argsort(y, kind="stable"),
             "in random order": np.random.default_rng(0).permutation(len(train)),

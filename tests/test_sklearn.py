@@ -10,17 +10,21 @@ from isthmus import (
     DenoisingAutoencoder,
     SparseAutoencoder,
 )
+from isthmus.networks import MLP
 from isthmus.training import Trainer
 
 FLOAT64 = Trainer(precision="float64")
 ESTIMATORS = [
     Autoencoder(max_epochs=5),
-    Autoencoder(2, max_epochs=5, batch_size=128, trainer=FLOAT64),
+    Autoencoder(2, network=MLP(skip=False), max_epochs=5, batch_size=128, trainer=FLOAT64),
     SparseAutoencoder(4, max_epochs=5, trainer=FLOAT64),
     DenoisingAutoencoder(4, max_epochs=5),
     ContractiveAutoencoder(4, max_epochs=5),
     # One layer: the penalty is exact, and draws nothing.
-    ContractiveAutoencoder(4, hidden_layer_sizes=(), max_epochs=5, batch_size=128, trainer=FLOAT64),
+    ContractiveAutoencoder(
+        4, hidden_layer_sizes=(), network=MLP(skip=False), max_epochs=5, batch_size=128, trainer=FLOAT64
+    ),
+    VAE(),
     VAE(max_epochs=5, n_draws=5),
     ConditionalVAE(max_epochs=5, n_draws=5),
 ]

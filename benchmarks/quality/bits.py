@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from _common import Array, Bar, Benchmark, Entry, Found, Images, Options, Run, fitted, images, main, stopwatch
+from _settings import FIXED_VAE
 from scipy.linalg import cho_factor, cho_solve
 from sklearn.decomposition import PCA
 
@@ -22,22 +23,22 @@ from isthmus.networks import MLP
 
 TASK = "dequantised pixels"
 FULL_GAUSSIAN = "Gaussian, full covariance"
-DENSE: dict[str, Any] = {
+DENSE: dict[str, Any] = FIXED_VAE | {
     "hidden_layer_sizes": (512, 256),
-    "network": MLP(activation="relu"),
+    "network": MLP(activation="relu", skip=False),
     "learning_rate": 2e-3,
     "n_draws": 50,
 }
 FEATURE = DENSE | {"likelihood": Gaussian(scale="feature")}
-SHALLOW = FEATURE | {"network": MLP(activation="silu"), "hidden_layer_sizes": (1024,)}
+SHALLOW = FEATURE | {"network": MLP(activation="silu", skip=False), "hidden_layer_sizes": (1024,)}
 SIGMAS = {"one sigma": "shared", "a sigma for every pixel": "feature", "sigma(z) per pixel": "decoder"}
 CANDIDATES: dict[str, dict[str, Any]] = {
     "one sigma, ReLU": DENSE,
-    "one sigma, ELU": DENSE | {"network": MLP(activation="elu")},
+    "one sigma, ELU": DENSE | {"network": MLP(activation="elu", skip=False)},
     "sigma per pixel, ReLU": FEATURE,
     "sigma per pixel, ReLU, z = 64": FEATURE | {"n_components": 64},
     "sigma per pixel, ReLU, z = 128": FEATURE | {"n_components": 128},
-    "sigma per pixel, SiLU, z = 64": FEATURE | {"n_components": 64, "network": MLP(activation="silu")},
+    "sigma per pixel, SiLU, z = 64": FEATURE | {"n_components": 64, "network": MLP(activation="silu", skip=False)},
     "sigma per pixel, SiLU, z = 64, 784-1024, one hidden layer": SHALLOW | {"n_components": 64},
     "sigma per pixel, ReLU, z = 64, 784-1024-512": FEATURE | {"n_components": 64, "hidden_layer_sizes": (1024, 512)},
     "sigma(z), ReLU, rate 2e-3": DENSE | {"likelihood": Gaussian(scale="decoder")},

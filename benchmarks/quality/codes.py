@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from _common import Array, Bar, Benchmark, Entry, Found, Images, Options, Run, fitted, images, main, mse, stopwatch
+from _settings import FIXED
 from sklearn.decomposition import PCA
 from sklearn.neighbors import KNeighborsClassifier
 
@@ -21,11 +22,15 @@ WIDTHS = (2, 8, 16, 32, 64)
 ERRORS = {2: 0.030, 8: 0.0185, 16: 0.0140, 32: 0.0105, 64: 0.0080}
 NEIGHBOURS = {2: 0.70, 8: 0.83, 32: 0.86}
 AE, DVAE = "Autoencoder", "VAE"
-DENSE: dict[str, Any] = {"hidden_layer_sizes": (512, 256), "network": MLP(activation="silu"), "learning_rate": 2e-3}
-RELU = DENSE | {"network": MLP(activation="relu")}
+DENSE: dict[str, Any] = FIXED | {
+    "hidden_layer_sizes": (512, 256),
+    "network": MLP(activation="silu", skip=False),
+    "learning_rate": 2e-3,
+}
+RELU = DENSE | {"network": MLP(activation="relu", skip=False)}
 CANDIDATES: dict[str, dict[str, Any]] = {
     "784-512-256, ReLU": RELU,
-    "784-512-256, ELU": RELU | {"network": MLP(activation="elu")},
+    "784-512-256, ELU": RELU | {"network": MLP(activation="elu", skip=False)},
     "784-512-256, SiLU": DENSE,
     "784-512-256, ReLU, rate 4e-3": RELU | {"learning_rate": 4e-3},
     "784-512-256, ReLU, unscaled": RELU | {"scaling": "none"},

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from _common import Array, Bar, Benchmark, Entry, Found, Images, Options, Run, fitted, images, main, mse, stopwatch
+from _settings import FIXED
 
 from isthmus import DenoisingAutoencoder
 from isthmus.corruptions import GaussianNoise, Masking
@@ -29,17 +30,18 @@ FULL = {
 }
 WIENER = "best linear map (Wiener filter)"
 OURS = "DenoisingAutoencoder"
-BASE: dict[str, Any] = {
+BASE: dict[str, Any] = FIXED | {
     "n_components": 256,
     "hidden_layer_sizes": (512,),
-    "network": MLP(activation="silu"),
+    "network": MLP(activation="silu", skip=False),
     "code_activation": "silu",
     "scaling": "none",
 }
-ELU = BASE | {"network": MLP(activation="elu"), "code_activation": "elu"}
+ELU = BASE | {"network": MLP(activation="elu", skip=False), "code_activation": "elu"}
 CANDIDATES: dict[str, dict[str, Any]] = {
     "784-512-256, ELU": ELU,
-    "784-512-256, ReLU, linear code": BASE | {"network": MLP(activation="relu"), "code_activation": "identity"},
+    "784-512-256, ReLU, linear code": BASE
+    | {"network": MLP(activation="relu", skip=False), "code_activation": "identity"},
     "784-512-256, SiLU": BASE,
     "784-512-256, ELU, batch 256, rate 4e-3": ELU | {"batch_size": 256, "learning_rate": 4e-3},
     "784-512-256, ELU, standard scaling (noise of .5 standard deviations)": ELU | {"scaling": "standard"},

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from _common import Array, Bar, Benchmark, Entry, Found, Images, Options, Run, images, main, stopwatch
+from _settings import FIXED
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -32,7 +33,7 @@ Make = Callable[[int], Any]
 
 def point(cls: type, **fields: Any) -> Make:
     """Return a factory of estimators with one hidden layer of the given width."""
-    base: dict[str, Any] = {"hidden_layer_sizes": (), "likelihood": SIGMA}
+    base = FIXED | {"hidden_layer_sizes": (), "likelihood": SIGMA}
     return lambda n: cls(n, **(base | fields))
 
 

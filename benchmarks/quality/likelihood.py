@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from _common import Array, Bar, Benchmark, Entry, Found, Images, Options, Run, fitted, images, main
+from _settings import FIXED_VAE
 from scipy.special import xlog1py, xlogy
 
 from isthmus import VAE
@@ -24,10 +25,10 @@ from isthmus.networks import MLP
 from isthmus.penalties import Warmup
 
 TASK, MODEL = "nats per image", "VAE"
-FIELDS: dict[str, Any] = {
+FIELDS: dict[str, Any] = FIXED_VAE | {
     "n_components": 40,
     "hidden_layer_sizes": (512, 256),
-    "network": MLP(activation="relu"),
+    "network": MLP(activation="relu", skip=False),
     "likelihood": Bernoulli(binarize=True),
     "batch_size": 128,
     "learning_rate": 2e-3,

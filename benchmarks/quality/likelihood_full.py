@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from _common import Array, Bar, Benchmark, Entry, Found, Options, Run, fitted, images, main
+from _settings import FIXED_VAE
 from likelihood import TASK, Rows, floor, limits, rows
 
 from isthmus import VAE
@@ -29,10 +30,10 @@ BUDGET = 1 << (27 if DEVICE == "cuda" else 22)  # numbers in the largest tensor 
 
 PLAIN, IWAE, BOTH = "VAE", "VAE, IWAE-5", "VAE, IWAE-5, VampPrior"
 Fields = dict[str, Any]
-BASE: Fields = {
+BASE: Fields = FIXED_VAE | {
     "n_components": 40,
     "hidden_layer_sizes": (512, 256),
-    "network": MLP(activation="silu"),
+    "network": MLP(activation="silu", skip=False),
     "likelihood": Bernoulli(binarize=True),
     "max_epochs": 60,
     "batch_size": 250,
@@ -48,8 +49,8 @@ VARIANTS: dict[str, Fields] = {
 FASTER: Fields = {"learning_rate": 4e-3}
 CANDIDATES: dict[str, Fields] = {
     "silu, 784-512-256-40": {},
-    "relu, 784-512-256-40": {"network": MLP(activation="relu")},
-    "tanh, 784-512-256-40": {"network": MLP(activation="tanh")},
+    "relu, 784-512-256-40": {"network": MLP(activation="relu", skip=False)},
+    "tanh, 784-512-256-40": {"network": MLP(activation="tanh", skip=False)},
     "silu, 784-400-300-300-40": {"hidden_layer_sizes": (400, 300, 300)},
     "silu, rate 0.004": FASTER,
     "silu, rate 0.001": {"learning_rate": 1e-3},

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from _common import Array, Bar, Benchmark, Entry, Found, Options, Run, fitted, images, main, mse, stopwatch
 from _local import local_fields
+from _settings import FIXED, FIXED_VAE
 from scipy.linalg import cho_factor, cho_solve
 
 from isthmus import VAE, DenoisingAutoencoder
@@ -28,14 +29,15 @@ MASKED = "DenoisingAutoencoder, Masking(.5)"
 LOCAL = "DenoisingAutoencoder, Masking(.5, input_mask=True), local convolutions"
 INCOMPLETE = "VAE, trained on incomplete rows"
 COMPLETE = "VAE, trained on complete rows"
-DENSE: dict[str, Any] = {
+DENSE: dict[str, Any] = FIXED | {
     "n_components": 256,
     "hidden_layer_sizes": (512,),
-    "network": MLP(activation="silu"),
+    "network": MLP(activation="silu", skip=False),
     "code_activation": "silu",
 }
-WIDE: dict[str, Any] = {"hidden_layer_sizes": (1024, 512), "network": MLP(activation="silu"), "n_draws": 50}
-CONVOLUTIONS = {"batch_size": 32, "learning_rate": 8e-3}  # the other parameters depend on the image shape
+SILU: dict[str, Any] = FIXED_VAE | {"network": MLP(activation="silu", skip=False), "n_draws": 50}
+WIDE = SILU | {"hidden_layer_sizes": (1024, 512)}
+CONVOLUTIONS = FIXED | {"batch_size": 32, "learning_rate": 8e-3}  # the other parameters depend on the image shape
 WITHOUT_MASK, WITH_MASK = {"corruption": Masking(0.5)}, {"corruption": Masking(0.5, input_mask=True)}
 
 
@@ -130,7 +132,7 @@ def denoiser(X: Array, seed: int, fields: dict[str, Any], epochs: int) -> tuple[
 def vae_of_incomplete_rows(X: Array, seed: int, epochs: int, shape: tuple[int, int]) -> tuple[Filler, float, int]:
     """Fit a VAE to incomplete rows of both kinds; its encoder receives the mask."""
     incomplete = np.where(mixed_missing(len(X), shape, seed), np.float32(np.nan), X)
-    fields: dict[str, Any] = {"hidden_layer_sizes": (512, 256), "n_draws": 50, "network": MLP(activation="silu")}
+    fields = SILU | {"hidden_layer_sizes": (512, 256)}
     model, seconds, parameters = fitted(VAE(32, max_epochs=epochs, random_state=seed, **fields), incomplete)
     return lambda rows, missing: model.impute(np.where(missing, np.float32(np.nan), rows)), seconds, parameters
 

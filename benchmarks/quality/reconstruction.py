@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from _common import Array, Bar, Benchmark, Entry, Found, Options, Run, fitted, images, main, stopwatch
+from _settings import FIXED_VAE
 
 from isthmus import VAE
 from isthmus.likelihoods import Gaussian
@@ -24,17 +25,17 @@ TASK = "squared error + KL, z = 8"
 LINEAR = "best linear VAE, closed form"
 DENSE_VAE = "VAE, MLP"
 CONV = "VAE, convolutional"
-BASE: dict[str, Any] = {
+BASE: dict[str, Any] = FIXED_VAE | {
     "n_components": K,
     "likelihood": Gaussian(scale=math.sqrt(0.5)),
     "scaling": "none",
     "n_draws": 10,
 }
-DENSE = BASE | {"hidden_layer_sizes": (512, 256), "network": MLP(activation="relu"), "learning_rate": 2e-3}
+DENSE = BASE | {"hidden_layer_sizes": (512, 256), "network": MLP(activation="relu", skip=False), "learning_rate": 2e-3}
 CANDIDATES: dict[str, dict[str, Any]] = {
     "784-512-256, ReLU, rate 2e-3": DENSE,
-    "784-512-256, ELU, rate 2e-3": DENSE | {"network": MLP(activation="elu")},
-    "784-512-256, SiLU, rate 2e-3": DENSE | {"network": MLP(activation="silu")},
+    "784-512-256, ELU, rate 2e-3": DENSE | {"network": MLP(activation="elu", skip=False)},
+    "784-512-256, SiLU, rate 2e-3": DENSE | {"network": MLP(activation="silu", skip=False)},
     "784-512-256, ReLU, rate 4e-3": DENSE | {"learning_rate": 4e-3},
 }
 

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from _common import Array, Bar, Benchmark, Entry, Found, Options, Run, fitted, images, main
+from _settings import FIXED_VAE
 from sklearn.datasets import load_breast_cancer, load_digits
 from torch import Tensor
 
@@ -48,16 +49,15 @@ def data_sets(options: Options) -> Iterator[Data]:
     n, epochs = options.pick(quick=20, short=200, full=500), options.pick(quick=2, short=100, full=100)
     rng = np.random.default_rng(0)
     low_rank = rng.normal(size=(500 + n, 3)) @ rng.normal(size=(3, 20)) + 1e-3 * rng.normal(size=(500 + n, 20))
-    usual: dict[str, Any] = {"hidden_layer_sizes": (256, 128), "max_epochs": epochs, "batch_size": 128}
-    usual["learning_rate"] = 3e-3
-    fields = usual | {"n_components": 3, "likelihood": "gaussian"}
+    usual = FIXED_VAE | {"max_epochs": epochs}
+    fields = usual | {"n_components": 3}
     yield Data(f"{LOW_RANK}, training rows", low_rank[:500], low_rank[:n], fields, (0.2,))
     yield Data(f"{LOW_RANK}, new rows", low_rank[:500], low_rank[500:], fields, (0.2,))
     if options.form == "quick":
         return
     for name, X in ((DIGITS, load_digits().data), (CANCER, load_breast_cancer().data)):
         X = X[np.random.default_rng(0).permutation(len(X))]
-        yield Data(name, X[n:], X[:n], usual | {"n_components": 8, "likelihood": "gaussian"}, (0.3, 0.7))
+        yield Data(name, X[n:], X[:n], usual | {"n_components": 8}, (0.3, 0.7))
     pixels = images(options)
     train, test = ((rows > 0.5).astype(np.float32) for rows in (pixels.train[:20_000], pixels.test[:n]))
     fields = usual | {"n_components": 20, "likelihood": "bernoulli", "max_epochs": 2}

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 from _common import Array, Bar, Benchmark, Entry, Found, Options, Run, main, stopwatch
+from _settings import FIXED_VAE
 from scipy.linalg import cho_factor, cho_solve
 from sklearn.datasets import load_iris, load_wine
 from sklearn.exceptions import ConvergenceWarning
@@ -106,31 +107,30 @@ def ours(**fields: Any) -> Method:
     return method
 
 
-FEATURE = Gaussian(scale="feature", min_scale=0.1)
 IWAE = ImportanceWeighted(n_draws=20)
-BASE: dict[str, Any] = {"max_epochs": 300, "likelihood": FEATURE}
+BASE = FIXED_VAE | {"max_epochs": 300, "likelihood": Gaussian(scale="feature", min_scale=0.1)}
+
+
+def tuned(**fields: Any) -> Method:
+    """Return the method with fixed settings and these."""
+    return ours(**(BASE | fields))
+
+
 CANDIDATES: dict[str, Method] = {
     "defaults": ours(),
-    "linear, K=2": ours(n_components=2, hidden_layer_sizes=(), **BASE),
-    **{f"linear, IWAE-20, K={k}": ours(n_components=k, hidden_layer_sizes=(), objective=IWAE, **BASE) for k in (1, 2)},
-    **{f"hidden 32, K={k}": ours(n_components=k, hidden_layer_sizes=(32,), **BASE) for k in (1, 2)},
-    **{
-        f"hidden 32, IWAE-20, K={k}": ours(n_components=k, hidden_layer_sizes=(32,), objective=IWAE, **BASE)
-        for k in (1, 2)
-    },
-    "hidden 32, IWAE-20, K=2, decay 1": ours(
-        n_components=2, hidden_layer_sizes=(32,), objective=IWAE, optimizer=Adam(weight_decay=1.0), **BASE
+    "linear, K=2": tuned(n_components=2, hidden_layer_sizes=()),
+    **{f"linear, IWAE-20, K={k}": tuned(n_components=k, hidden_layer_sizes=(), objective=IWAE) for k in (1, 2)},
+    **{f"hidden 32, K={k}": tuned(n_components=k, hidden_layer_sizes=(32,)) for k in (1, 2)},
+    **{f"hidden 32, IWAE-20, K={k}": tuned(n_components=k, hidden_layer_sizes=(32,), objective=IWAE) for k in (1, 2)},
+    "hidden 32, IWAE-20, K=2, decay 1": tuned(
+        n_components=2, hidden_layer_sizes=(32,), objective=IWAE, optimizer=Adam(weight_decay=1.0)
     ),
-    "hidden 32, IWAE-20, K=2, masking .3": ours(
-        n_components=2, hidden_layer_sizes=(32,), objective=IWAE, corruption="masking", **BASE
+    "hidden 32, IWAE-20, K=2, masking .3": tuned(
+        n_components=2, hidden_layer_sizes=(32,), objective=IWAE, corruption="masking"
     ),
-    "hidden 32, K=2, masking .3": ours(n_components=2, hidden_layer_sizes=(32,), corruption="masking", **BASE),
-    "linear, IWAE-20, K=2, sigma at least .5": ours(
-        n_components=2,
-        hidden_layer_sizes=(),
-        objective=IWAE,
-        max_epochs=300,
-        likelihood=Gaussian(scale="feature", min_scale=0.5),
+    "hidden 32, K=2, masking .3": tuned(n_components=2, hidden_layer_sizes=(32,), corruption="masking"),
+    "linear, IWAE-20, K=2, sigma at least .5": tuned(
+        n_components=2, hidden_layer_sizes=(), objective=IWAE, likelihood=Gaussian(scale="feature", min_scale=0.5)
     ),
 }
 
@@ -179,7 +179,7 @@ def measure(options: Options) -> Iterator[Entry]:
         peers = PEERS if options.form != "quick" else PEERS | {EM: partial(em_gaussian, n_iter=3)}
         own = OURS if options.form != "quick" else dict.fromkeys(OURS, ours(max_epochs=5))
         for role, methods in (("peer", peers), ("ours", own)):
-            for model, method in methods.items():
+            for model, method in ((m, methods[m]) for m in methods if options.wants(m)):
                 yield Entry.of(name, model, role, [judged(method, X, mask, seed) for seed, mask in masks])
 
 

@@ -26,9 +26,19 @@ FIXED = {
 
 def _model(n_latent: int, hidden: int, batch_size: int) -> Any:
     from isthmus import VAE
+    from isthmus.likelihoods import Gaussian
+    from isthmus.networks import MLP
 
     return VAE(
-        n_latent, hidden_layer_sizes=(hidden,), batch_size=batch_size, max_epochs=1, random_state=0, device="cpu"
+        n_latent,
+        likelihood=Gaussian(scale="shared"),
+        prior="standard_normal",
+        network=MLP((hidden,), skip=False),
+        batch_size=batch_size,
+        learning_rate=3e-3,
+        max_epochs=1,
+        random_state=0,
+        device="cpu",
     )
 
 

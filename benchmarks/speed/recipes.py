@@ -74,8 +74,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "bf16": {"trainer__precision": "bf16"},
     "compile=True": {"trainer__compile": True},
 }
+_FIXED: dict[str, Any] = {"network__skip": False, "prior": "standard_normal", "batch_size": 128, "learning_rate": 3e-3}
 OPTION_DATA: dict[str, dict[str, Any]] = {
-    "fashion_mnist": {"likelihood": "bernoulli", "n_components": 20, "hidden_layer_sizes": (512,), "max_epochs": 3},
-    "digits": {"likelihood": "bernoulli", "n_components": 8, "hidden_layer_sizes": (512,), "max_epochs": 50},
-    "breast_cancer": {"n_components": 4, "max_epochs": 200},
+    "fashion_mnist": _FIXED
+    | {"likelihood": "bernoulli", "n_components": 20, "hidden_layer_sizes": (512,), "max_epochs": 3},
+    "digits": _FIXED | {"likelihood": "bernoulli", "n_components": 8, "hidden_layer_sizes": (512,), "max_epochs": 50},
+    "breast_cancer": _FIXED | {"likelihood__scale": "shared", "n_components": 4, "max_epochs": 200},
 }

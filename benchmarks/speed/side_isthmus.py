@@ -22,7 +22,7 @@ def estimator(n_latent: int, hidden: int, recipe: Recipe, seed: int, device: str
     return VAE(
         n_latent,
         hidden_layer_sizes=(hidden,),
-        network=MLP(activation="relu"),
+        network=MLP(activation="relu", skip=False),
         likelihood="bernoulli",
         scaling="none",
         max_epochs=recipe.epochs,

@@ -46,7 +46,7 @@ def contractive(repeats: int, n_rows: int, n_features: int = 784, batch_size: in
             "code_activation": "sigmoid",
             "network": MLP(tied=True),
         },
-        "deep": {"n_components": 32, "hidden_layer_sizes": (512, 256), "network": MLP(activation="relu")},
+        "deep": {"n_components": 32, "hidden_layer_sizes": (512, 256), "network": MLP(activation="relu", skip=False)},
     }
     sides = {}
     for name, net in nets.items():
@@ -89,7 +89,8 @@ def draws(
                 "likelihood": "bernoulli",
                 "scaling": "none",
                 "batch_size": batch_size,
-                "network": MLP(activation="relu"),
+                "network": MLP(activation="relu", skip=False),
+                "learning_rate": 3e-3,
             }
             fields |= {"hidden_layer_sizes": (hidden,), "max_epochs": 3, "random_state": 0, "device": "cpu"}
             return _milliseconds(lambda: VAE(n_latent, objective=ImportanceWeighted(k), **fields), X, batch_size)

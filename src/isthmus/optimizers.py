@@ -28,8 +28,9 @@ class Adam(Optimizer):
     betas : tuple of float, default=(0.9, 0.999)
         Decay rates (beta1, beta2) of the running means of the gradient and of its square. In runs of about 1,000 steps,
         beta2=0.95 reaches a lower loss than the default.
-    weight_decay : float, default=0.0
-        Decoupled weight decay, lambda.
+    weight_decay : float or "auto", default="auto"
+        Decoupled weight decay, lambda. "auto" is 30 / N for N samples, at most 1, if training starts from factor
+        analysis, so that the network adds little to it in small data; and otherwise 0.
     encoder_learning_rate : float, optional
         Peak learning rate of the encoder; by default that of the estimator. Large steps can collapse the codes: in
         short runs a quarter of ``learning_rate`` often reaches a given loss sooner.
@@ -57,7 +58,7 @@ class Adam(Optimizer):
     """
 
     betas: tuple[float, float] = (0.9, 0.999)
-    weight_decay: float = 0.0
+    weight_decay: float | str = "auto"
     encoder_learning_rate: float | None = None
     schedule: str = "one_cycle"
     gradient_clip: float | str | None = "auto"

@@ -82,7 +82,7 @@ def test_json_agrees_with_the_model(there, run):
     assert found["annealing"] is None
     assert found["reconstruction"]["worst_columns"][0]["name"] in read("iris").columns
     values = list(numbers(found))
-    assert sum(value is None for value in values) == 1  # the annealing
+    assert sum(value is None for value in values) == 2  # the annealing, and the KL per unit, as the prior is a mixture
     assert all(np.isfinite(value) for value in values if value is not None)
     assert [path.name for path in there.iterdir() if path.name.startswith(".isthmus")] == []
 

@@ -36,8 +36,8 @@ def test_no_network_is_built(path, run, monkeypatch):
     assert lines["model"] == "ConditionalVAE"
     assert lines["labels"] == "0, 1, 2"
     assert lines["training"].startswith("2 epochs, ")
-    assert lines["fields"] == "hidden_layer_sizes=(4,), max_epochs=2, random_state=0"
-    assert lines["tensors"].startswith("12 of 109 numbers, ")
+    assert lines["fields"] == "hidden_layer_sizes=(4,), max_epochs=2, n_components=2, random_state=0"
+    assert lines["tensors"].startswith("13 of 196 numbers, ")
     assert lines["file"] == f"a model, format {FORMAT}"
     assert lines["sha256"] == digest
     assert "\ncolumns         4 -> 2 units\n" in out

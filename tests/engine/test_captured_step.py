@@ -18,6 +18,7 @@ from isthmus.engine.capture.captured_step import CapturedStep, ReplayError
 from isthmus.engine.capture.operator_graph import capture_operator_graph
 from isthmus.engine.precision import MasterWeights
 from isthmus.engine.state import TrainState
+from isthmus.likelihoods import Gaussian
 from isthmus.networks import MLP
 from isthmus.optimizers import Adam
 from isthmus.penalties import Warmup
@@ -86,7 +87,8 @@ def assert_same_fit(make, *, warns=None, X=X, y=None):
 
 
 def vae(compiled=False, trainer=None, **fields):
-    return VAE(2, **FIELDS | fields, trainer=Trainer(compile=compiled, **(trainer or {})))
+    shared, trained = Gaussian(scale="shared"), Trainer(compile=compiled, **(trainer or {}))
+    return VAE(2, **{"likelihood": shared, **FIELDS, **fields}, trainer=trained)
 
 
 # ---- replaying ---------------------------------------------------------------------------------------------------

@@ -315,7 +315,7 @@ def test_an_interrupted_fit_has_the_epochs_that_it_trained(tmp_path, kept, early
     assert model.n_iter_ == len(model.history_) == 3
     for record, expected in zip(model.history_, whole.history_, strict=False):
         assert record | {"seconds": 0} == expected | {"seconds": 0}
-    assert model.transform(X).shape == (150, 2)
+    assert model.transform(X).shape == (150, model.n_components_)
 
 
 def test_a_fit_that_a_signal_stopped_has_the_epochs_that_it_trained(tmp_path):

@@ -77,7 +77,7 @@ def test_other_data_after_fit():
         ({"optimizer": Adam(betas=0.9)}, "betas=0.9 must be two numbers"),
         ({"learning_rate": "fast"}, "learning_rate='fast' must lie strictly between"),
         ({"learning_rate": None}, "learning_rate=None must lie"),
-        ({"optimizer": Adam(weight_decay=None)}, "weight_decay=None must not be negative"),
+        ({"optimizer": Adam(weight_decay=None)}, "weight_decay=None must be 'auto' or a number"),
         ({"hidden_layer_sizes": (8, 0)}, r"hidden_layer_sizes=\(8, 0\) must be a positive whole number or a sequence"),
         ({"hidden_layer_sizes": -8}, "hidden_layer_sizes=-8 must be"),
         ({"hidden_layer_sizes": 8.5}, "hidden_layer_sizes=8.5 must be"),

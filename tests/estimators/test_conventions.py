@@ -190,7 +190,7 @@ def test_dtypes():
     digits = load_digits().data.astype(np.uint8)
     assert Autoencoder(**QUICK).fit(digits).transform(digits).dtype == np.float32
     tensor = torch.from_numpy(X)
-    assert (VAE(2, **QUICK).fit(tensor).transform(tensor) == VAE(**QUICK).fit(X).transform(X)).all()
+    assert (VAE(**QUICK).fit(tensor).transform(tensor) == VAE(**QUICK).fit(X).transform(X)).all()
 
 
 def test_precisions_agree(any_processor):
@@ -213,12 +213,11 @@ def test_compile_gives_the_same_bits(tmp_path):
     assert (load(tmp_path / "m.safetensors").transform(X) == compiled.transform(X)).all()
 
 
-@pytest.mark.parametrize("k", [2, 16])
 @by_class
-def test_defaults_beat_pca_on_digits(cls, k):
+def test_defaults_beat_pca_on_digits(cls):
     """Held-out reconstruction with as many active units; the conditional model does not get the digit."""
-    train, test, y_train, _ = train_test_split(*load_digits(return_X_y=True), random_state=0)
-    model = cls(k, random_state=0, **({"n_draws": 10} if hasattr(cls, "n_draws") else {})).fit(train, y_train)
+    train, test, y_train, _ = train_test_split(*load_digits(return_X_y=True), train_size=600, random_state=0)
+    model = cls(4, random_state=0, **({"n_draws": 10} if hasattr(cls, "n_draws") else {})).fit(train, y_train)
     n_active = round((model.transform(test) != 0).sum(1).mean())  # fewer than k in the sparse one
     pca = PCA(n_active).fit(train)
     error = ((test - pca.inverse_transform(pca.transform(test))) ** 2).mean()
@@ -232,8 +231,9 @@ def test_defaults_are_finite_on_every_bundled_set(cls, bundled):
     X, y = bundled(return_X_y=True)
     y = y if y.ndim == 1 else y[:, 0]
     draws = {"n_draws": 5} if hasattr(cls, "n_draws") else {}
-    model = cls(max_epochs=10, random_state=0, **draws).fit(X, y)
-    given = (X[::7], y[::7]) if cls is ConditionalVAE else (X[::7],)
+    model = cls(max_epochs=3, random_state=0, **draws).fit(X, y)
+    some = slice(None, None, max(7, len(X) // 50))
+    given = (X[some], y[some]) if cls is ConditionalVAE else (X[some],)
     for name in ("transform", "reconstruct", "feature_errors", "score_samples"):
         if hasattr(model, name):
             assert np.isfinite(getattr(model, name)(*given)).all(), name

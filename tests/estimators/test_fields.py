@@ -59,8 +59,8 @@ def test_a_parameter_of_early_stopping_turns_it_on():
 def test_one_estimator_does_not_change_the_parts_of_another():
     VAE().set_params(trainer__precision="float64", optimizer__weight_decay=1.0, early_stopping__n_iter_no_change=1)
     assert VAE().get_params()["trainer__precision"] == "float32"
-    assert VAE().get_params()["optimizer__weight_decay"] == 0.0
-    assert VAE().early_stopping is False
+    assert VAE().get_params()["optimizer__weight_decay"] == "auto"
+    assert VAE().early_stopping == "auto"
 
 
 def test_a_search_over_parameters_of_parts():

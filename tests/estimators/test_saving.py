@@ -197,7 +197,7 @@ CHANGED = {
 
 @pytest.mark.parametrize("name", CHANGED)
 def test_descriptions_that_do_not_fit(path, name):
-    VAE(2, **QUICK).fit(X).save(path)
+    VAE(2, **QUICK, likelihood=Gaussian(scale="shared")).fit(X).save(path)
     description, tensors = read(path)
     value, message = CHANGED[name]
     write(path, description | {name: value}, tensors)
@@ -223,7 +223,7 @@ def test_descriptions_that_do_not_fit(path, name):
     ],
 )
 def test_values_that_do_not_fit(path, value, message):
-    VAE(2, **QUICK).fit(X).save(path)
+    VAE(2, **QUICK, likelihood=Gaussian(scale="shared")).fit(X).save(path)
     description, tensors = read(path)
     description["parts"]["likelihood"] = value
     write(path, description, tensors)

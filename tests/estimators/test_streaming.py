@@ -21,6 +21,7 @@ from isthmus.data import DatasetRows, FileRows, RowSource, read, reading, source
 from isthmus.data.loaders import streaming
 from isthmus.engine import Checkpoints
 from isthmus.estimators import _chunking, _data, _fitting, _loaders, _summary
+from isthmus.networks import MLP
 from isthmus.training import EarlyStopping, Trainer
 
 DIGITS, LABELS = load_digits(return_X_y=True)
@@ -121,7 +122,7 @@ def test_sorted_rows_train_as_well_as_shuffled_ones(tmp_path):
     train = np.isin(np.arange(len(DIGITS)), order[::4], invert=True)
     np.save(tmp_path / "x.npy", DIGITS[order][train[order]])
     X, test = DIGITS[order][train[order]], DIGITS[order[::4]]
-    fields = {**FIELDS, "max_epochs": 15, "batch_size": 64}
+    fields = {**FIELDS, "max_epochs": 15, "batch_size": 64, "network": MLP(skip=False)}
     elbo = np.array(
         [
             [VAE(**{**fields, "random_state": seed}).fit(rows).elbo(test).elbo.mean() for seed in range(3)]
@@ -211,7 +212,7 @@ def test_early_stopping_holds_rows_out(path, monkeypatch):
     rows = torch.cat(trained)
     assert len(rows) == 3 * 300
     assert len(torch.unique(rows, dim=0)) == len(np.unique(DIGITS[:400], axis=0)) - 100
-    monkeypatch.setattr(_loaders, "_HELD_OUT", 40 * 64 * 4)
+    monkeypatch.setattr(_data, "_HELD_OUT", 40 * 64 * 4)
     trained.clear()
     VAE(**fields).fit(path)
     assert len(torch.cat(trained)) == 3 * 360, "no more than memory has room for"

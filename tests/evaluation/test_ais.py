@@ -66,7 +66,8 @@ def test_better_than_importance_sampling_with_a_poor_posterior(ppca, monkeypatch
     exact = ppca.log_p(x)
     plain = np.abs(log_marginal_estimate(model, x, n_draws=2000).value.numpy() - exact).mean()
     annealed = np.abs(annealed_estimate(model, x, annealing=Annealing(150, 32)).value.numpy() - exact).mean()
-    assert annealed < 0.15 < 0.15 * plain, (annealed, plain)
+    assert annealed < 0.15 * plain, (annealed, plain)
+    assert plain > 0.5
 
 
 @pytest.mark.parametrize("from_posterior", [False, True])

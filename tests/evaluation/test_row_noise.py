@@ -11,6 +11,8 @@ from sklearn.datasets import load_digits
 import isthmus.estimators._variational as variational
 from isthmus import VAE
 from isthmus.evaluation.row_noise import _bits, _cuda_bits, _keys, row_noise
+from isthmus.likelihoods import Gaussian
+from isthmus.networks import MLP
 from models import normal
 
 ROWS = normal(500, 3)
@@ -90,7 +92,9 @@ def test_the_error_of_a_mean_averages_out_over_rows(monkeypatch):
     rng = np.random.default_rng(0)
     digits = load_digits().data
     X = (digits[rng.integers(0, len(digits), 50_000)] + rng.normal(0, 0.3, (50_000, 64))).astype("f4")
-    model = VAE(4, hidden_layer_sizes=(16,), max_epochs=2, n_draws=10, batch_size=500, random_state=0).fit(X[:10_000])
+    fields = {"likelihood": Gaussian(scale="shared"), "prior": "standard_normal", "network": MLP((16,), skip=False)}
+    steps = {"max_epochs": 2, "batch_size": 500, "learning_rate": 3e-3}
+    model = VAE(4, **fields, **steps, n_draws=10, random_state=0).fit(X[:10_000])
     scores = []
     for seed in range(16):
         monkeypatch.setattr(variational, "derive", lambda *_, seed=seed: 1000 + seed)

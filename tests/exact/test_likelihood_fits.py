@@ -156,7 +156,8 @@ def error(guess, X, columns=slice(None)):
 )
 def test_digits(likelihood, digits, tmp_path):
     X = digits[:, digits.std(0) > 1]
-    model = VAE(4, likelihood=likelihood, max_epochs=40, random_state=0, n_draws=20)
+    steps = {"max_epochs": 40, "batch_size": 128, "learning_rate": 3e-3}
+    model = VAE(4, likelihood=likelihood, **steps, random_state=0, n_draws=20)
     filled = check_fit(model, X, tmp_path)
     assert error(filled, X) < 0.9 * error(X.mean(0), X)
     if likelihood == "discretized_logistic":

@@ -82,6 +82,8 @@ def test_linear_vae_trained_reaches_ppcas_likelihood(rows, posterior):
     model = VAE(
         3,
         posterior=posterior,
+        prior="standard_normal",
+        likelihood=Gaussian(scale="shared"),
         objective=PenalizedLikelihood(n_draws=10),
         scaling=Standard("all"),
         max_epochs=300,

@@ -292,14 +292,14 @@ def test_reconstruction_is_better_than_that_of_pca_with_as_many_components(digit
 
 
 def test_dead_units_are_revived(digits):
-    fields = {"k": 4, "max_epochs": 100, "learning_rate": 0.03, "random_state": 0}
+    fields = {"k": 4, "max_epochs": 100, "batch_size": 128, "learning_rate": 0.03, "random_state": 0}
     dead, alive = (SparseAutoencoder(96, sparsity=weight, **fields).fit(digits) for weight in (0.0, 1.0))
     n_dead = [int((model.transform(digits) == 0).all(0).sum()) for model in (dead, alive)]
     assert n_dead[1] < 0.5 * n_dead[0]
 
 
 def test_matryoshka_makes_the_first_units_reconstruct(digits):
-    fields = {"k": 8, "max_epochs": 40, "random_state": 0}
+    fields = {"k": 8, "max_epochs": 40, "batch_size": 128, "learning_rate": 3e-3, "random_state": 0}
     plain, nested = (SparseAutoencoder(64, penalties=p, **fields).fit(digits) for p in ((), ("matryoshka",)))
 
     def error(model, width):

@@ -99,7 +99,14 @@ def test_held_out_samples_choose_the_mixture():
 @pytest.mark.parametrize("hidden", [(), (16,)])
 def test_a_vae_starts_as_factor_analysis(posterior, scale, hidden):
     X = standardized(load_wine)
-    model = VAE(3, likelihood=Gaussian(scale=scale), posterior=posterior, hidden_layer_sizes=hidden, **START).fit(X)
+    model = VAE(
+        3,
+        likelihood=Gaussian(scale=scale),
+        posterior=posterior,
+        hidden_layer_sizes=hidden,
+        prior="standard_normal",
+        **START,
+    ).fit(X)
     reference = FactorAnalysis.fit(*moments(X, np.ones(len(X))), 3)
     np.testing.assert_allclose(model.score_samples(X), reference.log_prob(X), atol=2e-3)  # every draw is the posterior
     np.testing.assert_allclose(model.elbo(X).elbo, reference.log_prob(X), atol=1.0)
@@ -132,7 +139,7 @@ def test_sizes_and_prior_are_chosen_and_saved(tmp_path):
     model.save(tmp_path / "m.safetensors")
     again = load(tmp_path / "m.safetensors")
     np.testing.assert_array_equal(again.score_samples(X), model.score_samples(X))
-    plain = VAE(model.n_components_, likelihood=Gaussian(scale="feature"), **START).fit(X)
+    plain = VAE(model.n_components_, prior="standard_normal", likelihood=Gaussian(scale="feature"), **START).fit(X)
     assert model.score(X) > plain.score(X)
 
 

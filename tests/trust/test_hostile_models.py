@@ -11,6 +11,7 @@ from sklearn.datasets import load_iris
 from hostile import changed, refusal, split, with_header, with_text
 from isthmus import VAE, ConditionalVAE, load, serialization
 from isthmus.likelihoods import Gaussian
+from isthmus.networks import MLP
 from isthmus.posteriors import FullNormal
 from isthmus.priors import MixtureOfNormals
 from isthmus.training import Trainer
@@ -18,7 +19,8 @@ from seeds import TABLE
 
 GOLDEN = Path(__file__).parents[1] / "golden_files"
 X, Y = load_iris(return_X_y=True)
-QUICK = {"max_epochs": 1, "random_state": 0, "hidden_layer_sizes": (4,)}
+QUICK = {"max_epochs": 1, "random_state": 0, "hidden_layer_sizes": (4,), "network": MLP(skip=False)}
+QUICK["likelihood"] = Gaussian(scale="shared")
 CLASSES = {"vae": VAE, "conditional": ConditionalVAE}
 
 
@@ -134,7 +136,7 @@ def test_levels_of_very_different_numbers_cannot_make_a_large_table(path):
         levels = [60_000] + [1] * 9999
         entry(n_features=len(levels))(description, tensors)
         part("likelihood", "Categorical", n_levels=levels)(description, tensors)
-        part("network", "MLP", hidden_layer_sizes=[1])(description, tensors)
+        part("network", "MLP", hidden_layer_sizes=[1], skip=False)(description, tensors)
         tensors |= {
             f"scaling.{name}": torch.full((len(levels),), value, dtype=torch.float64)
             for name, value in (("shift", 0.0), ("scale", 1.0), ("constant", torch.inf))
@@ -321,7 +323,10 @@ MEANINGS = {
     ),
     "a tensor more": (lambda d, t: t.update(more=torch.zeros(1)), "other tensors than its description needs"),
     "a negative bound of a scale": (part("likelihood", "Gaussian", min_scale=-1.0), "must be a positive number"),
-    "an unknown activation": (part("network", "MLP", hidden_layer_sizes=[4], activation="rleu"), "Did you mean 'relu'"),
+    "an unknown activation": (
+        part("network", "MLP", hidden_layer_sizes=[4], skip=False, activation="rleu"),
+        "Did you mean 'relu'",
+    ),
     "a condition that the model has not": (entry(condition={"mean": [0.0], "scale": [1.0]}), "no valid 'condition'"),
     "a record of lists": (entry(history=[{"loss": [1]}]), "no valid 'history'"),
     "names for other columns": (entry(columns=["a", "b"]), "2 columns for 4 features"),

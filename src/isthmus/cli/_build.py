@@ -130,7 +130,7 @@ def _part_of(field: str, value: Any, name: str) -> Any:
 
     if isinstance(value, str) and field in PART_MODULES and (field, value) != ("scaling", "auto"):
         return _make(field, value)
-    part = as_part(field, value)
+    part = as_part(field, True if (field, value) == ("early_stopping", "auto") else value)
     if not hasattr(part, "set_params"):
         known = ", ".join(known_parts(field))
         hint = f"is {value!r}; set it to one of: {known}" if known else "has no parameters of its own"

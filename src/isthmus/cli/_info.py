@@ -151,6 +151,7 @@ def _describe_data(source: str) -> str:
     import numpy as np
 
     from isthmus.data import read
+    from isthmus.estimators._budget import choose_budget
 
     X, columns, y, image_shape, _ = read(source)
     cells = X[np.isfinite(X)]
@@ -161,5 +162,6 @@ def _describe_data(source: str) -> str:
         **names("column names", columns or ()),
         **({"image shape": " x ".join(map(str, image_shape))} if image_shape else {}),
         **({} if y is None else {"y": f"{' x '.join(map(str, y.shape))} {y.dtype}"}),
+        "training": choose_budget(len(X), "cpu").describe(len(X)),
     }
     return aligned(lines)

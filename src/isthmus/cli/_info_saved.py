@@ -57,10 +57,14 @@ def _fields(entries: dict[str, Any]) -> dict[str, str]:
     own = sorted(unknown_parts([entries["fields"], entries["parts"]]))
     if own:
         return {"your own parts": f"load(..., parts=[{', '.join(own)}])"}
-    estimator, _ = describe(entries)
+    estimator, model = describe(entries)
     values, defaults = (model.get_params(deep=False) for model in (estimator, type(estimator)()))
     changed = [name for name in values if name != "verbose" and values[name] != defaults[name]]
-    return {"fields": ", ".join(f"{name}={values[name]!r}" for name in changed) or "all defaults"}
+    return {
+        "likelihood": repr(model.likelihood),
+        "prior": repr(model.prior),
+        "fields": ", ".join(f"{name}={values[name]!r}" for name in changed) or "all defaults",
+    }
 
 
 def _checkpoint(entries: dict[str, Any]) -> dict[str, str]:

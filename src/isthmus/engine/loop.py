@@ -130,6 +130,7 @@ class TrainingLoop:
                 if self.processes.any_rank(any(stops)) or run.epochs_without_improvement >= patience:
                     break
             run.end()
+            self.best_loss, self.best_epoch = run.best_loss, run.best_epoch + 1  # reached after so many epochs
         return run.history
 
     def _train_epoch(self, loader: Loader, epoch: EpochSpan, run: TrainingRun) -> Record:

@@ -30,10 +30,12 @@ class ProgressBar:
         Number of rows in an epoch, for the rate.
     shown : bool
         Whether to show anything at all.
+    plan : str, default=""
+        What is going to happen, shown first.
     """
 
-    def __init__(self, title: str, n_epochs: int, n_rows: int, *, shown: bool) -> None:
-        self.title, self.n_epochs, self.n_rows = title, n_epochs, n_rows
+    def __init__(self, title: str, n_epochs: int, n_rows: int, *, shown: bool, plan: str = "") -> None:
+        self.title, self.n_epochs, self.n_rows, self.plan = title, n_epochs, n_rows, plan
         self.shown = shown and sys.stderr is not None  # it is None in a program without a terminal
         self._bar: Any = None
         self._start = self._next = self._done = 0.0
@@ -41,6 +43,9 @@ class ProgressBar:
 
     def __enter__(self) -> Self:
         self._start = time.monotonic()
+        if self.shown and self.plan:
+            with suppress(OSError):
+                sys.stderr.write(f"{self.title}: {self.plan}\n")
         if self.shown and sys.stderr.isatty():
             self._bar = _bar()
         if self._bar is not None:

@@ -8,35 +8,28 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import torch
 from sklearn.utils.validation import _check_sample_weight
-from torch import Tensor
 
-from isthmus._random import Stream, derive, seeded
 from isthmus.engine import Checkpoints, NonFiniteError, TrainingLoop
 from isthmus.engine.distributed import Processes, find_processes
-from isthmus.engine.precision import parameter_dtype
 from isthmus.engine.progress_bar import ProgressBar
-from isthmus.estimators._budget import Budget, choose_budget
+from isthmus.estimators._budget import Budget
+from isthmus.estimators._building import ModelBuilding
 from isthmus.estimators._callbacks import CallbackSupportMixin, Epochs, as_callbacks, has_callbacks, with_callbacks
 from isthmus.estimators._check_fields import as_seed, check_fields
 from isthmus.estimators._data import TrainingData
-from isthmus.estimators._description import Description
-from isthmus.estimators._fields import as_part
-from isthmus.estimators._fitting import build_model, make_checkpoints, make_loop, worst_columns
-from isthmus.estimators._loaders import Loaders, LoaderSettings, make_loaders
+from isthmus.estimators._fitting import make_checkpoints, worst_columns
+from isthmus.estimators._loaders import Loaders
 from isthmus.estimators._saving import save
 from isthmus.estimators._summary import summarize, summarize_jointly
 from isthmus.estimators._tables import fit_codec
 from isthmus.estimators._transforms import AutoencoderTransforms
 from isthmus.estimators._validate import as_plain_array, as_rows, column_name, column_names
-from isthmus.model import Model
-from isthmus.objectives import TrainingLoss
 
 __all__ = ["BaseAutoencoder"]
 
 
-class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Description):
+class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, ModelBuilding):
     """Base of the estimators.
 
     Attributes
@@ -58,30 +51,7 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Description):
 
     conditional: ClassVar[bool] = False  # whether the model is p(x|y), and methods take conditions y
 
-    model_: Model
-    history_: list[dict[str, float]]
-    n_iter_: int
-    n_components_: int
-    n_features_in_: int
-    seed_: int
-    _optimizer_state: list[dict[str, Tensor]] | None = None
     _dataframe_columns: Sequence[Any] | None = None  # of the training data, if that was a DataFrame
-    _dtype: np.dtype[Any] = np.dtype(np.float64)  # of generated samples
-
-    def _choose_budget(self, n_samples: int, device: torch.device, *, partial: bool) -> Budget:
-        """Choose what is "auto", and store it in attributes."""
-        stopping = as_part("early_stopping", self.early_stopping) if self.early_stopping else None
-        budget = choose_budget(
-            n_samples,
-            device.type,
-            max_epochs="auto" if partial else self.max_epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            early_stopping=None if partial and stopping == "auto" else stopping,
-            linear=self.model_.starts_linear,
-        )
-        self.max_epochs_, self.batch_size_, self.learning_rate_, self.early_stopping_ = budget
-        return budget
 
     # ---- fitting --------------------------------------------------------------------------------------------
 
@@ -137,27 +107,35 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Description):
         checkpoints = None
         if trainer.checkpoint_dir and not partial:
             checkpoints = make_checkpoints(trainer, type(self).__name__, self.get_params(deep=False), data)
+        budget = self._choose_budget(len(data.X), device, partial=partial)
         if new:
-            self._build(loss, data, checkpoints)
+            stored = checkpoints.stored_seed() if checkpoints else None
+            self.seed_ = data.processes.broadcast(as_seed(self.random_state) if stored is None else stored)
+            self.n_iter_, self.history_, self._optimizer_state = 0, [], None
+        trial = self._trial(budget, X, y, sample_weight) if new and budget.refit and data.is_whole else None
+        fraction = budget.early_stopping.validation_fraction if budget.early_stopping and not trial else 0.0
+        split = data.split(fraction, self.seed_)
+        if new:
+            self._build(loss, data, split, full_rank=bool(trial and trial._full_rank))
         else:
             model.scaling.forget_varying(data.summary.moments)
-        dtype = parameter_dtype(trainer.precision)
-        model.to(device=device, dtype=dtype)
-        budget = self._choose_budget(len(data.X), device, partial=partial)
-        fraction = budget.early_stopping.validation_fraction if budget.early_stopping else 0.0
-        settings = LoaderSettings(budget.batch_size, trainer.gradient_accumulation, fraction, self.seed_, dtype)
-        loaders = make_loaders(data, model.scaling, settings)
-        with seeded(derive(self.seed_, Stream.LOSS), device):
-            loss.build(loaders.sample)
+        loaders, loop = self._prepare(loss, data, budget, split, device, partial=partial)
 
-        n_epochs = None if partial else budget.max_epochs
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
-        epochs = Epochs(self, n_epochs or 1, X=X, y=y, metadata=metadata) if has_callbacks(self) else None
-        rate, seed = budget.learning_rate, self.seed_
-        loop = make_loop(loss, self.optimizer, trainer, rate, seed, data.processes, constant_rate=partial)
-        if partial and self._optimizer_state is not None:
-            loop.optimizer.load_state(self._optimizer_state)
-        self._train(loop, data, loaders, checkpoints, epochs, n_epochs)
+        n_epochs = 1 if partial else budget.max_epochs
+        epochs = Epochs(self, n_epochs, X=X, y=y, metadata=metadata) if has_callbacks(self) else None
+        if trial and not trial._best_epoch:  # the linear model is the best: there is nothing to train
+            self.history_, self.n_iter_ = trial.history_, trial.n_iter_
+            model.eval().to("cpu")
+        else:
+            stop_after = trial._best_epoch if trial else None
+            self._train(loop, data, loaders, checkpoints, epochs, None if partial else budget, stop_after)
+        if trial and trial._best_epoch:
+            validated = zip(self.history_, trial.history_, strict=False)
+            self.history_ = [own | {"validation_loss": other["validation_loss"]} for own, other in validated]
+        if new and loaders.validation:
+            self._best_epoch = loop.best_epoch
+            self._compare_with_full_rank(loop.best_loss, data, loaders, budget, split, device)
         self._optimizer_state = loop.optimizer.state() if partial else None
         if epochs:
             epochs.end()
@@ -179,23 +157,6 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Description):
             raise ValueError(f"X has only NaN in {empty}: drop it, nothing can be learned of it.")
         return TrainingData(rows, weight, condition, names, summary, processes)
 
-    def _build(self, loss: TrainingLoss, data: TrainingData, checkpoints: Checkpoints | None) -> None:
-        """Build the model with a new seed, or with that of the run to resume, and begin its history."""
-        stored = checkpoints.stored_seed() if checkpoints else None
-        self.seed_ = data.processes.broadcast(as_seed(self.random_state) if stored is None else stored)
-        self.model_ = loss.model
-        self.n_components_ = self._n_features_out = build_model(
-            loss.model,
-            data,
-            n_components=self.n_components,
-            masked=data.summary.missing or loss.corruption.input_mask,
-            seed=self.seed_,
-            any_prior=self._prior() == "auto",
-            has_density=self.has_density,
-        )
-        self.n_iter_, self.history_, self._optimizer_state = 0, [], None
-        self._dtype = np.dtype(data.X.dtype)
-
     def _train(
         self,
         loop: TrainingLoop,
@@ -203,7 +164,8 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Description):
         loaders: Loaders,
         checkpoints: Checkpoints | None,
         epochs: Epochs | None,
-        n_epochs: int | None,
+        budget: Budget | None,
+        stop_after: int | None,
     ) -> None:
         """Train the model and extend its history, also if training is interrupted."""
         model, is_main = self.model_, data.processes.is_main
@@ -211,10 +173,15 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, Description):
             checkpoints.seed = self.seed_
         writer = checkpoints if checkpoints and is_main else None
         shown = self.verbose > 0 and is_main
-        progress = ProgressBar(type(self).__name__, n_epochs or 1, loaders.train.n_rows, shown=shown)
+        n_epochs, plan = (budget.max_epochs, budget.describe(len(data.X))) if budget else (None, "")
+        plan = f"{stop_after} epochs with all samples" if stop_after else plan
+        n_shown, n_rows = stop_after or n_epochs or 1, loaders.train.n_rows
+        progress = ProgressBar(type(self).__name__, n_shown, n_rows, shown=shown, plan=plan)
         callbacks, stopping = as_callbacks(self._trainer().callbacks), self.early_stopping_
         if epochs:
             callbacks.append(epochs)
+        if stop_after:
+            callbacks.append(lambda record: record["epoch"] >= stop_after)
         with writer or nullcontext(), progress:
             try:
                 loop.fit(

@@ -111,8 +111,9 @@ def _check_numbers(values: dict[str, Any]) -> None:
     are_rates = isinstance(betas, (tuple, list)) and all(isinstance(b, _NUMBER) and 0 <= b < 1 for b in betas)
     if not are_rates or len(betas) != 2:
         raise ValueError(f"betas={betas!r} must be two numbers from 0 to below 1, such as (0.9, 0.999).")
-    if not (isinstance(values["weight_decay"], _NUMBER) and values["weight_decay"] >= 0):
-        raise ValueError(f"weight_decay={values['weight_decay']!r} must not be negative.")
+    decay = values["weight_decay"]
+    if decay != "auto" and not (isinstance(decay, _NUMBER) and decay >= 0):
+        raise ValueError(f"weight_decay={decay!r} must be 'auto' or a number of at least 0.")
 
 
 def _training_parameters(estimator: Any) -> dict[str, Any]:

@@ -19,12 +19,20 @@ from isthmus.estimators._validate import check_support
 from isthmus.model import Model
 from isthmus.scaling import Scaling
 
-__all__ = ["TrainingData"]
+__all__ = ["Split", "TrainingData"]
 
 # Size of the sample that likelihoods, priors and corruptions are initialised from.
 _SAMPLE_ROWS, _SAMPLE_NUMBERS = 100_000, 1 << 22
 
+_HELD_OUT = 1 << 27  # bytes of a source's rows, at most, that early stopping keeps in memory
 _CHECKED = 1 << 20  # numbers per chunk while the support is checked
+
+
+class Split(NamedTuple):
+    """Indices of the samples to train on, and of those that are held out."""
+
+    train: np.ndarray
+    held_out: np.ndarray
 
 
 class TrainingData(NamedTuple):
@@ -53,10 +61,40 @@ class TrainingData(NamedTuple):
     summary: DataSummary
     processes: Processes
 
-    def sample(self, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """Return samples (n, D), their weights (n,) and conditions (n, C): all, or a draw where there are too many.
+    @property
+    def is_whole(self) -> bool:
+        """Whether all samples are in the memory of one process."""
+        return self.processes.world_size == 1 and not isinstance(self.X, RowSource)
 
-        At most 100,000 rows and 2**22 numbers are drawn, without replacement.
+    def split(self, fraction: float, seed: int) -> Split:
+        """Return the indices of the samples to train on, and of those that early stopping holds out.
+
+        Held-out samples of a source fit into memory.
+
+        Raises
+        ------
+        ValueError
+            If no sample is left to train on.
+        """
+        n_samples = len(self.X)
+        if not fraction:
+            return Split(np.arange(n_samples), np.empty(0, dtype=int))
+        held = max(1, round(fraction * n_samples))
+        if held >= n_samples:
+            raise ValueError(f"early_stopping leaves no row to train on: {held} of {n_samples} would be held out.")
+        rng = np.random.default_rng(derive(seed, Stream.HELD_OUT))
+        if not isinstance(self.X, RowSource):
+            order = rng.permutation(n_samples)
+            return Split(order[held:], order[:held])
+        held = min(held, max(1, _HELD_OUT // (self.X.n_features * self.X.dtype.itemsize)))
+        index = np.sort(rng.choice(n_samples, held, replace=False))
+        return Split(np.setdiff1d(np.arange(n_samples), index), index)
+
+    def sample(self, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray]:
+        """Return samples (n, D), their weights (n,), conditions (n, C) and indices (n,).
+
+        They are all samples, or a draw where there are too many: at most 100,000 rows and 2**22 numbers are drawn,
+        without replacement.
         """
         n_samples, n_features = self.X.shape
         n = min(_SAMPLE_ROWS, max(1, _SAMPLE_NUMBERS // n_features))
@@ -65,7 +103,7 @@ class TrainingData(NamedTuple):
             index = np.sort(np.random.default_rng(derive(seed, Stream.SUMMARY)).choice(n_samples, n, replace=False))
         condition = None if self.condition is None else self.condition[index]
         X = self._take(self.X, index) if isinstance(self.X, RowSource) else self.X[index]
-        return X, self.weight[index], condition
+        return X, self.weight[index], condition, np.arange(n_samples)[index]
 
     def _take(self, X: RowSource, index: Any) -> np.ndarray:
         """Return the rows at some indices, or in a slice, in every process; each process reads its share of them."""

@@ -43,7 +43,7 @@ class FirstFields:
     model is stand in a class of their own for each kind of estimator, which is its last base.
     """
 
-    n_components: int | None = dataclasses.field(default=2, kw_only=False)
+    n_components: int | None = dataclasses.field(default=None, kw_only=False)
     likelihood: str | Part | Mapping[Any, str | Part] = "gaussian"
 
 
@@ -56,11 +56,11 @@ class Fields(FirstFields, BaseEstimator):
     network: str | Part = "mlp"
     scaling: str | Part | TableCodec = "auto"
     corruption: str | Part = "none"
-    max_epochs: int | str = 100
-    batch_size: int | str = 128
-    learning_rate: float | str = 3e-3
+    max_epochs: int | str = "auto"
+    batch_size: int | str = "auto"
+    learning_rate: float | str = "auto"
     optimizer: str | Optimizer = "adam"
-    early_stopping: bool | str | EarlyStopping = False
+    early_stopping: bool | str | EarlyStopping = "auto"
     random_state: Any = None
     device: str = "auto"
     verbose: int = 0

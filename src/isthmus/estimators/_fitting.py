@@ -12,13 +12,14 @@ from isthmus._batch import Batch
 from isthmus._part import resolve
 from isthmus._random import seeded
 from isthmus.engine import Checkpoints, TrainingLoop, find_schedule
-from isthmus.engine.distributed import Processes, world_size
+from isthmus.engine.distributed import world_size
 from isthmus.estimators._chunking import as_tensor
 from isthmus.estimators._data import TrainingData
 from isthmus.estimators._inference import Chunk, feature_errors
 from isthmus.estimators._linear_start import LinearStart
 from isthmus.estimators._saving import without_local_settings
 from isthmus.estimators._validate import column_name
+from isthmus.initialization import MAX_FACTORS
 from isthmus.model import Model
 from isthmus.objectives import TrainingLoss
 from isthmus.optimizers import Adam, Optimizer
@@ -31,8 +32,10 @@ __all__ = ["build_model", "make_checkpoints", "make_loop", "worst_columns"]
 _NOT_IDENTITY = ("device", "n_draws", "verbose", "warm_start")
 
 
+_DECAY = 30.0  # weight decay times the number of samples
 _LINEAR_RATE, _LINEAR_CLIP = 0.1, 10.0  # learning rate and largest gradient after a start from a linear model
 _DEFAULT_COMPONENTS = 16  # if n_components is None and training starts from random weights
+_MIN_PIXELS = 32
 _MAX_LINEAR_FEATURES = 2048  # with more features, the covariance matrix takes too long
 
 
@@ -45,6 +48,8 @@ def build_model(
     seed: int,
     any_prior: bool,
     has_density: bool,
+    held_out: np.ndarray,
+    full_rank: bool = False,
 ) -> int:
     """Set the scaling, build all tensors, initialise them from the data, and return the number of latent units.
 
@@ -67,6 +72,10 @@ def build_model(
         Whether the prior may become a mixture of normal distributions, if held-out samples are more likely then.
     has_density : bool
         Whether the model is to be a density, whose noise may differ between features and samples.
+    held_out : ndarray of int
+        Indices of the samples that early stopping holds out; the linear model does not see them.
+    full_rank : bool, default=False
+        Whether the linear model has as many factors as there are features.
 
     Raises
     ------
@@ -77,9 +86,8 @@ def build_model(
     scaling.build(n_features)
     scaling.set_from_moments(data.summary.moments)
     if model.likelihood.get_params(deep=False).get("scale") == "auto":
-        one_unit = bool((scaling.scale == scaling.scale[0]).all())
-        model.likelihood.set_params(scale="decoder" if has_density and not one_unit else "shared")
-    sample, weights, condition = data.sample(seed)
+        model.likelihood.set_params(scale="decoder" if has_density and not _are_pixels(model, data) else "shared")
+    sample, weights, condition, index = data.sample(seed)
     x, weight = scaling(as_tensor(sample).double()), as_tensor(weights)
     if len(x) == len(data.X):
         model.likelihood.set_from_data(x, weight)
@@ -88,7 +96,9 @@ def build_model(
         model.likelihood.set_from_data(torch.cat([x, extremes]), torch.cat([weight, weight.new_zeros(2)]))
     start = None
     if model.starts_linear and n_features <= _MAX_LINEAR_FEATURES:
-        start = LinearStart.fit(x, weight, condition, model, n_components, seed, any_prior=any_prior)
+        kept = weight * torch.from_numpy(~np.isin(index, held_out))
+        shape = {"any_prior": any_prior, "full_rank": full_rank}
+        start = LinearStart.fit(x, kept, condition, model, n_components, seed, **shape)
         model.prior = start.prior(model.prior)
     if n_components is None:
         n_components = start.n_components if start else min(n_features, _DEFAULT_COMPONENTS)
@@ -103,32 +113,50 @@ def build_model(
     return n_components
 
 
+def _are_pixels(model: Model, data: TrainingData) -> bool:
+    """Return whether features look like the pixels of an image: many in one unit, which have not been standardised."""
+    variance = data.summary.moments.variance
+    variance = variance[variance > 0]
+    one_unit = bool((model.scaling.scale == model.scaling.scale[0]).all())
+    return one_unit and len(variance) >= _MIN_PIXELS and bool(variance.max() > 2 * variance.min())
+
+
+def may_have_full_rank(model: Model, *, any_prior: bool) -> bool:
+    """Return whether a linear model with as many factors as features could be better than the trained model."""
+    isotropic = getattr(model.likelihood, "scale", None) == "shared"
+    return any_prior and model.starts_linear and not isotropic and len(model.scaling.scale) <= MAX_FACTORS
+
+
 def make_loop(
     loss: TrainingLoss,
     optimizer: str | Optimizer,
     trainer: Trainer,
     learning_rate: float,
     seed: int,
-    processes: Processes,
+    data: TrainingData,
     *,
     constant_rate: bool,
 ) -> TrainingLoop:
     """Return the training loop that minimises a loss; with a constant rate if there is only one epoch at a time."""
     adam, model = resolve("optimizers", optimizer, Adam), loss.model  # there is no other optimizer
-    clip = None if isinstance(adam.gradient_clip, str) else adam.gradient_clip
+    clip, decay = adam.gradient_clip, adam.weight_decay
+    if isinstance(clip, str):
+        clip = _LINEAR_CLIP if model.starts_linear else None
+    if isinstance(decay, str):  # what the network adds to the linear model is kept small in small data
+        decay = min(_DECAY / len(data.X), 1.0) if model.network.skip_parameters() and not constant_rate else 0.0
     return TrainingLoop(
         loss,
         learning_rate=learning_rate,
         schedule=find_schedule("constant" if constant_rate else adam.schedule),
-        weight_decay=adam.weight_decay,
+        weight_decay=decay,
         betas=adam.betas,
         lr_multipliers=_lr_multipliers(model, loss, adam.encoder_learning_rate, learning_rate),
-        gradient_clip=_LINEAR_CLIP if adam.gradient_clip == "auto" and model.starts_linear else clip,
+        gradient_clip=clip,
         seed=seed,
         bf16_parameters=list(model.network.parameters()) if trainer.precision == "bf16" else [],
         gradient_accumulation=trainer.gradient_accumulation,
         capture=trainer.compile,
-        processes=processes,
+        processes=data.processes,
     )
 
 

@@ -43,6 +43,7 @@ class LinearStart(NamedTuple):
         seed: int,
         *,
         any_prior: bool,
+        full_rank: bool,
     ) -> Self:
         """Fit to samples (N, D), NaN where a cell is missing, with weights (N,) and conditions (N, C)."""
         rows, shares = x.numpy().astype(float), weight.numpy().astype(float)
@@ -57,6 +58,7 @@ class LinearStart(NamedTuple):
             mixture=any_prior,
             isotropic=getattr(model.likelihood, "scale", None) == "shared",
             seed=seed,
+            full_rank=full_rank,
         )
         return cls(linear, effect)
 

@@ -10,16 +10,13 @@ import torch
 from torch import Tensor
 
 from isthmus._batch import Batch
-from isthmus._random import Stream, derive
 from isthmus.data.loaders import BatchPartition, InMemoryLoader, StreamingLoader
 from isthmus.data.sources import RowSource
 from isthmus.estimators._chunking import as_tensor
-from isthmus.estimators._data import TrainingData
+from isthmus.estimators._data import Split, TrainingData
 from isthmus.scaling import Scaling
 
 __all__ = ["LoaderSettings", "Loaders", "make_loaders"]
-
-_HELD_OUT = 1 << 27  # bytes of a source's rows, at most, that early stopping keeps in memory
 
 
 class LoaderSettings(NamedTuple):
@@ -31,17 +28,17 @@ class LoaderSettings(NamedTuple):
         Largest number of samples in a batch.
     gradient_accumulation : int
         Parts of each process' share of a batch.
-    validation_fraction : float
-        Share of the samples to hold out for early stopping; 0 holds out none.
+    split : Split
+        The samples to train on, and those that early stopping holds out.
     seed : int
-        Seed of the split and of the sample.
+        Seed of the sample.
     dtype : torch.dtype
         Type of the batches.
     """
 
     batch_size: int
     gradient_accumulation: int
-    validation_fraction: float
+    split: Split
     seed: int
     dtype: torch.dtype
 
@@ -80,20 +77,10 @@ def make_loaders(data: TrainingData, scaling: Scaling, settings: LoaderSettings)
     x, mask = scaling.to_model_units(as_tensor(data.X), settings.dtype)
     condition = None if data.condition is None else torch.from_numpy(data.condition).to(x)
     rows = Batch(x, torch.from_numpy(data.weight).to(x), condition, mask)
-    if not settings.validation_fraction:
+    if not len(settings.split.held_out):
         return Loaders(InMemoryLoader(rows, *cut), None, rows.x)
-    held = _n_held_out(settings, len(rows.x))
-    order = np.random.default_rng(derive(settings.seed, Stream.HELD_OUT)).permutation(len(rows.x))
-    index = torch.from_numpy(order).to(x.device)
-    train, validation = rows.take(index[held:]), rows.take(index[:held])
+    train, validation = (rows.take(torch.from_numpy(index).to(x.device)) for index in settings.split)
     return Loaders(InMemoryLoader(train, *cut), InMemoryLoader(validation, *cut), rows.x)
-
-
-def _n_held_out(settings: LoaderSettings, n_samples: int) -> int:
-    held = max(1, round(settings.validation_fraction * n_samples))
-    if held >= n_samples:
-        raise ValueError(f"early_stopping leaves no row to train on: {held} of {n_samples} would be held out.")
-    return held
 
 
 # ---- data that are not in memory ------------------------------------------------------------------------------------
@@ -106,10 +93,9 @@ def _stream(data: TrainingData, X: RowSource, scaling: Scaling, settings: Loader
     drawn, *_ = data.sample(settings.seed)
     sample = scaling(as_tensor(drawn).to(device).double()).nan_to_num(0.0)
     sample = torch.cat([sample, data.extremes(scaling)]).to(settings.dtype)
-    if not settings.validation_fraction:
+    held = settings.split.held_out
+    if not len(held):
         return Loaders(StreamingLoader(X, **cut._asdict(), batch=batch, device=device), None, sample)
-    n_held = min(_n_held_out(settings, len(X)), max(1, _HELD_OUT // (X.n_features * X.dtype.itemsize)))
-    held = np.sort(np.random.default_rng(derive(settings.seed, Stream.HELD_OUT)).choice(len(X), n_held, replace=False))
     keep = np.ones(len(X), dtype=bool)
     keep[held] = False
     train = StreamingLoader(X, **cut._asdict(), batch=batch, keep=keep, device=device)

@@ -133,7 +133,7 @@ def _named(rows: np.ndarray) -> str:
 class VariationalFields(FirstFields):
     """Base of the fields that say what a variational autoencoder is."""
 
-    prior: str | Part = "standard_normal"
+    prior: str | Part = "auto"
     posterior: str | Part = "diagonal_normal"
     objective: str | Part = "penalized_likelihood"
     beta: Any = 1.0

@@ -34,13 +34,13 @@ class ConditionalVAE(ClassifierMixin, ConditionalTransforms):
 
     Parameters
     ----------
-    n_components : int or None, default=2
-        Number of latent units, K. None has as many as held-out samples support, at most 32; see ``MLP(skip=True)``.
+    n_components : int or None, default=None
+        Number of latent units, K. None has as many as held-out samples support, at most 32.
     likelihood : str or Likelihood, default="gaussian"
         Distribution p(x|z), or a dictionary with those of columns of a table by name, if they are not to follow from
-        their kinds. "gaussian" learns one standard deviation for all features; "bernoulli" is for binary data,
+        their kinds. "gaussian" is for real numbers; "bernoulli" is for binary data,
         "poisson" for counts, "categorical" for codes of categories. :mod:`isthmus.likelihoods` lists all.
-    prior : str or Prior, default="standard_normal"
+    prior : str or Prior, default="auto"
         Prior p(z): "standard_normal", "mixture_of_normals", "vamp_prior" or "flow"; :mod:`isthmus.priors` lists all.
         "auto" is "standard_normal", or a mixture if held-out samples are more likely with it; see ``MLP(skip=True)``.
     posterior : str or Posterior, default="diagonal_normal"
@@ -67,20 +67,19 @@ class ConditionalVAE(ClassifierMixin, ConditionalTransforms):
     corruption : str or Corruption, default="none"
         Corruption of the encoder's input during training: "none", "gaussian_noise", "uniform_noise", "masking",
         "salt_and_pepper", or an object that sets its strength, such as ``Masking(0.5)``.
-    max_epochs : int or "auto", default=100
-        Maximum number of epochs. "auto" is about 1,200 steps for 1,000 samples, and grows with the fourth root
-        of their number.
-    batch_size : int or "auto", default=128
+    max_epochs : int or "auto", default="auto"
+        Maximum number of epochs. "auto" is 4,000 steps, fewer for less than 1,000 samples, and at least two epochs.
+    batch_size : int or "auto", default="auto"
         Maximum number of samples per training step; "auto" is N / 20, from 32 to 256 (1,024 on a GPU).
-    learning_rate : float or "auto", default=3e-3
+    learning_rate : float or "auto", default="auto"
         Peak learning rate of the optimizer; "auto" is larger for fewer steps, between 0.0005 and 0.016.
     optimizer : str or Optimizer, default="adam"
         "adam", or an object that sets decay rates, weight decay, the encoder's learning rate, the schedule of the
         learning rate or gradient clipping, such as ``Adam(weight_decay=0.01)``; see :mod:`isthmus.optimizers`.
-    early_stopping : bool, "auto" or EarlyStopping, default=False
+    early_stopping : bool, "auto" or EarlyStopping, default="auto"
         Whether to hold out samples, stop when their loss no longer falls, and keep the parameters at which it was
         lowest. :class:`isthmus.training.EarlyStopping` sets how many, and when to stop. "auto" stops early where
-        ``max_epochs`` is "auto" too.
+        ``max_epochs`` is "auto" too; with at most 2,000 samples it only chooses the number of epochs for all of them.
     random_state : int, RandomState or None, default=None
         Seed of everything random in ``fit``. Pass an int for reproducible results; global generators are never used.
     device : str, default="auto"

@@ -157,9 +157,10 @@ def sandwich(
     Examples
     --------
     >>> from isthmus import VAE
-    >>> from isthmus.training import Trainer
+    >>> from isthmus.likelihoods import Gaussian
     >>> from sklearn.datasets import load_iris
-    >>> model = VAE(2, max_epochs=1, random_state=0).fit(load_iris().data).model_
+    >>> simple = {"prior": "standard_normal", "likelihood": Gaussian(scale="shared"), "max_epochs": 1}
+    >>> model = VAE(2, **simple, random_state=0).fit(load_iris().data).model_
     >>> result = sandwich(model, 5, annealing=Annealing(20))
     >>> bool((result.upper.value - result.lower.value).mean().abs() < 0.5)
     True

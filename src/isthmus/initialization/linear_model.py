@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -11,10 +12,11 @@ import numpy as np
 from isthmus.initialization.factor_analysis import FactorAnalysis, complete, moments
 from isthmus.initialization.mixture import NormalMixture
 
-__all__ = ["LinearModel", "fit_linear_model"]
+__all__ = ["MAX_FACTORS", "LinearModel", "fit_linear_model"]
 
 _FACTORS = (1, 2, 3, 4, 6, 8, 12, 16, 24)
-_MAX_FACTORS = 32
+MAX_FACTORS = 32
+_MAX_SHARE = 0.6  # factors per feature: with more of them the noise is so small that training cannot improve on it
 _MIXTURES = (2, 4, 8, 16, 32)
 _MIN_PER_COMPONENT = 5  # samples
 _SELECTION_ROWS, _FIT_ROWS = 4000, 16_000
@@ -89,6 +91,7 @@ def fit_linear_model(
     mixture: bool,
     isotropic: bool,
     seed: int,
+    full_rank: bool = False,
 ) -> LinearModel:
     """Fit factor analysis and a mixture of its codes, whose sizes held-out samples choose.
 
@@ -103,13 +106,18 @@ def fit_linear_model(
     mixture : bool
         Whether the codes may have a mixture of normal distributions.
     isotropic : bool
-        Whether all features have one noise variance.
+        Whether all features have one noise variance. If not, or if K is chosen, there are at most 0.6 D factors.
     seed : int
         Seed of the choice of samples and of k-means.
+    full_rank : bool, default=False
+        Whether to fit as many factors as there are features: with a mixture, nearly one of the features themselves.
     """
     rng = np.random.default_rng(seed)
     x, weight = _sample(x[weight > 0], weight[weight > 0], _FIT_ROWS, rng)
-    largest = max(1, min(x.shape[1], len(x) - 1, _MAX_FACTORS if n_components is None else n_components))
+    n_features = x.shape[1]
+    whole = full_rank or (isotropic and n_components is not None)
+    most = n_features if whole else math.ceil(_MAX_SHARE * n_features)
+    largest = max(1, min(most, len(x) - 1, MAX_FACTORS if n_components is None else n_components))
     if np.isnan(x).any():
         x, weight = _sample(x, weight, _MISSING_ROWS, rng)
         x = complete(x, weight, min(largest, _MISSING_FACTORS), rng)
@@ -138,7 +146,8 @@ def fit_linear_model(
             )
             return float(total / sum(split.held_weight.sum() for split in splits))
 
-        counts = [largest] if n_components is not None else [*(k for k in _FACTORS if k < largest), largest]
+        fixed = full_rank or n_components is not None
+        counts = [largest] if fixed else [*(k for k in _FACTORS if k < largest), largest]
         choice = _choose(score, counts, mixture=mixture, n_rows=min(len(split.x) for split in splits))
     return fit(choice, _Split(x, weight, x[:0], weight[:0], {}))
 

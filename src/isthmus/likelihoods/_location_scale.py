@@ -31,7 +31,7 @@ class LocationScale(Likelihood):
 
     Parameters
     ----------
-    scale : float or {"auto", "shared", "feature", "decoder"}, default="shared"
+    scale : float or {"auto", "shared", "feature", "decoder"}, default="auto"
         s: a number fixes it; "shared" learns one for all features, "feature" one per feature; with "decoder" it is
         a function of z, s_d(z).
         "auto" is "decoder" in an estimator with a density if features have different units, otherwise "shared".
@@ -39,7 +39,7 @@ class LocationScale(Likelihood):
         Lower bound of learned scales.
     """
 
-    scale: float | str = "shared"
+    scale: float | str = "auto"
     min_scale: float = 1e-3
 
     interval_support = True
@@ -62,7 +62,7 @@ class LocationScale(Likelihood):
 
     def tensor_shapes(self, n_features: int) -> Iterator[TensorShape]:
         """Yield the tensors that are saved."""
-        yield from learned_shapes("raw_log_scale", self.scale, n_features)
+        yield from learned_shapes("raw_log_scale", "shared" if self.scale == "auto" else self.scale, n_features)
 
     def count_outputs(self, n_features: int) -> int:
         """Return the number of decoder outputs: D centres, and with ``scale="decoder"`` D logarithms of s."""

@@ -32,7 +32,7 @@ class DiscretizedLogistic(LocationScale):
 
     Parameters
     ----------
-    scale : float or {"auto", "shared", "feature", "decoder"}, default="shared"
+    scale : float or {"auto", "shared", "feature", "decoder"}, default="auto"
         s, in units in which the levels range from -1 to 1: a number fixes it; "shared" learns one for all features,
         "feature" one per feature; with "decoder" it is a function of z, s_d(z).
         "auto" is "decoder" in an estimator with a density if features have different units, otherwise "shared".

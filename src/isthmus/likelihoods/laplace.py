@@ -23,7 +23,7 @@ class Laplace(LocationScale):
 
     Parameters
     ----------
-    scale : float or {"auto", "shared", "feature", "decoder"}, default="shared"
+    scale : float or {"auto", "shared", "feature", "decoder"}, default="auto"
         b, the mean absolute error, in the units of the scaled data: a number fixes it; "shared" learns one for all
         features, "feature" one per feature; with "decoder" it is a function of z, b_d(z).
         "auto" is "decoder" in an estimator with a density if features have different units, otherwise "shared".

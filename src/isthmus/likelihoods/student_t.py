@@ -32,7 +32,7 @@ class StudentT(LocationScale):
 
     Parameters
     ----------
-    scale : float or {"auto", "shared", "feature", "decoder"}, default="shared"
+    scale : float or {"auto", "shared", "feature", "decoder"}, default="auto"
         s, in the units of the scaled data: a number fixes it; "shared" learns one for all features, "feature" one
         per feature; with "decoder" it is a function of z, s_d(z). The standard deviation is s sqrt(nu / (nu - 2)).
         "auto" is "decoder" in an estimator with a density if features have different units, otherwise "shared".

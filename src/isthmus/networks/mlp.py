@@ -51,7 +51,7 @@ class MLP(Network):
         Whether the decoder's first layer has weights of norm 1 for each unit of the code, so that the code alone says
         how much of a feature there is. The encoder's last layer then starts as the transpose of this layer, times 0.3.
         By default it is so in a :class:`isthmus.SparseAutoencoder` that keeps its largest units, and not elsewhere.
-    skip : bool, default=False
+    skip : bool, default=True
         Whether encoder and decoder add a linear map of their inputs to their outputs (a skip connection). Training then
         starts from factor analysis, where likelihood and posterior allow it. Networks with tied or unit-norm weights
         have none, and those without hidden layers need none.
@@ -82,7 +82,7 @@ class MLP(Network):
     activation: str = "elu"
     tied: bool = False
     unit_norm: bool | None = None
-    skip: bool = False
+    skip: bool = True
 
     def build(self, sizes: Sizes) -> None:
         """Make the layers.

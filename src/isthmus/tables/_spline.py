@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple, Self
 
 import numpy as np
-from scipy.special import ndtr, ndtri
 
 __all__ = ["NormalScores"]
 
@@ -61,6 +60,8 @@ class NormalScores(NamedTuple):
     @classmethod
     def _through_quantiles(cls, values: np.ndarray, n_knots: int) -> Self:
         """Return the map with knots at quantiles of sorted values, whose scores are equally spaced."""
+        from scipy.special import ndtr, ndtri
+
         top = -float(ndtri(0.625 / (len(values) + 0.25)))  # about the expected largest of as many from N(0, 1)
         y = np.linspace(-top, top, n_knots)
         rank = ndtr(y) * (len(values) + 0.25) - 0.625  # Blom's plotting positions; 0 is the smallest value

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from scipy.special import chdtrc
 
 from isthmus.likelihoods import Likelihood
 from isthmus.tables._column import Column
@@ -278,6 +277,8 @@ def _informative(times: np.ndarray, resolution: int) -> tuple[str, ...]:
 
 def _uneven(phase: np.ndarray, n_phases: int) -> bool:
     """Return whether whole numbers from 0 to n_phases - 1 are not evenly distributed."""
+    from scipy.special import chdtrc
+
     counts = np.bincount(phase.astype(np.int64), minlength=n_phases)
     expected = counts.sum() / n_phases
     chi_squared = ((counts - expected) ** 2).sum() / expected
