@@ -85,7 +85,10 @@ def refusal(path):
 
 
 def load_within_limits(path):
-    """Load a file within the time and the memory that its size allows."""
+    """Load a file within the memory that its size allows, and in time.
+
+    A megabyte takes at most two seconds; the test allows five times as much, for slow machines and measured coverage.
+    """
     size = path.stat().st_size
     began = time.process_time()
     try:
@@ -93,7 +96,7 @@ def load_within_limits(path):
             return load(path)
     finally:
         seconds = time.process_time() - began
-        assert seconds < 2 * max(1, size / 1e6), f"{seconds:.1f} s"
+        assert seconds < 10 * max(1, size / 1e6), f"{seconds:.1f} s"
 
 
 def checked_message(path, message):
