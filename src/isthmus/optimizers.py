@@ -39,8 +39,8 @@ class Adam(Optimizer):
         one or two epochs of many samples).
     gradient_clip : float, "auto" or None, default="auto"
         Maximum norm of the gradient of all parameters together, in nats per sample per unit of the parameters; a longer
-        gradient is scaled down to it. None does not clip; "auto" is 10 if training starts from factor analysis, and
-        otherwise None.
+        gradient is scaled down to it. None does not clip; "auto" is 10 if training starts from factor analysis, 100 if
+        the learning rate is "auto", and otherwise None.
 
     References
     ----------

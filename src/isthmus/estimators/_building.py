@@ -86,7 +86,8 @@ class ModelBuilding(Description):
         loaders = make_loaders(data, loss.model.scaling, settings)
         with seeded(derive(seed, Stream.LOSS), device):
             loss.build(loaders.sample)
-        loop = make_loop(loss, self.optimizer, trainer, budget.learning_rate, seed, data, constant_rate=partial)
+        how = {"constant_rate": partial, "chosen_rate": self.learning_rate == "auto"}
+        loop = make_loop(loss, self.optimizer, trainer, budget.learning_rate, seed, data, **how)
         if partial and self._optimizer_state is not None:
             loop.optimizer.load_state(self._optimizer_state)
         return loaders, loop

@@ -32,6 +32,7 @@ __all__ = ["build_model", "make_checkpoints", "make_loop", "worst_columns"]
 _NOT_IDENTITY = ("device", "n_draws", "verbose", "warm_start")
 
 
+_CHOSEN_CLIP = 100.0  # largest gradient if the learning rate was chosen, which is large for few steps
 _DECAY = 30.0  # weight decay times the number of samples
 _LINEAR_RATE, _LINEAR_CLIP = 0.1, 10.0  # learning rate and largest gradient after a start from a linear model
 _DEFAULT_COMPONENTS = 16  # if n_components is None and training starts from random weights
@@ -136,12 +137,13 @@ def make_loop(
     data: TrainingData,
     *,
     constant_rate: bool,
+    chosen_rate: bool,
 ) -> TrainingLoop:
     """Return the training loop that minimises a loss; with a constant rate if there is only one epoch at a time."""
     adam, model = resolve("optimizers", optimizer, Adam), loss.model  # there is no other optimizer
     clip, decay = adam.gradient_clip, adam.weight_decay
     if isinstance(clip, str):
-        clip = _LINEAR_CLIP if model.starts_linear else None
+        clip = _LINEAR_CLIP if model.starts_linear else _CHOSEN_CLIP if chosen_rate else None
     if isinstance(decay, str):  # what the network adds to the linear model is kept small in small data
         decay = min(_DECAY / len(data.X), 1.0) if model.network.skip_parameters() and not constant_rate else 0.0
     return TrainingLoop(
