@@ -25,7 +25,6 @@ ESTIMATORS = [
         4, hidden_layer_sizes=(), network=MLP(skip=False), max_epochs=5, batch_size=128, trainer=FLOAT64
     ),
     VAE(),
-    VAE(max_epochs=5, n_draws=5),
     ConditionalVAE(max_epochs=5, n_draws=5),
 ]
 
