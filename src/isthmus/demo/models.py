@@ -9,6 +9,7 @@ from isthmus import VAE, Autoencoder, ConditionalVAE, ContractiveAutoencoder, De
 from isthmus.corruptions import GaussianNoise
 from isthmus.demo.digits import Array, Digits
 from isthmus.demo.progress import TrainingProgress
+from isthmus.estimators._budget import choose_budget
 from isthmus.likelihoods import Gaussian
 
 __all__ = ["TrainedModels", "make_models", "train_models"]
@@ -56,8 +57,10 @@ def train_models(digits: Digits, max_epochs: int | None, random_state: int) -> T
         model.set_params(random_state=random_state)
         if max_epochs is not None:  # a quick run
             model.set_params(max_epochs=max_epochs, **({"n_draws": 10} if model.has_density else {}))
-    epochs = {type(model).__name__: model.max_epochs for model in models.values()}
-    with TrainingProgress(epochs | {_VAE_2D: vae_2d.max_epochs}) as progress:
+    titled = {type(model).__name__: model for model in models.values()} | {_VAE_2D: vae_2d}
+    n_rows = len(digits.train)
+    epochs = {name: choose_budget(n_rows, "cpu", max_epochs=m.max_epochs).max_epochs for name, m in titled.items()}
+    with TrainingProgress(epochs) as progress:
         for name, model in models.items():
             X = digits.dequantized_train if name == "vae" else digits.train  # whose density is compared
             with progress.track(type(model).__name__) as callback:
