@@ -111,11 +111,11 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, ModelBuilding
         if new:
             stored = checkpoints.stored_seed() if checkpoints else None
             self.seed_ = data.processes.broadcast(as_seed(self.random_state) if stored is None else stored)
-            self.n_iter_, self.history_, self._optimizer_state = 0, [], None
         trial = self._trial(budget, X, y, sample_weight) if new and budget.refit and data.is_whole else None
         fraction = budget.early_stopping.validation_fraction if budget.early_stopping and not trial else 0.0
         split = data.split(fraction, self.seed_)
         if new:
+            self.n_iter_, self.history_, self._optimizer_state = 0, [], None
             self._build(loss, data, split, full_rank=bool(trial and trial._full_rank))
         else:
             model.scaling.forget_varying(data.summary.moments)
@@ -133,9 +133,8 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, ModelBuilding
         if trial and trial._best_epoch:
             validated = zip(self.history_, trial.history_, strict=False)
             self.history_ = [own | {"validation_loss": other["validation_loss"]} for own, other in validated]
-        if new and loaders.validation:
-            self._best_epoch = loop.best_epoch
-            self._compare_with_full_rank(loop.best_loss, data, loaders, budget, split, device)
+        if new:
+            self._compare_with_full_rank(loop, data, loaders, budget, split, device)
         self._optimizer_state = loop.optimizer.state() if partial else None
         if epochs:
             epochs.end()

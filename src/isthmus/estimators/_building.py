@@ -104,7 +104,7 @@ class ModelBuilding(Description):
 
     def _compare_with_full_rank(
         self,
-        best_loss: float,
+        loop: TrainingLoop,
         data: TrainingData,
         loaders: Loaders,
         budget: Budget,
@@ -112,14 +112,16 @@ class ModelBuilding(Description):
         device: torch.device,
     ) -> None:
         """Replace the trained model by a linear one with K = D and a mixture, if its validation loss is lower."""
-        trained, self._full_rank = self.model_, False
-        any_prior = self._prior() == "auto"
-        if loaders.validation is None or self.n_components or not may_have_full_rank(trained, any_prior=any_prior):
+        self._full_rank, self._best_epoch = False, 0
+        if loaders.validation is None:
+            return
+        trained, any_prior, self._best_epoch = self.model_, self._prior() == "auto", loop.best_epoch
+        if self.n_components or not may_have_full_rank(trained, any_prior=any_prior):
             return
         loss = self._describe_loss(self._describe())
         self._build(loss, data, split, full_rank=True)
-        _, loop = self._prepare(loss, data, budget, split, device, partial=False)
-        if loop.evaluate(loaders.validation) < best_loss:
+        _, other = self._prepare(loss, data, budget, split, device, partial=False)
+        if other.evaluate(loaders.validation) < loop.best_loss:
             self._full_rank, self._best_epoch = True, 0
         else:
             self.model_, self.n_components_ = trained, trained.network.sizes.n_components

@@ -80,8 +80,24 @@ class ConstantColumn(Column):
         return str(self._repeated(1)[0])
 
 
+class _UnencodedColumn(Column):
+    """Base of the codecs that have no column in the matrix."""
+
+    def likelihoods(self) -> tuple[str | Likelihood, ...]:
+        """Return none."""
+        return ()
+
+    def outputs(self) -> tuple[str, ...]:
+        """Return none."""
+        return ()
+
+    def encode(self, column: Plain, noise: np.random.Generator | None) -> np.ndarray:  # noqa: ARG002 - nothing is encoded
+        """Return no column."""
+        return np.empty((len(column.values), 0))
+
+
 @dataclass(eq=False, repr=False)
-class EmptyColumn(Column):
+class EmptyColumn(_UnencodedColumn):
     """The codec of a column without an observed cell: the matrix has nothing of it, and all decoded cells are missing.
 
     Parameters
@@ -97,18 +113,6 @@ class EmptyColumn(Column):
 
     kind: ClassVar[str] = "empty"
 
-    def likelihoods(self) -> tuple[str | Likelihood, ...]:
-        """Return none."""
-        return ()
-
-    def outputs(self) -> tuple[str, ...]:
-        """Return none."""
-        return ()
-
-    def encode(self, column: Plain, noise: np.random.Generator | None) -> np.ndarray:  # noqa: ARG002 - nothing is encoded
-        """Return no column."""
-        return np.empty((len(column.values), 0))
-
     def decode(self, matrix: np.ndarray) -> np.ndarray:
         """Return missing cells."""
         return np.full(len(matrix), None, dtype=object)
@@ -119,7 +123,7 @@ class EmptyColumn(Column):
 
 
 @dataclass(eq=False, repr=False)
-class OmittedColumn(Column):
+class OmittedColumn(_UnencodedColumn):
     """The codec of a column that is left out: identifiers and texts that differ in nearly every row.
 
     Whole numbers that identify rows go on counting in decoded rows; texts are missing there.
@@ -142,18 +146,6 @@ class OmittedColumn(Column):
         """Return the codec of a column, with the reason why it is left out."""
         first = int(column.observed().min()) if column.form in ("numbers", "identifiers") else None
         return cls(column.name, column.dtype, float(column.missing.mean()), reason, first)
-
-    def likelihoods(self) -> tuple[str | Likelihood, ...]:
-        """Return none."""
-        return ()
-
-    def outputs(self) -> tuple[str, ...]:
-        """Return none."""
-        return ()
-
-    def encode(self, column: Plain, noise: np.random.Generator | None) -> np.ndarray:  # noqa: ARG002 - nothing is encoded
-        """Return no column."""
-        return np.empty((len(column.values), 0))
 
     def decode(self, matrix: np.ndarray) -> np.ndarray:
         """Return identifiers that count from the smallest, or missing cells."""

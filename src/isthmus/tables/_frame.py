@@ -58,7 +58,9 @@ class Frame(Settings):
             raise ValueError(f"two columns of X have the same name: {', '.join(map(repr, twice))}; rename one of each.")
         enums = []
         if library == "polars":
-            enums = [(n, tuple(t.categories.to_list())) for n, t in X.schema.items() if type(t).__name__ == "Enum"]
+            import polars
+
+            enums = [(n, tuple(t.categories.to_list())) for n, t in X.schema.items() if isinstance(t, polars.Enum)]
         return cls(library, tuple(map(level_to_json, names)), tuple(enums))
 
     def column_names(self) -> list[Any]:
