@@ -29,8 +29,8 @@ class Adam(Optimizer):
         Decay rates (beta1, beta2) of the running means of the gradient and of its square. In runs of about 1,000 steps,
         beta2=0.95 reaches a lower loss than the default.
     weight_decay : float or "auto", default="auto"
-        Decoupled weight decay, lambda. "auto" is 30 / N for N samples, at most 1, if training starts from factor
-        analysis, so that the network adds little to it in small data; and otherwise 0.
+        Decoupled weight decay, lambda. "auto" is 30 / N for N samples, at most 1, if encoder and decoder have skip
+        connections, so that the network adds little to these linear maps in small data; and otherwise 0.
     encoder_learning_rate : float, optional
         Peak learning rate of the encoder; by default that of the estimator. Large steps can collapse the codes: in
         short runs a quarter of ``learning_rate`` often reaches a given loss sooner.

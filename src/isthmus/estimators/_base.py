@@ -128,11 +128,7 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, ModelBuilding
             self.history_, self.n_iter_ = trial.history_, trial.n_iter_
             model.eval().to("cpu")
         else:
-            stop_after = trial._best_epoch if trial else None
-            self._train(loop, data, loaders, checkpoints, epochs, None if partial else budget, stop_after)
-        if trial and trial._best_epoch:
-            validated = zip(self.history_, trial.history_, strict=False)
-            self.history_ = [own | {"validation_loss": other["validation_loss"]} for own, other in validated]
+            self._train(loop, data, loaders, checkpoints, epochs, None if partial else budget, trial)
         if new:
             self._compare_with_full_rank(loop, data, loaders, budget, split, device)
         self._optimizer_state = loop.optimizer.state() if partial else None
@@ -164,9 +160,10 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, ModelBuilding
         checkpoints: Checkpoints | None,
         epochs: Epochs | None,
         budget: Budget | None,
-        stop_after: int | None,
+        trial: Self | None,
     ) -> None:
-        """Train the model and extend its history, also if training is interrupted."""
+        """Train the model and extend its history, also if training is interrupted; for as long as a trial says."""
+        stop_after = trial._best_epoch if trial else None
         model, is_main = self.model_, data.processes.is_main
         if checkpoints:
             checkpoints.seed = self.seed_
@@ -206,6 +203,9 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, ModelBuilding
                 model.to("cpu")
             if writer:
                 writer.complete()
+        if trial:
+            validated = zip(self.history_, trial.history_, strict=False)
+            self.history_ = [own | {"validation_loss": other["validation_loss"]} for own, other in validated]
 
     def _fit_condition(self, y: Any, weight: np.ndarray, *, reset: bool) -> np.ndarray | None:  # noqa: ARG002
         """Return what the model is conditioned on, (N, C); None for all but the conditional estimator."""

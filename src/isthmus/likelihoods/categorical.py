@@ -10,16 +10,15 @@ from torch import Tensor
 from torch.distributions import Categorical as TorchCategorical
 
 from isthmus._tensor_shapes import TensorShape
-from isthmus.likelihoods._base import Likelihood
+from isthmus.likelihoods._levels import LevelLikelihood
 
-__all__ = ["Categorical", "log_frequencies", "number_of_levels"]
+__all__ = ["Categorical"]
 
-_MAX_LEVELS = 100_000  # per feature, because each level has a decoder output
 _MAX_CELLS = 4_000_000  # of the table (D, L) that maps levels to decoder outputs
 
 
 @dataclass(eq=False, repr=False)
-class Categorical(Likelihood):
+class Categorical(LevelLikelihood):
     r"""The categorical likelihood of features with levels 0, ..., L_d - 1: p(x|z) = prod_d softmax(h_d(z))_{x_d}.
 
     Parameters
@@ -41,26 +40,6 @@ class Categorical(Likelihood):
     (5, tensor([-0.6931, -1.0986]))
     """
 
-    n_levels: tuple[int, ...] | None = None
-
-    default_scaling = "none"
-    density = False
-    levels_only = True
-    transforms_input = True
-    support_text = "that are whole numbers from 0 to the column's number of levels - 1"
-
-    def set_from_data(self, x: Tensor, weight: Tensor | None = None) -> None:
-        """Count the levels, and set their numbers if they are None: the largest level + 1, and at least 2.
-
-        Raises
-        ------
-        ValueError
-            If a level is too large to be the number of a category.
-        """
-        if self.n_levels is None:
-            self.n_levels = number_of_levels(self, x)
-        self._log_frequency = torch.cat(log_frequencies(x, self.n_levels, weight))
-
     def build(self, n_features: int) -> None:
         """Store which decoder outputs belong to each feature.
 
@@ -70,16 +49,15 @@ class Categorical(Likelihood):
             If `n_levels` is None, or its length is not D.
         """
         super().build(n_features)
-        if self.n_levels is None or len(self.n_levels) != n_features:
-            raise ValueError(f"{self!r}: n_levels must have one number for each of the {n_features} columns.")
-        largest = max(self.n_levels)
-        if min(self.n_levels) < 1 or n_features * largest > _MAX_CELLS:
+        n_levels = self.n_levels or ()
+        largest = max(n_levels)
+        if min(n_levels) < 1 or n_features * largest > _MAX_CELLS:
             raise ValueError(
                 f"{self!r}: n_levels must be at least 1, and the largest times the {n_features} columns at most "
                 f"{_MAX_CELLS:,}; use Mixed, with a likelihood of its own for columns of many levels."
             )
-        self.register_buffer("log_frequency", getattr(self, "_log_frequency", torch.zeros(sum(self.n_levels))).clone())
-        levels = torch.tensor(self.n_levels)
+        self.register_buffer("log_frequency", torch.cat(self.log_frequencies()))
+        levels = torch.tensor(n_levels)
         start = levels.cumsum(0) - levels
         place = torch.arange(largest)
         exists = place < levels.unsqueeze(-1)  # (D, L)
@@ -141,32 +119,3 @@ class Categorical(Likelihood):
     def sample(self, h: Tensor) -> Tensor:
         """Draw levels, (..., D), in the dtype of `h`."""
         return self(h).sample().to(h)
-
-
-def number_of_levels(likelihood: Likelihood, x: Tensor) -> tuple[int, ...]:
-    """Return the largest level + 1, and at least 2, of each column of `x` (N, D).
-
-    Raises
-    ------
-    ValueError
-        If a level is too large to be the number of a category.
-    """
-    largest = x.nan_to_num(0.0).amax(0).clamp(min=0)
-    if largest.max() >= _MAX_LEVELS:
-        raise ValueError(
-            f"{likelihood!r}: column {int(largest.argmax())} has the level {largest.max():g}, and levels "
-            f"must be below {_MAX_LEVELS:,}: number its categories 0, 1, 2, ..., or use another likelihood."
-        )
-    return tuple(max(2, int(top) + 1) for top in largest.tolist())
-
-
-def log_frequencies(x: Tensor, n_levels: tuple[int, ...], weight: Tensor | None) -> list[Tensor]:
-    """Return the logarithms of the levels' frequencies in each column of `x` (N, D), none of which is 0."""
-    share = torch.ones(len(x)) if weight is None else weight.cpu().float()
-    found = []
-    for column, n in zip(x.cpu().T, n_levels, strict=False):  # build compares their numbers
-        level = column.nan_to_num(-1.0).long()
-        valid = (level >= 0) & (level < n)
-        counts = torch.bincount(level[valid], share[valid], minlength=n) + 0.5
-        found.append((counts / counts.sum()).log().float())
-    return found

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from isthmus._tensor_shapes import TensorShape
-from isthmus.likelihoods._base import FactorizedDistribution, Likelihood
-from isthmus.likelihoods.categorical import log_frequencies, number_of_levels
+from isthmus.likelihoods._base import FactorizedDistribution
+from isthmus.likelihoods._levels import LevelLikelihood
 
 __all__ = ["EmbeddedCategorical"]
 
@@ -21,7 +21,7 @@ _FLAT = 1000  # levels up to which they are one group
 
 
 @dataclass(eq=False, repr=False)
-class EmbeddedCategorical(Likelihood):
+class EmbeddedCategorical(LevelLikelihood):
     r"""The categorical likelihood of features with very many levels, by learned vectors of the levels.
 
     .. math:: \log p(x_d = l \mid z) = \log \mathrm{softmax}\big(E_d\, h_d(z) + b_d\big)_l
@@ -60,26 +60,7 @@ class EmbeddedCategorical(Likelihood):
     (4, 4, tensor([-6.9078], grad_fn=...))
     """
 
-    n_levels: tuple[int, ...] | None = None
     width: int = 16
-
-    default_scaling = "none"
-    density = False
-    levels_only = True
-    transforms_input = True
-    support_text = "that are whole numbers from 0 to the column's number of levels - 1"
-
-    def set_from_data(self, x: Tensor, weight: Tensor | None = None) -> None:
-        """Count the levels, and set their numbers if they are None: the largest level + 1, and at least 2.
-
-        Raises
-        ------
-        ValueError
-            If a level is too large to be the number of a category.
-        """
-        if self.n_levels is None:
-            self.n_levels = number_of_levels(self, x)
-        self._log_frequencies = log_frequencies(x, self.n_levels, weight)
 
     def build(self, n_features: int) -> None:
         """Make the vectors and the biases of the levels, and those of their groups.
@@ -90,17 +71,16 @@ class EmbeddedCategorical(Likelihood):
             If `n_levels` is None, or its length is not D; or if a number is not positive.
         """
         super().build(n_features)
-        if self.n_levels is None or len(self.n_levels) != n_features:
-            raise ValueError(f"{self!r}: n_levels must have one number for each of the {n_features} columns.")
-        if min(self.n_levels) < 1 or self.width < 1:
+        n_levels = self.n_levels or ()
+        if min(n_levels) < 1 or self.width < 1:
             raise ValueError(f"{self!r}: n_levels and width must be at least 1.")
-        sizes = list(map(_groups, self.n_levels))
+        sizes = list(map(_groups, n_levels))
         self.vectors = nn.ParameterList(nn.Parameter(torch.randn(g * size, self.width)) for g, size in sizes)
         self.group_vectors = nn.ParameterList(nn.Parameter(torch.randn(g, self.width)) for g, _ in sizes)
-        start = getattr(self, "_log_frequencies", [torch.zeros(n) for n in self.n_levels])
-        padded = [F.pad(bias, (0, g * size - len(bias))) for bias, (g, size) in zip(start, sizes, strict=True)]
+        start = zip(self.log_frequencies(), sizes, strict=True)
+        padded = [F.pad(bias, (0, g * size - len(bias))) for bias, (g, size) in start]
         self.biases = nn.ParameterList(nn.Parameter(bias) for bias in padded)
-        groups = [b.masked_fill(_padding(b, n), -torch.inf) for b, n in zip(padded, self.n_levels, strict=True)]
+        groups = [b.masked_fill(_padding(b, n), -torch.inf) for b, n in zip(padded, n_levels, strict=True)]
         totals = [b.reshape(g, size).logsumexp(1) for b, (g, size) in zip(groups, sizes, strict=True)]
         self.group_biases = nn.ParameterList(nn.Parameter(total) for total in totals)
 
