@@ -54,7 +54,7 @@ class Categorical(LevelLikelihood):
         if min(n_levels) < 1 or n_features * largest > _MAX_CELLS:
             raise ValueError(
                 f"{self!r}: n_levels must be at least 1, and the largest times the {n_features} columns at most "
-                f"{_MAX_CELLS:,}; use Mixed, with a likelihood of its own for columns of many levels."
+                f"{_MAX_CELLS:,}; use Mixed, with a separate likelihood for columns of many levels."
             )
         self.register_buffer("log_frequency", torch.cat(self.log_frequencies()))
         levels = torch.tensor(n_levels)
