@@ -12,6 +12,7 @@ EXPORTS = {
     "isthmus": [
         "VAE",
         "Autoencoder",
+        "AutoencoderImputer",
         "ConditionalVAE",
         "ContractiveAutoencoder",
         "DenoisingAutoencoder",
@@ -125,6 +126,7 @@ EXPORTS = {
         "is_table",
         "to_pandas",
     ],
+    "isthmus.metaestimators": ["AutoencoderImputer"],
     "isthmus.assessment": ["Assessment", "Baseline", "Selection", "SizeResult", "assess", "choose_n_components"],
     "isthmus.engine": [
         "CSVLogger",

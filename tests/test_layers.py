@@ -43,6 +43,7 @@ LAYERS = {
     "plots": 6,
     "testing": 6,
     "assessment": 7,
+    "metaestimators": 7,
     "demo": 8,
     "cli": 9,
     "": 10,  # isthmus/__init__.py, which imports nothing until a name is used

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from isthmus.assessment import choose_n_components as choose_n_components
     from isthmus.estimators import *  # noqa: F403 - the estimators
     from isthmus.estimators._loading import load as load
+    from isthmus.metaestimators import *  # noqa: F403
 
 __version__ = "0.1.0.dev0"
 
@@ -25,6 +26,7 @@ _ESTIMATORS = {
     "conditional_vae": "ConditionalVAE",
 }
 _MODULES = {name: f"isthmus.estimators.{module}" for module, name in _ESTIMATORS.items()} | {
+    "AutoencoderImputer": "isthmus.metaestimators",
     "choose_n_components": "isthmus.assessment",
     "load": "isthmus.estimators._loading",
 }

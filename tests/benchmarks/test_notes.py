@@ -248,6 +248,7 @@ def test_the_names_on_the_page_exist(page):
 def test_the_reference_has_every_public_module():
     text = (ROOT / "docs" / "api.md").read_text()
     modules = {m.name for m in pkgutil.iter_modules(isthmus.__path__) if not m.name.startswith("_")}
-    inside = {"cli", "demo", "engine", "estimators", "serialization"}  # the command, and what the estimators use
+    # the command, and what stands in isthmus itself or serves the estimators
+    inside = {"cli", "demo", "engine", "estimators", "metaestimators", "serialization"}
     assert [m for m in sorted(modules - inside) if f"isthmus.{m}\n" not in text] == []
     assert [name for name in isthmus.__all__ if f"   {name}\n" not in text and f"isthmus.{name}\n" not in text] == []

@@ -16,8 +16,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_s
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-import isthmus
-from isthmus import VAE, Autoencoder, ConditionalVAE, load
+from isthmus import VAE, Autoencoder, ConditionalVAE, estimators, load
 from isthmus.corruptions import Masking
 from isthmus.likelihoods import Gaussian, StudentT
 from isthmus.networks import MLP
@@ -26,7 +25,7 @@ from isthmus.training import EarlyStopping, Trainer
 
 X, Y = load_iris(return_X_y=True)
 BUNDLED = (load_breast_cancer, load_diabetes, load_digits, load_iris, load_linnerud, load_wine)
-ESTIMATORS = [part for name in isthmus.__all__ if isinstance(part := getattr(isthmus, name), type)]
+ESTIMATORS = [getattr(estimators, name) for name in estimators.__all__]
 QUICK = {"max_epochs": 2, "random_state": 0, "hidden_layer_sizes": (8,)}
 by_class = pytest.mark.parametrize("cls", ESTIMATORS, ids=lambda cls: cls.__name__)
 

@@ -9,8 +9,7 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_iris
 
-import isthmus
-from isthmus import VAE, Autoencoder, ConditionalVAE, load
+from isthmus import VAE, Autoencoder, ConditionalVAE, estimators, load
 from isthmus.likelihoods import Gaussian
 from isthmus.optimizers import Adam
 from isthmus.penalties import KL, L1, Warmup
@@ -19,7 +18,7 @@ from isthmus.training import Trainer
 
 X, Y = load_iris(return_X_y=True)
 QUICK = {"max_epochs": 2, "random_state": 0, "hidden_layer_sizes": (8,)}
-ESTIMATORS = [part for name in isthmus.__all__ if isinstance(part := getattr(isthmus, name), type)]
+ESTIMATORS = [getattr(estimators, name) for name in estimators.__all__]
 by_class = pytest.mark.parametrize("cls", ESTIMATORS, ids=lambda cls: cls.__name__)
 
 

@@ -7,7 +7,7 @@ from scipy.stats import multivariate_normal
 from sklearn.datasets import load_digits, load_iris
 
 import isthmus
-from isthmus import VAE, ConditionalVAE, DenoisingAutoencoder
+from isthmus import VAE, ConditionalVAE, DenoisingAutoencoder, estimators
 from isthmus._batch import Batch
 from isthmus._random import seeded
 from isthmus.corruptions import Masking
@@ -20,7 +20,7 @@ from isthmus.training import Trainer
 from models import build, normal
 
 X, Y = load_iris(return_X_y=True)
-ESTIMATORS = [part for name in isthmus.__all__ if isinstance(part := getattr(isthmus, name), type)]
+ESTIMATORS = [getattr(estimators, name) for name in estimators.__all__]
 
 
 def with_missing(X, share, seed=0):
