@@ -196,6 +196,13 @@ class WhitenedGaussian(LatentDistribution):
         super().__init__(mean)
         self.whitening, self.upper = whitening, upper
 
+    @property
+    def variance(self) -> Tensor:
+        """The diagonal of each covariance, (M, K)."""
+        identity = torch.eye(self._mean.shape[-1], dtype=self._mean.dtype, device=self._mean.device)
+        inverse = torch.linalg.solve_triangular(self.whitening, identity, upper=self.upper)
+        return inverse.square().sum(-1)
+
     def from_noise(self, noise: Tensor) -> Tensor:
         """Return mean + A^-1 noise, for noise (..., M, K)."""
         columns = noise.reshape(-1, *self._mean.shape).permute(1, 2, 0)

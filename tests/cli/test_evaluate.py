@@ -80,9 +80,9 @@ def test_json_agrees_with_the_model(there, run):
         assert found["likelihood"]["unreliable"] == estimate.unreliable().tolist()
         assert found["reconstruction"]["mse"] == pytest.approx(np.mean((model.reconstruct(X) - X) ** 2))
     assert found["annealing"] is None
-    assert found["reconstruction"]["worst_columns"][0]["name"] in read("iris").columns
+    assert found["reconstruction"]["columns"][0]["name"] in read("iris").columns
     values = list(numbers(found))
-    assert sum(value is None for value in values) == 2  # the annealing, and the KL per unit, as the prior is a mixture
+    assert sum(value is None for value in values) == 3  # the annealing, and two accuracies of categories
     assert all(np.isfinite(value) for value in values if value is not None)
     assert [path.name for path in there.iterdir() if path.name.startswith(".isthmus")] == []
 

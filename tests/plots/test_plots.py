@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
@@ -99,6 +100,34 @@ def test_latent_plane_names_the_classes_at_their_medians():
     assert len(plots.latent_plane(codes).texts) == 0
     with pytest.raises(ValueError, match="two latent units"):
         plots.latent_plane(codes[:, :1])
+
+
+def test_a_column_of_numbers_or_dates_is_a_scale_of_colours():
+    codes = np.random.default_rng(0).normal(size=(40, 3))
+    dates = np.datetime64("2024-01-01") + np.arange(40)
+    dates[3] = np.datetime64("NaT")
+    for column in (np.arange(40.0), dates):
+        ax = plots.latent_plane(codes, column, units=(2, 0), label="when")
+        assert (ax.get_xlabel(), ax.get_ylabel(), len(ax.texts)) == ("unit 2", "unit 0", 0)
+        bar = ax.figure.axes[1]
+        assert bar.get_ylabel() == "when"
+    ax.figure.canvas.draw()
+    assert bar.get_yticklabels()[1].get_text().startswith("2024-0")
+    np.testing.assert_array_equal(ax.collections[0].get_offsets(), codes[[3]][:, [2, 0]])  # the missing one, in grey
+
+
+def test_classes_may_be_missing_or_long():
+    codes = np.array([[0.0, 0.0], [2.0, 2.0], [1.0, 5.0]])
+    ax = plots.latent_plane(codes, np.array(["a name of many words", None, "b"], dtype=object))
+    assert sorted(text.get_text() for text in ax.texts) == ["a name of many …", "b"]
+
+
+def test_models_of_tables_are_not_images():
+    table = pd.DataFrame({"size": [1.0, 2.0, 3.0, 4.0], "kind": list("abab")})
+    model = VAE(2, hidden_layer_sizes=(), max_epochs=1, random_state=0).fit(table)
+    for draw in (plots.features, plots.decoded_plane, lambda model: plots.reconstructions(model, table)):
+        with pytest.raises(ValueError, match="rows of a table with other columns: they are not images"):
+            draw(model)
 
 
 def test_more_classes_than_colours():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import warnings
+from collections.abc import Iterator
 from enum import IntEnum
 from typing import Any, NamedTuple
 
@@ -12,6 +14,8 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus._random import derive
+from isthmus.assessment._cells import Cells, as_pandas
+from isthmus.data import RowSource
 from isthmus.estimators._chunking import as_tensor
 from isthmus.estimators._inference import Chunk
 from isthmus.estimators._validate import check_rows
@@ -19,7 +23,7 @@ from isthmus.estimators._variational import LogLikelihoodEstimate
 from isthmus.model import Model
 from isthmus.scaling import Standard
 
-__all__ = ["Context", "Stream", "column_scales", "estimate_log_likelihood"]
+__all__ = ["Context", "Stream", "column_scales", "estimate_log_likelihood", "quiet"]
 
 Array = np.ndarray
 _ALL = slice(None)
@@ -40,23 +44,25 @@ class Stream(IntEnum):
 
 
 class Context(NamedTuple):
-    """A fitted estimator with samples X (N, D), their conditions y where given, and a seed."""
+    """A fitted estimator with samples X (N, D), their conditions y where given, and a seed.
+
+    X is the matrix that the model learns; where that encodes a table of any columns, `table` is a pandas DataFrame.
+    """
 
     estimator: Any
     X: Array
     y: Array | None
     seed: int
+    table: Any = None
 
     @classmethod
     def of(cls, estimator: Any, X: Any, y: Any, seed: int) -> Context:
         """Return the context after validating the samples; raise a ValueError if the estimator cannot use them."""
         check_is_fitted(estimator, "model_")
-        if estimator._codec is not None:
-            raise ValueError(
-                f"assess takes models of numbers, and this {type(estimator).__name__} was fitted to a table with other "
-                "columns: compare score_samples, feature_errors and sample instead."
-            )
-        return cls(estimator, check_rows(estimator, X), None if y is None else np.asarray(y), seed)
+        codec, rows = estimator._codec, check_rows(estimator, X)
+        rows = rows[:] if isinstance(rows, RowSource) else rows
+        table = None if codec is None else as_pandas(X, codec)
+        return cls(estimator, rows, None if y is None else np.asarray(y), seed, table)
 
     @property
     def name(self) -> str:
@@ -81,10 +87,23 @@ class Context(NamedTuple):
         indices = np.flatnonzero(~np.isnan(self.X).any(axis=1)) if complete else np.arange(len(self.X))
         return np.sort(self.generator(Stream.SUBSET).permutation(indices)[:n])
 
-    def call(self, method: str, index: Array | None = None, X: Array | None = None, **options: Any) -> Any:
+    def rows(self, index: Array | None = None) -> Any:
+        """Return the samples of `index`, or all, in the form that the estimator's methods take."""
+        if self.table is None:
+            return self.X[_ALL if index is None else index]
+        return self.table if index is None else self.table.iloc[index].reset_index(drop=True)
+
+    def cells(self, rows: Any) -> Cells:
+        """Return samples, or what the estimator returned for some, as numbers by column."""
+        if self.table is None:
+            return Cells.of_array(np.asarray(rows), getattr(self.estimator, "feature_names_in_", None))
+        return Cells.of_table(rows, self.estimator._codec)
+
+    def call(self, method: str, index: Array | None = None, X: Any = None, **options: Any) -> Any:
         """Return ``estimator.method(X, y, ...)`` for the samples of `index`, or for `X` with their conditions."""
-        X = self.X[_ALL if index is None else index] if X is None else X
-        return getattr(self.estimator, method)(X, **self.condition(index), **options)
+        X = self.rows(index) if X is None else X
+        with quiet():
+            return getattr(self.estimator, method)(X, **self.condition(index), **options)
 
     def condition(self, index: Array | None = None) -> dict[str, Array]:
         """Return the keyword y with the conditions of some samples, or nothing where there are none."""
@@ -95,17 +114,28 @@ class Context(NamedTuple):
         model = copy.deepcopy(self.estimator.model_).double()
         raw = as_tensor(self.X[index]).double()
         x, mask = model.scaling.to_model_units(raw, torch.float64)
+        x, gain = model.scaling.without_broken(x)
+        if self.estimator._codec is not None:
+            own = torch.from_numpy(self.estimator._codec.log_det(self.X[index])).double()
+            gain = own if gain is None else gain + own
         c = None
         if self.estimator.conditional:
-            y = self.estimator.predict(self.X[index]) if self.y is None else self.y[index]
+            y = self.call("predict", index) if self.y is None else self.y[index]
             c = torch.from_numpy(self.estimator._condition.encode(y, len(index))).double()
-        return model, Chunk(raw, x, c, mask)
+        return model, Chunk(raw, x, c, mask, gain)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Leave out warnings of what the results name: unreliable samples, and arrays of columns that have names."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"log p\(x\)|X does not have valid feature names|Imputations of")
+        yield
 
 
 def estimate_log_likelihood(estimator: Any, *args: Any, **options: Any) -> LogLikelihoodEstimate:
     """Return ``estimator.score_samples_estimate(...)`` without its warning: the result names unreliable samples."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=r"log p\(x\)")
+    with quiet():
         estimate: LogLikelihoodEstimate = estimator.score_samples_estimate(*args, **options)
     return estimate
 

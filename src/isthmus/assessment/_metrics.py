@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from isthmus import evaluation
-from isthmus._distributions import DiagonalGaussian, FullGaussian
+from isthmus.assessment._cells import Cells, as_pandas, column_means
 from isthmus.assessment._context import Context, Stream, column_scales, estimate_log_likelihood
 from isthmus.assessment._results import (
     AnnealingResult,
@@ -31,7 +31,6 @@ _MAX_SAMPLES = 2000  # for metrics whose cost is quadratic in the number of samp
 _MIN_SAMPLES = 12  # for metrics of neighbours
 _N_IMPUTATIONS = 49  # enough for the ends of a 90 % interval
 _MAX_IMPUTED = 1 << 25  # cells of all imputations together
-_N_WORST = 5  # number of columns listed
 _PROPOSAL_SCALE = 1.3  # a proposal wider than q(z|x) gives importance weights with lighter tails
 
 Array = np.ndarray
@@ -43,7 +42,7 @@ Array = np.ndarray
 def likelihood(ctx: Context, n_draws: int) -> LikelihoodResult:
     """Return log p(x) by importance sampling, and the ELBO."""
     estimate = estimate_log_likelihood(
-        ctx.estimator, ctx.X, **ctx.condition(), n_draws=n_draws, proposal_scale=_PROPOSAL_SCALE
+        ctx.estimator, ctx.rows(), **ctx.condition(), n_draws=n_draws, proposal_scale=_PROPOSAL_SCALE
     )
     bound = ctx.call("elbo")
     return LikelihoodResult(
@@ -90,15 +89,16 @@ def latent(ctx: Context) -> LatentResult:
     """Return how the latent units are used."""
     model, rows = ctx.tensors(ctx.subset(_MAX_SAMPLES))
     generator = ctx.generator(Stream.LATENT)
-    noise = torch.from_numpy(generator.standard_normal((1, len(rows.x), ctx.estimator.n_components)))
+    noise = torch.from_numpy(generator.standard_normal((1, len(rows.x), ctx.estimator.n_components_)))
     q, p = model.encode(rows.x, rows.c, rows.mask), model.p_z(rows.c)
     information = evaluation.information(q, p, noise)
     active = evaluation.active_units(q.mean)
-    closed_form = all(isinstance(d, (DiagonalGaussian, FullGaussian)) for d in (q, p))
+    known = evaluation.has_marginals(q, p)
     return LatentResult(
         active_units=int(active.sum()),
         n_units=len(active),
-        kl_per_unit=evaluation.kl_per_dimension(q, p).tolist() if closed_form else None,
+        activity=evaluation.activity(q.mean).tolist(),
+        kl_per_unit=evaluation.kl_per_dimension(q, p).tolist() if known else None,
         mutual_information=information.mutual_information,
         mutual_information_upper=information.upper,
         max_mutual_information=math.log(len(rows.x)),
@@ -111,10 +111,10 @@ def latent(ctx: Context) -> LatentResult:
 
 def codes(ctx: Context, labels: Any) -> CodeResult | None:
     """Return whether neighbours in the data stay neighbours in the codes; None for too few complete samples."""
-    index = ctx.subset(_MAX_SAMPLES, complete=True)
+    index = ctx.subset(_MAX_SAMPLES, complete=ctx.table is None)
     if len(index) < _MIN_SAMPLES:
         return None
-    X, Z = ctx.X[index] / column_scales(ctx.X[index]), ctx.call("transform", index)
+    X, Z = _points(ctx, index)[0], ctx.call("transform", index)
     accuracies: list[float | None] = [None, None]
     if labels is not None:
         y = np.asarray(labels)
@@ -138,42 +138,73 @@ def _neighbour_accuracy(points: Array, labels: Array) -> float:
 
 def reconstruction(ctx: Context) -> ReconstructionResult:
     """Return the errors of reconstructions."""
-    nll = ctx.call("feature_errors").astype(np.float64)
-    error = np.square(np.asarray(ctx.call("reconstruct"), dtype=np.float64) - ctx.X)
-    deviation = np.square(ctx.X - _column_means(ctx.X), dtype=np.float64)
-    names = getattr(ctx.estimator, "feature_names_in_", [f"column {d}" for d in range(ctx.X.shape[1])])
-    with np.errstate(invalid="ignore"):
-        numbers = np.stack([_column_means(nll), _column_means(error) ** 0.5, _column_means(deviation) ** 0.5], axis=1)
+    cells = ctx.cells(ctx.rows())
+    nll = np.asarray(ctx.call("feature_errors"), dtype=np.float64)
+    score = Mean.of(-np.nansum(nll, axis=1))
+    if ctx.table is not None:
+        names = list(map(str, ctx.estimator._codec.names))
+        nll = nll[:, [names.index(name) for name in cells.names]]
+    error = cells.errors(ctx.cells(ctx.call("reconstruct")).values)
+    baseline = cells.errors(np.broadcast_to(cells.guess(), error.shape))
+    numbers = np.stack([column_means(part) for part in (nll, error, baseline)], axis=1)
+    numbers[~cells.is_category, 1:] **= 0.5
     columns = [
-        ColumnResult(str(name), *row)
-        for name, row in zip(names, numbers.tolist(), strict=True)
-        if not math.isnan(row[0])  # a column without any observed cell
+        ColumnResult(name, nll_d, error_d, baseline_d, "category" if category else "number")
+        for name, (nll_d, error_d, baseline_d), category in zip(
+            cells.names, numbers.tolist(), cells.is_category, strict=True
+        )
+        if not math.isnan(nll_d)  # a column without any observed cell
     ]
-    total = float(np.nansum(deviation))
     return ReconstructionResult(
-        score=Mean.of(-np.nansum(nll, axis=1)),
-        mse=float(np.nanmean(error)),
-        explained_variance=1 - float(np.nansum(error)) / total if total else math.nan,
-        worst_columns=sorted(columns, key=lambda column: -column.negative_log_likelihood)[:_N_WORST],
+        score=score,
+        mse=float(np.nanmean(error)) if ctx.table is None else None,
+        explained_variance=_explained(error, baseline, pooled=ctx.table is None),
+        columns=sorted(columns, key=lambda column: -column.negative_log_likelihood),
     )
 
 
-def _column_means(cells: Array) -> Array:
-    """Return the mean of the observed cells of each column, (D,): NaN where there are none."""
-    n_observed = (~np.isnan(cells)).sum(axis=0)
-    total = np.nansum(cells, axis=0, dtype=np.float64)
-    return np.divide(total, n_observed, out=np.full(cells.shape[1], np.nan), where=n_observed > 0)
+def _explained(error: Array, baseline: Array, *, pooled: bool) -> float:
+    """Return the explained share of the baseline's error: over all cells, or the mean of those of the columns."""
+    if pooled:
+        total = float(np.nansum(baseline))
+        return 1 - float(np.nansum(error)) / total if total else math.nan
+    own, total_by_column = np.nansum(error, axis=0), np.nansum(baseline, axis=0)
+    varies = total_by_column > 0
+    return float(np.mean(1 - own[varies] / total_by_column[varies])) if varies.any() else math.nan
+
+
+def _points(ctx: Context, index: Array, drawn: Any = None) -> tuple[Array, Array | None]:
+    """Return samples, and draws from the model, as points whose distances compare columns of any kind.
+
+    Rows of a table may have missing cells: those cells are then missing in the draw of the same index as well.
+    """
+    cells = ctx.cells(ctx.rows(index))
+    values = None if drawn is None else np.asarray(ctx.cells(drawn).values, dtype=np.float64)
+    if ctx.table is None:
+        scales = column_scales(cells.values)
+        return cells.values / scales, None if values is None else values / scales
+    scales = _standard_deviations(cells.values)
+    if values is None:
+        return cells.points(cells.values, scales), None
+    gone = np.isnan(cells.values) | np.isnan(values)
+    real, fake = (np.where(gone, np.nan, part) for part in (cells.values, values))
+    return cells.points(real, scales), cells.points(fake, scales)
+
+
+def _standard_deviations(values: Array) -> Array:
+    """Return the standard deviation of each column, (C,), or 1 where it is 0 or unknown."""
+    deviation = np.sqrt(column_means(np.square(values - column_means(values))))
+    return np.where(deviation > 0, deviation, 1.0)
 
 
 def samples(ctx: Context) -> SampleResult | None:
     """Return a comparison of draws from the model with the data; None for too few complete samples."""
-    index = ctx.subset(_MAX_SAMPLES, complete=True)
+    index = ctx.subset(_MAX_SAMPLES, complete=ctx.table is None)
     if len(index) < _MIN_SAMPLES:
         return None
-    scales = column_scales(ctx.X[index])
-    real = ctx.X[index] / scales
-    drawn = ctx.estimator.sample(len(index), random_state=ctx.seed, **ctx.condition(index))
-    drawn = np.asarray(drawn, dtype=np.float64) / scales
+    rows = ctx.estimator.sample(len(index), random_state=ctx.seed, **ctx.condition(index))
+    real, drawn = _points(ctx, index, rows if ctx.table is None else as_pandas(rows, ctx.estimator._codec))
+    assert drawn is not None
     noise = ctx.generator(Stream.FRECHET_REFERENCE).standard_normal((2, len(real), len(real)))
     reference = noise @ (real - real.mean(axis=0)) / math.sqrt(len(real) - 1)  # normal, with the data's covariance
     precision, recall = evaluation.precision_recall(real, drawn)
@@ -195,25 +226,37 @@ def samples(ctx: Context) -> SampleResult | None:
 
 def imputation(ctx: Context, share: float) -> ImputationResult:
     """Return the errors of imputing a random share of the observed cells."""
-    index = ctx.subset(max(1, min(_MAX_SAMPLES, _MAX_IMPUTED // (_N_IMPUTATIONS * ctx.X.shape[1]))))
-    hidden = _hide_cells(ctx, ctx.X[index], share)
-    incomplete = np.where(hidden, np.nan, ctx.X[index]).astype(ctx.X.dtype)
-    scales = column_scales(ctx.X)
-    truth = ctx.X[index].astype(np.float64) / scales
-    means = _column_means(incomplete)
+    n_columns = ctx.X.shape[1]
+    index = ctx.subset(max(1, min(_MAX_SAMPLES, _MAX_IMPUTED // (_N_IMPUTATIONS * n_columns))))
+    cells = ctx.cells(ctx.rows(index))
+    hidden = _hide_cells(ctx, cells.values, share)
+    incomplete = _without(ctx, index, hidden)
+    scales = column_scales(ctx.X) if ctx.table is None else _standard_deviations(cells.values)
+    means = ctx.cells(incomplete)._replace(levels=cells.levels).guess()
+    filled = ctx.cells(ctx.call("impute", index, incomplete)).values
+    numbers, levels = hidden & ~cells.is_category, hidden & cells.is_category
+    wrong, wrong_of_guess = cells.errors(filled), cells.errors(np.broadcast_to(means, cells.values.shape))
     rmse, rmse_of_means = (
-        float(np.sqrt(np.mean(np.square((filled / scales - truth)[hidden]))))
-        for filled in (ctx.call("impute", index, incomplete), np.broadcast_to(means, truth.shape))
+        float(np.sqrt(np.mean((error / scales**2)[numbers]))) if numbers.any() else None
+        for error in (wrong, wrong_of_guess)
     )
-    errors = (int(hidden.sum()), rmse, rmse_of_means)
-    if not ctx.estimator.has_density:
-        return ImputationResult(*errors, None, None, None)
+    accuracy, accuracy_of_mode = (
+        1 - float(np.mean(error[levels])) if levels.any() else None for error in (wrong, wrong_of_guess)
+    )
+    result = ImputationResult(
+        int(hidden.sum()), rmse, rmse_of_means, None, None, None, accuracy, accuracy_of_mode, n_levels=int(levels.sum())
+    )
+    if not ctx.estimator.has_density or not numbers.any():
+        return result
     seed = ctx.derive(Stream.IMPUTATIONS) % 2**31
     draws = ctx.call("sample_imputations", index, incomplete, n_samples=_N_IMPUTATIONS, random_state=seed)
-    draws = np.asarray(draws, dtype=np.float64) / scales
-    crps = float(np.nanmean(evaluation.crps(draws, truth, hidden)))
-    coverages = [evaluation.interval_coverage(draws, truth, hidden, level).overall() for level in (0.5, 0.9)]
-    return ImputationResult(*errors, crps, *coverages)
+    which = ~cells.is_category
+    drawn = np.stack([ctx.cells(draw).values[:, which] for draw in draws]).astype(np.float64) / scales[which]
+    truth, gone = cells.values[:, which].astype(np.float64) / scales[which], numbers[:, which]
+    coverages = [evaluation.interval_coverage(drawn, truth, gone, level).overall() for level in (0.5, 0.9)]
+    return result._replace(
+        crps=float(np.nanmean(evaluation.crps(drawn, truth, gone))), coverage_50=coverages[0], coverage_90=coverages[1]
+    )
 
 
 def _hide_cells(ctx: Context, X: Array, share: float) -> Array:
@@ -223,3 +266,16 @@ def _hide_cells(ctx: Context, X: Array, share: float) -> Array:
     if not hidden.any():
         raise ValueError(f"impute={share!r} hides none of the {X.size} cells; increase it, or pass more samples.")
     return hidden
+
+
+def _without(ctx: Context, index: Array, hidden: Array) -> Any:
+    """Return the samples of `index` without the cells where `hidden`."""
+    if ctx.table is None:
+        return np.where(hidden, np.nan, ctx.X[index]).astype(ctx.X.dtype)
+    table = ctx.rows(index)
+    columns = {str(name): name for name in table.columns}
+    for name, gone in zip(Cells.of_table(table.iloc[:1], ctx.estimator._codec).names, hidden.T, strict=True):
+        column = table[columns[name]]
+        column = column.astype(object) if column.dtype == bool else column
+        table[columns[name]] = column.mask(gone, None if column.dtype == object else np.nan)
+    return table

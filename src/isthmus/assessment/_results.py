@@ -98,10 +98,13 @@ class LatentResult(NamedTuple):
     ----------
     active_units, n_units : int
         Units whose posterior mean varies between samples, and all units.
+    activity : list of float
+        Variance of each unit's posterior mean between samples; a unit is active above 0.01.
     kl_per_unit : list of float or None
-        Mean divergence of each unit; None without a closed form.
+        Mean divergence of each unit from its marginal prior; None for flows, whose marginals are not known. See
+        :func:`isthmus.evaluation.kl_per_dimension`.
     mutual_information, mutual_information_upper : float
-        Lower and upper bound of the information that codes carry about samples.
+        Lower and upper bound of the information that codes carry about samples; the rate is the largest upper bound.
     max_mutual_information : float
         log N, the largest value that N samples can show.
     aggregate_kl : float or None
@@ -114,6 +117,7 @@ class LatentResult(NamedTuple):
 
     active_units: int
     n_units: int
+    activity: list[float]
     kl_per_unit: list[float] | None
     mutual_information: float
     mutual_information_upper: float
@@ -124,12 +128,33 @@ class LatentResult(NamedTuple):
 
 
 class ColumnResult(NamedTuple):
-    """The reconstruction of one column: mean of -log p(x_d|code) in nats, RMSE, and the column's own spread."""
+    """The reconstruction of one column.
+
+    Attributes
+    ----------
+    name : str
+        Name of the column.
+    negative_log_likelihood : float
+        Mean of -log p(x_d|code), in nats.
+    error, baseline : float
+        Root mean squared error in the column's units (days for times), and that of the column's mean. For categories,
+        the share of wrong levels, and that of the most frequent level.
+    kind : {"number", "category"}
+        Which of both.
+    """
 
     name: str
     negative_log_likelihood: float
-    rmse: float
-    standard_deviation: float
+    error: float
+    baseline: float
+    kind: str
+
+    @property
+    def explained(self) -> float:
+        """Share of the baseline's error that is explained, of variance or wrong levels; NaN if there is no error."""
+        if not self.baseline > 0:
+            return math.nan
+        return 1 - (self.error / self.baseline) ** (1 if self.kind == "category" else 2)
 
 
 class ReconstructionResult(NamedTuple):
@@ -139,18 +164,19 @@ class ReconstructionResult(NamedTuple):
     ----------
     score : Mean
         log p(x|code), in nats per sample.
-    mse : float
-        Mean squared error per cell, in the data's units.
+    mse : float or None
+        Mean squared error per cell, in the data's units; None for tables, whose columns have different units.
     explained_variance : float
-        Share of the variance about the column means that reconstructions keep.
-    worst_columns : list of ColumnResult
-        The columns with the largest negative log-likelihood, largest first.
+        Share of the variance about the column means that reconstructions keep; for tables, the mean over columns of
+        this share, or of the share of wrong levels that is avoided.
+    columns : list of ColumnResult
+        All columns with an observed cell, those with the largest negative log-likelihood first.
     """
 
     score: Mean
-    mse: float
+    mse: float | None
     explained_variance: float
-    worst_columns: list[ColumnResult]
+    columns: list[ColumnResult]
 
 
 class SampleResult(NamedTuple):
@@ -209,19 +235,27 @@ class ImputationResult(NamedTuple):
     ----------
     n_hidden : int
         Number of cells that were hidden.
-    rmse, rmse_of_column_means : float
-        Root mean squared error of ``impute``, and of filling in column means.
+    rmse, rmse_of_column_means : float or None
+        Root mean squared error of ``impute``, and of filling in column means; None without columns of numbers.
     crps, coverage_50, coverage_90 : float or None
         Continuous ranked probability score of multiple imputations, and the share of cells inside their central 50 %
         and 90 % intervals; None for models without a density.
+    accuracy, accuracy_of_most_frequent : float or None
+        Share of hidden levels that ``impute`` finds, and that the most frequent level of each column finds; None
+        without categories.
+    n_levels : int
+        Number of hidden cells that are levels of categories.
     """
 
     n_hidden: int
-    rmse: float
-    rmse_of_column_means: float
+    rmse: float | None
+    rmse_of_column_means: float | None
     crps: float | None
     coverage_50: float | None
     coverage_90: float | None
+    accuracy: float | None = None
+    accuracy_of_most_frequent: float | None = None
+    n_levels: int = 0
 
 
 class Assessment(NamedTuple):

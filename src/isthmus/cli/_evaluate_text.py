@@ -113,6 +113,10 @@ def _latent(part: Any) -> Iterator[str]:
     limit = f"of rows and codes; at most log(N) = {part.max_mutual_information:.3f}"
     yield _line("active units", f"{part.active_units} of {part.n_units}", "units whose mean varies between rows")
     yield _line("mutual information", bounds, limit)
+    if part.kl_per_unit is not None:
+        strongest = sorted(range(part.n_units), key=lambda k: -part.kl_per_unit[k])[:8]
+        named = ", ".join(f"{k}: {part.kl_per_unit[k]:.2f}" for k in strongest)
+        yield _line("KL per unit", _number(sum(part.kl_per_unit)), f"sum; from its marginal prior, of units {named}")
     if part.aggregate_kl is not None:
         yield _line("KL(q(z) || p(z))", _number(part.aggregate_kl), "0: prior and aggregate posterior match")
     if part.aggregate_mmd is not None:
@@ -123,10 +127,14 @@ def _latent(part: Any) -> Iterator[str]:
 
 def _reconstruction(part: Any) -> Iterator[str]:
     yield _line("log p(x|code)", _mean(part.score), "nats per row at the mean code; higher is better")
-    yield _line("mean squared error", _number(part.mse), "per cell, in the data's units")
+    if part.mse is not None:
+        yield _line("mean squared error", _number(part.mse), "per cell, in the data's units")
     yield _line("explained variance", _percent(part.explained_variance), "0 %: no better than the column means")
-    for column in part.worst_columns:
-        spread = f"RMSE {_number(column.rmse)}, standard deviation {_number(column.standard_deviation)}"
+    for column in part.columns[:5]:
+        if column.kind == "category":
+            spread = f"wrong: {_percent(column.error)}, by the most frequent level {_percent(column.baseline)}"
+        else:
+            spread = f"RMSE {_number(column.error)}, standard deviation {_number(column.baseline)}"
         name, nats = f"worst: {column.name}"[:_NAME], _number(column.negative_log_likelihood)
         yield _line(name, nats, f"-log p in nats; {spread}")
 
@@ -150,8 +158,13 @@ def _codes(part: Any) -> Iterator[str]:
 
 
 def _imputation(part: Any) -> Iterator[str]:
-    means = f"of {part.n_hidden} hidden cells; with column means: {_number(part.rmse_of_column_means)}"
-    yield _line("RMSE", _number(part.rmse), means)
+    n = part.n_hidden - part.n_levels
+    if part.rmse is not None:
+        means = f"of {n} hidden cells; with column means: {_number(part.rmse_of_column_means)}"
+        yield _line("RMSE", _number(part.rmse), means)
+    if part.accuracy is not None:
+        frequent = f"of {part.n_levels} hidden levels; of the most frequent: {_percent(part.accuracy_of_most_frequent)}"
+        yield _line("accuracy", _percent(part.accuracy), frequent)
     if part.crps is not None:
         yield _line("CRPS", _number(part.crps), "of 49 imputations; lower is better")
         yield _line("coverage of 50 %", _percent(part.coverage_50), "of hidden cells lie in the 50 % interval")

@@ -3,8 +3,8 @@
 ============================  =========================================================================================
 log p(x)                      ``log_marginal``, ``log_marginal_estimate`` (with standard errors), ``unreliable``,
                               ``annealed_estimate``, ``sandwich``, ``elbo``, ``laplace_approximation``
-latent space                  ``active_units``, ``kl_per_dimension``, ``information``, ``aggregate_mmd``,
-                              ``rate_distortion``, ``collapse_report``
+latent space                  ``active_units``, ``kl_per_dimension``, ``has_marginals``, ``information``,
+                              ``aggregate_mmd``, ``rate_distortion``, ``collapse_report``
 generated samples             ``frechet_distance``, ``precision_recall``, ``mmd``, ``nearest_neighbour_test``
 codes                         ``trustworthiness``, ``neighbour_accuracy``
 missing cells                 ``conditional_mean``, ``conditional_draws``, ``crps``, ``interval_coverage``
@@ -18,7 +18,14 @@ from isthmus.evaluation.codes import neighbour_accuracy, trustworthiness
 from isthmus.evaluation.collapse import collapse_report
 from isthmus.evaluation.importance import Estimate, log_marginal_estimate, unreliable
 from isthmus.evaluation.imputation import conditional_draws, conditional_mean
-from isthmus.evaluation.latent import RateDistortion, active_units, activity, kl_per_dimension, rate_distortion
+from isthmus.evaluation.latent import (
+    RateDistortion,
+    active_units,
+    activity,
+    has_marginals,
+    kl_per_dimension,
+    rate_distortion,
+)
 from isthmus.evaluation.log_marginal import Bound, elbo, log_marginal
 from isthmus.evaluation.refinement import laplace_approximation
 from isthmus.evaluation.samples import (
@@ -53,6 +60,7 @@ __all__ = [
     "elbo",
     "frechet_distance",
     "frechet_normals",
+    "has_marginals",
     "information",
     "interval_coverage",
     "kl_per_dimension",

@@ -32,8 +32,8 @@ class Information(NamedTuple):
         KL(q(z) || p(z)) of the aggregate posterior q(z) = 1/N sum_n q(z|x_n). If it is large, codes of samples and
         draws from the prior differ. It overestimates by as much as `mutual_information` underestimates.
     upper : float
-        The same with the sample's own term left out of q(z): on average an upper bound of the mutual information in
-        the population. If it is far above `mutual_information`, N is too small.
+        The same with the sample's own term left out of q(z), or the rate if that is smaller: on average both are upper
+        bounds of the mutual information in the population. If it is far above `mutual_information`, N is too small.
     standard_error : float
         Standard error of `mutual_information`, from its spread over the samples.
     """
@@ -136,7 +136,8 @@ def information(q: LatentDistribution, p: Distribution, noise: Tensor, budget: i
     with_own, without = zip(*(_ratios(q, draw, budget) for draw in z), strict=True)
     each = torch.stack(with_own).mean(0)  # (N,)
     rate, mutual = float(kl_divergence(q, p, z).mean()), float(each.mean())
-    upper = float(torch.stack(without).mean())
+    # Without its own term, a code in many dimensions is far from all others, and the bound exceeds the rate.
+    upper = min(float(torch.stack(without).mean()), rate)
     return Information(rate, mutual, rate - mutual, upper, float(each.std() / math.sqrt(n)))
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch.distributions import Distribution
 
-from isthmus._distributions import DiagonalGaussian, FullGaussian, LatentDistribution
-from isthmus.evaluation.latent import active_units, kl_per_dimension
+from isthmus._distributions import LatentDistribution
+from isthmus.evaluation.latent import active_units, has_marginals, kl_per_dimension
 
 __all__ = ["collapse_report"]
 
@@ -42,6 +42,7 @@ def collapse_report(q: LatentDistribution, p: Distribution, threshold: float = 0
     Examples
     --------
     >>> import torch
+    >>> from isthmus._distributions import DiagonalGaussian
     >>> mean = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
     >>> p = DiagonalGaussian(torch.zeros(2), torch.zeros(2))
     >>> print(collapse_report(DiagonalGaussian(mean, torch.zeros(2, 2)), p))
@@ -51,8 +52,7 @@ def collapse_report(q: LatentDistribution, p: Distribution, threshold: float = 0
     """
     active = active_units(q.mean, threshold).tolist()
     used, inactive = ([k for k, on in enumerate(active) if on is wanted] for wanted in (True, False))
-    has_closed_form = all(isinstance(d, (DiagonalGaussian, FullGaussian)) for d in (q, p))
-    kl = kl_per_dimension(q, p).tolist() if has_closed_form else None
+    kl = kl_per_dimension(q, p).tolist() if has_marginals(q, p) else None
     lines = [_used(used, len(active), kl)]
     if inactive:
         lines.append(_inactive(inactive, kl))

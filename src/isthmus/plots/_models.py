@@ -1,4 +1,4 @@
-"""Figures of what a model has learned."""
+"""Figures of what a model has learned: reconstructions, features, training curves."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from isthmus.plots._images import as_matrix, image_rows, images, new_axes
+from isthmus.plots._images import PALETTE, add_grid, as_matrix, image_rows, images, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["PALETTE", "decoded_plane", "features", "history", "latent_plane", "reconstructions"]
+__all__ = ["features", "history", "reconstructions"]
 
-# Matthew Petroff's ten colours, which colour-blind readers can tell apart (arXiv:2107.02270).
-PALETTE = tuple("#3f90da #ffa90e #bd1f01 #94a4a2 #832db6 #a96b59 #e76300 #b9ac70 #717581 #92dadd".split())  # noqa: SIM905 - a list takes ten lines
 _NOT_TERMS = ("epoch", "learning_rate", "seconds")
 
 
@@ -89,105 +87,13 @@ def features(
     >>> model = SparseAutoencoder(32, method="top_k", k=4, max_epochs=2, random_state=0).fit(load_digits().data)
     >>> ax = features(model, n_columns=8)
     """
-    n_units = model.n_components
-    columns = np.asarray(model.inverse_transform(np.eye(n_units)) - model.inverse_transform(np.zeros((1, n_units))))
+    n_units = model.n_components_
+    decoded = as_matrix(model.inverse_transform(np.concatenate([np.zeros((1, n_units)), np.eye(n_units)])))
+    columns = decoded[1:] - decoded[:1]
     columns = columns[list(range(n_units) if order is None else order)]
     size = np.abs(columns).max(axis=1, keepdims=True)
     columns = columns / np.where(size > 0, size, 1.0)
     return images(columns, image_shape=image_shape, n_columns=n_columns, limits=(-1.0, 1.0), cmap=cmap, ax=ax)
-
-
-def latent_plane(Z: ArrayLike, y: ArrayLike | None = None, *, ax: Axes | None = None) -> Axes:
-    """Draw a scatter plot of the first two latent units, with the name of each class at its median.
-
-    Parameters
-    ----------
-    Z : array-like of shape (N, K)
-        Codes, K >= 2.
-    y : array-like of shape (N,), optional
-        Classes, which get different colours.
-    ax : Axes, optional
-        Axes to draw on; by default those of a new figure.
-
-    Returns
-    -------
-    Axes
-
-    Raises
-    ------
-    ValueError
-        If the codes have fewer than two units.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_iris
-    >>> from isthmus import VAE
-    >>> X, y = load_iris(return_X_y=True)
-    >>> ax = latent_plane(VAE(2, max_epochs=2, random_state=0).fit_transform(X), y)
-    >>> [text.get_text() for text in ax.texts]
-    ['0', '1', '2']
-    """
-    codes = as_matrix(Z)
-    if codes.shape[1] < 2:
-        raise ValueError(f"Z has shape {codes.shape}, but a plane needs two latent units.")
-    ax = ax or new_axes(9, 8)
-    labels = np.zeros(len(codes)) if y is None else np.asarray(y)
-    for k, label in enumerate(np.unique(labels)):
-        points, color = codes[labels == label, :2], PALETTE[k % len(PALETTE)]
-        ax.scatter(points[:, 0], points[:, 1], s=16, color=color, alpha=0.8, linewidths=0)
-        if y is not None:
-            box = {"boxstyle": "circle,pad=0.25", "facecolor": "white", "edgecolor": color, "alpha": 0.9}
-            z1, z2 = np.median(points, axis=0)
-            ax.text(z1, z2, str(label), ha="center", va="center", color="#222222", weight="bold", bbox=box)
-    ax.set(xlabel="$z_1$", ylabel="$z_2$")
-    _add_grid(ax)
-    return ax
-
-
-def decoded_plane(
-    model: Any,
-    *,
-    n: int = 12,
-    reach: float = 2.2,
-    image_shape: tuple[int, ...] | None = None,
-    limits: tuple[float, float] | None = None,
-    cmap: Any = "gray_r",
-    ax: Axes | None = None,
-) -> Axes:
-    """Draw the decodings of a square grid of codes, for a model with two latent units.
-
-    Parameters
-    ----------
-    model : estimator
-        A fitted estimator with two latent units.
-    n : int, default=12
-        Images per side.
-    reach : float, default=2.2
-        The grid extends from -reach to reach in both units; z2 increases upwards.
-    image_shape, limits, cmap, ax
-        As in :func:`images`.
-
-    Returns
-    -------
-    Axes
-
-    Raises
-    ------
-    ValueError
-        If the model does not have two latent units.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_digits
-    >>> from isthmus import VAE
-    >>> ax = decoded_plane(VAE(2, max_epochs=2, random_state=0).fit(load_digits().data), n=5)
-    """
-    if model.n_components != 2:
-        raise ValueError(f"a plane needs two latent units, but the model has n_components={model.n_components}.")
-    side = np.linspace(-reach, reach, n)
-    z1, z2 = np.meshgrid(side, side[::-1])
-    decoded = model.inverse_transform(np.column_stack([z1.ravel(), z2.ravel()]))
-    return images(decoded, image_shape=image_shape, n_columns=n, limits=limits, cmap=cmap, ax=ax)
 
 
 def history(
@@ -231,11 +137,5 @@ def history(
         ax.plot(epochs, values, color=PALETTE[k % len(PALETTE)], label=name.replace("_", " "), marker=marker)
     ax.set(xlabel="epoch", ylabel="nats per sample")
     ax.legend(frameon=False)
-    _add_grid(ax)
+    add_grid(ax)
     return ax
-
-
-def _add_grid(ax: Axes) -> None:
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.grid(alpha=0.25, linewidth=0.6)
-    ax.set_axisbelow(True)
