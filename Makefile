@@ -25,7 +25,19 @@ demo: $(VENV)/.ok  ## fit the six models to handwritten digits; writes isthmus-d
 # COVERAGE=1 also measures which branches the tests reach, and fails below the limit in pyproject.toml.
 PYTEST := -m pytest -q -n auto --dist worksteal -m "not slow"
 
-test: $(VENV)/.ok  ## run all tests in parallel
+# Tests of the explorer's page need a browser; without one they are skipped, with a line that says so.
+BROWSER := $(firstword $(shell command -v chromium chromium-browser google-chrome 2>/dev/null))
+
+.PHONY: browser
+browser:
+ifeq ($(BROWSER),)
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		(apt-get install -y -qq chromium || (apt-get update -qq && apt-get install -y -qq chromium)) >/dev/null \
+			|| echo "chromium could not be installed: tests in the browser are skipped"; \
+	else echo "chromium is not installed: tests in the browser are skipped"; fi
+endif
+
+test: $(VENV)/.ok browser  ## run all tests in parallel; installs Chromium if it is missing and the user is root
 ifdef COVERAGE
 	$(BIN)/coverage erase
 	OMP_NUM_THREADS=1 $(BIN)/coverage run $(PYTEST)

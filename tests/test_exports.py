@@ -128,6 +128,7 @@ EXPORTS = {
     ],
     "isthmus.metaestimators": ["AutoencoderImputer"],
     "isthmus.assessment": ["Assessment", "Baseline", "Selection", "SizeResult", "assess", "choose_n_components"],
+    "isthmus.explorer": ["Explorer", "read_rows", "serve"],
     "isthmus.engine": [
         "CSVLogger",
         "Checkpoints",

@@ -45,6 +45,7 @@ LAYERS = {
     "assessment": 7,
     "metaestimators": 7,
     "demo": 8,
+    "explorer": 8,
     "cli": 9,
     "": 10,  # isthmus/__init__.py, which imports nothing until a name is used
 }
@@ -205,7 +206,9 @@ def test_scikit_learn_is_used_from_the_estimators_up():
 
 
 def test_optional_libraries_are_imported_inside_functions():
-    assert not uses("matplotlib", "pandas", "rich", "jinja2", "pyarrow", "polars", "PIL", "h5py", top_only=True)
+    assert not uses(
+        "matplotlib", "pandas", "rich", "jinja2", "pyarrow", "polars", "PIL", "h5py", "uvicorn", top_only=True
+    )
 
 
 def test_parts_do_not_print_log_open_files_or_choose_a_device():

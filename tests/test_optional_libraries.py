@@ -10,6 +10,7 @@ from isthmus.data import DataError, read
 from isthmus.demo.progress import TrainingProgress
 from isthmus.engine import TensorBoardLogger
 from isthmus.engine.distributed import ProcessGroup
+from isthmus.explorer._server import check_installed
 from isthmus.priors import Flow
 from isthmus.tables import TableCodec
 
@@ -35,6 +36,8 @@ NEEDS = {
     "zuko": ("flow", ImportError, lambda _: Flow().build(3)),
     "tensorboardX": ("track", ModuleNotFoundError, TensorBoardLogger),
     "lightning_fabric": ("scale", ModuleNotFoundError, lambda _: ProcessGroup(torch.device("cpu"))),
+    "starlette": ("explore", ImportError, lambda _: check_installed()),
+    "uvicorn": ("explore", ImportError, lambda _: check_installed()),
     "pyarrow": ("table", DataError, read_parquet),
     "pandas": ("table", ModuleNotFoundError, lambda _: TableCodec().fit([{"a": 1.0}])),
 }

@@ -33,7 +33,8 @@ from isthmus.networks import Conv
 from isthmus.optimizers import Adam
 from isthmus.training import EarlyStopping, Trainer
 
-COMMANDS = ["fit", "transform", "reconstruct", "impute", "sample", "score", "evaluate", "launch", "info", "demo"]
+COMMANDS = ["fit", "transform", "reconstruct", "impute", "sample", "score", "evaluate"]
+COMMANDS += ["explore", "launch", "info", "demo"]
 CLASSES = [getattr(estimators, name) for name in estimators.__all__]
 
 

@@ -11,7 +11,7 @@ from isthmus.cli._deferred import _Deferred
 
 # Packages and modules that scoring a .npy file needs no part of.
 NEEDLESS = {
-    "isthmus": {"assessment", "demo", "plots", "testing"},
+    "isthmus": {"assessment", "demo", "explorer", "plots", "testing"},
     "sklearn": {"cluster", "datasets", "decomposition", "linear_model", "metrics", "mixture", "model_selection", "svm"},
     "scipy": {"stats", "special"},
     "torch": {"_dynamo", "_inductor", "onnx"},

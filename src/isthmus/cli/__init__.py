@@ -15,6 +15,7 @@ from isthmus.cli._apply import impute, reconstruct, sample, transform
 from isthmus.cli._demo import demo
 from isthmus.cli._errors import Commands, one_line
 from isthmus.cli._evaluate import evaluate
+from isthmus.cli._explore import explore
 from isthmus.cli._fit import fit
 from isthmus.cli._info import info
 from isthmus.cli._launch import launch
@@ -23,7 +24,7 @@ from isthmus.cli._score import score
 
 __all__ = ["main"]
 
-_COMMANDS = (fit, transform, reconstruct, impute, sample, score, evaluate, launch, info, demo)
+_COMMANDS = (fit, transform, reconstruct, impute, sample, score, evaluate, explore, launch, info, demo)
 
 _HELP = f"""\
 Autoencoders and variational autoencoders, from file to file.
@@ -36,6 +37,7 @@ isthmus impute m.safetensors gaps.csv -o filled.csv      missing cells filled in
 isthmus sample m.safetensors -n 16 -o s.npy              new rows
 isthmus evaluate m.safetensors test.csv                  all quality metrics in one table
 isthmus evaluate vae digits --sizes 2,4,8,16             select the number of latent units
+isthmus explore m.safetensors digits                     the latent space in the browser
 
 DATA is a file of numbers ({any_of(readable_suffixes())}), a folder of Parquet files, or a bundled data set
 ({any_of(BUNDLED)}). Results are written as {any_of(writable_suffixes())}.

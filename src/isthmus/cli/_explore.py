@@ -1,0 +1,116 @@
+"""``isthmus explore``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from isthmus.cli._data import LABELS, align_columns, open_data
+from isthmus.cli._errors import about, note
+from isthmus.cli._models import check_exists, load_model, loading
+
+__all__ = ["explore"]
+
+
+@click.command(short_help="Walk through the latent space in the browser.")
+@click.argument("model")
+@click.argument("data", required=False)
+@LABELS
+@click.option("--image-shape", metavar="H,W", help="Shape of a row that is an image, such as 8,8 or 3,32,32.")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), default=8765, show_default=True, help="Port; the next one if it is taken."
+)
+@click.option("--no-browser", is_flag=True, help="Only print the address.")
+def explore(
+    model: str, data: str | None, labels: str | None, image_shape: str | None, port: int, no_browser: bool
+) -> None:
+    """Open a local page on which the latent space of MODEL is explored, with the rows of DATA on it.
+
+    Drag a point, and see the decoded row; look at what is odd about a row; clear cells, and see completions of it.
+
+    The page is served on this machine only, and its address holds a secret. Ctrl-C ends it.
+
+    \b
+    isthmus explore m.safetensors digits
+    isthmus explore m.safetensors table.csv --y species
+    """  # noqa: D301 - \b is click's mark for lines that stay as they are
+    shape = _parse_shape(image_shape)
+    check_exists(model)
+    with loading():
+        from isthmus.explorer import Explorer, serve
+    _check_installed()
+    fitted = load_model(model)
+    X, y, found_shape = _read(fitted, data, labels)
+    with about(data or model):
+        explorer = Explorer(
+            fitted,
+            X,
+            y,
+            image_shape=shape or found_shape,
+            name=Path(model).name,
+            data_name="" if data is None else Path(data).name,
+        )
+    try:
+        serve(explorer, port=port, open_browser=not no_browser, announce=_announce, progress=_progress())
+    except KeyboardInterrupt:
+        note("the explorer is closed")
+
+
+def _check_installed() -> None:
+    from isthmus.explorer._server import check_installed
+
+    check_installed()
+
+
+def _announce(url: str) -> None:
+    click.echo(url)
+    note("the page is open at this address on this machine; Ctrl-C ends it")
+
+
+def _progress() -> Any:
+    """Return a function that shows progress on a terminal, or None."""
+    if not sys.stderr.isatty():
+        return None
+
+    def show(stage: str, done: int, of: int) -> None:
+        text = f"{'encoding' if stage == 'codes' else 'scoring'} {done:,} of {of:,} rows"
+        sys.stderr.write(f"\r\x1b[K{text}" if done < of else "\r\x1b[K")
+        sys.stderr.flush()
+
+    return show
+
+
+def _parse_shape(text: str | None) -> tuple[int, ...] | None:
+    """Return the numbers of "8,8" or "8x8"."""
+    if text is None:
+        return None
+    numbers = text.lower().replace("x", ",").split(",")
+    if len(numbers) not in (2, 3) or not all(n.strip().isdigit() and int(n) for n in numbers):
+        raise ValueError(f"--image-shape {text}: must be height,width or channels,height,width, such as 8,8.")
+    return tuple(int(n) for n in numbers)
+
+
+def _read(model: Any, data: str | None, labels: str | None) -> tuple[Any, Any, tuple[int, ...] | None]:
+    """Return the rows of DATA, their labels, and the shape of an image."""
+    if data is None:
+        if labels is not None:
+            raise ValueError(f"--y {labels}: there are no rows to label; pass DATA, too.")
+        return None, None, None
+    if data.endswith(".safetensors"):
+        raise ValueError(f"{data}: is a model, not data; pass MODEL first, then DATA.")
+    if model._codec is not None:
+        from isthmus.explorer import read_rows
+
+        table, rest = read_rows(model, data, note)
+        if labels is None:
+            return table, None, None
+        if labels not in rest.columns:
+            others = ", ".join(map(str, rest.columns)) or "none"
+            raise ValueError(f"--y {labels}: is no column of {data} beside those of the model; others are: {others}.")
+        return table, rest[labels].to_numpy(), None
+    rows = align_columns(model, open_data(data, labels), data)
+    y = None if rows.y is None or rows.y.ndim != 1 else rows.y
+    return rows.X, y, rows.image_shape

@@ -1,0 +1,88 @@
+"""Codes and scores of all rows, computed while the page is already open."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from isthmus.explorer._explorer import Explorer
+
+__all__ = ["Preparation"]
+
+_ENCODED = 4096  # rows that are encoded at once
+_SCORED = 64  # rows that are scored at once: a request waits for one such chunk
+_PAUSE = 0.3  # seconds after a request in which no chunk is started
+
+
+class Preparation:
+    """Computes what the page needs in a thread of its own: first the codes of all rows, then their scores.
+
+    Parameters
+    ----------
+    explorer : Explorer
+        What is prepared.
+    progress : callable, optional
+        Is called with what is computed, how many rows are done, and of how many.
+    """
+
+    def __init__(self, explorer: Explorer, progress: Callable[[str, int, int], None] | None = None) -> None:
+        self.explorer, self._progress = explorer, progress
+        self.ready = threading.Event()
+        self.error: str | None = None
+        self.stage, self.done = "codes", 0
+        self._stopped = threading.Event()
+        self._last_request = 0.0
+        self._thread = threading.Thread(target=self._run, name="isthmus-explorer", daemon=True)
+
+    def start(self) -> None:
+        """Start computing."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop after the current chunk, and wait a moment for it."""
+        self._stopped.set()
+        if self._thread.ident is not None:
+            self._thread.join(timeout=1.0)
+
+    def touch(self) -> None:
+        """Note that the page has asked for something, which comes first."""
+        self._last_request = time.monotonic()
+
+    def status(self) -> dict[str, Any]:
+        """Return how far the computation is."""
+        return {
+            "ready": self.ready.is_set(),
+            "stage": self.stage,
+            "done": self.done,
+            "of": self.explorer.n_rows,
+            "error": self.error,
+        }
+
+    def _run(self) -> None:
+        try:
+            self._chunks("codes", self.explorer.encode_part, _ENCODED)
+            if self._stopped.is_set():
+                return
+            self.explorer.finish_codes()
+            self.ready.set()
+            self._chunks("scores", self.explorer.score_part, _SCORED)
+            self.stage = "done"
+        except Exception as error:
+            traceback.print_exc()
+            self.error = f"{type(error).__name__}: {error}"
+
+    def _chunks(self, stage: str, compute: Callable[[int, int], None], size: int) -> None:
+        self.stage, self.done = stage, 0
+        for start in range(0, self.explorer.n_rows, size):
+            while stage == "scores" and time.monotonic() - self._last_request < _PAUSE:
+                if self._stopped.wait(0.05):
+                    return
+            if self._stopped.is_set():
+                return
+            compute(start, start + size)
+            self.done = min(start + size, self.explorer.n_rows)
+            if self._progress is not None:
+                self._progress(stage, self.done, self.explorer.n_rows)

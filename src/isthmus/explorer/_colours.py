@@ -1,0 +1,144 @@
+"""What points can be coloured by: the label, a column, the score."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from isthmus.explorer._rows import Images, _number, _values
+
+__all__ = ["Colour", "default_colour", "list_colours"]
+
+_MAX_LEVELS = 12
+_N_BANDS = 8
+_MAX_COLUMNS = 200  # columns that are offered
+
+
+@dataclass(frozen=True)
+class Colour:
+    """One way to colour the points.
+
+    Parameters
+    ----------
+    name : str
+        What it is called.
+    kind : {"label", "column", "score"}
+        What it is.
+    read : callable
+        Returns the value of each row.
+    """
+
+    name: str
+    kind: str
+    read: Callable[[Any], Any]
+
+    def compute(self, explorer: Any) -> tuple[dict[str, Any], np.ndarray]:
+        """Return the legend, and the number of its entry for each row.
+
+        Numbers are put into eight bands with equally many rows. Beyond eleven levels, the rarer ones share an entry.
+        """
+        values = self.read(explorer)
+        numbers = _values(values) if hasattr(values, "dtype") and values.dtype.kind in "iufmM" else None
+        few = numbers is not None and values.dtype.kind in "iuf" and len(np.unique(numbers)) <= _MAX_LEVELS
+        if numbers is None or (self.kind != "score" and few):
+            return _levels(values)
+        return _bands(numbers, times=values.dtype.kind == "M")
+
+
+def list_colours(explorer: Any) -> list[Colour]:
+    """Return what the points of an explorer can be coloured by."""
+    found = []
+    if explorer.y is not None and explorer.y.ndim == 1:
+        found.append(Colour("label", "label", lambda e: e.y))
+    if not explorer.n_rows:
+        return []
+    found.append(Colour(explorer.quantity, "score", lambda e: e.scores.astype(np.float64)))
+    if not isinstance(explorer.rows, Images):
+        names = explorer.rows.columns[:_MAX_COLUMNS]
+        found += [Colour(str(name), "column", _reader(name, i)) for i, name in enumerate(names)]
+    return found
+
+
+def default_colour(explorer: Any) -> int | None:
+    """Return the number of the label, else of the first column of categories, else of the score; None without rows."""
+    kinds = [colour.kind for colour in explorer.colours]
+    if "label" in kinds or not kinds:
+        return 0 if kinds else None
+    if hasattr(explorer.X, "iloc"):
+        for k, colour in enumerate(explorer.colours):
+            if colour.kind == "column" and colour.read(explorer).dtype.kind not in "iufmM":
+                return k
+    return kinds.index("score")
+
+
+def _reader(name: Any, i: int) -> Callable[[Any], Any]:
+    def read(explorer: Any) -> Any:
+        X = explorer.X
+        if hasattr(X, "iloc"):
+            return X[name]
+        if isinstance(X, np.ndarray):
+            return X[:, i]
+        return np.concatenate([X[start : start + 65536][:, i] for start in range(0, len(X), 65536)])
+
+    return read
+
+
+def _levels(values: Any) -> tuple[dict[str, Any], np.ndarray]:
+    """Return the legend of categories, in their order if there are few, else with the most frequent ones."""
+    import pandas as pd
+
+    series = pd.Series(values)
+    series = series.astype(object).where(series.notna(), None)
+    texts = series.map(lambda v: "missing" if v is None else _text(v)).to_numpy(dtype=object)
+    missing = series.isna().to_numpy()
+    present = list(dict.fromkeys(series[~missing].value_counts().index))
+    kept = present if len(present) <= _MAX_LEVELS else present[: _MAX_LEVELS - 1]
+    try:
+        kept = sorted(kept)
+    except TypeError:  # levels of several types
+        kept = sorted(kept, key=str)
+    names = [_text(level) for level in kept]
+    if len(kept) < len(present):
+        names.append(f"{len(present) - len(kept)} others")
+    number = {name: i for i, name in enumerate(_text(level) for level in kept)}
+    index = np.array([number.get(text, len(kept)) for text in texts], dtype=np.int64)
+    return _legend("levels", names, index, missing)
+
+
+def _bands(numbers: np.ndarray, *, times: bool = False) -> tuple[dict[str, Any], np.ndarray]:
+    """Return the legend of numbers in bands of equally many rows."""
+    missing = ~np.isfinite(numbers)
+    seen = numbers[~missing]
+    edges = np.unique(np.quantile(seen, np.linspace(0, 1, _N_BANDS + 1))) if len(seen) else np.array([0.0, 1.0])
+    if len(edges) < 2:
+        edges = np.array([edges[0], edges[0]])
+    index = np.clip(np.searchsorted(edges[1:-1], np.nan_to_num(numbers), side="right"), 0, len(edges) - 2)
+    if times:
+        names = [f"{_day(low)} to {_day(high)}" for low, high in pairwise(edges.tolist())]
+        return _legend("bands", names, index, missing)
+    digits = max(3, math.ceil(math.log10(max(abs(edges).max() / max(np.diff(edges).min(), 1e-300), 1.0))) + 1)
+    names = [f"{low:.{digits}g} to {high:.{digits}g}".replace("-", "−") for low, high in pairwise(edges.tolist())]
+    return _legend("bands", names, index, missing)
+
+
+def _legend(kind: str, names: list[str], index: np.ndarray, missing: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
+    names = list(names)
+    if missing.any():
+        index = np.where(missing, len(names), index)
+        names.append("missing")
+    counts = np.bincount(index, minlength=len(names)).tolist()
+    return {"kind": kind, "names": names, "counts": counts, "missing": bool(missing.any())}, index
+
+
+def _day(value: float) -> str:
+    return str(np.datetime64(int(value), "us"))[:10]
+
+
+def _text(value: Any) -> str:
+    number = isinstance(value, (float, np.floating))
+    return _number(float(value)) if number else str(value)

@@ -1,0 +1,281 @@
+"""What the explorer shows of a model and its data, without any web page."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from typing import Any
+
+import numpy as np
+
+from isthmus.explorer._colours import Colour, default_colour, list_colours
+from isthmus.explorer._oddness import Oddness
+from isthmus.explorer._prior import PriorShape
+from isthmus.explorer._rows import make_format, n_rows, take
+from isthmus.explorer._units import rank_units, unit_ranges
+
+__all__ = ["Explorer"]
+
+N_SAMPLE = 2000  # rows from which ranges, errors to expect, and the importance of units are taken
+N_COMPLETION_DRAWS = 512  # weighted draws that completions are taken from
+
+
+class Explorer:
+    """A fitted model and data, as the page of ``isthmus explore`` shows them.
+
+    Rows are numbered by `points`: a random order, the same in every run, of which any beginning is a sample of the
+    data. All methods may be called by several threads.
+
+    Parameters
+    ----------
+    model : estimator
+        Fitted.
+    X : array, table or source of shape (N, D), optional
+        Data to show.
+    y : array-like of shape (N,), optional
+        Labels; a conditional model encodes rows given them.
+    image_shape : tuple of int, optional
+        (height, width), or with 1 or 3 channels before or after them, if rows are images.
+    name, data_name : str
+        What the page calls the model and the data.
+
+    Raises
+    ------
+    ValueError
+        If the data do not fit the model, or have as many labels as rows.
+
+    Examples
+    --------
+    >>> from isthmus import VAE
+    >>> from isthmus.explorer import Explorer
+    >>> from sklearn.datasets import load_iris
+    >>> X = load_iris().data
+    >>> explorer = Explorer(VAE(2, max_epochs=20, random_state=0).fit(X), X)
+    >>> explorer.prepare()
+    >>> header, _ = explorer.decode([[0.0, 0.0]])
+    >>> len(header["text"][0])
+    4
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        X: Any = None,
+        y: Any = None,
+        *,
+        image_shape: tuple[int, ...] | None = None,
+        name: str = "model",
+        data_name: str = "",
+    ) -> None:
+        if y is not None and len(y) != n_rows(X):
+            raise ValueError(f"y has {len(y)} labels for the {n_rows(X)} rows of X.")
+        self.model, self.X, self.y = model, X, None if y is None else np.asarray(y)
+        self.name, self.data_name = name, data_name
+        self.n_rows, self.n_units = n_rows(X), int(model._n_features_out)
+        self._lock = threading.Lock()
+        self.order = np.random.default_rng(0).permutation(self.n_rows)
+        first = np.sort(self.order[:N_SAMPLE])
+        self._sample = take(X, first) if self.n_rows else self._rows_without_data()
+        if self.n_rows:  # an error about the data comes before anything is served
+            self.encode(take(X, slice(0, 1)), None if self.y is None else self.y[:1])
+        self.rows = make_format(model, X, image_shape, self._sample)
+        self.codes = np.zeros((self.n_rows, self.n_units), np.float32)  # in the order of X
+        self.scores = np.full(self.n_rows, np.nan, np.float32)
+        self._first = first
+
+    def _rows_without_data(self) -> Any:
+        """Return rows that the model makes, for the ranges of columns and pixels."""
+        if not self.model.has_density:
+            return self.model.inverse_transform(
+                np.random.default_rng(0).normal(size=(64, self.n_units)), *self._given(None)
+            )
+        given = self._given(None)
+        return self.model.sample(256, random_state=0, **({"y": given[0]} if given else {}))
+
+    # ---- preparation ---------------------------------------------------------------------------------------
+
+    def prepare(self, chunk: int = 4096) -> None:
+        """Compute all that :meth:`describe` returns: codes, errors to expect, the importance of units.
+
+        Parameters
+        ----------
+        chunk : int, default=4096
+            Rows that are encoded at once.
+        """
+        for start in range(0, self.n_rows, chunk):
+            self.encode_part(start, start + chunk)
+        self.finish_codes()
+        for start in range(0, self.n_rows, chunk):
+            self.score_part(start, start + chunk)
+
+    def encode_part(self, start: int, stop: int) -> None:
+        """Compute the codes of some rows."""
+        part = slice(start, min(stop, self.n_rows))
+        self.codes[part] = self.encode(take(self.X, part), None if self.y is None else self.y[part])
+
+    def score_part(self, start: int, stop: int) -> None:
+        """Compute the scores of some points."""
+        index = np.sort(self.order[start:stop])
+        self.scores[index] = self.score(take(self.X, index), None if self.y is None else self.y[index])
+
+    def finish_codes(self) -> None:
+        """Compute what follows from the codes of all rows."""
+        with self._lock:
+            self.ranges = unit_ranges(self.codes)
+            self.importance = rank_units(self.model, self.codes[self._first] if self.n_rows else None, self.ranges)
+            self.oddness = Oddness(self._errors(self._sample, None if self.y is None else self.y[self._first]))
+            self.prior = PriorShape(self.model)
+        self.colours: list[Colour] = list_colours(self)
+
+    # ---- the model, with one lock: torch's generator is seeded while completions are drawn -------------------
+
+    def _given(self, y: Any) -> tuple[Any, ...]:
+        """Return the condition as further arguments: that of the mean where y was numbers, and there is none."""
+        if not self.model.conditional:
+            return ()
+        if y is None and not hasattr(self.model, "classes_"):
+            y = self.model._condition.mean[None]
+        return () if y is None else (y,)
+
+    def encode(self, X: Any, y: Any = None) -> np.ndarray:
+        """Return the codes of rows, (N, K)."""
+        with self._lock:
+            return np.asarray(self.model.transform(X, *self._given(y)), dtype=np.float32)
+
+    def score(self, X: Any, y: Any = None) -> np.ndarray:
+        """Return log p(x) of rows, or log p(x|f(x)) if the model has no density, (N,)."""
+        with self._lock, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if not self.model.has_density:
+                return -np.asarray(self.model.reconstruction_error(X))
+            return np.asarray(self.model.score_samples(X, *self._given(y)))
+
+    def _errors(self, X: Any, y: Any = None) -> np.ndarray:
+        return np.asarray(self.model.feature_errors(X, *self._given(y)), dtype=np.float64)
+
+    # ---- what the page asks for ----------------------------------------------------------------------------
+
+    @property
+    def quantity(self) -> str:
+        """What scores are."""
+        if not self.model.has_density:
+            return "log p(x|f(x))"
+        return "log p(x|y)" if self.model.conditional and self.y is not None else "log p(x)"
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the page has to know of model and data, for JSON."""
+        labels = getattr(self.model, "classes_", None)
+        return {
+            "name": self.name,
+            "model": type(self.model).__name__,
+            "data": self.data_name,
+            "n_rows": self.n_rows,
+            "n_units": self.n_units,
+            "low": self.ranges[0].tolist(),
+            "high": self.ranges[1].tolist(),
+            "order": self.importance.tolist(),
+            "row": self.rows.describe(),
+            "colours": [{"name": colour.name, "kind": colour.kind} for colour in self.colours],
+            "colour": default_colour(self),
+            "quantity": self.quantity,
+            "has_density": self.model.has_density,
+            "classes": None if labels is None else [str(label) for label in labels],
+        }
+
+    def unit(self, k: int) -> bytes:
+        """Return the codes of a unit in the order of points, as uint16 between the lowest and the highest."""
+        self._check("unit", k, self.n_units)
+        low, high = self.ranges[:, k]
+        scaled = (self.codes[self.order, k] - low) * (65535.0 / (high - low))
+        return np.clip(scaled + 0.5, 0, 65535).astype("<u2").tobytes()
+
+    def colour(self, k: int) -> tuple[dict[str, Any], bytes]:
+        """Return the legend of a colouring, and the number of its entry for each point as uint8."""
+        self._check("colour", k, len(self.colours))
+        legend, index = self.colours[k].compute(self)
+        return legend, index[self.order].astype(np.uint8).tobytes()
+
+    def decode(self, codes: Any, label: int | None = None) -> tuple[dict[str, Any], bytes]:
+        """Return the rows that codes stand for.
+
+        Parameters
+        ----------
+        codes : array-like of shape (n, K)
+            Codes.
+        label : int, optional
+            Number of the class that a conditional model is given.
+        """
+        Z = np.asarray(codes, dtype=np.float32)
+        if Z.ndim != 2 or Z.shape[1] != self.n_units or not np.isfinite(Z).all():
+            raise ValueError(f"codes must be finite numbers of shape (n, {self.n_units}).")
+        with self._lock:
+            return self.rows.pack(self.model.inverse_transform(Z, *self._given(self._label(label))))
+
+    def _label(self, label: int | None) -> Any:
+        """Return the class of a number."""
+        classes = getattr(self.model, "classes_", None)
+        if label is None or classes is None:
+            return None
+        self._check("label", label, len(classes))
+        return classes[label]
+
+    @staticmethod
+    def _check(what: str, k: int, n: int) -> None:
+        if not 0 <= k < n:
+            raise ValueError(f"{what} {k}: there are {n}, numbered from 0.")
+
+    def row_of(self, point: int) -> tuple[int, Any, Any]:
+        """Return the number of a point's row, the row, and its label as a sequence of one (or None)."""
+        self._check("point", point, self.n_rows)
+        row = int(self.order[point])
+        return row, take(self.X, slice(row, row + 1)), None if self.y is None else self.y[row : row + 1]
+
+    def inspect(self, point: int) -> tuple[dict[str, Any], bytes]:
+        """Return a datum, its reconstruction, and the error of each cell in nats and in words."""
+        row, X, y = self.row_of(point)
+        header, body = self._inspect(X, y)
+        header |= {"point": point, "row": row, "label": None if y is None else str(y[0])}
+        return header, body
+
+    def _inspect(self, X: Any, y: Any) -> tuple[dict[str, Any], bytes]:
+        code = self.encode(X, y)
+        with self._lock:
+            made = self.model.reconstruct(X, *self._given(y))
+            errors = self._errors(X, y)
+        score = float(self.score(X, y)[0])
+        original, first = self.rows.pack(X)
+        reconstruction, second = self.rows.pack(made)
+        judged = self.oddness.judge(errors[0], self.rows)
+        header = {
+            "code": code[0].tolist(),
+            "score": _finite(score),
+            "rank": self.rank(score),
+            "original": original,
+            "reconstruction": reconstruction,
+            **judged.header,
+        }
+        return header, first + second + judged.picture
+
+    def rank(self, score: float) -> float | None:
+        """Return the share of the data whose score is lower; None while there are no scores."""
+        known = self.scores[np.isfinite(self.scores)]
+        return float((known < score).mean()) if len(known) else None
+
+    def path(self, start: int, stop: int, n: int) -> tuple[dict[str, Any], bytes]:
+        """Return `n` rows decoded on the straight line between the codes of two points."""
+        if not 2 <= n <= 64:
+            raise ValueError(f"{n} steps: a path has 2 to 64.")
+        ends = [self.codes[self.row_of(point)[0]] for point in (start, stop)]
+        codes = ends[0] + np.linspace(0, 1, n, dtype=np.float32)[:, None] * (ends[1] - ends[0])
+        label = None if self.y is None else self._number_of(self.y[self.row_of(start)[0]])
+        header, body = self.decode(codes, label)
+        return header | {"codes": codes.tolist()}, body
+
+    def _number_of(self, label: Any) -> int | None:
+        classes = getattr(self.model, "classes_", None)
+        found = np.empty(0) if classes is None else np.flatnonzero(classes == label)
+        return int(found[0]) if len(found) else None
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None

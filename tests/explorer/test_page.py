@@ -1,0 +1,192 @@
+"""The page in a browser: Debian's Chromium, driven by Playwright."""
+
+import re
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def digits_page(open_page, image_explorer):
+    return open_page(image_explorer)
+
+
+@pytest.fixture(scope="module")
+def table_page(open_page, table_explorer):
+    return open_page(table_explorer)
+
+
+def pixels(page, selector="#here-row canvas"):
+    return page.page.locator(selector).first.evaluate("c => c.toDataURL()")
+
+
+def test_the_page_shows_the_model(digits_page):
+    assert digits_page.text("#what") == "vae.safetensors: VAE, 3 units · digits, 200 rows"
+    assert digits_page.text("#counts") == "200 rows"
+    assert digits_page.page.locator("#legend button").count() == 10
+    painted = digits_page.page.locator("#here-row canvas").evaluate("c => [c.width, c.height]")
+    assert painted == [8, 8]
+
+
+def test_dragging_the_marker_changes_the_image(digits_page):
+    before = pixels(digits_page)
+    digits_page.drag((0.02, 0.02), (0.3, 0.6))
+    digits_page.wait_for("b => document.querySelector('#here-row canvas').toDataURL() !== b", before)
+    assert digits_page.page.evaluate("performance.getEntriesByName('drag').length") > 0
+    digits_page.wait_for("document.querySelector('#status').textContent.startsWith('Marker at unit')")
+
+
+def test_dragging_the_marker_changes_the_row_of_a_table(table_page):
+    cells = "#here-row td:nth-child(2)"
+    before = table_page.page.locator(cells).all_text_contents()
+    table_page.drag((0.03, 0.5), (0.97, 0.45), steps=3)
+    table_page.wait_for(
+        "([s, b]) => [...document.querySelectorAll(s)].map(e => e.textContent).join() !== b",
+        [cells, ",".join(before)],
+    )
+    assert len(before) == 5
+    table_page.wait_for("/Marker at .*kind .*weight /.test(document.querySelector('#status').textContent)")
+
+
+def test_choosing_and_looking_at_a_row_by_keyboard(digits_page):
+    digits_page.page.locator("#plane").focus()
+    digits_page.page.keyboard.press("Enter")
+    digits_page.wait_for("/^Row [\\d,]+, label \\d\\. log p/.test(document.querySelector('#status').textContent)")
+    assert digits_page.page.locator("#panel-row canvas").count() == 3
+    assert re.search(r"more likely than \d+ % of the rows|less likely than nearly all", digits_page.text("#panel-row"))
+    first = digits_page.text("#panel-row h3")
+    digits_page.page.keyboard.press("n")
+    digits_page.wait_for("h => document.querySelector('#panel-row h3').textContent !== h", first)
+
+
+def test_hovering_over_a_point_shows_its_row(table_page):
+    place = table_page.page.evaluate(
+        "[...document.querySelectorAll('#plane')].map(e => e.getBoundingClientRect().toJSON())[0]"
+    )
+    for k in range(40):  # rows of the mouse until it is over a point
+        y = place["y"] + place["height"] * (0.3 + 0.01 * k)
+        table_page.page.mouse.move(place["x"] + place["width"] / 2, y)
+        if table_page.page.locator("#panel-row table").count():
+            break
+        table_page.page.wait_for_timeout(30)
+    table_page.page.wait_for_selector("#panel-row table")
+    words = table_page.text("#panel-row")
+    assert "reconstruction" in words
+    assert re.search(r"as expected|unusual", words)
+    assert table_page.page.locator("#panel-row tbody tr").count() == 5
+
+
+def test_a_path_between_two_rows(digits_page):
+    page = digits_page.page
+    page.locator("#plane").focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("tab", name="Path").click()
+    page.get_by_role("button", name="From the chosen row").click()
+    page.locator("#plane").focus()
+    for _ in range(6):
+        page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#panel-path canvas")
+    assert page.locator("#panel-path canvas").count() == 9
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download").click()
+    assert download.value.suggested_filename == "path.png"
+    page.get_by_role("tab", name="Row").click()
+
+
+def test_legend_search_and_lasso_filter(digits_page):
+    page = digits_page.page
+    page.locator("#legend button").first.click()
+    digits_page.wait_for("/ of 200 rows/.test(document.querySelector('#counts').textContent)")
+    page.locator("#legend button").first.click()
+    page.fill("#find", "17")
+    digits_page.wait_for("document.querySelector('#counts').textContent === '1 of 200 rows'")
+    page.fill("#find", "")
+    digits_page.wait_for("document.querySelector('#counts').textContent === '200 rows'")
+    page.get_by_label("Lasso").check()
+    box = page.locator("#plane").bounding_box()
+    corners = [(0.1, 0.1), (0.55, 0.1), (0.55, 0.95), (0.1, 0.95)]
+    page.mouse.move(box["x"] + box["width"] * 0.1, box["y"] + box["height"] * 0.1)
+    page.mouse.down()
+    for x, y in corners:
+        page.mouse.move(box["x"] + box["width"] * x, box["y"] + box["height"] * y, steps=3)
+    page.mouse.up()
+    digits_page.wait_for("/^\\d+ of 200 rows/.test(document.querySelector('#counts').textContent)")
+    page.locator("#plane").focus()
+    page.keyboard.press("Escape")
+    digits_page.wait_for("document.querySelector('#counts').textContent === '200 rows'")
+    page.get_by_label("Drag").check()
+
+
+def test_a_view_has_an_address(digits_page, open_page, image_explorer):
+    page = digits_page.page
+    page.select_option("#x-unit", "2")
+    page.locator("#plane").focus()
+    page.keyboard.press("+")
+    page.keyboard.press("Shift+ArrowUp")
+    page.locator("#legend button").nth(3).click()
+    address = digits_page.address()
+    assert {"x", "y", "z", "view", "colour", "off"} <= {part.partition("=")[0] for part in address.split("&")}
+    other = open_page(image_explorer, f"#{address}")
+    other.page.wait_for_timeout(300)
+    assert other.page.locator("#x-unit").input_value() == "2"
+    assert other.text("#counts") == digits_page.text("#counts")
+    assert pixels(other) == pixels(digits_page)
+    assert other.address() == address
+    assert not other.problems
+
+
+def test_phone_width_and_dark(open_page, table_explorer):
+    page = open_page(table_explorer, viewport={"width": 390, "height": 844}, color_scheme="dark", has_touch=True)
+    width = page.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert width[0] <= width[1]  # nothing sticks out
+    assert page.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(15, 19, 23)"
+    assert page.axe() == []
+    assert not page.problems
+
+
+def test_without_webgl_there_is_a_density(open_page, image_explorer):
+    page = open_page(image_explorer, "?map=density")
+    painted = "(() => { const c = document.querySelector('#points'); const d = c.getContext('2d')"
+    painted += ".getImageData(0, 0, c.width, c.height).data; return d.some(v => v > 0); })()"
+    page.wait_for(painted)
+    page.drag((0.02, 0.02), (0.3, 0.6))
+    assert not page.problems
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(open_page, image_explorer, table_explorer, scheme):
+    for explorer in (image_explorer, table_explorer):
+        page = open_page(explorer, color_scheme=scheme)
+        page.page.locator("#units summary").click()
+        page.page.locator("#plane").focus()
+        page.page.keyboard.press("Enter")
+        page.page.wait_for_selector("#panel-row h3")
+        assert page.axe() == []
+        for tab in page.page.get_by_role("tab").all():
+            tab.click()
+            assert page.axe() == []
+        assert not page.problems
+        page.context.close()
+
+
+def test_another_page_may_not_ask(browser, digits_page):
+    """A page of another origin can neither read an answer, nor does its request reach the model."""
+    page = browser.new_page()
+    page.goto("data:text/html,<title>foreign</title>")
+    ask = "u => fetch(u, {method: 'POST', body: '{}'}).then(r => r.status, e => e.name)"
+    assert page.evaluate(ask, digits_page.url + "api/status") == "TypeError"
+    page.close()
+
+
+def test_a_server_that_is_gone_is_named(open_page, image_explorer):
+    page = open_page(image_explorer)
+    page.page.route("**/api/*", lambda route: route.abort())
+    page.page.locator("#plane").focus()
+    page.page.keyboard.press("ArrowRight")
+    page.page.wait_for_selector("#problem:not([hidden])")
+    assert "The server does not answer" in page.text("#problem")
+
+
+def test_no_errors_and_no_requests_to_others(digits_page, table_page):
+    assert digits_page.problems == []
+    assert table_page.problems == []
