@@ -109,8 +109,10 @@ EXPORTS = {
         "open_writer",
         "read",
         "readable_suffixes",
+        "resolve",
         "writable_suffixes",
         "write",
+        "write_frame",
     ],
     "isthmus.tables": [
         "CategoryColumn",

@@ -32,6 +32,8 @@ class FormatRow(NamedTuple):
         Endings of file names, in lower case.
     writable : bool
         Whether results can be written in it.
+    read_only : tuple of str
+        Endings of the names of other files that can be read, but are not written.
     members : bool
         Whether a file holds several arrays, one of which is selected as FILE:NAME.
     pattern : str
@@ -42,20 +44,36 @@ class FormatRow(NamedTuple):
     class_name: str
     suffixes: tuple[str, ...]
     writable: bool = True
+    read_only: tuple[str, ...] = ()
     members: bool = False
     pattern: str | None = None
 
     def matches(self, name: str) -> bool:
         """Return whether a file of this name is in this format."""
         name = name.lower()
-        return name.endswith(self.suffixes) or bool(self.pattern and re.search(f"({self.pattern})$", name))
+        return name.endswith(self.suffixes + self.read_only) or bool(
+            self.pattern and re.search(f"({self.pattern})$", name)
+        )
+
+    def writes(self, name: str) -> bool:
+        """Return whether a file of this name can be written in this format."""
+        return self.writable and name.lower().endswith(self.suffixes)
 
 
 TABLE = (
     FormatRow("npy", "Npy", (".npy",)),
     FormatRow("npz", "Npz", (".npz",), members=True),
-    FormatRow("csv", "Csv", (".csv",)),
+    FormatRow(
+        "csv",
+        "Csv",
+        (".csv", ".tsv"),
+        read_only=(".txt", ".dat", ".data", ".tab", ".csv.gz", ".zip"),
+        pattern=r"\.(csv|tsv|tab|txt|dat|data)\.(gz|bz2|xz|zip)",
+    ),
     FormatRow("parquet", "Parquet", (".parquet",)),
+    FormatRow("feather", "Feather", (".feather", ".arrow")),
+    FormatRow("json_lines", "JsonLines", (".jsonl", ".ndjson")),
+    FormatRow("excel", "Excel", (".xlsx",), members=True),
     FormatRow("idx", "Idx", (".idx", ".idx.gz"), writable=False, pattern=r"[-.]idx\d-[a-z]+(\.gz)?"),
 )
 
@@ -67,7 +85,7 @@ def find_row(name: str) -> FormatRow | None:
 
     Examples
     --------
-    >>> find_row("train-images-idx3-ubyte.gz").class_name, find_row("notes.txt")
+    >>> find_row("train-images-idx3-ubyte.gz").class_name, find_row("notes.docx")
     ('Idx', None)
     """
     return next((row for row in TABLE if row.matches(name)), None)
@@ -88,7 +106,7 @@ def split_member(source: str) -> tuple[str, str | None]:
 
 def readable_suffixes() -> tuple[str, ...]:
     """Return the endings of the names of files that can be read."""
-    return tuple(suffix for row in TABLE for suffix in row.suffixes)
+    return tuple(suffix for row in TABLE for suffix in row.suffixes + row.read_only)
 
 
 def writable_suffixes() -> tuple[str, ...]:
@@ -102,6 +120,6 @@ def any_of(words: Sequence[str]) -> str:
     Examples
     --------
     >>> any_of(writable_suffixes())
-    '.npy, .npz, .csv or .parquet'
+    '.npy, .npz, .csv, .tsv, .parquet, .feather, .arrow, .jsonl, .ndjson or .xlsx'
     """
     return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

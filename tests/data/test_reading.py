@@ -47,9 +47,10 @@ def test_a_file_takes_precedence_over_a_bundled_name_and_a_folder_does_not(tmp_p
         ("digits.csv", ["digits.csv: no such file"]),
         (
             "digits.cvs",
-            ["'.cvs' files cannot be read. Did you mean '.csv'? Use .npy, .npz, .csv, .parquet, .idx or .idx.gz."],
+            ["'.cvs' files cannot be read. Did you mean '.csv'? Use .npy, .npz, .csv, .tsv, .txt, .dat"],
         ),
-        ("table.xlsx", ["'.xlsx' files cannot be read. Use .npy"]),
+        ("table.xls", ["'.xls' files cannot be read. Did you mean '.xlsx'? Use .npy"]),
+        ("image.png", ["'.png' files cannot be read. Use .npy"]),
         ("nowhere/digits", ["digits: no such file", "check the name and the folder"]),
         ("train-images-idx3-ubyte.gz", ["no such file"]),
         ("n" * 300, ["cannot be read (File name too long)"]),
@@ -63,10 +64,10 @@ def test_missing_sources(tmp_path, monkeypatch, source, expected):
 
 
 def test_a_file_in_an_unknown_format(tmp_path):
-    (tmp_path / "a.txt").write_text("1 2 3")
-    refused(tmp_path / "a.txt", "'.txt' files cannot be read")
+    (tmp_path / "a.docx").write_text("1 2 3")
+    refused(tmp_path / "a.docx", "'.docx' files cannot be read")
     (tmp_path / "a").write_text("1 2 3")
-    refused(tmp_path / "a", "the name has no extension. Use .npy, .npz, .csv, .parquet, .idx or .idx.gz.")
+    refused(tmp_path / "a", "the name has no extension. Use .npy, .npz, .csv, .tsv, .txt, .dat")
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,10 @@ from isthmus.data import DataError, check_writable, open_writer, read, write
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("a.cvs", "'.cvs' files cannot be written. Did you mean '.csv'? Use .npy, .npz, .csv or .parquet."),
+        ("a.cvs", "'.cvs' files cannot be written. Did you mean '.csv'? Use .npy, .npz, .csv, .tsv, .parquet"),
+        ("a.txt", "'.txt' files cannot be written"),
         ("a.idx", "'.idx' files cannot be written"),
-        ("a", "the name has no extension. Use .npy, .npz, .csv or .parquet."),
+        ("a", "the name has no extension. Use .npy, .npz, .csv, .tsv, .parquet, .feather"),
         ("nowhere/a.npy", "nowhere does not exist; make it first."),
         ("folder.npy", "is a folder; name another file"),
         ("n" * 300 + ".npy", "cannot be written (File name too long)"),

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from isthmus._formats import find_row
 from isthmus.cli._data import LABELS, OUTPUT, align_columns, open_data
 from isthmus.cli._errors import about
 from isthmus.cli._models import load_model
 from isthmus.cli._paths import check_output
-from isthmus.cli._results import write_by_chunks, write_result
+from isthmus.cli._results import write_by_chunks, write_frame_result, write_result
+from isthmus.cli._tables import as_result_frame, check_holds, with_text
 from isthmus.cli._values import parse_value
 
 if TYPE_CHECKING:
@@ -41,6 +43,15 @@ def _write_rows(method: str, path: str, data: str, labels: str | None, output: s
     check_output(output, path, data, labels)
     model, rows, y = model_and_rows(path, data, labels)
     function = getattr(model, method)
+    if rows.is_frame and method != "transform":
+        check_holds(output, rows.X)
+    if method != "transform":
+        rows = _with_form(method, rows, data, output)
+    if rows.is_frame or (method != "transform" and rows.text is not None):
+        with about(data):
+            result = function(rows.X) if y is None else function(rows.X, y)
+        _write_table(method, output, result, rows, model)
+        return
     # The chunks are those of the estimator: their size can change the last bits of a result.
     uses_draws = method == "impute" or (model.conditional and y is None)
     width = numbers_per_row(model, draws=uses_draws)
@@ -49,6 +60,26 @@ def _write_rows(method: str, path: str, data: str, labels: str | None, output: s
         write_by_chunks(
             output, method, lambda X, c: function(X) if c is None else function(X, c), rows, y, width, columns
         )
+
+
+def _with_form(method: str, rows: Dataset, data: str, output: str) -> Dataset:
+    """Return rows with their text, if the result is a table of text too, so that it can have the same form."""
+    row = find_row(output)
+    if row is None or row.class_name != "Csv":
+        return rows._replace(text=None) if not rows.is_frame else rows
+    return with_text(rows, data) if method == "impute" else rows
+
+
+def _write_table(method: str, output: str, result: Any, rows: Dataset, model: Any) -> None:
+    """Write the result for a table in its form: the same columns, order, format and decimals."""
+    if method == "transform":
+        write_result(output, result, list(model.get_feature_names_out()))
+        return
+    made = as_result_frame(result, rows)
+    row = find_row(output)
+    if method == "impute" and rows.text is not None and row is not None and row.class_name == "Csv":
+        made = rows.text.filled(made)
+    write_frame_result(output, made, rows.text)
 
 
 def numbers_per_row(model: Any, *, draws: bool = True) -> int:
@@ -126,7 +157,10 @@ def sample(model: str, n: int, output: str, label: str | None, seed: int) -> Non
         drawn = fitted.sample(n, y=_parse_label(fitted, label), random_state=seed)
     else:
         raise ValueError(f"--y {label}: {model} holds {_article(fitted)}; only a conditional_vae takes labels.")
-    write_result(output, drawn, _column_names(fitted))
+    if hasattr(drawn, "iloc"):
+        write_frame_result(output, drawn)
+    else:
+        write_result(output, drawn, _column_names(fitted))
 
 
 def _parse_label(model: Any, text: str) -> Any:

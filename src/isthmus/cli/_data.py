@@ -10,6 +10,7 @@ import click
 from isthmus._formats import any_of, writable_suffixes
 from isthmus._names import suggestion
 from isthmus.cli._errors import note
+from isthmus.cli._tables import check_columns
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,14 +47,21 @@ def read_data(source: str, labels: str | None = None) -> Dataset:
     """
     from isthmus.data import read
 
-    return _with_labels(read(source), source, labels)
+    return _with_labels(_noted(read(source), source), source, labels)
 
 
 def open_data(source: str, labels: str | None = None) -> Dataset:
     """Read rows as :func:`read_data` does, but leave large ones on the disk: X is then a source."""
     from isthmus.data import open_rows
 
-    return _with_labels(open_rows(source), source, labels)
+    return _with_labels(_noted(open_rows(source), source), source, labels)
+
+
+def _noted(rows: Dataset, source: str) -> Dataset:
+    """Print the notes on a file, and return its rows."""
+    for text in rows.notes:
+        note(f"{source}: {text}")
+    return rows
 
 
 def align_columns(model: Any, rows: Dataset, source: str) -> Dataset:
@@ -62,20 +70,16 @@ def align_columns(model: Any, rows: Dataset, source: str) -> Dataset:
     Raises
     ------
     ValueError
-        If a column is missing.
+        If a column is missing, or holds something else than in the training data.
     """
+    if rows.is_frame or model._codec is not None:
+        from isthmus.cli._tables import align_frame
+
+        return align_frame(model, rows, source)
     wanted = getattr(model, "feature_names_in_", None)
     if wanted is None or rows.columns is None or tuple(wanted) == rows.columns:
         return rows
-    missing = [name for name in wanted if name not in rows.columns]
-    if missing:
-        raise ValueError(
-            f"{source}: has no column {missing[0]!r} ({len(missing)} of the {len(wanted)} columns of the model are "
-            f"missing); the model was fitted on: {', '.join(wanted)}."
-        )
-    extra = [name for name in rows.columns if name not in wanted]
-    if extra:
-        note(f"{source}: ignored columns that the model was not fitted on: {', '.join(extra)}")
+    check_columns(list(wanted), rows.columns, source)
     return _select(rows, [rows.columns.index(name) for name in wanted])
 
 
@@ -92,6 +96,8 @@ def _with_labels(rows: Dataset, source: str, labels: str | None) -> Dataset:
             raise ValueError(f"{rows.name}: {labels!r} is its only column; no column is left beside the labels.")
         place = rows.columns.index(labels)
         rest = [i for i in range(len(rows.columns)) if i != place]
+        if rows.is_frame:
+            return _select(rows, rest)._replace(y=_labels_of(rows.X.iloc[:, place], source))
         return _select(rows, rest)._replace(y=_select(rows, [place]).X[:].ravel())
     y = rows.y if labels == "y" and rows.y is not None else _read_labels(labels, rows)
     if len(y) != len(rows.X):
@@ -104,8 +110,23 @@ def _select(rows: Dataset, columns: list[int]) -> Dataset:
     from isthmus.data import RowSource
 
     assert rows.columns is not None
+    if rows.is_frame:
+        return rows._replace(X=rows.X.iloc[:, columns], columns=tuple(rows.columns[i] for i in columns))
     X = rows.X.select(columns) if isinstance(rows.X, RowSource) else rows.X[:, columns]
     return rows._replace(X=X, columns=tuple(rows.columns[i] for i in columns))
+
+
+def _labels_of(series: Any, source: str) -> np.ndarray:
+    """Return the labels in a column of a table: numbers, or texts."""
+    import numpy as np
+
+    from isthmus.data import DataError
+
+    gone = series.isna().to_numpy()
+    if gone.any():
+        raise DataError(f"{source}: column {series.name!r} has no label in row {int(gone.argmax())}; fill it in.")
+    numbers = series.dtype.kind in "iufb"
+    return np.asarray(series if numbers else series.astype(str), dtype=None if numbers else str)
 
 
 def _read_labels(labels: str, rows: Dataset) -> np.ndarray:
@@ -117,13 +138,16 @@ def _read_labels(labels: str, rows: Dataset) -> np.ndarray:
         raise DataError(
             f"--y {labels}: is neither a file nor a column of {rows.name}, nor `y` for labels that it has.{close}"
         )
+    words = _read_words(Path(labels), len(rows.X))
     try:
-        return read(labels).X
+        found = read(labels)
     except DataError:
-        words = _read_words(Path(labels), len(rows.X))
         if words is None:
             raise
         return words
+    if not found.is_frame:
+        return found.X
+    return _labels_of(found.X.iloc[:, 0], labels) if words is None else words
 
 
 def _read_words(path: Path, n_rows: int) -> np.ndarray | None:

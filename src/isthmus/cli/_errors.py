@@ -144,10 +144,14 @@ def note(text: str) -> None:
 
 @contextlib.contextmanager
 def _warnings_as_notes() -> Iterator[None]:
-    """Print each warning as one line, without its place in the code."""
+    """Print each warning as one line, once, without its place in the code."""
+    shown = set()
 
     def show(message: Warning | str, *_args: Any) -> None:
-        note("warning: " + " ".join(str(message).split()))
+        text = " ".join(str(message).split())
+        if text not in shown:
+            note(f"warning: {text}")
+        shown.add(text)
 
     with warnings.catch_warnings():
         # The command matches columns by name, and then passes an array.

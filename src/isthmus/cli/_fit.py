@@ -25,7 +25,7 @@ __all__ = ["fit"]
 
 @click.command(short_help="Fit a model to data.")
 @click.argument("data")
-@click.option("-m", "--model", metavar="MODEL", help=f"One of: {', '.join(MODELS)}.")
+@click.option("-m", "--model", metavar="MODEL", help=f"One of: {', '.join(MODELS)}.  [default: vae]")
 @click.option("-o", "--output", metavar="FILE", required=True, help="File to write, such as model.safetensors.")
 @click.option("-k", "--n-components", type=click.IntRange(1), metavar="K", help="Number of latent units.")
 @click.option("--epochs", type=click.IntRange(1), metavar="N", help="Maximum number of epochs (the field max_epochs).")
@@ -78,9 +78,7 @@ def fit(
         options["verbose"] = int(verbose)
     fields = _fields(config, assignments, options)
     configured = fields.pop("model", None)
-    if not (model or configured):
-        raise ValueError(f"no model was named; pass --model with one of: {', '.join(MODELS)}.")
-    name = class_name(model or configured)
+    name = class_name(model or configured or "vae")
     rows = open_data(data, labels)
     folder = fields.setdefault("trainer__checkpoint_dir", f"{output}.checkpoints")
     estimator = build(public_class(name), fields, rows)
@@ -134,7 +132,7 @@ def _fit(estimator: Any, rows: Dataset, y: Any, data: str, output: str) -> str:
         _save(estimator, output)
     n_rows, n_columns = rows.X.shape
     return (
-        f"{output}: {type(estimator).__name__}, {n_columns} columns -> {estimator.n_components} units, "
+        f"{output}: {type(estimator).__name__}, {n_columns} columns -> {estimator.n_components_} units, "
         f"fitted to {n_rows} rows; loss after epoch {estimator.n_iter_}: {estimator.history_[-1]['loss']:.4g} nats "
         f"per row of scaled data, {seconds:.1f} s"
     )
@@ -157,6 +155,6 @@ def _named(rows: Dataset) -> Any:
     """Return X with the names of its columns, if those are a table's; names of pixels are meaningless."""
     from isthmus.data import ArrayRows, RowSource
 
-    if isinstance(rows.X, RowSource) or rows.columns is None or rows.image_shape is not None:
+    if isinstance(rows.X, RowSource) or rows.is_frame or rows.columns is None or rows.image_shape is not None:
         return rows.X
     return ArrayRows(rows.X, rows.columns, rows.name)

@@ -6,6 +6,7 @@ import ast
 import inspect
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +15,9 @@ from isthmus._names import PART_MODULES, UnknownNameError, unknown_name
 from isthmus.cli._build import known_parts
 from isthmus.cli._info_saved import aligned, describe_saved, names
 from isthmus.cli._models import MODELS, class_name, loading, normalize, public_class
+
+if TYPE_CHECKING:
+    from isthmus.data import Dataset
 
 __all__ = ["info"]
 
@@ -30,6 +34,7 @@ def info(topic: str | None) -> None:
     isthmus info gaussian             the parameters of a part
     isthmus info model.safetensors    a saved model
     isthmus info digits               a data set
+    isthmus info people.csv           a file; of a table, how each column would be encoded
     """  # noqa: D301
     if topic is None:
         click.echo(_list_models())
@@ -150,10 +155,13 @@ def _bold(text: str) -> str:
 def _describe_data(source: str) -> str:
     import numpy as np
 
-    from isthmus.data import read
+    from isthmus.cli._data import read_data
     from isthmus.estimators._budget import choose_budget
 
-    X, columns, y, image_shape, _ = read(source)
+    rows = read_data(source)
+    if rows.is_frame:
+        return _describe_table(rows)
+    X, columns, y, image_shape = rows.X, rows.columns, rows.y, rows.image_shape
     cells = X[np.isfinite(X)]
     lines = {
         "rows x columns": " x ".join(map(str, X.shape)) + f", {X.dtype}",
@@ -165,3 +173,20 @@ def _describe_data(source: str) -> str:
         "training": choose_budget(len(X), "cpu").describe(len(X)),
     }
     return aligned(lines)
+
+
+def _describe_table(rows: Dataset) -> str:
+    """Return what a model would be trained on: the columns as the codec of the table encodes them."""
+    from isthmus.cli._errors import about
+    from isthmus.estimators._budget import choose_budget
+    from isthmus.tables import TableCodec
+
+    missing = int(rows.X.isna().to_numpy().sum())
+    lines = {
+        "rows x columns": f"{rows.X.shape[0]} x {rows.X.shape[1]}, a table",
+        **({"missing": f"{missing} cells"} if missing else {}),
+        "training": choose_budget(len(rows.X), "cpu").describe(len(rows.X)),
+    }
+    with about(rows.name):
+        codec = TableCodec().fit(rows.X)
+    return f"{aligned(lines)}\n\n{codec!r}"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from isthmus.data import Dataset
 
-__all__ = ["compute_by_chunks", "write_by_chunks", "write_result"]
+__all__ = ["compute_by_chunks", "write_by_chunks", "write_frame_result", "write_result"]
 
 _Function = Callable[[Any, Any], "np.ndarray"]
 
@@ -84,6 +84,17 @@ def write_result(path: str, array: Any, columns: Sequence[str] | None) -> None:
     _note_written(path, array.shape, array.dtype)
 
 
+def write_frame_result(path: str, frame: Any, like: Any = None) -> None:
+    """Write a table, laid out as the file `like` if both are text."""
+    from isthmus.data import write_frame
+    from isthmus.engine.distributed import rank
+
+    if rank() > 0:
+        return
+    write_frame(path, frame, like)
+    _note_written(path, frame.shape, "table")
+
+
 def _chunks(
     title: str, function: _Function, rows: Dataset, y: Any, width: int, part: tuple[int, int] = (0, 1)
 ) -> Iterator[np.ndarray]:
@@ -91,6 +102,9 @@ def _chunks(
     from isthmus.data import ArrayRows, RowSource
     from isthmus.estimators._chunking import row_chunks
 
+    if rows.is_frame:  # in memory, and so warnings about its columns come once
+        yield function(rows.X, y)
+        return
     source = rows.X if isinstance(rows.X, RowSource) else ArrayRows(rows.X, rows.columns, rows.name)
     slices = list(row_chunks(len(rows.X), width))
     slices = slices[len(slices) * part[0] // part[1] : len(slices) * (part[0] + 1) // part[1]]

@@ -101,6 +101,8 @@ def _note_grey_cells(model: Any, rows: Dataset) -> None:
     import numpy as np
     import torch
 
+    if rows.is_frame:
+        return
     likelihood = model.model_.likelihood
     binary = [column for column in range(model.n_features_in_) if likelihood.for_column(column).binary]
     scaled = model.model_.scaling(torch.from_numpy(rows.X[:1000].astype(np.float64)))[:, binary]

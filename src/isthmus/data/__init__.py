@@ -9,10 +9,10 @@ from isthmus.data.dataset import Dataset
 from isthmus.data.errors import DataError, MissingFileError
 from isthmus.data.file_rows import FileRows
 from isthmus.data.formats.parquet import ParquetRows
-from isthmus.data.reading import STREAM_ABOVE, as_source, open_rows, read
+from isthmus.data.reading import STREAM_ABOVE, as_source, open_rows, read, resolve
 from isthmus.data.sources import ArrayRows, RowSource
 from isthmus.data.torch_dataset import DatasetRows
-from isthmus.data.writing import check_writable, open_writer, write
+from isthmus.data.writing import check_writable, open_writer, write, write_frame
 
 __all__ = [
     "BUNDLED",
@@ -32,6 +32,8 @@ __all__ = [
     "open_writer",
     "read",
     "readable_suffixes",
+    "resolve",
     "writable_suffixes",
     "write",
+    "write_frame",
 ]

@@ -25,9 +25,10 @@ class Dataset(NamedTuple):
 
     Attributes
     ----------
-    X : ndarray of shape (N, D), or (N,)
-        The samples, images flattened; (N,) if the file holds one number per sample, as labels do. ``open_rows`` returns
-        a ``RowSource`` here if the rows are too large for memory.
+    X : ndarray of shape (N, D), or (N,), or pandas DataFrame
+        The samples, images flattened; (N,) if the file holds one number per sample, as labels do. A table with other
+        columns than numbers is a DataFrame. ``open_rows`` returns a ``RowSource`` here if the rows are too large for
+        memory.
     columns : tuple of str, or None
         The names of the D columns.
     y : ndarray of shape (N, ...), or None
@@ -36,6 +37,10 @@ class Dataset(NamedTuple):
         The shape of one sample before it was flattened.
     name : str
         The name of the bundled data set, or of the file without folder and extension.
+    notes : tuple of str
+        What was decided about the file that its reader may not expect.
+    text : TextTable, or None
+        The cells of a table of text as they are written.
     """
 
     X: Any
@@ -43,6 +48,13 @@ class Dataset(NamedTuple):
     y: NDArray[Any] | None
     image_shape: tuple[int, ...] | None
     name: str
+    notes: tuple[str, ...] = ()
+    text: Any = None
+
+    @property
+    def is_frame(self) -> bool:
+        """Whether X is a pandas DataFrame."""
+        return hasattr(self.X, "iloc")
 
 
 def as_dataset(

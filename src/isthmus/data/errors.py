@@ -92,4 +92,6 @@ def errors_of_writing(path: Path) -> Iterator[None]:
 def unknown_suffix(path: Path, known: tuple[str, ...], verb: str) -> DataError:
     """Return the error for a file name that no format has."""
     ending = f"{path.suffix!r} files cannot be {verb}." if path.suffix else "the name has no extension."
-    return DataError(f"{path}: {ending}{suggestion(path.suffix, known)} Use {any_of(known)}.")
+    # Not a name that merely has the same letters: nobody who has a .png wants an .npz.
+    near = [suffix for suffix in known if sorted(suffix) == sorted(path.suffix.lower()) or path.suffix in suffix]
+    return DataError(f"{path}: {ending}{suggestion(path.suffix, near)} Use {any_of(known)}.")

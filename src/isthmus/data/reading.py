@@ -18,7 +18,7 @@ from isthmus.data.formats import Format, find_format
 from isthmus.data.sources import ArrayRows, RowSource
 from isthmus.data.torch_dataset import DatasetRows
 
-__all__ = ["STREAM_ABOVE", "as_source", "open_rows", "read"]
+__all__ = ["STREAM_ABOVE", "as_source", "open_rows", "read", "resolve"]
 
 STREAM_ABOVE = 1 << 28
 """Size in bytes (256 MiB) up to which files and memory maps are read into memory; larger ones are streamed."""
@@ -31,13 +31,15 @@ def read(source: str | os.PathLike[str]) -> Dataset:
     ----------
     source : str or os.PathLike
         A file in one of the formats of ``isthmus.data.formats``, recognized by its name (`readable_suffixes`) or its
-        content; a folder of Parquet files; ``file.npz:name`` for one of several arrays; or one of `BUNDLED`.
-        Arrays of more than two dimensions are flattened to (N, D), and `image_shape` keeps the other dimensions.
+        content; a folder of Parquet files; ``file.npz:name`` for one of several arrays, ``file.xlsx:sheet`` for a
+        sheet; or one of `BUNDLED`. Arrays of more than two dimensions are flattened to (N, D), and `image_shape` keeps
+        the other dimensions.
 
     Returns
     -------
     Dataset
-        The data. Labels are read from the same file only.
+        The data. X is an array if all columns are numbers, and else a pandas DataFrame. Labels are read from the same
+        file only.
 
     Raises
     ------
@@ -106,13 +108,37 @@ def as_source(X: Any) -> RowSource | None:
     if isinstance(X, RowSource):
         return X
     if isinstance(X, (str, os.PathLike)):
-        rows = open_rows(X)
-        return rows.X if isinstance(rows.X, RowSource) else ArrayRows(rows.X, rows.columns, rows.name)
+        found = resolve(X)
+        if isinstance(found, RowSource):
+            return found
+        texts = [str(name) for name, dtype in found.dtypes.items() if dtype.kind not in "iufb"]
+        raise DataError(f"{X}: columns hold no numbers: {', '.join(map(repr, texts)) or 'beyond 2^53'}; drop them.")
     if isinstance(X, np.memmap):
         large = X.nbytes > STREAM_ABOVE and X.ndim == 2 and X.dtype.kind in NUMERIC
         return rows_of_memmap(X) if large else None
     torch = sys.modules.get("torch")  # if X is a Dataset, torch has been imported
     return DatasetRows(X) if torch is not None and isinstance(X, torch.utils.data.Dataset) else None
+
+
+def resolve(X: Any) -> Any:
+    """Return what a path or bundled name stands for: a :class:`RowSource`, or a DataFrame; anything else as it is.
+
+    Parameters
+    ----------
+    X : object
+        What an estimator is given.
+
+    Raises
+    ------
+    MissingFileError, DataError
+        As for `open_rows`.
+    """
+    if not isinstance(X, (str, os.PathLike)):
+        return X
+    rows = open_rows(X)
+    if rows.is_frame or isinstance(rows.X, RowSource):
+        return rows.X
+    return ArrayRows(rows.X, rows.columns, rows.name)
 
 
 def _find(source: str | os.PathLike[str]) -> Format | None:

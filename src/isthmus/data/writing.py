@@ -17,7 +17,7 @@ from isthmus.data.dataset import check_dtype
 from isthmus.data.errors import DataError, MissingFileError, errors_of_writing, unknown_suffix
 from isthmus.data.formats import Format, Layout, load_format
 
-__all__ = ["check_writable", "open_writer", "write"]
+__all__ = ["check_writable", "open_writer", "write", "write_frame"]
 
 
 def write(path: str | os.PathLike[str], array: ArrayLike, columns: Sequence[str] | None = None) -> None:
@@ -58,6 +58,46 @@ def write(path: str | os.PathLike[str], array: ArrayLike, columns: Sequence[str]
         raise DataError(f"{path}: a single number is not an array; write one of at least one dimension.")
     with open_writer(path, len(values), columns) as write_block:
         write_block(values)
+
+
+def write_frame(path: str | os.PathLike[str], frame: Any, like: Any = None) -> None:
+    r"""Write a pandas DataFrame to a file, in the format that its name says.
+
+    As with `write`, `path` is never half written.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        A file with one of the `writable_suffixes`. Arrays (`.npy`, `.npz`) can hold numbers only.
+    frame : pandas.DataFrame
+        The table. Its index is written too, unless it only counts the rows.
+    like : TextTable, optional
+        The text of a `Dataset` whose delimiter, decimal sign and encoding the file gets, if it is a table of text too.
+
+    Raises
+    ------
+    MissingFileError
+        If the folder does not exist.
+    DataError
+        If the table does not suit the format, or the file cannot be written.
+
+    Examples
+    --------
+    >>> import pandas, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_frame(Path(folder) / "z.csv", pandas.DataFrame({"a": [1, 2], "b": ["x", None]}))
+    ...     (Path(folder) / "z.csv").read_text()
+    'a,b\n1,x\n2,\n'
+    """
+    path = Path(path)
+    check_writable(path)
+    with errors_of_writing(path), atomic_write(path) as temporary:
+        try:
+            _format_to_write(path).write_frame(temporary, frame, like)
+        except (TypeError, ValueError, OverflowError) as error:  # such as lists in cells of an Excel file
+            if isinstance(error, DataError):
+                raise
+            raise DataError(f"{path}: cannot hold this table ({' '.join(str(error).split())[:150]}).") from error
 
 
 @contextlib.contextmanager
@@ -173,9 +213,9 @@ def check_writable(path: str | os.PathLike[str]) -> None:
 
     Examples
     --------
-    >>> check_writable("results.xlsx")
+    >>> check_writable("results.idx")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    isthmus.data.errors.DataError: results.xlsx: '.xlsx' files cannot be written. Use .npy, .npz, .csv or .parquet.
+    isthmus.data.errors.DataError: results.idx: '.idx' files cannot be written. Use .npy, .npz, .csv, .tsv, ...
     """
     path = Path(path)
     file = _format_to_write(path)
@@ -202,6 +242,6 @@ def check_replaceable(path: Path) -> None:
 def _format_to_write(path: Path) -> Format:
     """Return the format of a file by its name."""
     row = find_row(path.name)
-    if row is None or not row.writable:
+    if row is None or not row.writes(path.name):
         raise unknown_suffix(path, writable_suffixes(), "written")
     return load_format(row)(path)

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn.utils.validation import _check_sample_weight
 
+from isthmus.data import resolve
 from isthmus.engine import Checkpoints, NonFiniteError, TrainingLoop
 from isthmus.engine.distributed import Processes, find_processes
 from isthmus.engine.progress_bar import ProgressBar
@@ -63,8 +64,9 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, ModelBuilding
         X : array-like or source of shape (N, D)
             Samples, or a table, whose columns may also be categories and dates: a DataFrame of pandas or polars, a
             pyarrow Table or a list of dictionaries. NaN is a missing value; the likelihood is that of the observed
-            ones. A path (.npy, .csv, .parquet, a folder of Parquet files), a memory map, a torch ``Dataset`` or a
-            :class:`isthmus.data.RowSource` may be larger than memory: it is read batch by batch.
+            ones. A path names a file that :func:`isthmus.data.read` reads. Numbers in a file (.npy, .parquet, a folder
+            of Parquet files), a memory map, a torch ``Dataset`` or a :class:`isthmus.data.RowSource` may be larger than
+            memory: they are read batch by batch.
         y : None
             Ignored.
         sample_weight : array-like of shape (N,), optional
@@ -96,7 +98,7 @@ class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, ModelBuilding
     @with_callbacks  # type: ignore[untyped-decorator]
     def _fit(self, X: Any, y: Any, sample_weight: Any, *, resume: bool, partial: bool = False) -> Self:
         """Read the data, build the model and the loss, and train."""
-        device, trainer = check_fields(self), self._trainer()
+        device, trainer, X = check_fields(self), self._trainer(), resolve(X)
         new = not (resume and hasattr(self, "model_"))
         if new:
             self._table, self._encodes = fit_codec(self, X)

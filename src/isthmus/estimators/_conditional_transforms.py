@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from isthmus.data import resolve
 from isthmus.estimators._condition import DiscreteCondition
 from isthmus.estimators._conditional import Conditional
 from isthmus.estimators._inference import (
@@ -114,6 +115,7 @@ class ConditionalTransforms(Conditional):
         -------
         ndarray of shape (N, D), or a DataFrame if X is one
         """
+        X = resolve(X)
         if y is not None:
             return self._like(X, self._map(reconstruct, X, y))
         function = partial(map_rows, self, reconstruct)
@@ -167,6 +169,7 @@ class ConditionalTransforms(Conditional):
         -------
         ndarray of shape (N, D), or a DataFrame if X is one
         """
+        X = resolve(X)
         rows = self._rows(X)
         if y is None:
             found = self._average_over_labels(rows, self._conditional_means, levels=self._level_columns())

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from isthmus.data import resolve
 from isthmus.estimators._inference import (
     encode,
     feature_errors,
@@ -85,6 +86,7 @@ class AutoencoderTransforms(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         ndarray of shape (N, D), or a DataFrame if X is one
             Reconstructions, of missing values too.
         """
+        X = resolve(X)
         return self._like(X, map_rows(self, reconstruct, self._rows(X)))
 
     def feature_errors(self, X: Any) -> np.ndarray:
@@ -136,6 +138,7 @@ class AutoencoderTransforms(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         ndarray of shape (N, D), or a DataFrame if X is one
             X without missing values.
         """
+        X = resolve(X)
         rows = self._rows(X)
         return self._completed(X, fill_missing(rows, self._impute(rows)))
 

@@ -13,7 +13,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
-from isthmus.data import ArrayRows, RowSource, as_source
+from isthmus.data import ArrayRows, RowSource, as_source, resolve
 from isthmus.data.dataset import EXACT, TOO_LARGE
 from isthmus.estimators._tables import as_number_frame, encode_table
 from isthmus.likelihoods import Likelihood
@@ -79,6 +79,7 @@ def as_rows(estimator: BaseEstimator, X: Any, *, reset: bool) -> Any:
 
     Its cells are not checked here, except that numbers and not text are in them, and no integer too large for a float.
     """
+    X = resolve(X)
     if estimator._codec is not None:
         return encode_table(estimator, X, reset=reset)
     X = as_number_frame(X)

@@ -16,7 +16,7 @@ from isthmus.data.dataset import Dataset
 from isthmus.data.errors import DataError
 from isthmus.data.sources import RowSource
 
-__all__ = ["INFLATE", "Format", "Layout", "as_table", "check_names"]
+__all__ = ["INFLATE", "Format", "Layout", "as_table", "check_names", "has_index"]
 
 INFLATE = 1032  # deflate expands no byte of a gzip or zip file to more bytes than this
 
@@ -102,15 +102,48 @@ class Format(ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} files are not written.")
 
+    def write_frame(self, file: Path, frame: Any, like: Any = None) -> None:  # noqa: ARG002
+        """Write a pandas DataFrame; arrays can only be written of one that has nothing but numbers.
+
+        Parameters
+        ----------
+        file : Path
+            What to write; it is renamed to `path` afterwards.
+        frame : DataFrame
+            The table.
+        like : TextTable, optional
+            The file that the table came from, whose layout another table of text has.
+
+        Raises
+        ------
+        DataError
+            If the format cannot hold the table.
+        """
+        texts = [str(name) for name, dtype in frame.dtypes.items() if dtype.kind not in "iufb"]
+        if texts:
+            shown = ", ".join(map(repr, texts[:4])) + (", ..." if len(texts) > 4 else "")
+            raise DataError(f"{self.path}: cannot hold columns of text or dates ({shown}); write .csv or .parquet.")
+        array = frame.astype(float).to_numpy(na_value=np.nan)
+        with self.writer(file, Layout(array.dtype, array.shape, [str(name) for name in frame])) as append:
+            append(array)
+
 
 def as_table(block: NDArray[Any]) -> NDArray[Any]:
     """Return rows as a matrix: a vector is one column."""
     return block[:, None] if block.ndim == 1 else block
 
 
+def has_index(frame: Any) -> bool:
+    """Return whether the rows of a DataFrame have names or numbers of their own."""
+    index = frame.index
+    return not (type(index).__name__ == "RangeIndex" and index.start == 0 and index.step == 1 and index.name is None)
+
+
 def check_names(names: Sequence[str], where: object) -> None:
     """Raise `DataError` if two columns have the same name."""
-    counts = Counter(names)
-    twice = next((name for name in names if counts[name] > 1), None)
-    if twice is not None:
-        raise DataError(f"{where}: two columns are named {twice!r}; rename one.")
+    twice = [repr(name) for name, count in Counter(names).items() if count > 1]
+    if len(twice) == 1:
+        raise DataError(f"{where}: two columns are named {twice[0]}; rename one.")
+    if twice:
+        shown = ", ".join(twice[:6]) + (f" and {len(twice) - 6} more" if len(twice) > 6 else "")
+        raise DataError(f"{where}: columns have the same name: {shown}; rename one of each.")

@@ -1,4 +1,4 @@
-"""Tables of numbers as comma-separated text, with or without a header."""
+"""Tables as text: numbers separated by commas are read here, and all others by pyarrow."""
 
 from __future__ import annotations
 
@@ -6,36 +6,97 @@ import contextlib
 import csv
 import itertools
 import math
+import re
 from array import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.data.dataset import EXACT, TOO_LARGE, Dataset, as_dataset
 from isthmus.data.errors import DataError
-from isthmus.data.formats._base import Format, Layout, as_table, check_names
+from isthmus.data.formats._base import Format, Layout, as_table, check_names, has_index
+
+if TYPE_CHECKING:
+    from isthmus.data.formats._text_table import TextTable
 
 __all__ = ["Csv"]
 
 
-class Csv(Format):
-    """Numbers separated by commas, in UTF-8. Empty, ``NA`` and ``nan`` cells are missing.
+class _Numbers(NamedTuple):
+    """A table of numbers (N, D)."""
 
-    The first line is a header if none of its cells is a number. If all of its cells are quoted, and not all of the
-    second line, it is a header too: names that look like numbers are written like that.
+    X: NDArray[Any]
+    columns: tuple[str, ...] | None
+    quoted_header: bool
+    unsure: bool  # whether the first line or column may be something else, or a column is empty
+
+
+class Csv(Format):
+    """A table of text: comma-separated values, tab-separated values, and their relatives.
+
+    Numbers separated by commas, in UTF-8, are read without any other library. What separates cells, the encoding,
+    decimal commas, comments, lines above the table and the header are found out in all other files.
     """
 
     def read(self) -> Dataset:
-        """Return the table as float64."""
-        with self.path.open(encoding="utf-8-sig", newline="") as stream:
+        """Return the table: an array of float64 if all columns are numbers, else a pandas DataFrame."""
+        problem, numbers = None, None
+        try:
+            numbers = self._numbers()
+        except DataError as error:
+            problem = error
+        if numbers is not None and not numbers.unsure:
+            return as_dataset(numbers.X, self.path, columns=numbers.columns)
+        from isthmus.data.formats._text_cells import libraries
+
+        try:
+            libraries(self.path)
+        except DataError as error:
+            if numbers is not None:
+                return as_dataset(numbers.X, self.path, columns=numbers.columns)
+            raise DataError(f"{problem} {str(error).partition(': ')[2]}") from error
+        return self.read_text(quoted_header=numbers is not None and numbers.quoted_header).dataset()
+
+    def read_text(self, *, quoted_header: bool | None = None) -> TextTable:
+        """Return the table with its cells as they are written.
+
+        Parameters
+        ----------
+        quoted_header : bool, optional
+            Whether the first line is a header because only its cells are quoted; found out by default.
+        """
+        from isthmus.data.formats._text_table import TextTable
+
+        if quoted_header is None:
             try:
-                X, columns = self._read(stream)
-            except UnicodeDecodeError as error:
-                raise DataError(f"{self.path}: is not UTF-8 text; save it as UTF-8.") from error
-        return as_dataset(X, self.path, columns=columns)
+                quoted_header = self._numbers().quoted_header
+            except DataError:
+                quoted_header = False
+        return TextTable.read(self.path, quoted_header=quoted_header)
+
+    def write_frame(self, file: Path, frame: Any, like: Any = None) -> None:
+        """Write a DataFrame, laid out as the file that it came from."""
+        separator = "\t" if self._is_tabbed else ","
+        options = {"sep": separator, "encoding": "utf-8", "header": True}
+        if like is not None:
+            if not self._is_tabbed and like.layout.delimiter != " ":
+                options["sep"] = like.layout.delimiter
+            options |= {"decimal": like.decimal, "encoding": like.layout.encoding}
+            options["header"] = like.header or like.layout.names is not None
+        options |= {"index": has_index(frame), "lineterminator": "\n"}
+        if options["index"] and options["header"]:
+            options["index_label"] = frame.index.names if frame.index.nlevels > 1 else frame.index.name or ""
+        try:
+            frame.to_csv(file, **options)
+        except UnicodeEncodeError:  # a level of the training data has letters that the file's encoding has not
+            frame.to_csv(file, **options | {"encoding": "utf-8"})
+
+    @property
+    def _is_tabbed(self) -> bool:
+        return any(suffix in (".tsv", ".tab") for suffix in self.path.suffixes)
 
     @contextlib.contextmanager
     def writer(self, file: Path, layout: Layout) -> Iterator[Callable[[NDArray[Any]], object]]:
@@ -45,13 +106,27 @@ class Csv(Format):
         exact = {"b": np.dtype(np.int8), "f": np.dtype(np.float64)}.get(layout.dtype.kind, layout.dtype)
         with file.open("w", encoding="utf-8", newline="") as stream:
             quoting: Literal[0, 1] = csv.QUOTE_ALL if look_like_numbers else csv.QUOTE_MINIMAL
-            csv.writer(stream, lineterminator="\n", quoting=quoting).writerow(names)
-            writer = csv.writer(stream, lineterminator="\n")
+            delimiter = "\t" if self._is_tabbed else ","
+            csv.writer(stream, delimiter=delimiter, lineterminator="\n", quoting=quoting).writerow(names)
+            writer = csv.writer(stream, delimiter=delimiter, lineterminator="\n")
             # Row by row: a list of all numbers would take four times the memory of the array.
             yield lambda block: writer.writerows(row.astype(exact).tolist() for row in as_table(block))
 
-    def _read(self, stream: IO[str]) -> tuple[NDArray[Any], tuple[str, ...] | None]:
-        """Return the numbers (N, D) and the names of the columns, if there is a header."""
+    def _numbers(self) -> _Numbers:
+        """Return the table if it has nothing but numbers, commas and a header.
+
+        Raises
+        ------
+        DataError
+            If there is anything else.
+        """
+        with self.path.open(encoding="utf-8-sig", newline="") as stream:
+            try:
+                return self._read(stream)
+            except UnicodeDecodeError as error:
+                raise DataError(f"{self.path}: is not UTF-8 text; save it as UTF-8.") from error
+
+    def _read(self, stream: IO[str]) -> _Numbers:
         quoted = _is_quoted_header(stream)
         values = array("d")  # 8 bytes per cell; a list of floats takes 32
         reader = csv.reader(stream, strict=True)
@@ -71,7 +146,8 @@ class Csv(Format):
         X = np.array(values).reshape(-1, len(first))  # (N, D)
         if (np.abs(X) >= EXACT).any():
             self._check_integers(stream, header=columns is not None)
-        return X, columns
+        unsure = _is_unsure(first, columns, quoted=quoted) or bool(np.isnan(X).all(axis=0).any())
+        return _Numbers(X, columns, quoted, unsure)
 
     def _check_integers(self, stream: IO[str], *, header: bool) -> None:
         """Raise `DataError` at the first integer that loses digits in float64."""
@@ -82,6 +158,17 @@ class Csv(Format):
                 digits = cell.strip().lstrip("+-").lstrip("0")
                 if digits.isdecimal() and f"{float(digits):.0f}" != digits:
                     raise DataError(f"{self.path}, line {reader.line_num}, column {column}: {cell!r:.40} {TOO_LARGE}.")
+
+
+def _is_unsure(first: list[str], columns: tuple[str, ...] | None, *, quoted: bool) -> bool:
+    """Return whether the first line may be a comment or have numbers as names, or the first column be an index."""
+    if columns is not None:
+        unnamed = len(first) > 1 and re.fullmatch(r"\s*|Unnamed: 0(\.\d+)?", first[0]) is not None
+        return not quoted and (unnamed or first[0].startswith("#"))
+    cells = [cell.strip() for cell in first]
+    cells = cells if cells[0] else cells[1:]
+    counted = len(cells) > 1 and cells == [str(i) for i in range(len(cells))]
+    return counted or (len(cells) > 1 and all(re.fullmatch(r"(1[5-9]|20)\d\d", cell) for cell in cells))
 
 
 def _is_quoted_header(stream: IO[str]) -> bool:

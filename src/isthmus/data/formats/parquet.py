@@ -1,4 +1,4 @@
-"""Parquet: a file, or a folder of files, whose row groups are the blocks. It needs pyarrow: ``isthmus[table]``."""
+"""Parquet: a file, or a folder of files. It needs pyarrow: ``isthmus[table]``."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from isthmus._names import suggestion
 from isthmus.data.dataset import TOO_LARGE, Dataset
 from isthmus.data.errors import AGAIN, DataError, MissingFileError
-from isthmus.data.formats._base import Format, Layout, as_table, check_names
+from isthmus.data.formats._base import Format, Layout, as_table, check_names, has_index
+from isthmus.data.formats._frames import arrow_to_frame, as_frame_dataset
 from isthmus.data.sources import RowSource
 
-__all__ = ["Parquet", "ParquetRows"]
+__all__ = ["Parquet", "ParquetRows", "block_writer"]
 
 
 class Parquet(Format):
@@ -29,14 +30,55 @@ class Parquet(Format):
         return path.is_dir() and bool(_files(path))
 
     def read(self) -> Dataset:
-        """Return the table, or all tables of the folder."""
-        rows = ParquetRows(self.path)
-        return Dataset(rows[:], rows.columns, None, None, self.path.stem)
+        """Return the table, or all tables of the folder: an array if all columns are numbers, else a DataFrame."""
+        if self._has_only_numbers("iuf"):
+            rows = ParquetRows(self.path)
+            try:
+                return Dataset(rows[:], rows.columns, None, None, self.path.stem)
+            except DataError as error:
+                if TOO_LARGE not in str(error):
+                    raise
+        return as_frame_dataset(self._frame(), self.path)
 
     def stream(self, above: int) -> RowSource | None:
-        """Return the rows of a large table or folder."""
+        """Return the rows of a large table or folder of numbers."""
+        if not self._has_only_numbers("iufb"):
+            return None
         rows = ParquetRows(self.path)
         return rows if rows.nbytes > above else None
+
+    def _paths(self) -> list[Path]:
+        files = _files(self.path) if self.path.is_dir() else [self.path]
+        if not files or not files[0].is_file():
+            raise MissingFileError(f"{self.path}: no such Parquet file, nor a folder of them; check the name.")
+        return files
+
+    def _has_only_numbers(self, kinds: str) -> bool:
+        """Return whether all columns are of these kinds of numbers, and none is an index that pandas wrote."""
+        for path in self._paths():
+            with _opened(path) as file:
+                schema = file.schema_arrow
+                if _has_index(schema):
+                    return False
+                if not all(_kind(field.type) in kinds for field in schema):
+                    return False
+        return True
+
+    def _frame(self) -> Any:
+        """Return all tables as one DataFrame."""
+        import pyarrow
+
+        tables = []
+        for path in self._paths():
+            with _opened(path) as file:
+                tables.append(file.read())
+            if set(tables[-1].schema.names) != set(tables[0].schema.names):
+                raise DataError(f"{path}: has other columns than the files before it; give all files the same.")
+        try:
+            table = pyarrow.concat_tables(tables, promote_options="permissive")
+        except pyarrow.ArrowException as error:
+            raise DataError(f"{self.path}: its files have columns of different types ({error}).") from error
+        return arrow_to_frame(table, self.path)
 
     def check_library(self) -> None:
         """Raise `DataError` if pyarrow is not installed."""
@@ -46,17 +88,16 @@ class Parquet(Format):
     def writer(self, file: Path, layout: Layout) -> Iterator[Callable[[NDArray[Any]], object]]:
         """Write a table; each block is a row group."""
         library = _library(self.path)
+        schema, to_table = block_writer(layout, self.path)
+        with library.ParquetWriter(file, schema) as writer:
+            yield lambda block: writer.write_table(to_table(block))
+
+    def write_frame(self, file: Path, frame: Any, like: Any = None) -> None:  # noqa: ARG002
+        """Write a DataFrame with its types."""
+        library = _library(self.path)
         import pyarrow
 
-        kind = pyarrow.from_numpy_dtype(layout.dtype)
-        schema = pyarrow.schema([(name, kind) for name in layout.table_columns(self.path)])
-
-        def write(block: NDArray[Any]) -> None:
-            columns = [pyarrow.array(np.ascontiguousarray(column)) for column in as_table(block).T]
-            writer.write_table(pyarrow.Table.from_arrays(columns, schema=schema))
-
-        with library.ParquetWriter(file, schema) as writer:
-            yield write
+        library.write_table(pyarrow.Table.from_pandas(frame, preserve_index=has_index(frame)), file)
 
 
 class ParquetRows(RowSource):
@@ -129,6 +170,38 @@ class ParquetRows(RowSource):
                 values[:, j] = _floats(table.column(name), f"{file}, column {name!r}")
             self._last = (i, values)
         return self._last[1]
+
+
+def _has_index(schema: Any) -> bool:
+    """Return whether a column is an index that pandas wrote."""
+    try:
+        columns = (schema.pandas_metadata or {}).get("index_columns", ())
+    except (ValueError, AttributeError):  # damaged notes
+        return False
+    return any(isinstance(column, str) for column in columns)
+
+
+def block_writer(layout: Layout, path: Path) -> tuple[Any, Callable[[NDArray[Any]], Any]]:
+    """Return the schema of a table of numbers, and a function that makes a pyarrow Table of a block of rows."""
+    import pyarrow
+
+    kind = pyarrow.from_numpy_dtype(layout.dtype)
+    schema = pyarrow.schema([(name, kind) for name in layout.table_columns(path)])
+
+    def to_table(block: NDArray[Any]) -> Any:
+        columns = [pyarrow.array(np.ascontiguousarray(column)) for column in as_table(block).T]
+        return pyarrow.Table.from_arrays(columns, schema=schema)
+
+    return schema, to_table
+
+
+def _kind(arrow_type: Any) -> str:
+    """Return numpy's kind of a type of numbers, "O" for any other."""
+    from pyarrow import types
+
+    if types.is_boolean(arrow_type):
+        return "b"
+    return "i" if types.is_integer(arrow_type) else "f" if types.is_floating(arrow_type) else "O"
 
 
 @contextlib.contextmanager

@@ -1,0 +1,75 @@
+"""What the formats of tables share: pandas DataFrames of files that say the type of each column."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+from isthmus.data.dataset import Dataset
+from isthmus.data.errors import DataError
+from isthmus.data.formats._base import check_names
+
+__all__ = ["arrow_to_frame", "as_frame_dataset", "import_pandas", "whole_numbers"]
+
+
+def import_pandas(path: Path, what: str, extra: str = "table") -> Any:
+    """Return pandas, or raise DataError that says how to install it."""
+    try:
+        import pandas
+    except ImportError as error:
+        raise DataError(f'{path}: {what} needs pandas; pip install "isthmus[{extra}]".') from error
+    return pandas
+
+
+def arrow_to_frame(table: Any, path: Path) -> Any:
+    """Return a pyarrow Table as a pandas DataFrame: with Arrow's own types, unless pandas wrote the table.
+
+    Raises
+    ------
+    DataError
+        If two columns have the same name, or the values do not agree with their types.
+    """
+    import pyarrow as pa
+
+    pandas = import_pandas(path, "a table with other columns than numbers")
+    check_names(table.schema.names, path)
+    try:
+        table.validate(full=True)
+    except pa.ArrowInvalid as error:
+        raise DataError(
+            f"{path}: is damaged ({' '.join(str(error).split())[:150]}); write or fetch it again."
+        ) from error
+    if b"pandas" in (table.schema.metadata or {}):
+        with contextlib.suppress(ValueError, LookupError, TypeError, AttributeError):  # its notes may be damaged
+            return table.to_pandas()
+    return table.replace_schema_metadata(None).to_pandas(types_mapper=pandas.ArrowDtype)
+
+
+def whole_numbers(frame: Any) -> Any:
+    """Return a DataFrame whose columns of whole numbers are so in spite of missing cells."""
+    for name in frame.columns[frame.dtypes == "float64"]:
+        cells = frame[name].dropna()
+        if len(cells) and len(cells) < len(frame) and (cells % 1 == 0).all() and cells.abs().max() < 2**53:
+            frame[name] = frame[name].astype("Int64")
+    return frame
+
+
+def as_frame_dataset(frame: Any, path: Path, notes: tuple[str, ...] = ()) -> Dataset:
+    """Return a DataFrame as a data set.
+
+    Raises
+    ------
+    DataError
+        If it has no rows, no columns, or columns of the same name.
+    """
+    names = tuple(map(str, frame.columns))
+    check_names(names, path)
+    if not len(frame) or not names:
+        raise DataError(f"{path}: has no {'rows' if names else 'columns'}; write at least one row and one column.")
+    first = frame.iloc[:, 0]
+    if len(names) > 1 and (not names[0].strip() or names[0].startswith("Unnamed: 0")) and first.is_unique:
+        frame = frame.set_index(frame.columns[0]).rename_axis(None)
+        notes = (*notes, "the first column, which has no name, is taken for the names of the rows, and is not learned")
+        names = names[1:]
+    return Dataset(frame, names, None, None, path.name.partition(".")[0] or path.name, notes)

@@ -1,0 +1,74 @@
+"""Excel files. They need openpyxl: ``isthmus[excel]``."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isthmus.data.dataset import Dataset
+from isthmus.data.errors import AGAIN, DECOMPRESSION, HEADER, DataError
+from isthmus.data.formats._base import Format, Layout, as_table, has_index
+from isthmus.data.formats._frames import as_frame_dataset, import_pandas, whole_numbers
+
+__all__ = ["Excel"]
+
+
+class Excel(Format):
+    """The first sheet of an Excel file, or the one named by ``FILE:SHEET``."""
+
+    def check_library(self) -> None:
+        """Raise `DataError` if pandas or openpyxl is not installed."""
+        import_pandas(self.path, "Excel", "excel")
+        try:
+            importlib.import_module("openpyxl")
+        except ImportError as error:
+            raise DataError(f'{self.path}: Excel needs openpyxl; pip install "isthmus[excel]".') from error
+
+    def read(self) -> Dataset:
+        """Return the table of a sheet."""
+        self.check_library()
+        import pandas as pd
+
+        try:
+            with pd.ExcelFile(self.path, engine="openpyxl") as book:
+                sheet = self._choose(book.sheet_names)
+                frame = pd.read_excel(book, sheet_name=sheet, na_values=["?"])
+        except (OSError, AttributeError, *DECOMPRESSION, *HEADER) as error:
+            if isinstance(error, DataError):
+                raise
+            raise DataError(f"{self.path}: is damaged, or no Excel file; {AGAIN}.") from error
+        frame = frame.dropna(how="all").reset_index(drop=True)
+        if sum(str(name).startswith("Unnamed: ") for name in frame.columns[1:]) > len(frame.columns) / 2:
+            raise DataError(
+                f"{self.path}: the first row of {sheet!r} has no names of columns; delete the rows above it."
+            )
+        others = [name for name in book.sheet_names if name != sheet]
+        notes = (f"read the sheet {sheet!r}; others are {', '.join(map(repr, others[:6]))}",) if others else ()
+        return as_frame_dataset(whole_numbers(frame), self.path, notes if self.member is None else ())
+
+    def _choose(self, sheets: list[Any]) -> Any:
+        """Return the name of the sheet to read."""
+        if self.member is not None and self.member not in sheets:
+            raise DataError(f"{self.path}: has no sheet {self.member!r}; it has {', '.join(map(repr, sheets))}.")
+        return self.member or sheets[0]
+
+    @contextlib.contextmanager
+    def writer(self, file: Path, layout: Layout) -> Iterator[Callable[[NDArray[Any]], object]]:
+        """Write a table of numbers when all blocks are there: the file is one archive."""
+        import pandas as pd
+
+        names, blocks = layout.table_columns(self.path), []
+        yield lambda block: blocks.append(as_table(block))
+        self.write_frame(file, pd.DataFrame(np.concatenate(blocks), columns=names))
+
+    def write_frame(self, file: Path, frame: Any, like: Any = None) -> None:  # noqa: ARG002
+        """Write a DataFrame to one sheet. Excel has no time zones: times are local."""
+        zoned = [name for name, dtype in frame.dtypes.items() if getattr(dtype, "tz", None) is not None]
+        frame = frame.assign(**{name: frame[name].dt.tz_localize(None) for name in zoned}) if zoned else frame
+        frame.to_excel(file, index=has_index(frame), engine="openpyxl")

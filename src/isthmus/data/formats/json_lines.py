@@ -1,0 +1,58 @@
+"""JSON lines: one object per line."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from isthmus.data.dataset import Dataset
+from isthmus.data.errors import DataError
+from isthmus.data.formats._base import Format, Layout, as_table
+from isthmus.data.formats._frames import as_frame_dataset, import_pandas, whole_numbers
+
+__all__ = ["JsonLines"]
+
+
+class JsonLines(Format):
+    """A table of one JSON object per row. Names that a row does not have, and null, are missing cells."""
+
+    def check_library(self) -> None:
+        """Raise `DataError` if pandas is not installed."""
+        import_pandas(self.path, "JSON lines")
+
+    def read(self) -> Dataset:
+        """Return the table."""
+        pandas = import_pandas(self.path, "JSON lines")
+        with self.path.open("rb") as stream:
+            rows = [self._parse(line, number) for number, line in enumerate(stream, start=1) if line.strip()]
+        return as_frame_dataset(whole_numbers(pandas.DataFrame(rows)), self.path)
+
+    def _parse(self, line: bytes, number: int) -> dict[str, Any]:
+        """Return the object in a line."""
+        with contextlib.suppress(ValueError, RecursionError):
+            if isinstance(row := json.loads(line.decode("utf-8-sig")), dict):
+                return row
+        what = f"line {number} is no JSON object ({line.decode(errors='replace').strip()!r:.40})"
+        raise DataError(f"{self.path}: {what}; write one {{...}} per line.")
+
+    @contextlib.contextmanager
+    def writer(self, file: Path, layout: Layout) -> Iterator[Callable[[NDArray[Any]], object]]:
+        """Write each row of numbers as an object."""
+        pandas = import_pandas(self.path, "JSON lines")
+        names = layout.table_columns(self.path)
+        with file.open("w", encoding="utf-8") as stream:
+            yield lambda block: _write(pandas.DataFrame(as_table(block), columns=names), stream)
+
+    def write_frame(self, file: Path, frame: Any, like: Any = None) -> None:  # noqa: ARG002
+        """Write each row of a DataFrame as an object."""
+        with file.open("w", encoding="utf-8") as stream:
+            _write(frame, stream)
+
+
+def _write(frame: Any, stream: Any) -> None:
+    frame.to_json(stream, orient="records", lines=True, date_format="iso", double_precision=15, force_ascii=False)

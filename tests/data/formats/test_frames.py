@@ -1,0 +1,131 @@
+"""Tables of files that say the type of each column: Parquet, Arrow, JSON lines and Excel."""
+
+import datetime
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from data_files import needs_pyarrow, refused, survives
+from isthmus.data import DataError, check_writable, open_rows, read, write, write_frame
+from mixed_tables import every_dtype
+
+pytestmark = needs_pyarrow
+SUFFIXES = [".parquet", ".feather", ".arrow", ".jsonl", ".ndjson", ".xlsx"]
+FRAME = pd.DataFrame(
+    {"n": pd.array([1, None, 3], "Int64"), "x": [0.5, 1.25, None], "t": ["a", None, "ü"], "b": [True, False, True]}
+)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_table_comes_back(tmp_path, suffix):
+    path = tmp_path / f"t{suffix}"
+    write_frame(path, FRAME)
+    rows = open_rows(path)
+    assert (rows.name, rows.columns, rows.notes) == ("t", ("n", "x", "t", "b"), ())
+    pd.testing.assert_frame_equal(rows.X, FRAME)
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".feather"])
+def test_every_dtype_comes_back(tmp_path, suffix):
+    frame = every_dtype().drop(columns=["float16", "texts"])  # which pandas has as its own type of text
+    write_frame(tmp_path / f"t{suffix}", frame)
+    back = read(tmp_path / f"t{suffix}").X
+    assert back.isna().equals(frame.isna())
+    assert list(back.dtypes.astype(str)) == list(frame.dtypes.astype(str))
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_arrays_are_written_too(tmp_path, suffix):
+    X = np.random.default_rng(0).normal(size=(5, 2)).round(3)
+    write(tmp_path / f"t{suffix}", X, ["a", "b"])
+    rows = read(tmp_path / f"t{suffix}")
+    assert rows.columns == ("a", "b")
+    np.testing.assert_array_equal(np.asarray(rows.X), X)
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".feather", ".xlsx", ".csv"])
+def test_an_index_comes_back(tmp_path, suffix):
+    frame = FRAME.set_axis(["u", "v", "w"])
+    write_frame(tmp_path / f"t{suffix}", frame)
+    assert read(tmp_path / f"t{suffix}").X.index.tolist() == ["u", "v", "w"]
+    numbers = pd.DataFrame({"a": [1.0, 2.0, 3.0]}, index=[7, 3, 4])
+    write_frame(tmp_path / f"n{suffix}", numbers)
+    assert read(tmp_path / f"n{suffix}").columns == ("a",)
+
+
+def test_types_of_arrow_come_back_without_the_notes_of_pandas(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    table = pa.table({"n": pa.array([1, None]), "t": ["a", "b"], "d": [datetime.date(2024, 1, 1), None]})
+    pa.parquet.write_table(table, tmp_path / "t.parquet")
+    frame = read(tmp_path / "t.parquet").X
+    write_frame(tmp_path / "u.parquet", frame)
+    assert pa.parquet.read_table(tmp_path / "u.parquet").schema.types == table.schema.types
+
+
+def test_a_folder_of_tables(tmp_path):
+    for i in range(2):
+        write_frame(tmp_path / f"{i}.parquet", FRAME)
+    assert open_rows(tmp_path).X.equals(pd.concat([FRAME, FRAME], ignore_index=True))
+    write_frame(tmp_path / "2.parquet", FRAME.rename(columns={"x": "y"}))
+    refused(tmp_path, "2.parquet: has other columns than the files before it")
+
+
+def test_sheets(tmp_path):
+    with pd.ExcelWriter(tmp_path / "t.xlsx") as book:
+        FRAME.to_excel(book, sheet_name="one", index=False)
+        FRAME.rename(columns={"n": "m"}).to_excel(book, sheet_name="two")
+    rows = read(tmp_path / "t.xlsx")
+    assert (rows.columns, rows.notes) == (("n", "x", "t", "b"), ("read the sheet 'one'; others are 'two'",))
+    rows = read(f"{tmp_path / 't.xlsx'}:two")
+    assert rows.columns == ("m", "x", "t", "b")
+    assert "is not learned" in rows.notes[0]
+    refused(f"{tmp_path / 't.xlsx'}:three", "has no sheet 'three'; it has 'one', 'two'")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize(
+    "data", [b"", b"PAR1 and no more", b"ARROW1\0\0 and no more", b'{"a": 1}\n{"a": \n', b"PK\3\4"]
+)
+def test_damaged(tmp_path, suffix, data):
+    (tmp_path / f"t{suffix}").write_bytes(data)
+    refused(tmp_path / f"t{suffix}")
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".feather", ".xlsx"])
+def test_flipped_bytes_are_survived(tmp_path, suffix):
+    path = tmp_path / f"t{suffix}"
+    write_frame(path, FRAME)
+    whole = path.read_bytes()
+    for place in np.random.default_rng(0).integers(0, len(whole), 25):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x41]) + whole[place + 1 :])
+        assert survives(path)
+
+
+def test_json_that_is_no_object_is_named_by_its_line(tmp_path):
+    (tmp_path / "t.jsonl").write_text('{"a": 1}\n\n{"a": 2,}\n')
+    refused(tmp_path / "t.jsonl", "line 3 is no JSON object", "'{\"a\": 2,}'")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "library", "extra"), [(".xlsx", "openpyxl", "excel"), (".feather", "pyarrow", "table")]
+)
+def test_a_missing_library_is_named(tmp_path, monkeypatch, suffix, library, extra):
+    write_frame(tmp_path / f"t{suffix}", FRAME)
+    for name in (library, f"{library}.ipc"):
+        monkeypatch.setitem(sys.modules, name, None)
+    refused(tmp_path / f"t{suffix}", library, f'pip install "isthmus[{extra}]"')
+    with pytest.raises(DataError, match=library):
+        check_writable(tmp_path / f"u{suffix}")
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+def test_arrays_hold_numbers_only(tmp_path, suffix):
+    with pytest.raises(DataError, match=r"cannot hold columns of text or dates \('t'\); write .csv or .parquet"):
+        write_frame(tmp_path / f"t{suffix}", FRAME)
+    assert not list(tmp_path.iterdir())
+    write_frame(tmp_path / f"t{suffix}", FRAME[["n", "b"]])
+    np.testing.assert_array_equal(read(tmp_path / f"t{suffix}").X, [[1, 1], [np.nan, 0], [3, 1]])
