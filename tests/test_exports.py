@@ -13,6 +13,7 @@ EXPORTS = {
         "VAE",
         "Autoencoder",
         "AutoencoderImputer",
+        "AutoencoderOutlierDetector",
         "ConditionalVAE",
         "ContractiveAutoencoder",
         "DenoisingAutoencoder",
@@ -128,7 +129,7 @@ EXPORTS = {
         "is_table",
         "to_pandas",
     ],
-    "isthmus.metaestimators": ["AutoencoderImputer"],
+    "isthmus.metaestimators": ["AutoencoderImputer", "AutoencoderOutlierDetector", "Explanation"],
     "isthmus.assessment": ["Assessment", "Baseline", "Selection", "SizeResult", "assess", "choose_n_components"],
     "isthmus.explorer": ["Explorer", "read_rows", "serve"],
     "isthmus.engine": [

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from isthmus.assessment import choose_n_components as choose_n_components
     from isthmus.estimators import *  # noqa: F403 - the estimators
     from isthmus.estimators._loading import load as load
-    from isthmus.metaestimators import *  # noqa: F403
+    from isthmus.metaestimators import AutoencoderImputer as AutoencoderImputer
+    from isthmus.metaestimators import AutoencoderOutlierDetector as AutoencoderOutlierDetector
 
 __version__ = "0.1.0.dev0"
 
@@ -27,6 +28,7 @@ _ESTIMATORS = {
 }
 _MODULES = {name: f"isthmus.estimators.{module}" for module, name in _ESTIMATORS.items()} | {
     "AutoencoderImputer": "isthmus.metaestimators",
+    "AutoencoderOutlierDetector": "isthmus.metaestimators",
     "choose_n_components": "isthmus.assessment",
     "load": "isthmus.estimators._loading",
 }

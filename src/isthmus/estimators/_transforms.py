@@ -142,6 +142,11 @@ class AutoencoderTransforms(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         rows = self._rows(X)
         return self._completed(X, fill_missing(rows, self._impute(rows)))
 
+    def _score_cells(self, X: np.ndarray) -> np.ndarray:
+        """Return log p of each cell of valid samples, (N, C), NaN where missing: log p(x_d | z), or better."""
+        errors = map_rows(self, feature_errors, X)
+        return -(errors if self._codec is None else self._codec.sum_by_column(errors))
+
     def _impute(self, X: np.ndarray) -> np.ndarray:
         """Return an imputed value for every cell, (N, D)."""
         raise NotImplementedError

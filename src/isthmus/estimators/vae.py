@@ -174,17 +174,19 @@ class VAE(Variational):
         2
         """
         rows = self._rows(X)
-        rows = rows[:] if isinstance(rows, RowSource) else rows
-        whole = self._log_likelihood(rows, None)
+        return self._as_features(self._score_cells(rows[:] if isinstance(rows, RowSource) else rows))
+
+    def _score_cells(self, X: np.ndarray) -> np.ndarray:
+        whole = self._log_likelihood(X, None)
         columns = self._feature_columns()
         scores = np.full((len(whole), len(columns)), np.nan)
         for i, own in enumerate(columns):
-            seen = ~np.isnan(rows[:, own]).all(axis=1)
+            seen = ~np.isnan(X[:, own]).all(axis=1)
             if seen.any():
-                others = np.array(rows[seen], copy=True)
+                others = np.array(X[seen], copy=True)
                 others[:, own] = np.nan
                 scores[seen, i] = whole[seen] - self._log_likelihood(others, None)
-        return self._as_features(scores.astype(whole.dtype))
+        return scores.astype(whole.dtype)
 
     def score(self, X: Any, y: Any = None) -> float:  # noqa: ARG002 - scikit-learn's signature
         """Return the mean of :meth:`score_samples`; higher is better.

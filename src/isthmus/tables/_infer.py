@@ -86,7 +86,7 @@ def fit_column(column: Plain, options: Options, dtype: Any = None) -> Column:
         ),
         "time": lambda: TimeColumn.fit(
             column.as_times(chosen.text_format),
-            lambda element: fit_column(element, Options()),
+            lambda element: fit_column(element, Options(unseen=options.unseen)),
             text_format=chosen.text_format,
             within_support=options.within_support,
         ),
