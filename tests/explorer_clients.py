@@ -54,7 +54,8 @@ class Client:
         self.client = TestClient(app, base_url=f"http://{HOST}")
 
     def post(self, name, body=None, **options):
-        return self.client.post(f"/token/api/{name}", json={} if body is None else body, **options)
+        sent = {} if "content" in options else {"json": {} if body is None else body}
+        return self.client.post(f"/token/api/{name}", **sent, **options)
 
     def call(self, name, body=None, **options):
         """Return the object and the bytes of an answer."""
@@ -127,9 +128,9 @@ class Page:
         self.page.wait_for_timeout(350)
         return self.page.url.partition("#")[2]
 
-    def axe(self):
-        """Return the violations that axe-core finds."""
+    def axe(self, part="html"):
+        """Return the violations that axe-core finds in a part of the page."""
         source = (Path(__file__).parent / "explorer" / "vendor" / "axe.min.js").read_text()
         self.page.evaluate(source)  # the page's own policy allows no inline script; the debugger's is another world
-        found = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        found = self.page.evaluate("part => axe.run(part, {resultTypes: ['violations']})", part)
         return [f"{v['id']}: {v['nodes'][0]['html'][:120]}" for v in found["violations"]]

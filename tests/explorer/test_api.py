@@ -53,7 +53,7 @@ def test_inspect_names_the_odd_cell(table_model):
     odd = visits(50).assign(kind="bird", weight=30.0).iloc[:1]
     explorer = Explorer(table_model, pd.concat([odd, visits(50)], ignore_index=True))
     explorer.prepare()
-    header, _ = explorer.inspect(int(np.flatnonzero(explorer.order == 0)[0]))
+    header, _ = explorer.inspect({"point": int(np.flatnonzero(explorer.order == 0)[0])})
     assert header["row"] == 0
     assert header["odd"][0]["name"] in ("kind", "weight")
     assert header["words"][header["original"]["text"][0].index("bird")] == "very unusual"

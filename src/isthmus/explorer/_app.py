@@ -9,6 +9,8 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from isthmus.explorer._background import Preparation
+from isthmus.explorer._completions import complete, draw_rows
+from isthmus.explorer._dropping import place
 from isthmus.explorer._guard import Guard
 from isthmus.explorer._search import find_points
 
@@ -144,17 +146,8 @@ class _Calls:
 
     def named(self) -> dict[str, Callable[[dict[str, Any]], bytes]]:
         """Return the methods by their name in addresses."""
-        calls = (
-            self.status,
-            self.model,
-            self.unit,
-            self.colour,
-            self.prior,
-            self.decode,
-            self.inspect,
-            self.path,
-            self.find,
-        )
+        looks = (self.status, self.model, self.unit, self.colour, self.prior, self.find)
+        calls = (*looks, self.decode, self.inspect, self.path, self.complete, self.draw, self.place)
         return {call.__name__: call for call in calls}
 
     def status(self, _arguments: dict[str, Any]) -> bytes:
@@ -191,7 +184,13 @@ class _Calls:
 
     def inspect(self, arguments: dict[str, Any]) -> bytes:
         self._require_ready()
-        return frame(*self.explorer.inspect(_whole(arguments, "point")))
+        return frame(*self.explorer.inspect(self._where(arguments)))
+
+    @staticmethod
+    def _where(arguments: dict[str, Any]) -> dict[str, Any]:
+        """Return which row is meant."""
+        where: dict[str, Any] = {name: _optional(arguments, name) for name in ("point", "dropped", "label")}
+        return where if arguments.get("code") is None else where | {"code": arguments["code"]}
 
     def path(self, arguments: dict[str, Any]) -> bytes:
         self._require_ready()
@@ -201,3 +200,20 @@ class _Calls:
     def find(self, arguments: dict[str, Any]) -> bytes:
         self._require_ready()
         return frame({}, find_points(self.explorer, str(arguments["text"])).tobytes())
+
+    def complete(self, arguments: dict[str, Any]) -> bytes:
+        self._require_ready()
+        cleared = arguments["cleared"]
+        if not isinstance(cleared, list):
+            raise ValueError("cleared: must be a list of numbers.")
+        _, X, y = self.explorer.row_like(self._where(arguments))
+        n, seed = _whole(arguments, "n", 8), _whole(arguments, "seed", 0)
+        return frame(*complete(self.explorer, X, y, cleared, n, seed))
+
+    def draw(self, arguments: dict[str, Any]) -> bytes:
+        n, seed = _whole(arguments, "n", 24), _whole(arguments, "seed", 0)
+        return frame(*draw_rows(self.explorer, n, _optional(arguments, "label"), seed))
+
+    def place(self, arguments: dict[str, Any]) -> bytes:
+        self._require_ready()
+        return frame(place(self.explorer, str(arguments["name"]), arguments["body"]))

@@ -17,7 +17,6 @@ from isthmus.explorer._units import rank_units, unit_ranges
 __all__ = ["Explorer"]
 
 N_SAMPLE = 2000  # rows from which ranges, errors to expect, and the importance of units are taken
-N_COMPLETION_DRAWS = 512  # weighted draws that completions are taken from
 
 
 class Explorer:
@@ -72,7 +71,7 @@ class Explorer:
         self.model, self.X, self.y = model, X, None if y is None else np.asarray(y)
         self.name, self.data_name = name, data_name
         self.n_rows, self.n_units = n_rows(X), int(model._n_features_out)
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self.order = np.random.default_rng(0).permutation(self.n_rows)
         first = np.sort(self.order[:N_SAMPLE])
         self._sample = take(X, first) if self.n_rows else self._rows_without_data()
@@ -82,14 +81,15 @@ class Explorer:
         self.codes = np.zeros((self.n_rows, self.n_units), np.float32)  # in the order of X
         self.scores = np.full(self.n_rows, np.nan, np.float32)
         self._first = first
+        self.dropped: Any = None  # rows that were dropped on the page
 
     def _rows_without_data(self) -> Any:
         """Return rows that the model makes, for the ranges of columns and pixels."""
         if not self.model.has_density:
             return self.model.inverse_transform(
-                np.random.default_rng(0).normal(size=(64, self.n_units)), *self._given(None)
+                np.random.default_rng(0).normal(size=(64, self.n_units)), *self.given(None)
             )
-        given = self._given(None)
+        given = self.given(None)
         return self.model.sample(256, random_state=0, **({"y": given[0]} if given else {}))
 
     # ---- preparation ---------------------------------------------------------------------------------------
@@ -120,7 +120,7 @@ class Explorer:
 
     def finish_codes(self) -> None:
         """Compute what follows from the codes of all rows."""
-        with self._lock:
+        with self.lock:
             self.ranges = unit_ranges(self.codes)
             self.importance = rank_units(self.model, self.codes[self._first] if self.n_rows else None, self.ranges)
             self.oddness = Oddness(self._errors(self._sample, None if self.y is None else self.y[self._first]))
@@ -129,7 +129,7 @@ class Explorer:
 
     # ---- the model, with one lock: torch's generator is seeded while completions are drawn -------------------
 
-    def _given(self, y: Any) -> tuple[Any, ...]:
+    def given(self, y: Any) -> tuple[Any, ...]:
         """Return the condition as further arguments: that of the mean where y was numbers, and there is none."""
         if not self.model.conditional:
             return ()
@@ -139,19 +139,19 @@ class Explorer:
 
     def encode(self, X: Any, y: Any = None) -> np.ndarray:
         """Return the codes of rows, (N, K)."""
-        with self._lock:
-            return np.asarray(self.model.transform(X, *self._given(y)), dtype=np.float32)
+        with self.lock:
+            return np.asarray(self.model.transform(X, *self.given(y)), dtype=np.float32)
 
     def score(self, X: Any, y: Any = None) -> np.ndarray:
         """Return log p(x) of rows, or log p(x|f(x)) if the model has no density, (N,)."""
-        with self._lock, warnings.catch_warnings():
+        with self.lock, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if not self.model.has_density:
                 return -np.asarray(self.model.reconstruction_error(X))
-            return np.asarray(self.model.score_samples(X, *self._given(y)))
+            return np.asarray(self.model.score_samples(X, *self.given(y)))
 
     def _errors(self, X: Any, y: Any = None) -> np.ndarray:
-        return np.asarray(self.model.feature_errors(X, *self._given(y)), dtype=np.float64)
+        return np.asarray(self.model.feature_errors(X, *self.given(y)), dtype=np.float64)
 
     # ---- what the page asks for ----------------------------------------------------------------------------
 
@@ -205,13 +205,16 @@ class Explorer:
         label : int, optional
             Number of the class that a conditional model is given.
         """
+        return self.rows.pack(self._decoded(codes, self.label(label)))
+
+    def _decoded(self, codes: Any, label: Any) -> Any:
         Z = np.asarray(codes, dtype=np.float32)
         if Z.ndim != 2 or Z.shape[1] != self.n_units or not np.isfinite(Z).all():
             raise ValueError(f"codes must be finite numbers of shape (n, {self.n_units}).")
-        with self._lock:
-            return self.rows.pack(self.model.inverse_transform(Z, *self._given(self._label(label))))
+        with self.lock:
+            return self.model.inverse_transform(Z, *self.given(label))
 
-    def _label(self, label: int | None) -> Any:
+    def label(self, label: int | None) -> Any:
         """Return the class of a number."""
         classes = getattr(self.model, "classes_", None)
         if label is None or classes is None:
@@ -230,17 +233,35 @@ class Explorer:
         row = int(self.order[point])
         return row, take(self.X, slice(row, row + 1)), None if self.y is None else self.y[row : row + 1]
 
-    def inspect(self, point: int) -> tuple[dict[str, Any], bytes]:
-        """Return a datum, its reconstruction, and the error of each cell in nats and in words."""
-        row, X, y = self.row_of(point)
+    def row_like(self, where: dict[str, Any]) -> tuple[dict[str, Any], Any, Any]:
+        """Return what a row is called, the row, and its label: of a point, a dropped row, or the one of a code.
+
+        Parameters
+        ----------
+        where : dict
+            ``{"point": i}``, ``{"dropped": i}`` or ``{"code": [...], "label": k}``.
+        """
+        if where.get("point") is not None:
+            row, X, y = self.row_of(int(where["point"]))
+            label = None if y is None else str(y[0])
+            return {"point": int(where["point"]), "row": row, "label": label}, X, y
+        if where.get("dropped") is not None:
+            k = int(where["dropped"])
+            self._check("dropped row", k, n_rows(self.dropped))
+            return {"dropped": k, "row": k, "label": None}, take(self.dropped, slice(k, k + 1)), None
+        label = self.label(where.get("label"))
+        return {"label": None}, self._decoded([where["code"]], label), None if label is None else np.array([label])
+
+    def inspect(self, where: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """Return a row, its reconstruction, and the error of each cell in nats and in words; see :meth:`row_like`."""
+        name, X, y = self.row_like(where)
         header, body = self._inspect(X, y)
-        header |= {"point": point, "row": row, "label": None if y is None else str(y[0])}
-        return header, body
+        return header | name, body
 
     def _inspect(self, X: Any, y: Any) -> tuple[dict[str, Any], bytes]:
         code = self.encode(X, y)
-        with self._lock:
-            made = self.model.reconstruct(X, *self._given(y))
+        with self.lock:
+            made = self.model.reconstruct(X, *self.given(y))
             errors = self._errors(X, y)
         score = float(self.score(X, y)[0])
         original, first = self.rows.pack(X)

@@ -99,6 +99,8 @@ def parse_rows(model: Any, name: str, body: bytes) -> Any:
         raise ValueError(f"{name}: drop an image, a .csv or an .npy file.")
     if model._codec is not None or hasattr(model, "feature_names_in_"):
         return _parse_named(model, io.BytesIO(body), name)
+    if not body.strip():
+        raise ValueError(f"{name}: has no rows.")
     try:
         rows = np.genfromtxt(io.BytesIO(body), delimiter=",", max_rows=MAX_DROPPED + 1, ndmin=2)
     except (ValueError, UnicodeDecodeError) as error:

@@ -33,6 +33,7 @@ class RowFormat(ABC):
     """Base of the forms in which rows are sent to the browser."""
 
     kind: str
+    n_cells: int
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:
@@ -83,6 +84,7 @@ class Images(RowFormat):
         self.low, self.high = (float(seen.min()), float(seen.max())) if seen.size else (0.0, 1.0)
         if self.high <= self.low:
             self.high = self.low + 1.0
+        self.n_cells = self.height * self.width
 
     def describe(self) -> dict[str, Any]:
         """Return the size and the range of values."""
@@ -115,6 +117,21 @@ class Images(RowFormat):
             scaled = scaled.reshape(len(rows), self.channels, -1).transpose(0, 2, 1)
         return np.clip(scaled + 0.5, 0, 255).astype(np.uint8).tobytes()
 
+    def from_bytes(self, body: bytes) -> np.ndarray:
+        """Return the row (1, D) of an image given as bytes (height, width, channels).
+
+        Raises
+        ------
+        ValueError
+            If there are more or fewer bytes.
+        """
+        n = self.n_cells * self.channels
+        if len(body) != n:
+            raise ValueError(f"the image has {len(body)} bytes, and one of the model has {n}.")
+        pixels = np.frombuffer(body, np.uint8).astype(np.float64).reshape(self.n_cells, self.channels)
+        pixels = pixels.T if self.channels_first else pixels
+        return (self.low + pixels * ((self.high - self.low) / 255.0)).reshape(1, n)
+
 
 class Cells(RowFormat):
     """Rows that are shown as a list of named cells: those of a table, or the numbers of an array.
@@ -132,6 +149,7 @@ class Cells(RowFormat):
     def __init__(self, names: Sequence[Any], rows: Any) -> None:
         self.columns = list(names)
         self.shown = self.columns[:MAX_CELLS]
+        self.n_cells = len(self.columns)
         self.ranges = [_range(_values(column)) for column in self._columns(rows)]
 
     def describe(self) -> dict[str, Any]:

@@ -1,12 +1,15 @@
 // The page: loads what the server has prepared, and connects map, marker and tabs.
 
 import { call } from "./api.js";
+import { CompletePanel } from "./complete.js";
 import { DatumPanel } from "./datum.js";
+import { DropPanel } from "./drop.js";
 import { Here } from "./here.js";
 import { Legend } from "./legend.js";
 import { LatentMap } from "./map.js";
 import { PathPanel } from "./path.js";
 import { element } from "./rows.js";
+import { SheetPanel } from "./sheet.js";
 import { readAddress, writeAddress } from "./state.js";
 import { Tabs } from "./tabs.js";
 
@@ -71,22 +74,38 @@ class App {
     } else this.map.showWhole();
     if (view.find) await this.search(view.find);
     this.here.moved();
-    if (view.point !== null && view.other !== null) await this.path.show(view.point, view.other);
+    if (this.path && view.point !== null && view.other !== null) await this.path.show(view.point, view.other);
     if (view.point !== null) this.datum.look(view.point, false);
-    this.path.chosen(view.point);
+    this.path?.chosen(view.point);
+    this.tabs.show(this.firstTab);
     this.map.draw();
     document.body.dataset.ready = "true";
   }
 
   makeTabs() {
-    const names = { row: "Row", path: "Path" };
+    const { n_rows: n, has_density: density } = this.model;
+    const names = {
+      row: "Row",
+      complete: "Complete",
+      ...(n > 1 ? { path: "Path" } : {}),
+      ...(density ? { new: "New rows" } : {}),
+      own: "Your own",
+    };
     this.tabs = new Tabs($("#tabs"), $("#panels"), names, (name) => {
       this.view.tab = name;
       this.remember();
+      this.opens?.[name]?.open();
     });
-    this.datum = new DatumPanel(this, this.tabs.panel("row"));
-    this.path = new PathPanel(this, this.tabs.panel("path"));
-    this.tabs.show(this.view.tab in names ? this.view.tab : "row");
+    const panel = (name) => this.tabs.panel(name);
+    this.datum = new DatumPanel(this, panel("row"));
+    this.path = "path" in names ? new PathPanel(this, panel("path")) : null;
+    this.opens = {
+      complete: new CompletePanel(this, panel("complete")),
+      new: density ? new SheetPanel(this, panel("new")) : null,
+    };
+    this.own = new DropPanel(this, panel("own"));
+    this.firstTab = this.view.tab in names ? this.view.tab : "row";
+    this.tabs.show("row");
   }
 
   // ---- units and the plane ---------------------------------------------------------------------------------------
@@ -228,7 +247,7 @@ class App {
   pick(point) {
     this.moveMarker(...this.map.placeOf(point));
     this.picked = point;
-    if (this.tabs.current !== "path") this.tabs.show("row");
+    if (["new", "own"].includes(this.tabs.current)) this.tabs.show("row");
     this.datum.look(point, true);
   }
 
@@ -237,9 +256,10 @@ class App {
     if (this.picked === point) this.view.code = Array.from(code);
     const known = label === null || !this.model.classes ? -1 : this.model.classes.indexOf(label);
     if (known >= 0) this.view.label = known;
-    if (!this.path.chosen(point)) Object.assign(this.view, { point, other: null });
+    if (!this.path?.chosen(point)) Object.assign(this.view, { point, other: null });
     this.here.moved();
     this.showMarks();
+    this.opens.complete.open();
   }
 
   hover(point) {
