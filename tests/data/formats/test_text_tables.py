@@ -122,6 +122,9 @@ def refused_text(folder, text, *expected):
         ("# a,b,c\n1,2,3\n4,5,6\n", ("a", "b", "c"), 2),
         ('"a","b"\n"r1",1,x\n"r2",3,y\n', ("a", "b"), 2),
         ("a,\nx,1\ny,2\n", ("a", "x1"), 2),
+        ("a,b,\nx,1\ny,2\n", ("a", "b"), 2),
+        ("150,4,setosa,virginica\n5.1,3.5,1.4,0\n4.9,3.0,1.4,1\n", ("150", "4", "setosa", "virginica"), 2),
+        ("1,NA\n2,5\n3,x\n", ("x0", "x1"), 3),
     ],
 )
 def test_headers(tmp_path, text, columns, n_rows):

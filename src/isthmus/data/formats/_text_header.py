@@ -6,7 +6,7 @@ import re
 from itertools import pairwise
 from typing import Any
 
-from isthmus.data.formats._text_values import is_number
+from isthmus.data.formats._text_values import MISSING, PLACEHOLDERS, all_numbers, is_number
 
 __all__ = ["is_header", "looks_like_index"]
 
@@ -17,8 +17,9 @@ _ROWS = 10_000  # that are compared with the first one
 def is_header(first: list[str], body: list[Any], decimal: str) -> bool:
     """Return whether a row is a header.
 
-    It is one unless one of its cells is a number, or all of its cells occur further down in their columns. Numbers are
-    names if they are 0, 1, 2, ..., as pandas names columns, or years above other numbers.
+    It is one if a text stands above numbers. Else it is one unless one of its cells is a number, or all of its cells
+    occur further down in their columns. Numbers are names if they are 0, 1, 2, ..., as pandas names columns, or years
+    above other numbers.
 
     Parameters
     ----------
@@ -34,10 +35,16 @@ def is_header(first: list[str], body: list[Any], decimal: str) -> bool:
     if not body or not len(body[0]):
         return not numbers
     if numbers:
-        return _count_columns(first, numbers, body)
+        return _count_columns(first, numbers, body) or any(
+            _is_text(cell, decimal) and all_numbers(cells) for cell, cells in zip(first, body, strict=True)
+        )
     if not any(first):
         return False
     return not all(_occurs(cell, cells) for cell, cells in zip(first, body, strict=True))
+
+
+def _is_text(cell: str, decimal: str) -> bool:
+    return not (is_number(cell, decimal) or cell in MISSING or cell in PLACEHOLDERS)
 
 
 def _occurs(cell: str, cells: Any) -> bool:

@@ -173,12 +173,14 @@ def _layout(lines: list[str], encoding: str, path: Path) -> TextLayout:
         above, below = (_cells([line], delimiter)[0] for _, line in kept[first - 1 : first + 1])
         adjacent = kept[first][0] == kept[first - 1][0] + 1
         if adjacent and not any(map(_is_number, above)) and any(map(_is_number, below)):
-            if len(above) > width or len(kept) < first + 2:
+            if len(above) > width and above[-1].strip():
                 line = kept[first - 1][0] + 1
                 raise DataError(
                     f"{path}, line {line}: {len(above)} names, but {width} cells in the lines below; complete the line."
                 )
-            names = ("", *above)  # as R writes a table: the first cell of each line is the name of the row
+            # One name less, as R writes a table: the first cell of each line is the name of the row. One more: a comma
+            # at the end of the line.
+            names = tuple(above[:-1]) if len(above) > width else ("", *above)
     start = kept[first][0]
     if names is None and start and lines[start - 1].startswith("#"):
         names = _commented_names(lines[start - 1], kept[first][1], delimiter, width)
@@ -218,7 +220,7 @@ def _cells(lines: list[str], delimiter: str) -> list[list[str]]:
 
 def _is_spaced_table(lines: list[str], width: int) -> bool:
     """Return whether white space separates cells, and not words: most cells are numbers, and lines have the same."""
-    cells = [line.split() for line in lines[1:]]
+    cells = [line.split() for line in lines[len(lines) > 1 :]]
     numbers = sum(_is_number(cell) for row in cells for cell in row)
     return bool(cells) and all(len(row) == width for row in cells) and 2 * numbers >= width * len(cells)
 

@@ -99,8 +99,10 @@ class TextTable:
             self.notes.append(f"skipped {lines} line{'s' if lines > 1 else ''} above the table")
         if self.layout.encoding in ("cp1252", "latin-1"):
             self.notes.append(f"is not UTF-8; read as {self.layout.encoding}")
-        if self.header and all(name.isdecimal() for name in self.names[1:] or self.names):
-            self.notes.append(f"the first line has the names of the columns: {', '.join(self.names[:4])}, ...")
+        if self.header and any(name.isdecimal() for name in self.names):
+            named = [name for name in self.names if name]
+            shown = ", ".join(named[:4]) + (", ..." if len(named) > 4 else "")
+            self.notes.append(f"the first line has the names of the columns: {shown}")
 
     def _take_index(self) -> None:
         """Take the first column as the index if it is one."""

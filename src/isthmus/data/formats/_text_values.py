@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
-__all__ = ["MISSING", "Converted", "as_texts", "convert", "find_decimal", "is_number"]
+__all__ = ["MISSING", "PLACEHOLDERS", "Converted", "all_numbers", "as_texts", "convert", "find_decimal", "is_number"]
 
 MISSING = (
     "",
@@ -26,7 +26,7 @@ MISSING = (
     "-nan",
 )
 # Words that are missing cells too in a column whose other cells are numbers.
-_PLACEHOLDERS = (
+PLACEHOLDERS = (
     *("-", "--", "---", ".", "..", "*", "n.a.", "n.a", "N.A.", "none", "NONE", "Null", "nil", "unknown", "Unknown"),
     *("missing", "Missing", "#VALUE!", "#DIV/0!", "#REF!", "#NAME?", "#NUM!", "NaT", "(null)"),
 )
@@ -101,6 +101,12 @@ def _observed(cells: Any) -> Any:
     pc = _compute()
     trimmed = pc.utf8_trim_whitespace(cells)
     return pc.if_else(pc.is_in(trimmed, pa.array(MISSING)), pa.scalar(None, pa.string()), trimmed)
+
+
+def all_numbers(cells: Any) -> bool:
+    """Return whether all observed cells are numbers, and there is one."""
+    observed = _observed(cells)
+    return observed.null_count < len(observed) and _all(_matches(observed, _NUMBER))
 
 
 def find_decimal(columns: list[Any], delimiter: str) -> str:
@@ -210,7 +216,7 @@ def _mixed(cells: Any, decimal: str) -> Converted:
     n_numbers, n_observed = pc.sum(numbers).as_py() or 0, len(cells) - cells.null_count
     if n_numbers <= _MOST * n_observed:
         return Converted(as_texts(cells))
-    placeholder = pc.is_in(cells, pa.array(_PLACEHOLDERS))
+    placeholder = pc.is_in(cells, pa.array(PLACEHOLDERS))
     found = _numbers(pc.if_else(placeholder, pa.scalar(None, pa.string()), cells), decimal)
     if found is not None:
         words = tuple(pc.unique(cells.filter(placeholder)).to_pylist())
