@@ -33,7 +33,7 @@ from isthmus.networks import Conv
 from isthmus.optimizers import Adam
 from isthmus.training import EarlyStopping, Trainer
 
-COMMANDS = ["fit", "transform", "reconstruct", "impute", "sample", "score", "evaluate"]
+COMMANDS = ["fit", "transform", "reconstruct", "impute", "sample", "score", "outliers", "evaluate"]
 COMMANDS += ["explore", "launch", "info", "demo"]
 CLASSES = [getattr(estimators, name) for name in estimators.__all__]
 

@@ -273,3 +273,107 @@ def test_labels_may_be_a_column_of_a_table(there, run):
     assert lines("filled.csv")[0] == "age,height,born,smokes"
     code, _, err = run("fit", "people.csv", "-m", "cvae", "--y", "sex", "-o", "d.safetensors", *QUICK)
     assert (code, "people.csv: column 'sex' has no label in row" in err) == (2, True)
+
+
+# ---- outliers, impute without a model, score by column ---------------------------------------------------------------
+
+
+@pytest.fixture
+def odd(there):
+    """A table with one odd row."""
+    frame = people(0)
+    frame.loc[7, "height"] = 25.0
+    frame.to_csv(there / "odd.csv", index=False)
+    return there
+
+
+def test_outliers_of_a_file(odd, run, monkeypatch):
+    monkeypatch.setattr("isthmus.metaestimators.outlier.VAE", lambda *_, **given: isthmus.VAE(2, max_epochs=3, **given))
+    code, out, err = run("outliers", "odd.csv", "--explain", "--rate", "0.1", "-o", "scored.csv")
+    assert code == 0
+    head, first, *_ = out.splitlines()
+    assert "of 120 rows are outliers, at a false-alarm rate of 0.1" in head
+    assert first.split()[:2] == ["row", "7"]
+    assert "height is 25, expected about" in first
+    assert "Left out of the model" in err
+    table = read("scored.csv").X
+    assert list(table.columns) == ["log_p", "p_value", "outlier", "explanation"]
+    assert table["log_p"].idxmin() == 7
+    assert table["explanation"][7].startswith("height is 25")
+    assert table["explanation"].notna()[table["outlier"]].all()
+    assert (table["outlier"] == (table["p_value"] <= 0.1)).all()
+
+
+def test_outliers_by_a_model(odd, run):
+    code, out, err = run("outliers", "table.safetensors", "odd.csv", "--normal", "people.csv", "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert found["rows"] == N
+    assert found["outliers"][0]["row"] == 7
+    assert found["outliers"][0]["p_value"] == pytest.approx(1 / (N + 1))
+    model = isthmus.load("table.safetensors")
+    assert found["outliers"][0]["log_p"] == pytest.approx(model.score_samples(read("odd.csv").X)[7])
+    err = run("outliers", "table.safetensors", "odd.csv", "--rate", "0.1")[2]
+    assert "the threshold is set by odd.csv itself: about 10% of its rows" in err
+
+
+def test_outliers_among_numbers(there, run, monkeypatch):
+    monkeypatch.setattr("isthmus.metaestimators.outlier.VAE", lambda *_, **given: isthmus.VAE(2, max_epochs=3, **given))
+    X = np.random.default_rng(0).normal(size=(80, 3))
+    X[5, 1] = 30.0
+    pd.DataFrame(X, columns=["a", "b", "c"]).to_csv("x.csv", index=False)
+    np.save("x.npy", X)
+    named, unnamed = (run("outliers", name, "--explain")[1].splitlines()[1] for name in ("x.csv", "x.npy"))
+    assert "b is 30, expected about" in named
+    assert "column 1 is 30, expected about" in unnamed
+    assert run("outliers", "x.npy", "-o", "p.npy")[0] == 0
+    assert np.load("p.npy").shape == (80, 3)
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        (["outliers", "a", "b", "c"], "outliers takes DATA, or MODEL and DATA; got a b c."),
+        (["outliers", "table.safetensors"], "table.safetensors: is a model; pass DATA, too."),
+        (["outliers", "people.csv", "--normal", "people.csv"], "is for a fitted MODEL"),
+        (["outliers", "people.csv", "--rate", "1"], "1.0 is not in the range"),
+        (["outliers", "people.csv", "-o", "people.csv"], "would replace people.csv"),
+        (["impute", "people.csv", "-o", "new.npy"], "cannot hold columns of text"),
+        (["impute", "people.csv", "--y", "sex", "-o", "new.csv"], "is for a fitted conditional_vae"),
+    ],
+)
+def test_wrong_arguments(there, run, args, expected):
+    code, out, err = run(*args)
+    assert (code, out) == (2, "")
+    assert expected in err
+
+
+def test_impute_fits_a_model_if_there_is_none(there, run, monkeypatch):
+    plain = isthmus.VAE
+    monkeypatch.setattr("isthmus.VAE", lambda **given: plain(2, max_epochs=2, **given), raising=False)
+    code, _, err = run("impute", "german.csv", "-o", "filled.csv")
+    assert (code, "wrote filled.csv: 120 x 6 table" in err) == (0, True)
+    assert lines("filled.csv")[0] == lines("german.csv")[0]
+    assert not read("filled.csv").X.isna().any().any()
+
+
+def test_score_by_column(there, run):
+    model, frame = isthmus.load("table.safetensors"), read("people.csv").X
+    code, out, _ = run("score", "table.safetensors", "people.csv", "--by-column")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()[2:]] == list(frame.columns)
+    assert "left out of the model" in out.splitlines()[2]
+    result = json.loads(run("score", "table.safetensors", "people.csv", "--by-column", "--json", "-o", "c.csv")[1])
+    scores = model.score_features(frame)
+    assert result["columns"]["who"] is None
+    for name in ("sex", "height", "smokes"):
+        assert result["columns"][name] == pytest.approx(scores[name].mean(), rel=1e-5)
+    np.testing.assert_allclose(read("c.csv").X, scores)
+
+
+def test_score_by_column_of_numbers_at_their_code(there, run):
+    assert run("fit", "numbers.csv", "-m", "autoencoder", "-o", "a.safetensors", *QUICK)[0] == 0
+    code, out, _ = run("score", "a.safetensors", "numbers.csv", "--by-column")
+    assert code == 0
+    assert out.startswith("log p(x_d | code), nats per cell")
+    assert [line.split()[0] for line in out.splitlines()[2:]] == ["age", "height"]

@@ -19,28 +19,33 @@ from isthmus.cli._explore import explore
 from isthmus.cli._fit import fit
 from isthmus.cli._info import info
 from isthmus.cli._launch import launch
+from isthmus.cli._outliers import outliers
 from isthmus.cli._process import raise_on_sigterm, with_streams
 from isthmus.cli._score import score
 
 __all__ = ["main"]
 
-_COMMANDS = (fit, transform, reconstruct, impute, sample, score, evaluate, explore, launch, info, demo)
+_COMMANDS = (fit, transform, reconstruct, impute, sample, score, outliers, evaluate, explore, launch, info, demo)
 
 _HELP = f"""\
 Autoencoders and variational autoencoders, from file to file.
 
 \b
-isthmus fit digits --model vae -k 8 -o m.safetensors     fit a model
+isthmus info people.csv                                  what is in a file
+isthmus fit people.csv -o m.safetensors                  fit a model (a vae)
+isthmus fit digits --model sparse -o m.safetensors       fit another one
 isthmus score m.safetensors digits                       mean log p(x), in nats per row
 isthmus transform m.safetensors digits -o z.csv          codes
 isthmus impute m.safetensors gaps.csv -o filled.csv      missing cells filled in
-isthmus sample m.safetensors -n 16 -o s.npy              new rows
+isthmus sample m.safetensors -n 1000 -o new.parquet      new rows
+isthmus outliers people.csv --explain                    improbable rows, and why
 isthmus evaluate m.safetensors test.csv                  all quality metrics in one table
 isthmus evaluate vae digits --sizes 2,4,8,16             select the number of latent units
 isthmus explore m.safetensors digits                     the latent space in the browser
 
-DATA is a file of numbers ({any_of(readable_suffixes())}), a folder of Parquet files, or a bundled data set
-({any_of(BUNDLED)}). Results are written as {any_of(writable_suffixes())}.
+DATA is a file ({any_of(readable_suffixes())}), a folder of Parquet files, or a bundled data set
+({any_of(BUNDLED)}). It may be a table with text, dates and missing cells.
+Results are written as {any_of(writable_suffixes())}.
 Human-readable results go to stdout; progress and notes go to stderr.
 """
 

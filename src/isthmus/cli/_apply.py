@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from isthmus._formats import find_row
-from isthmus.cli._data import LABELS, OUTPUT, align_columns, open_data
+from isthmus.cli._data import LABELS, OUTPUT, align_columns, named_rows, open_data
 from isthmus.cli._errors import about
-from isthmus.cli._models import load_model
+from isthmus.cli._models import load_model, loading
 from isthmus.cli._paths import check_output
 from isthmus.cli._results import write_by_chunks, write_frame_result, write_result
 from isthmus.cli._tables import as_result_frame, check_holds, with_text
@@ -18,7 +19,7 @@ from isthmus.cli._values import parse_value
 if TYPE_CHECKING:
     from isthmus.data import Dataset
 
-__all__ = ["impute", "model_and_rows", "numbers_per_row", "reconstruct", "sample", "transform"]
+__all__ = ["impute", "model_and_rows", "numbers_per_row", "reconstruct", "sample", "split_files", "transform"]
 
 
 def model_and_rows(path: str, data: str, labels: str | None) -> tuple[Any, Dataset, Any]:
@@ -38,10 +39,23 @@ def _article(model: Any) -> str:
     return f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
 
 
+def split_files(files: tuple[str, ...], command: str) -> tuple[str | None, str]:
+    """Return MODEL, or None, and DATA of a command that fits a model if none is given."""
+    if len(files) > 2:
+        raise ValueError(f"{command} takes DATA, or MODEL and DATA; got {' '.join(files)}.")
+    if len(files) == 1 and files[0].endswith(".safetensors"):
+        raise ValueError(f"{files[0]}: is a model; pass DATA, too.")
+    return (files[0] if len(files) > 1 else None), files[-1]
+
+
 def _write_rows(method: str, path: str, data: str, labels: str | None, output: str) -> None:
     """Write ``model.method(X, y)``, computed chunk by chunk."""
     check_output(output, path, data, labels)
-    model, rows, y = model_and_rows(path, data, labels)
+    _write_result_of(method, *model_and_rows(path, data, labels), data, output)
+
+
+def _write_result_of(method: str, model: Any, rows: Dataset, y: Any, data: str, output: str) -> None:
+    """Write ``model.method(X, y)`` of rows."""
     function = getattr(model, method)
     if rows.is_frame and method != "transform":
         check_holds(output, rows.X)
@@ -114,17 +128,36 @@ def reconstruct(model: str, data: str, output: str, labels: str | None) -> None:
 
 
 @click.command(short_help="Fill in missing cells.")
-@click.argument("model")
-@click.argument("data")
+@click.argument("files", nargs=-1, required=True, metavar="[MODEL] DATA")
 @OUTPUT
 @LABELS
-def impute(model: str, data: str, output: str, labels: str | None) -> None:
-    """Write DATA with each missing cell replaced by its conditional mean.
+@click.option("--seed", type=click.IntRange(0), metavar="N", default=0, show_default=True, help="Seed of the fit.")
+def impute(files: tuple[str, ...], output: str, labels: str | None, seed: int) -> None:
+    """Write DATA with each missing cell replaced by its conditional mean, or its most probable level.
 
-    Missing cells are NaN, or empty in a .csv file; observed cells are copied unchanged. A conditional_vae averages over
-    p(y|x), unless --y gives the labels.
-    """
-    _write_rows("impute", model, data, labels, output)
+    Missing cells are NaN, null, or empty (NA, N/A, NULL, None, ?) in a table of text; all others are copied as they are
+    written. Without MODEL, a vae is fitted to DATA first. A conditional_vae averages over p(y|x), unless --y gives the
+    labels.
+
+    \b
+    isthmus impute gaps.csv -o filled.csv
+    isthmus impute m.safetensors gaps.csv -o filled.csv
+    """  # noqa: D301
+    path, data = split_files(files, "impute")
+    if path is not None:
+        _write_rows("impute", path, data, labels, output)
+        return
+    check_output(output, data)
+    if labels is not None:
+        raise ValueError(f"--y {labels}: is for a fitted conditional_vae; pass MODEL first.")
+    rows = open_data(data)
+    if rows.is_frame:
+        check_holds(output, rows.X)
+    with loading():
+        from isthmus import VAE, AutoencoderImputer
+    with about(data):
+        imputer = AutoencoderImputer(VAE(random_state=seed, verbose=int(sys.stderr.isatty()))).fit(named_rows(rows))
+    _write_result_of("impute", imputer.estimator_, rows, None, data, output)
 
 
 @click.command(short_help="Generate new rows.")

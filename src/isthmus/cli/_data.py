@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from isthmus.data import Dataset
 
-__all__ = ["LABELS", "OUTPUT", "align_columns", "open_data", "read_data"]
+__all__ = ["LABELS", "OUTPUT", "align_columns", "named_rows", "open_data", "read_data"]
 
 OUTPUT = click.option(
     "-o", "--output", metavar="FILE", required=True, help=f"File to write: {any_of(writable_suffixes())}."
@@ -81,6 +81,15 @@ def align_columns(model: Any, rows: Dataset, source: str) -> Dataset:
         return rows
     check_columns(list(wanted), rows.columns, source)
     return _select(rows, [rows.columns.index(name) for name in wanted])
+
+
+def named_rows(rows: Dataset) -> Any:
+    """Return X to fit to, with the names of its columns if those are a table's; names of pixels are meaningless."""
+    from isthmus.data import ArrayRows, RowSource
+
+    if isinstance(rows.X, RowSource) or rows.is_frame or rows.columns is None or rows.image_shape is not None:
+        return rows.X
+    return ArrayRows(rows.X, rows.columns, rows.name)
 
 
 def _with_labels(rows: Dataset, source: str, labels: str | None) -> Dataset:

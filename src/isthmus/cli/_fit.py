@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from isthmus.cli._build import build
-from isthmus.cli._data import LABELS, open_data
+from isthmus.cli._data import LABELS, named_rows, open_data
 from isthmus.cli._errors import about
 from isthmus.cli._models import MODELS, check_condition, class_name, public_class
 from isthmus.cli._paths import check_log, check_output
@@ -125,7 +125,7 @@ def _fit(estimator: Any, rows: Dataset, y: Any, data: str, output: str) -> str:
     with keep_until_saved():
         start = time.perf_counter()
         with about(data):
-            estimator.fit(_named(rows), y)
+            estimator.fit(named_rows(rows), y)
         seconds = time.perf_counter() - start
         if rank() > 0:
             return ""
@@ -149,12 +149,3 @@ def _save(estimator: Any, output: str) -> None:
         if _has_checkpoints(folder):
             again = f"make room, and run the same command with --resume (the checkpoints are in {folder})"
         raise OSError(f"{output}: the model could not be written ({reason}); {again}.") from error
-
-
-def _named(rows: Dataset) -> Any:
-    """Return X with the names of its columns, if those are a table's; names of pixels are meaningless."""
-    from isthmus.data import ArrayRows, RowSource
-
-    if isinstance(rows.X, RowSource) or rows.is_frame or rows.columns is None or rows.image_shape is not None:
-        return rows.X
-    return ArrayRows(rows.X, rows.columns, rows.name)

@@ -28,8 +28,9 @@ __all__ = ["score"]
 @click.argument("data")
 @click.option("-o", "--output", metavar="FILE", help=f"Write the score of each row: {any_of(writable_suffixes())}.")
 @LABELS
+@click.option("--by-column", is_flag=True, help="log p of each column given the others; -o writes it for each cell.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def score(model: str, data: str, output: str | None, labels: str | None, as_json: bool) -> None:
+def score(model: str, data: str, output: str | None, labels: str | None, by_column: bool, as_json: bool) -> None:
     """Print the mean log p(x) of the rows of DATA, in nats per row. Higher is better.
 
     For a vae, log p(x) is estimated by importance sampling, in the units of the data: it is comparable to score_samples
@@ -37,10 +38,16 @@ def score(model: str, data: str, output: str | None, labels: str | None, as_json
 
     A conditional_vae prints log p(x), summed over the labels, or log p(x|y) if --y gives them. The other autoencoders
     have no density p(x); the score is then log p(x|f(x)), the quality of reconstructions.
+
+    With --by-column, it is log p of each cell given the other cells of its row, where the model is a vae, and else
+    log p(x_d | code). Rows are counted from 0.
     """
     if output is not None:
         check_output(output, model, data, labels)
     fitted, rows, y = model_and_rows(model, data, labels)
+    if by_column:
+        _score_columns(fitted, rows, y, data, output, as_json=as_json)
+        return
     with about(data):
         if fitted.has_density:
             call = fitted.score_samples if fitted.conditional else lambda X, _: fitted.score_samples(X)
@@ -56,6 +63,37 @@ def score(model: str, data: str, output: str | None, labels: str | None, as_json
         write_result(output, scores, ["log_p"])
     click.echo(json.dumps(result) if as_json else _table(result))
     _note_grey_cells(fitted, rows)
+
+
+def _score_columns(model: Any, rows: Dataset, y: Any, data: str, output: str | None, *, as_json: bool) -> None:
+    """Print the mean log p of each column, and write that of each cell."""
+    import numpy as np
+
+    given_others = hasattr(model, "score_features") and y is None
+    with about(data):
+        if given_others:
+            cells = model.score_features(rows.X)
+        else:
+            cells = -(model.feature_errors(rows.X) if y is None else model.feature_errors(rows.X, y))
+    names = rows.columns or tuple(getattr(model, "feature_names_in_", ()))
+    if hasattr(cells, "iloc"):
+        names, cells = tuple(map(str, cells.columns)), cells.to_numpy()
+    names = names or tuple(f"x{i}" for i in range(cells.shape[1]))
+    if output is not None:
+        write_result(output, cells, list(names))
+    quantity = "log p(x_d | other columns)" if given_others else "log p(x_d | code)"
+    means = [None if np.isnan(own).all() else _mean(own[~np.isnan(own)]) for own in cells.T]
+    if as_json:
+        result = {"model": type(model).__name__, "quantity": quantity, "unit": "nats per cell", "rows": len(cells)}
+        click.echo(json.dumps(result | {"columns": dict(zip(names, means, strict=True))}))
+        return
+    width = max(map(len, names)) + 2
+    click.echo(f"{quantity}, nats per cell\n{'column':<{width}}{'mean':>10}{'lowest':>12}   in row")
+    for name, mean, own in zip(names, means, cells.T, strict=True):
+        if mean is None:
+            click.echo(f"{name:<{width}}{'-':>10}   left out of the model, or missing in all rows")
+        else:
+            click.echo(f"{name:<{width}}{mean:>10.3f}{np.nanmin(own):>12.3f}   {np.nanargmin(own)}")
 
 
 def _elbo_terms(model: Any, rows: Dataset, y: Any) -> dict[str, float | None]:

@@ -9,7 +9,15 @@ from isthmus.cli._errors import note
 if TYPE_CHECKING:
     from isthmus.data import Dataset
 
-__all__ = ["align_frame", "as_result_frame", "check_all_numbers", "check_columns", "check_holds", "with_text"]
+__all__ = [
+    "align_frame",
+    "as_result_frame",
+    "as_table",
+    "check_all_numbers",
+    "check_columns",
+    "check_holds",
+    "with_text",
+]
 
 _SHOWN = 6  # columns that a message names
 
@@ -177,6 +185,18 @@ def check_holds(path: str, frame: Any) -> None:
     texts = [name for name, dtype in frame.dtypes.items() if dtype.kind not in "iufb"]
     if texts and row is not None and row.class_name in ("Npy", "Npz"):
         raise ValueError(f"{path}: cannot hold columns of text or dates ({named(texts)}); write .csv or .parquet.")
+
+
+def as_table(rows: Dataset) -> Any:
+    """Return rows as a DataFrame if their columns have names, so that a message can name them; else as they are."""
+    if rows.is_frame or rows.columns is None or rows.image_shape is not None:
+        return rows.X
+    try:
+        import pandas as pd
+    except ImportError:
+        return rows.X
+    index = None if rows.text is None else rows.text.index_values()
+    return pd.DataFrame(rows.X, columns=list(rows.columns), index=index)
 
 
 def as_result_frame(result: Any, rows: Dataset) -> Any:
