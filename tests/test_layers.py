@@ -44,10 +44,11 @@ LAYERS = {
     "testing": 6,
     "assessment": 7,
     "metaestimators": 7,
-    "demo": 8,
     "explorer": 8,
-    "cli": 9,
-    "": 10,  # isthmus/__init__.py, which imports nothing until a name is used
+    "report": 8,
+    "demo": 9,
+    "cli": 10,
+    "": 11,  # isthmus/__init__.py, which imports nothing until a name is used
 }
 ONLY_BELOW = {"engine": 0, "data": 0}  # units that must not know any model: the highest layer that they may import
 
@@ -79,7 +80,7 @@ def unit_of_file(file):
 
 def layer(unit):
     if unit == "__main__":  # runs the command
-        return 10
+        return 11
     return 0 if unit.startswith("_") else LAYERS[unit]
 
 

@@ -7,7 +7,7 @@ from sklearn.decomposition import PCA, FactorAnalysis
 from sklearn.model_selection import train_test_split
 
 from isthmus import VAE, Autoencoder, ConditionalVAE, choose_n_components
-from isthmus.assessment.model_selection import _fit_mixture, _select
+from isthmus.assessment.model_selection import _select, fit_mixture
 from models import rotation
 
 IRIS, LABELS = load_iris(return_X_y=True)
@@ -55,13 +55,13 @@ def test_baselines_use_the_same_split(selection):
             assert row.log_px == pytest.approx(cls(k, random_state=0).fit(train).score(test))
     mixture = selection.baselines[-1]
     assert mixture.name == "GaussianMixture"
-    assert mixture.log_px == pytest.approx(_fit_mixture(train, 0).score(test))
+    assert mixture.log_px == pytest.approx(fit_mixture(train, 0).score(test))
     assert mixture.n_components == 1  # the rows are of one normal
 
 
 def test_the_mixture_finds_clusters():
     rows = np.concatenate([rng.normal(size=(100, 2)) + shift for shift in (-20, 0, 20, 40)])
-    assert _fit_mixture(rng.permutation(rows), 0).n_components == 4
+    assert fit_mixture(rng.permutation(rows), 0).n_components == 4
 
 
 def test_selects_the_smallest_within_one_standard_error():

@@ -9,7 +9,7 @@ import numpy as np
 from isthmus.tables import CategoryColumn, DurationColumn, NumberColumn, TableCodec, TimeColumn, to_pandas
 from isthmus.tables._plain import Plain
 
-__all__ = ["Cells", "as_pandas"]
+__all__ = ["Cells", "as_pandas", "column_means", "learned_columns"]
 
 Array = np.ndarray
 
@@ -88,6 +88,17 @@ class Cells(NamedTuple):
         centred = np.nan_to_num((of[:, numbers] - column_means(self.values[:, numbers])) / scales[numbers])
         levels = [of[:, d, None] == np.arange(self.levels[d]) for d in np.flatnonzero(self.is_category)]
         return np.concatenate([centred, *(level / np.sqrt(2.0) for level in levels)], axis=1)
+
+    def from_points(self, points: Array, scales: Array) -> Array:
+        """Return rows (N, C) of points as :meth:`points` makes them: numbers, and the most likely level."""
+        values = np.empty((len(points), len(self.names)))
+        numbers = ~self.is_category
+        n = int(numbers.sum())
+        values[:, numbers] = points[:, :n] * scales[numbers] + column_means(self.values[:, numbers])
+        for d in np.flatnonzero(self.is_category):
+            values[:, d] = points[:, n : n + self.levels[d]].argmax(axis=1)
+            n += self.levels[d]
+        return values
 
 
 def learned_columns(codec: TableCodec) -> list[Any]:

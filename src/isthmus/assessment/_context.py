@@ -41,6 +41,7 @@ class Stream(IntEnum):
     FRECHET_REFERENCE = 6  # two sets from one normal distribution
     HIDDEN_CELLS = 7  # which cells are hidden before imputation
     IMPUTATIONS = 8  # multiple imputations
+    SAMPLES = 9  # conditions of samples of the model
 
 
 class Context(NamedTuple):

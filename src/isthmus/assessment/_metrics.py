@@ -12,6 +12,7 @@ from isthmus import evaluation
 from isthmus.assessment._cells import Cells, as_pandas, column_means
 from isthmus.assessment._context import Context, Stream, column_scales, estimate_log_likelihood
 from isthmus.assessment._results import (
+    LEVELS,
     AnnealingResult,
     CodeResult,
     ColumnResult,
@@ -24,8 +25,20 @@ from isthmus.assessment._results import (
 )
 from isthmus.estimators._condition import DiscreteCondition, fit_condition
 from isthmus.estimators._inference import log_det
+from isthmus.estimators._variational import LogLikelihoodEstimate
 
-__all__ = ["annealing", "codes", "imputation", "latent", "likelihood", "reconstruction", "samples"]
+__all__ = [
+    "annealing",
+    "codes",
+    "estimate",
+    "explained_share",
+    "imputation",
+    "latent",
+    "likelihood",
+    "reconstruction",
+    "samples",
+    "standard_deviations",
+]
 
 _MAX_SAMPLES = 2000  # for metrics whose cost is quadratic in the number of samples
 _MIN_SAMPLES = 12  # for metrics of neighbours
@@ -39,18 +52,23 @@ Array = np.ndarray
 # ---- log p(x) ------------------------------------------------------------------------------------------------
 
 
-def likelihood(ctx: Context, n_draws: int) -> LikelihoodResult:
-    """Return log p(x) by importance sampling, and the ELBO."""
-    estimate = estimate_log_likelihood(
+def estimate(ctx: Context, n_draws: int) -> LogLikelihoodEstimate:
+    """Return log p(x) of each sample by importance sampling."""
+    return estimate_log_likelihood(
         ctx.estimator, ctx.rows(), **ctx.condition(), n_draws=n_draws, proposal_scale=_PROPOSAL_SCALE
     )
+
+
+def likelihood(ctx: Context, n_draws: int, estimated: LogLikelihoodEstimate | None = None) -> LikelihoodResult:
+    """Return log p(x) by importance sampling, unless it was `estimated` already, and the ELBO."""
+    found = estimated or estimate(ctx, n_draws)
     bound = ctx.call("elbo")
     return LikelihoodResult(
         quantity="log p(x)" if ctx.y is None else "log p(x|y)",
-        log_px=Mean.of(estimate.value),
+        log_px=Mean.of(found.value),
         n_draws=n_draws,
-        median_effective_draws=float(np.median(estimate.effective_sample_size)),
-        unreliable=estimate.unreliable().tolist(),
+        median_effective_draws=float(np.median(found.effective_sample_size)),
+        unreliable=found.unreliable().tolist(),
         elbo=Mean.of(bound.elbo),
         distortion=Mean.of(bound.reconstruction).mean,
         rate=Mean.of(bound.kl).mean,
@@ -158,14 +176,15 @@ def reconstruction(ctx: Context) -> ReconstructionResult:
     return ReconstructionResult(
         score=score,
         mse=float(np.nanmean(error)) if ctx.table is None else None,
-        explained_variance=_explained(error, baseline, pooled=ctx.table is None),
+        explained_variance=explained_share(error, baseline, pooled=ctx.table is None),
         columns=sorted(columns, key=lambda column: -column.negative_log_likelihood),
     )
 
 
-def _explained(error: Array, baseline: Array, *, pooled: bool) -> float:
+def explained_share(error: Array, baseline: Array, scales: Array | float = 1.0, *, pooled: bool) -> float:
     """Return the explained share of the baseline's error: over all cells, or the mean of those of the columns."""
     if pooled:
+        error, baseline = error / np.square(scales), baseline / np.square(scales)
         total = float(np.nansum(baseline))
         return 1 - float(np.nansum(error)) / total if total else math.nan
     own, total_by_column = np.nansum(error, axis=0), np.nansum(baseline, axis=0)
@@ -183,7 +202,7 @@ def _points(ctx: Context, index: Array, drawn: Any = None) -> tuple[Array, Array
     if ctx.table is None:
         scales = column_scales(cells.values)
         return cells.values / scales, None if values is None else values / scales
-    scales = _standard_deviations(cells.values)
+    scales = standard_deviations(cells.values)
     if values is None:
         return cells.points(cells.values, scales), None
     gone = np.isnan(cells.values) | np.isnan(values)
@@ -191,7 +210,7 @@ def _points(ctx: Context, index: Array, drawn: Any = None) -> tuple[Array, Array
     return cells.points(real, scales), cells.points(fake, scales)
 
 
-def _standard_deviations(values: Array) -> Array:
+def standard_deviations(values: Array) -> Array:
     """Return the standard deviation of each column, (C,), or 1 where it is 0 or unknown."""
     deviation = np.sqrt(column_means(np.square(values - column_means(values))))
     return np.where(deviation > 0, deviation, 1.0)
@@ -231,7 +250,7 @@ def imputation(ctx: Context, share: float) -> ImputationResult:
     cells = ctx.cells(ctx.rows(index))
     hidden = _hide_cells(ctx, cells.values, share)
     incomplete = _without(ctx, index, hidden)
-    scales = column_scales(ctx.X) if ctx.table is None else _standard_deviations(cells.values)
+    scales = column_scales(ctx.X) if ctx.table is None else standard_deviations(cells.values)
     means = ctx.cells(incomplete)._replace(levels=cells.levels).guess()
     filled = ctx.cells(ctx.call("impute", index, incomplete)).values
     numbers, levels = hidden & ~cells.is_category, hidden & cells.is_category
@@ -253,10 +272,10 @@ def imputation(ctx: Context, share: float) -> ImputationResult:
     which = ~cells.is_category
     drawn = np.stack([ctx.cells(draw).values[:, which] for draw in draws]).astype(np.float64) / scales[which]
     truth, gone = cells.values[:, which].astype(np.float64) / scales[which], numbers[:, which]
-    coverages = [evaluation.interval_coverage(drawn, truth, gone, level).overall() for level in (0.5, 0.9)]
-    return result._replace(
-        crps=float(np.nanmean(evaluation.crps(drawn, truth, gone))), coverage_50=coverages[0], coverage_90=coverages[1]
-    )
+    coverage = [evaluation.interval_coverage(drawn, truth, gone, level).overall() for level in LEVELS]
+    crps = float(np.nanmean(evaluation.crps(drawn, truth, gone)))
+    half, most = (coverage[LEVELS.index(level)] for level in (0.5, 0.9))
+    return result._replace(crps=crps, coverage_50=half, coverage_90=most, coverage=coverage)
 
 
 def _hide_cells(ctx: Context, X: Array, share: float) -> Array:

@@ -22,6 +22,8 @@ __all__ = [
 
 Array = np.ndarray
 
+LEVELS = tuple(k / 10 for k in range(1, 10))  # of the intervals of imputations
+
 
 class Mean(NamedTuple):
     """A mean over samples with its standard error."""
@@ -245,6 +247,8 @@ class ImputationResult(NamedTuple):
         without categories.
     n_levels : int
         Number of hidden cells that are levels of categories.
+    coverage : list of float
+        Share of the cells inside the central 10 %, 20 %, ..., 90 % intervals; empty for models without a density.
     """
 
     n_hidden: int
@@ -256,6 +260,7 @@ class ImputationResult(NamedTuple):
     accuracy: float | None = None
     accuracy_of_most_frequent: float | None = None
     n_levels: int = 0
+    coverage: list[float] = []
 
 
 class Assessment(NamedTuple):

@@ -14,7 +14,7 @@ from sklearn.base import clone
 from isthmus.assessment._context import estimate_log_likelihood
 from isthmus.estimators._check_fields import as_seed
 
-__all__ = ["Baseline", "Selection", "SizeResult", "choose_n_components"]
+__all__ = ["Baseline", "Selection", "SizeResult", "choose_n_components", "fit_mixture"]
 
 _MIXTURE_SIZES = (1, 2, 4, 8, 16)
 _VARIANCE_FLOORS = (1e-4, 1e-2)  # of the mixture, as shares of the columns' mean variance
@@ -248,7 +248,7 @@ def _baselines(train: Any, test: Any, sizes: list[int], random_state: Any) -> It
         # With as many components as columns, or as samples, no variance is left for the noise.
         for k in (k for k in sizes if k < min(train.shape)):
             yield _baseline(cls.__name__, k, cls(k, random_state=0).fit(train).score_samples(test))
-    mixture = _fit_mixture(train, random_state)
+    mixture = fit_mixture(train, random_state)
     yield _baseline("GaussianMixture", mixture.n_components, mixture.score_samples(test))
 
 
@@ -256,7 +256,7 @@ def _baseline(name: str, n_components: int, log_px: Array) -> Baseline:
     return Baseline(name, n_components, float(log_px.mean()), float(_standard_error(log_px)))
 
 
-def _fit_mixture(train: Array, random_state: Any) -> Any:
+def fit_mixture(train: Array, random_state: Any) -> Any:
     """Return the mixture whose settings score best on a quarter of the samples, fitted to all of them."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture

@@ -21,11 +21,26 @@ from isthmus.cli._info import info
 from isthmus.cli._launch import launch
 from isthmus.cli._outliers import outliers
 from isthmus.cli._process import raise_on_sigterm, with_streams
+from isthmus.cli._report import report
 from isthmus.cli._score import score
 
 __all__ = ["main"]
 
-_COMMANDS = (fit, transform, reconstruct, impute, sample, score, outliers, evaluate, explore, launch, info, demo)
+_COMMANDS = (
+    fit,
+    transform,
+    reconstruct,
+    impute,
+    sample,
+    score,
+    outliers,
+    evaluate,
+    report,
+    explore,
+    launch,
+    info,
+    demo,
+)
 
 _HELP = f"""\
 Autoencoders and variational autoencoders, from file to file.
@@ -40,6 +55,7 @@ isthmus impute m.safetensors gaps.csv -o filled.csv      missing cells filled in
 isthmus sample m.safetensors -n 1000 -o new.parquet      new rows
 isthmus outliers people.csv --explain                    improbable rows, and why
 isthmus evaluate m.safetensors test.csv                  all quality metrics in one table
+isthmus report m.safetensors test.csv -o report.html     one page on the model
 isthmus evaluate vae digits --sizes 2,4,8,16             select the number of latent units
 isthmus explore m.safetensors digits                     the latent space in the browser
 

@@ -19,7 +19,7 @@ from isthmus.cli._values import merge, parse_assignment
 if TYPE_CHECKING:
     from isthmus.data import Dataset
 
-__all__ = ["evaluate"]
+__all__ = ["Stages", "evaluate"]
 
 # Fields of a saved model that are not used for another fit.
 _NOT_COPIED = ("verbose", "warm_start")
@@ -117,7 +117,7 @@ def _assess(path: str, data: str, labels: str | None, n_draws: int, ais: int, im
 
     from isthmus.assessment import assess
 
-    with about(data), _Stages() as stages:
+    with about(data), Stages() as stages:
         return assess(
             model,
             rows.X,
@@ -131,10 +131,10 @@ def _assess(path: str, data: str, labels: str | None, n_draws: int, ais: int, im
         )
 
 
-class _Stages:
+class Stages:
     """Show the name of the current metric on a terminal."""
 
-    def __enter__(self) -> _Stages:
+    def __enter__(self) -> Stages:
         return self
 
     def show(self, name: str) -> None:

@@ -12,7 +12,7 @@ from isthmus.demo.digits import Array, Digits
 from isthmus.demo.metrics import pca_reconstruction
 from isthmus.demo.models import TrainedModels
 from isthmus.demo.results import Results
-from isthmus.demo.theme import Theme, new_figure
+from isthmus.report.theme import Theme, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,7 +8,7 @@ import numpy as np
 
 from isthmus import plots
 from isthmus.demo.figures import GREY_LEVELS, Figures
-from isthmus.demo.theme import Theme, new_figure
+from isthmus.report.theme import Theme, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -17,10 +17,10 @@ from isthmus.demo.digits import split_digits
 from isthmus.demo.figures import Figures
 from isthmus.demo.models import TrainedModels, train_models
 from isthmus.demo.overview import Overview
-from isthmus.demo.page import Card, Page, check_installed, render
 from isthmus.demo.results import CAPTION, HEADER, Results, compute_results, format_table, table_cells
 from isthmus.demo.text import sections
-from isthmus.demo.theme import LIGHT, to_png
+from isthmus.report.page import Card, Page, check_installed, render
+from isthmus.report.theme import LIGHT, to_png
 
 __all__ = ["run"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from isthmus.demo.figures import Figures
-from isthmus.demo.page import Section
 from isthmus.demo.results import ModelResult, Results
-from isthmus.demo.theme import Picture, render
+from isthmus.report.page import Section
+from isthmus.report.theme import Picture, render
 
 __all__ = ["sections"]
 

@@ -135,7 +135,7 @@ def as_matrix(X: ArrayLike) -> NDArray[Any]:
     if array.dtype.kind not in "biuf":
         raise ValueError(
             "expected numbers, and these samples are rows of a table with other columns: they are not images; "
-            "latent_plane and history draw models of any table."
+            "latent_plane, unit_effects, marginal and history draw models of any table."
         )
     if array.ndim != 2 or not array.size:
         raise ValueError(f"expected a nonempty matrix of shape (N, D), got shape {array.shape}.")

@@ -13,7 +13,7 @@ from isthmus.plots._images import PALETTE, add_grid, as_matrix, image_rows, imag
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["features", "history", "reconstructions"]
+__all__ = ["features", "history", "reconstructions", "traversals"]
 
 _NOT_TERMS = ("epoch", "learning_rate", "seconds")
 
@@ -94,6 +94,61 @@ def features(
     size = np.abs(columns).max(axis=1, keepdims=True)
     columns = columns / np.where(size > 0, size, 1.0)
     return images(columns, image_shape=image_shape, n_columns=n_columns, limits=(-1.0, 1.0), cmap=cmap, ax=ax)
+
+
+def traversals(
+    model: Any,
+    Z: ArrayLike,
+    *,
+    units: Sequence[int] | None = None,
+    n: int = 9,
+    image_shape: tuple[int, ...] | None = None,
+    limits: tuple[float, float] | None = None,
+    cmap: Any = "gray_r",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw what happens to an image when one latent unit changes: a row for each unit, from small to large values.
+
+    All other units keep their values in a typical sample, the one whose code is nearest to the medians.
+
+    Parameters
+    ----------
+    model : estimator
+        A fitted estimator.
+    Z : array-like of shape (N, K)
+        Codes of samples: each unit goes from its 1 % to its 99 % quantile.
+    units : sequence of int, optional
+        Which units; by default the eight whose codes vary most.
+    n : int, default=9
+        Images per unit.
+    image_shape, limits, cmap, ax
+        As in :func:`images`.
+
+    Returns
+    -------
+    Axes
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from isthmus import VAE
+    >>> X = load_digits().data
+    >>> model = VAE(3, max_epochs=2, random_state=0).fit(X)
+    >>> ax = traversals(model, model.transform(X))
+    >>> sorted(label.get_text() for label in ax.get_yticklabels())
+    ['unit 0', 'unit 1', 'unit 2']
+    """
+    codes = as_matrix(Z)
+    chosen = list(np.argsort(-codes.var(axis=0), kind="stable")[:8] if units is None else units)
+    low, high = np.quantile(codes, [0.01, 0.99], axis=0)
+    distance = np.square((codes - np.median(codes, axis=0)) / (codes.std(axis=0) + 1e-12)).sum(axis=1)
+    moved = np.repeat(codes[[int(distance.argmin())]], n * len(chosen), axis=0)
+    for row, k in enumerate(chosen):
+        moved[row * n : (row + 1) * n, k] = np.linspace(low[k], high[k], n)
+    decoded = as_matrix(model.inverse_transform(moved.astype(codes.dtype)))
+    rows = {f"unit {k}": decoded[row * n : (row + 1) * n] for row, k in enumerate(chosen)}
+    limits = limits or (float(decoded.min()), float(decoded.max()))
+    return image_rows(rows, image_shape=image_shape, limits=limits, cmap=cmap, ax=ax)
 
 
 def history(

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from isthmus.demo import page
-from isthmus.demo.theme import LIGHT, Picture, new_figure, render, to_png
+from isthmus.report import page
+from isthmus.report.theme import LIGHT, Picture, new_figure, render, to_png
 
 HOSTILE = "<script>alert('1')</script>\"&"
 

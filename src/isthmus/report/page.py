@@ -6,9 +6,9 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from isthmus.demo.theme import Picture
+from isthmus.report.theme import Picture
 
-__all__ = ["Card", "Page", "Section", "check_installed", "render"]
+__all__ = ["Card", "Page", "Section", "Table", "Verdict", "check_installed", "render"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,56 @@ class Card:
 
 
 @dataclass(frozen=True)
+class Verdict:
+    """A sentence of a verdict.
+
+    Attributes
+    ----------
+    key : str
+        Its id.
+    title, text : str
+        What it is about, and what was found.
+    status : {"good", "note", "warning", "none"}
+        Which symbol it gets.
+    """
+
+    key: str
+    title: str
+    text: str
+    status: str
+
+    @property
+    def symbol(self) -> str:
+        """A sign that does not need colours."""
+        return {"good": "✓", "note": "i", "warning": "!", "none": "–"}[self.status]
+
+    @property
+    def word(self) -> str:
+        """The status, for screen readers."""
+        return {"good": "passed", "note": "note", "warning": "warning", "none": "not computed"}[self.status]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table in a section.
+
+    Attributes
+    ----------
+    caption : str
+        What it shows.
+    header, rows : sequences
+        Column heads and cells; the first cell of each row is its name.
+    numeric : bool
+        Whether all other cells are numbers, which are aligned at the right.
+    """
+
+    caption: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    numeric: bool = False
+
+
+@dataclass(frozen=True)
 class Section:
     """A section of the page.
 
@@ -42,6 +92,8 @@ class Section:
         Plain text, which is escaped.
     pictures : list of Picture
         Pictures below the text.
+    tables : list of Table
+        Tables below the pictures.
     """
 
     key: str
@@ -49,6 +101,7 @@ class Section:
     formula: str
     text: str
     pictures: list[Picture] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -69,6 +122,8 @@ class Page:
         The body.
     facts : dict of str to str
         Versions, seeds and times, at the end.
+    verdict : list of Verdict
+        Sentences above the sections.
     """
 
     title: str
@@ -79,6 +134,7 @@ class Page:
     caption: str
     sections: list[Section]
     facts: dict[str, str]
+    verdict: list[Verdict] = field(default_factory=list)
 
 
 def check_installed() -> None:
@@ -103,7 +159,7 @@ def render(page: Page) -> str:
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("isthmus.demo", "."),
+        loader=jinja2.PackageLoader("isthmus.report", "."),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -85,6 +85,29 @@ class Picture:
     chart: bool = False
 
 
+# Of the palette of isthmus.plots, on dark pages.
+_ON_DARK = {"#bd1f01": "#ff7a5c", "#832db6": "#c792ea", "#a96b59": "#d39a88", "#717581": "#a5a9b5"}
+
+
+def brighten(figure: Figure) -> None:
+    """Replace colours of plots that are hard to see on a dark page by brighter ones of the same hue."""
+    from matplotlib.collections import PathCollection
+    from matplotlib.colors import to_hex
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    for line in figure.findobj(Line2D):
+        line.set_color(_ON_DARK.get(to_hex(line.get_color()), line.get_color()))
+    for patch in figure.findobj(Patch):
+        for color, put in ((patch.get_edgecolor(), patch.set_edgecolor), (patch.get_facecolor(), patch.set_facecolor)):
+            if to_hex(color) in _ON_DARK:
+                put(_ON_DARK[to_hex(color)])
+    for points in figure.findobj(PathCollection):
+        colors = points.get_facecolor()
+        if len(colors) == 1 and to_hex(colors[0]) in _ON_DARK:
+            points.set_facecolor(_ON_DARK[to_hex(colors[0])])
+
+
 def new_figure(width: float, height: float) -> Figure:
     """Return an empty figure; sizes are in inches."""
     from matplotlib.figure import Figure
@@ -105,5 +128,8 @@ def to_png(draw: Callable[[Theme], Figure], theme: Theme, *, dpi: int = DPI, bac
 
     # rc_context restores the user's settings; no other thread of the demo draws.
     with mpl.rc_context(theme.settings()), io.BytesIO() as stream:
-        draw(theme).savefig(stream, format="png", dpi=dpi, facecolor=background, metadata={"Software": None})
+        figure = draw(theme)
+        if theme is DARK:
+            brighten(figure)
+        figure.savefig(stream, format="png", dpi=dpi, facecolor=background, metadata={"Software": None})
         return stream.getvalue()

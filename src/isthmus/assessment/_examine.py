@@ -1,0 +1,340 @@
+"""Everything that the report on a model shows, as numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from isthmus.assessment import _metrics
+from isthmus.assessment._cells import as_pandas
+from isthmus.assessment._checks import dead_units, verdict
+from isthmus.assessment._columns import (
+    Dependencies,
+    Effects,
+    Marginal,
+    dependencies,
+    marginals,
+    strongest_dependence,
+    unit_effects,
+)
+from isthmus.assessment._context import Context, Stream, quiet
+from isthmus.assessment._evidence import Check, Evidence
+from isthmus.assessment._odd import OddRow, odd_rows
+from isthmus.assessment._references import (
+    LinearReconstruction,
+    Reference,
+    density_references,
+    independent_columns,
+    linear_reconstruction,
+)
+from isthmus.assessment._results import Assessment
+from isthmus.assessment._rows import count_rows, random_rows
+
+__all__ = ["Examination", "examine"]
+
+Array = np.ndarray
+
+_N_SAMPLES = 1000  # of the model, for its own likelihoods and distributions
+
+
+@dataclass(frozen=True)
+class Examination:
+    """Everything that the report on a model shows, as returned by :func:`examine`.
+
+    Attributes
+    ----------
+    context : Context
+        The model and the rows that were used.
+    index : ndarray of shape (N,)
+        Indices of the used rows in the data.
+    n_rows : int
+        Number of rows of the data.
+    assessment : Assessment
+        All metrics.
+    checks : list of Check
+        The verdict.
+    codes : ndarray of shape (N, K)
+        Codes of the rows.
+    scores : ndarray of shape (N,)
+        log p(x) of the rows, or log p(x|code) of models without a density, as `score_name` says.
+    score_name : str
+        Which of both.
+    references : list of Reference
+        Simple density models of the same rows; empty if not comparable.
+    linear : LinearReconstruction or None
+        Reconstructions by PCA.
+    samples : ndarray, DataFrame or None
+        Samples of the model.
+    sample_scores, training_scores : ndarray or None
+        Scores of samples of the model, and of training rows.
+    effects : Effects or None
+        What each unit moves.
+    marginals : list of Marginal
+        Distributions of columns.
+    dependencies : Dependencies or None
+        Of pairs of columns.
+    odd : list of OddRow
+        The least likely rows.
+    labels : ndarray or None
+        Labels of the rows.
+    not_computed : dict of str to str
+        Why something is missing.
+    """
+
+    context: Context
+    index: Array
+    n_rows: int
+    assessment: Assessment
+    checks: list[Check]
+    codes: Array
+    scores: Array
+    score_name: str
+    references: list[Reference]
+    linear: LinearReconstruction | None
+    samples: Any
+    sample_scores: Array | None
+    training_scores: Array | None
+    effects: Effects | None
+    marginals: list[Marginal]
+    dependencies: Dependencies | None
+    odd: list[OddRow]
+    labels: Array | None
+    not_computed: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def has_density(self) -> bool:
+        """Whether scores are log p(x)."""
+        return bool(self.context.estimator.has_density)
+
+
+def examine(
+    estimator: Any,
+    X: Any,
+    y: Any = None,
+    *,
+    labels: Any = None,
+    X_train: Any = None,
+    y_train: Any = None,
+    images: bool = False,
+    max_rows: int = 1000,
+    n_draws: int = 100,
+    impute: float = 0.2,
+    seed: int = 0,
+    progress: Callable[[str], object] | None = None,
+) -> Examination:
+    """Compute everything that the report on a model shows.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted.
+    X, y : array-like
+        Held-out samples, and the conditions of a ConditionalVAE, as in :func:`assess`.
+    labels : array-like of shape (N,), optional
+        Labels of the samples.
+    X_train, y_train : array-like, optional
+        Training samples, and their conditions: the simple models are fitted to them, and overfitting is checked.
+        Without them, simple models are fitted to two thirds of the rows and score the others, three times.
+    images : bool, default=False
+        Whether samples are images: pixels are not compared one by one.
+    max_rows : int, default=1000
+        Number of samples to use, drawn at random if there are more.
+    n_draws : int, default=100
+        Importance samples per sample.
+    impute : float, default=0.2
+        Share of the cells to hide and impute.
+    seed : int, default=0
+        Seed of all random numbers.
+    progress : callable, optional
+        Called with the name of each part before it is computed.
+
+    Returns
+    -------
+    Examination
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two samples, or they do not fit the model.
+    """
+    say = progress or (lambda _: None)
+    say("rows")
+    n_rows = _count(X)
+    rows, index = random_rows(X, max_rows, seed)
+    ctx = Context.of(estimator, rows, None if y is None else np.asarray(y)[index], seed)
+    if len(ctx.X) < 2:
+        raise ValueError("a report needs at least two rows: pass more.")
+    labels = None if labels is None else np.asarray(labels)[index]
+    train = None
+    if X_train is not None:
+        own, own_index = random_rows(X_train, max_rows, seed)
+        train = Context.of(estimator, own, None if y_train is None else np.asarray(y_train)[own_index], seed)
+    return _Examiner(ctx, train, index, n_rows, labels, images, n_draws, impute, say).run()
+
+
+def _count(X: Any) -> int:
+    from isthmus.data import as_source
+
+    source = as_source(X)
+    return count_rows(X if source is None else source)
+
+
+class _Examiner:
+    """The computation, part by part; what cannot be computed is noted with its reason."""
+
+    def __init__(
+        self,
+        ctx: Context,
+        train: Context | None,
+        index: Array,
+        n_rows: int,
+        labels: Array | None,
+        images: bool,
+        n_draws: int,
+        impute: float,
+        say: Callable[[str], object],
+    ) -> None:
+        self.ctx, self.train, self.index, self.n_rows, self.labels = ctx, train, index, n_rows, labels
+        self.images, self.n_draws, self.impute, self.say = images, n_draws, impute, say
+        self.reasons: dict[str, str] = {}
+
+    def run(self) -> Examination:
+        """Return everything."""
+        ctx, density = self.ctx, self.ctx.estimator.has_density
+        codes = np.asarray(ctx.call("transform"))
+        self.say("log p(x)")
+        estimated = _metrics.estimate(ctx, self.n_draws) if density else None
+        scores = self._scores(ctx) if estimated is None else estimated.value.astype(np.float64)
+        assessment = self._assess(estimated)
+        self.say("simple models")
+        n_units = self._n_units(codes)
+        references = self._try(
+            "Comparison with PCA, FactorAnalysis and GaussianMixture",
+            lambda: density_references(ctx, self.train, n_units),
+        )
+        independent = self._try("Comparison with independent columns", lambda: independent_columns(ctx, self.train))
+        linear = self._try("Reconstructions by PCA", lambda: linear_reconstruction(ctx, self.train, n_units))
+        self.say("samples")
+        samples, sample_scores = self._samples()
+        training_scores = self._scores(self.train) if self.train else "no training rows were given"
+        self.say("columns")
+        by_column = self._by_column(codes, samples)
+        evidence = Evidence(
+            assessment,
+            scores,
+            self._score_name(),
+            references,
+            independent,
+            linear,
+            _metrics.reconstruction(self.train).explained_variance if self.train else None,
+            training_scores,
+            sample_scores,
+            list(ctx.estimator.history_),
+            codes,
+            strongest_dependence(ctx, assessment.reconstruction) if not self.images else None,
+        )
+        found = [*_or(references, []), *([] if isinstance(independent, str) else [independent])]
+        return Examination(
+            ctx,
+            self.index,
+            self.n_rows,
+            assessment,
+            verdict(evidence),
+            codes,
+            scores,
+            self._score_name(),
+            found,
+            _or(linear, None),
+            samples,
+            _or(sample_scores, None),
+            _or(training_scores, None),
+            *by_column,
+            odd_rows(ctx, scores, self.index),
+            self.labels,
+            self.reasons,
+        )
+
+    def _assess(self, estimated: Any) -> Assessment:
+        """Return all metrics."""
+        ctx, density = self.ctx, self.ctx.estimator.has_density
+        parts: dict[str, Callable[[], Any]] = {
+            "likelihood": lambda: _metrics.likelihood(ctx, self.n_draws, estimated) if density else None,
+            "annealing": lambda: None,
+            "latent": lambda: _metrics.latent(ctx) if density else None,
+            "reconstruction": lambda: _metrics.reconstruction(ctx),
+            "samples": lambda: _metrics.samples(ctx) if density else None,
+            "codes": lambda: _metrics.codes(ctx, self.labels),
+            "imputation": self._impute,
+        }
+        results = {}
+        for name, compute in parts.items():
+            self.say(name)
+            results[name] = compute()
+        return Assessment(ctx.name, len(ctx.X), **results)
+
+    def _impute(self) -> Any:
+        try:
+            return _metrics.imputation(self.ctx, self.impute)
+        except ValueError as error:
+            self.reasons["Imputations"] = str(error).rstrip(".")
+            return None
+
+    def _scores(self, ctx: Context) -> Array:
+        """Return log p(x) of rows, or log p(x|code) of a model without a density, (N,)."""
+        if ctx.estimator.has_density:
+            return _metrics.estimate(ctx, self.n_draws).value.astype(np.float64)
+        return -np.asarray(ctx.call("reconstruction_error"), dtype=np.float64)
+
+    def _score_name(self) -> str:
+        if not self.ctx.estimator.has_density:
+            return "log p(x|code)"
+        return "log p(x)" if self.ctx.y is None else "log p(x|y)"
+
+    def _n_units(self, codes: Array) -> int:
+        """Return the number of active latent units, or of those that are not 0 at a time."""
+        dead = dead_units(codes, density=self.ctx.estimator.has_density)
+        return max(1, round(float((np.delete(codes, dead, axis=1) != 0).sum(axis=1).mean())))
+
+    def _samples(self) -> tuple[Any, Any]:
+        """Return samples of the model, and their scores."""
+        ctx, estimator = self.ctx, self.ctx.estimator
+        if not estimator.has_density:
+            return None, "the model has no density p(x)"
+        index = ctx.generator(Stream.SAMPLES).integers(len(ctx.X), size=_N_SAMPLES)
+        with quiet():
+            drawn = estimator.sample(_N_SAMPLES, random_state=ctx.seed, **ctx.condition(index))
+        if ctx.table is not None:
+            drawn = as_pandas(drawn, estimator._codec)
+        with quiet():
+            own = Context.of(estimator, drawn, None if ctx.y is None else ctx.y[index], ctx.seed)
+            return drawn if ctx.table is not None else own.X, self._scores(own)
+
+    def _by_column(self, codes: Array, samples: Any) -> tuple[Any, Any, Any]:
+        """Return effects, marginals and dependencies."""
+        if self.images:
+            for name in ("Effect of each unit by column", "Marginal distributions", "Dependencies between columns"):
+                self.reasons[name] = "the columns are pixels"
+            return None, [], None
+        effects = unit_effects(self.ctx, codes)
+        if samples is None:
+            for name in ("Marginal distributions", "Dependencies between columns"):
+                self.reasons[name] = "the model has no density p(x), and so no samples"
+            return effects, [], None
+        found = self._try("Dependencies between columns", lambda: dependencies(self.ctx, samples))
+        return effects, marginals(self.ctx, samples), _or(found, None)
+
+    def _try(self, name: str, compute: Callable[[], Any]) -> Any:
+        """Return a result, or the reason why there is none."""
+        try:
+            return compute()
+        except ValueError as error:
+            self.reasons[name] = str(error)
+            return str(error)
+
+
+def _or(value: Any, default: Any) -> Any:
+    """Return a result, or a default for one that is a reason."""
+    return default if isinstance(value, str) else value

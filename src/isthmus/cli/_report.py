@@ -1,0 +1,78 @@
+"""``isthmus report``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from isthmus.cli._data import LABELS, align_columns, read_data
+from isthmus.cli._errors import about, note
+from isthmus.cli._evaluate import Stages
+from isthmus.cli._models import load_model
+from isthmus.cli._paths import check_output
+
+__all__ = ["report"]
+
+
+@click.command(short_help="Write one page that says whether a model is any good.")
+@click.argument("model")
+@click.argument("data")
+@click.option("-o", "--output", metavar="FILE", default="report.html", show_default=True, help="Page to write.")
+@click.option("--train", metavar="DATA", help="Training rows: to check overfitting, and to fit simple models to.")
+@LABELS
+@click.option(
+    "--max-rows",
+    type=click.IntRange(2),
+    metavar="N",
+    default=1000,
+    show_default=True,
+    help="Rows to use, drawn at random if there are more.",
+)
+@click.option("--seed", type=click.IntRange(0), metavar="N", default=0, show_default=True, help="Random seed.")
+def report(model: str, data: str, output: str, train: str | None, labels: str | None, max_rows: int, seed: int) -> None:
+    """Write one self-contained page about a saved MODEL on DATA, which should be held-out rows.
+
+    It says in sentences whether the model is better than PCA, FactorAnalysis and GaussianMixture, over- or underfitted,
+    has collapsed units, ignores columns or does not understand rows, and shows reconstructions, the latent plane, what
+    each unit does, samples, odd rows and imputations. The same numbers are written as JSON beside the page.
+
+    \b
+    isthmus report m.safetensors test.csv --train train.csv -o report.html
+    """  # noqa: D301
+    check_output(output, model, data, train, labels, suffix=".html")
+    if data.endswith(".safetensors"):
+        raise ValueError(f"{data}: is a model, not data; pass MODEL first, then DATA.")
+    fitted = load_model(model)
+    rows, y, row_labels = _read(fitted, data, labels)
+    own = _read(fitted, train, labels) if train else (None, None, None)
+
+    from isthmus.report import make_report
+    from isthmus.report.page import check_installed
+
+    check_installed()
+    with about(data), Stages() as stages:
+        made = make_report(
+            fitted,
+            rows.X,
+            y,
+            labels=row_labels,
+            X_train=None if own[0] is None else own[0].X,
+            y_train=own[1],
+            image_shape=rows.image_shape,
+            name=rows.name,
+            max_rows=max_rows,
+            seed=seed,
+            progress=stages.show,
+        )
+    made.save(output)
+    note(f"wrote {output}, and its numbers as {output.removesuffix('.html')}.json")
+    for check in made.numbers["verdict"]:
+        click.echo(f"{check['id']}  {check['status']:<8} {check['sentence']}")
+
+
+def _read(model: Any, data: str, labels: str | None) -> tuple[Any, Any, Any]:
+    """Return rows of data, their conditions, and their labels."""
+    rows = align_columns(model, read_data(data, labels), data)
+    y = rows.y if labels is not None and model.conditional else None
+    return rows, y, rows.y if rows.y is not None and rows.y.ndim == 1 else None

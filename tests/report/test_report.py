@@ -1,0 +1,280 @@
+"""The report: one page that needs nothing else, whose numbers are those of its JSON."""
+
+import html
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_iris
+
+from isthmus import VAE, Autoencoder, ConditionalVAE, ContractiveAutoencoder
+from isthmus.assessment import CHECKS, examine
+from isthmus.assessment._rows import random_rows
+from isthmus.report import make_report
+
+X, Y = load_iris(return_X_y=True)
+TRAIN, TEST = X[::2], X[1::2]
+QUICK = {"hidden_layer_sizes": (16,), "max_epochs": 30, "random_state": 0}
+OUTSIDE = re.compile(
+    r"""(?:src|href|srcset|action|data)\s*=\s*["'](?!data:|#)|url\(|@import|<script|<link|<iframe""", re.IGNORECASE
+)
+
+
+def table(n=300, seed=0):
+    rng = np.random.default_rng(seed)
+    z = rng.normal(size=n)
+    rows = pd.DataFrame(
+        {
+            "size": np.exp(z + 0.2 * rng.normal(size=n)),
+            "kind": np.where(z > 0, "<large>", "small & thin"),
+            "day": pd.Timestamp("2024-01-01") + pd.to_timedelta((30 * z).round(), unit="D"),
+            "noise": rng.normal(size=n),
+        }
+    )
+    rows.loc[rng.random(n) < 0.1, "size"] = np.nan
+    return rows
+
+
+@pytest.fixture(scope="module")
+def vae():
+    return VAE(2, **QUICK).fit(TRAIN)
+
+
+@pytest.fixture(scope="module")
+def report(vae):
+    return vae.report(TEST, labels=Y[1::2], X_train=TRAIN, name="iris <test>")
+
+
+@pytest.fixture(scope="module")
+def table_report():
+    rows = table()
+    return VAE(2, **QUICK).fit(rows[:200]).report(rows[200:], name="table")
+
+
+@pytest.fixture(scope="module")
+def image_report(digits):
+    model = Autoencoder(3, hidden_layer_sizes=(16,), max_epochs=2, random_state=0).fit(digits[:120])
+    return model.report(digits[120:], image_shape=(8, 8), name="digits")
+
+
+REPORTS = ("report", "table_report", "image_report")
+
+
+def page_of(request, name):
+    return request.getfixturevalue(name)
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_a_page_needs_nothing_else(request, name):
+    page = page_of(request, name).html
+    assert not OUTSIDE.search(page)
+    assert "default-src 'none'" in page
+    assert len(page) < 5e6
+    pictures = re.findall(r"<img [^>]*>", page)
+    assert len(pictures) > 2
+    assert all(re.search(r'alt="[^"]{20,}"', picture) for picture in pictures)
+    assert len(set(re.findall(r' id="([^"]*)"', page))) == len(re.findall(r' id="([^"]*)"', page))
+    assert "nan" not in re.sub(r'"data:[^"]*"', "", page).lower().replace("covariance", "")
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_the_page_has_the_sentences_of_the_json(request, name):
+    found = page_of(request, name)
+    text = html.unescape(found.html)
+    assert [check["id"] for check in found.numbers["verdict"]] == list(CHECKS)
+    for check in found.numbers["verdict"]:
+        assert f"<p>{check['sentence']}</p>" in text
+        assert f'id="{check["id"]}" class="{check["status"]}"' in text
+        if check["status"] == "none":
+            assert check["value"] is None
+    for what, reason in found.numbers["not_computed"].items():
+        assert what in text
+        assert f"Not computed, because {reason}." in text
+    json.dumps(found.numbers, allow_nan=False)
+
+
+def test_the_page_has_the_numbers_of_the_json(report):
+    found, text = report.numbers, html.unescape(report.html)
+    latent, part = found["assessment"]["latent"], found["assessment"]["likelihood"]
+    assert f"{latent['active_units']} of {latent['n_units']} units are active" in text
+    for value in (found["scores"]["rows"]["mean"], part["distortion"], part["rate"], latent["mutual_information"]):
+        assert f"{value:.2f}".replace("-", "−") in text
+    for reference in found["references"]:
+        assert f"{reference['mean']:.2f}".replace("-", "−") in text
+    for column in found["assessment"]["reconstruction"]["columns"]:
+        assert f"{column['negative_log_likelihood']:.2f}".replace("-", "−") in text
+    for row in found["odd_rows"]:
+        assert f"row {row['row']}" in text
+
+
+def test_numbers_are_those_of_the_model(vae, report):
+    scores = vae.score_samples_estimate(TEST, n_draws=100).value
+    assert report.numbers["scores"]["rows"]["mean"] == pytest.approx(scores.mean())
+    assert report.numbers["odd_rows"][0]["row"] == int(scores.argmin())
+    names = [reference["name"] for reference in report.numbers["references"]]
+    assert sorted(names) == ["FactorAnalysis", "GaussianMixture", "PCA", "independent columns"]
+    from sklearn.decomposition import PCA
+
+    own = next(r for r in report.numbers["references"] if r["name"] == "PCA")
+    assert own["mean"] == pytest.approx(PCA(2, random_state=0).fit(TRAIN).score(TEST))
+
+
+def test_names_and_levels_are_escaped(report, table_report):
+    assert "iris <test>" not in report.html
+    assert "iris &lt;test&gt;" in report.html
+    assert "&lt;large&gt;" in table_report.html
+    assert "<large>" not in table_report.html
+
+
+def test_sections_by_kind_of_data(report, table_report, image_report):
+    def keys(found):
+        return re.findall(r'<section id="([^"]*)"', found.html)
+
+    assert keys(report)[:6] == ["verdict", "model", "training", "reconstructions", "latent", "units"]
+    assert {"samples", "likelihood", "odd", "imputation", "columns", "marginals", "dependencies"} <= set(
+        keys(table_report)
+    )
+    assert not {"samples", "columns", "marginals"} & set(keys(image_report))
+    assert "the columns are pixels" in image_report.html
+    assert "the model has no density p(x)" in image_report.html
+
+
+def test_it_is_saved_with_its_numbers(report, tmp_path):
+    report.save(tmp_path / "a.html")
+    assert (tmp_path / "a.html").read_text(encoding="utf-8") == report.html
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == json.loads(json.dumps(report.numbers))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.html", "a.json"]
+    with pytest.raises(ValueError, match=r"a\.pdf: a report is a page: name a file that ends in \.html"):
+        report.save(tmp_path / "a.pdf")
+
+
+def test_a_notebook_shows_it_in_a_frame(report):
+    shown = report._repr_html_()
+    assert shown.startswith("<iframe srcdoc=")
+    assert "sandbox" in shown
+    assert "ISTH-03" in repr(report)
+
+
+def test_the_size_does_not_grow_with_the_rows():
+    model = Autoencoder(2, **QUICK).fit(TRAIN)
+    few, many = (make_report(model, np.tile(TEST, (n, 1))) for n in (14, 1400))
+    assert (few.numbers["data"]["rows"], many.numbers["data"]["rows"]) == (1050, 105_000)
+    assert many.numbers["data"]["rows_used"] == 1000
+    assert abs(len(many.html) / len(few.html) - 1) < 0.2
+
+
+def test_a_conditional_model_is_examined_with_its_conditions():
+    model = ConditionalVAE(2, **QUICK).fit(TRAIN, Y[::2])
+    found = examine(model, TEST, Y[1::2], n_draws=20)
+    assert found.score_name == "log p(x|y)"
+    assert found.effects.columns == [f"column {d}" for d in range(4)]
+    assert "the model is conditional on y" in found.checks[0].sentence
+
+
+def test_random_rows_of_any_container(tmp_path):
+    np.save(tmp_path / "x.npy", TEST)
+    pl = pytest.importorskip("polars")
+    pa = pytest.importorskip("pyarrow")
+    frame = pd.DataFrame(TEST, columns=list("abcd"))
+    for rows in (TEST, frame, pl.from_pandas(frame), pa.Table.from_pandas(frame), tmp_path / "x.npy", list(TEST)):
+        few, index = random_rows(rows, 10, 0)
+        taken = few.to_pandas() if hasattr(few, "to_pandas") else few
+        np.testing.assert_array_equal(np.asarray(taken), TEST[index])
+        assert len(random_rows(rows, 100, 0)[1]) == 75
+
+
+# ---- bad input --------------------------------------------------------------------------------------------------
+
+
+def test_rows_that_do_not_fit_are_errors(vae):
+    with pytest.raises(ValueError, match="X has 3 features"):
+        vae.report(TEST[:, :3])
+    with pytest.raises(ValueError, match="at least two rows"):
+        vae.report(TEST[:1])
+
+
+def test_few_rows_give_reasons(vae):
+    found = examine(vae, TEST[:5], n_draws=20)
+    assert found.assessment.samples is None
+    assert found.linear is None
+    assert "5 rows are too few to fit PCA to" in found.not_computed["Reconstructions by PCA"]
+    assert {check.id for check in found.checks if check.status == "none"} >= {"ISTH-06", "ISTH-07"}
+
+
+# ---- every check fires on a model made to fail it ---------------------------------------------------------------
+
+
+def checks(model, rows, n_draws=20, **options):
+    found = examine(model, rows, n_draws=n_draws, **options)
+    return {check.id: check for check in found.checks}
+
+
+def factors(n, seed, noise=0.3):
+    """Two independent factors, with three columns each; the second has a tenth of the variance."""
+    rng = np.random.default_rng(seed)
+    first, second = rng.normal(size=(2, n, 1))
+    return np.concatenate([10 * first + rng.normal(size=(n, 3)), second + noise * rng.normal(size=(n, 3))], axis=1)
+
+
+@pytest.fixture(scope="module")
+def collapsed():
+    model = VAE(3, beta=1e4, hidden_layer_sizes=(8,), max_epochs=30, prior="standard_normal", random_state=0)
+    return checks(model.fit(factors(300, 0)), factors(200, 1))
+
+
+def test_collapsed_units(collapsed):
+    check = collapsed["ISTH-03"]
+    assert (check.status, check.baseline) == ("warning", 3.0)
+    assert check.value >= 2
+    assert f"{check.value:.0f} of 3 latent units are collapsed: 0, 1" in check.sentence
+
+
+def test_a_density_worse_than_simple_models(collapsed):
+    check = collapsed["ISTH-01"]
+    assert check.status == "warning"
+    assert check.value < check.baseline
+    assert "worse than the best of PCA" in check.sentence
+
+
+def test_ignored_columns():
+    model = Autoencoder(1, hidden_layer_sizes=(), scaling="none", max_epochs=60, random_state=0)
+    check = checks(model.fit(factors(400, 0)), factors(300, 1))["ISTH-04"]
+    assert check.status == "warning"
+    assert check.value == 3
+    assert all(f"column {d} (explained" in check.sentence for d in (3, 4, 5))
+    independent = np.random.default_rng(0).normal(size=(400, 6))
+    model = VAE(2, hidden_layer_sizes=(), max_epochs=30, random_state=0).fit(independent[:200])
+    assert checks(model, independent[200:])["ISTH-04"].status == "good"
+
+
+def test_overfitting_and_unreliable_rows():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(330, 8))
+    model = VAE(8, hidden_layer_sizes=(128,), max_epochs=300, batch_size=30, learning_rate=0.003, early_stopping=False)
+    model.set_params(random_state=0).fit(rows[:30])
+    found = checks(model, rows[30:], X_train=rows[:30])
+    assert found["ISTH-02"].status == "warning"
+    assert found["ISTH-02"].sentence.startswith("Overfitted: log p(x) is")
+    assert found["ISTH-02"].value < found["ISTH-02"].baseline
+    assert found["ISTH-05"].status == "warning"  # held-out rows are far below the model's own samples
+
+
+def test_underfitting():
+    model = ContractiveAutoencoder(2, contraction=1e3, hidden_layer_sizes=(16,), max_epochs=2, random_state=0)
+    found = checks(model.fit(factors(300, 0)), factors(200, 1))
+    assert found["ISTH-02"].status == "warning"
+    assert found["ISTH-02"].sentence.startswith("Underfitted")
+    assert found["ISTH-06"].status == "warning"
+    assert "less than those of PCA" in found["ISTH-06"].sentence
+
+
+def test_samples_imputations_and_estimates_that_are_poor():
+    """A model of other rows: its samples are elsewhere, and so are its imputations, and few draws are effective."""
+    model = VAE(2, **QUICK).fit(factors(300, 0))
+    found = checks(model, factors(200, 1) * [1, 1, 1, 4, 4, 4] + [0, 0, 0, 8, -8, 8], n_draws=5)
+    assert [found[f"ISTH-0{k}"].status for k in (5, 7, 8, 9)] == ["warning"] * 4
+    assert found["ISTH-07"].value > 0.7
+    assert found["ISTH-08"].value > found["ISTH-08"].baseline
+    assert found["ISTH-09"].value > 0.1
