@@ -148,7 +148,7 @@ class Figures:
         for (name, log_p), color in zip(values.items(), (theme.accent, theme.second, theme.third), strict=True):
             ax.hist(log_p, bins=bins, histtype="stepfilled", color=color, alpha=0.35)
             ax.hist(log_p, bins=bins, histtype="step", color=color, lw=1.8, label=f"{name}: mean {log_p.mean():.1f}")
-        _finish(ax, "", "log p(x) of a test digit, in nats", "test digits")
+        _finish(ax, "", "log p(x) of a test digit, in nats", "test digits", legend="upper left")
         return figure
 
     def latent_space(self, theme: Theme) -> Figure:
@@ -196,8 +196,8 @@ def _partial_sums(model: Any, code: Array) -> Array:
     return np.asarray(model.inverse_transform(partial))
 
 
-def _finish(ax: Axes, title: str, xlabel: str, ylabel: str) -> None:
+def _finish(ax: Axes, title: str, xlabel: str, ylabel: str, legend: Any = "upper right") -> None:
     ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
     ax.spines[["top", "right"]].set_visible(False)
     ax.set_ylim(0, 1.2 * ax.get_ylim()[1])  # space for the legend
-    ax.legend(frameon=False)
+    ax.legend(frameon=False, loc=legend)  # "best" is slow, and differs between runs

@@ -191,6 +191,6 @@ def history(
         values = [record[name] for record in records]
         ax.plot(epochs, values, color=PALETTE[k % len(PALETTE)], label=name.replace("_", " "), marker=marker)
     ax.set(xlabel="epoch", ylabel="nats per sample")
-    ax.legend(frameon=False)
+    ax.legend(frameon=False, loc="upper right")  # "best" is slow, and differs between runs
     add_grid(ax)
     return ax

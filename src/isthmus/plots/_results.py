@@ -59,7 +59,7 @@ def kl_per_unit(latent: Any, *, ax: Axes | None = None) -> Axes:
     )
     if not active.all():
         ax.bar([0], [0], color=PALETTE[3], hatch="////", label="not active")
-        ax.legend(frameon=False)
+        ax.legend(frameon=False, loc="upper right")
     add_grid(ax)
     return ax
 
@@ -106,7 +106,8 @@ def log_likelihoods(scores: Mapping[str, ArrayLike], *, xlabel: str = "log p(x),
             style = ("-", "--", ":", "-.")[(k - 1) % 4]
             ax.stairs(100 * share, edges, color=PALETTE[k % len(PALETTE)], linestyle=style, linewidth=1.6, label=label)
     ax.set(xlabel=xlabel, ylabel="rows, %")
-    ax.legend(frameon=False, title="mean", alignment="left")
+    ax.set_ylim(0, 1.15 * ax.get_ylim()[1])  # space for the legend
+    ax.legend(frameon=False, title="mean", alignment="left", loc="upper left")
     add_grid(ax)
     return ax
 
@@ -138,7 +139,7 @@ def coverage(imputation: Any, *, ax: Axes | None = None) -> Axes:
     ax.plot([0, 100], [0, 100], color=PALETTE[3], linestyle="--", label="calibrated")
     ax.plot(nominal, 100 * np.asarray(imputation.coverage), color=PALETTE[0], marker="o", label="imputations")
     ax.set(xlabel="interval, %", ylabel="hidden cells inside, %", xlim=(0, 100), ylim=(0, 100))
-    ax.legend(frameon=False)
+    ax.legend(frameon=False, loc="upper left")
     add_grid(ax)
     return ax
 
