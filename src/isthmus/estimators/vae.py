@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from isthmus.data.sources import RowSource
 from isthmus.estimators._check_fields import as_seed
 from isthmus.estimators._fields import estimator
+from isthmus.estimators._given import sample_given_cells
 from isthmus.estimators._variational import Elbo, LogLikelihoodEstimate, Variational
 
 __all__ = ["VAE"]
@@ -104,6 +105,8 @@ class VAE(Variational):
         Number of features, D.
     feature_names_in_ : ndarray of shape (D,)
         Names of the features, if the columns of X have string names.
+    effective_sample_size_ : float
+        Number of effective codes behind the last ``sample(given=...)``; the least of those of its rows.
 
     See Also
     --------
@@ -255,13 +258,20 @@ class VAE(Variational):
         """
         return self._elbo(self._rows(X), None)
 
-    def sample(self, n_samples: int = 1, *, random_state: Any = None) -> Any:
-        """Draw samples from p(x), including the noise of p(x|z).
+    def sample(self, n_samples: int = 1, *, given: Any = None, random_state: Any = None) -> Any:
+        """Draw samples from p(x), or from p(x | given values), including the noise of p(x|z).
+
+        Given values are conditioned on by importance resampling (:func:`isthmus.evaluation.sample_given`): samples come
+        from at most 100,000 weighted codes. How many of these are effective is stored in ``effective_sample_size_``,
+        and a warning says if they are few. A :class:`ConditionalVAE` needs no weights.
 
         Parameters
         ----------
         n_samples : int, default=1
             Number of samples.
+        given : dict, optional
+            Values by column (of an array: by number), such as ``{"sex": "F", "age": 30}``: one for all samples, or
+            n_samples of them.
         random_state : int, RandomState or None, default=None
             Seed; no global generator is used.
 
@@ -271,7 +281,10 @@ class VAE(Variational):
             float32 if ``fit`` got float32 or integers of up to 16 bits, else float64.
         """
         check_is_fitted(self, "model_")
-        return self._like_training_data(self._sample_rows(n_samples, as_seed(random_state), None))
+        if given is None:
+            return self._like_training_data(self._sample_rows(n_samples, as_seed(random_state), None))
+        found, self.effective_sample_size_ = sample_given_cells(self, n_samples, given, as_seed(random_state))
+        return found
 
     def sample_latent(self, X: Any, n_samples: int = 1, *, random_state: Any = None) -> np.ndarray:
         """Draw codes from q(z|x).

@@ -7,7 +7,8 @@ latent space                  ``active_units``, ``kl_per_dimension``, ``has_marg
                               ``aggregate_mmd``, ``rate_distortion``, ``collapse_report``
 generated samples             ``frechet_distance``, ``precision_recall``, ``mmd``, ``nearest_neighbour_test``
 codes                         ``trustworthiness``, ``neighbour_accuracy``
-missing cells                 ``conditional_mean``, ``conditional_draws``, ``crps``, ``interval_coverage``
+missing cells                 ``conditional_mean``, ``conditional_draws``, ``sample_given``, ``crps``,
+                              ``interval_coverage``
 ============================  =========================================================================================
 """
 
@@ -16,6 +17,7 @@ from isthmus.evaluation.ais import Annealing, Sandwich, annealed_estimate, sandw
 from isthmus.evaluation.calibration import Coverage, crps, interval_coverage
 from isthmus.evaluation.codes import neighbour_accuracy, trustworthiness
 from isthmus.evaluation.collapse import collapse_report
+from isthmus.evaluation.given import sample_given
 from isthmus.evaluation.importance import Estimate, log_marginal_estimate, unreliable
 from isthmus.evaluation.imputation import conditional_draws, conditional_mean
 from isthmus.evaluation.latent import (
@@ -72,6 +74,7 @@ __all__ = [
     "neighbour_accuracy",
     "precision_recall",
     "rate_distortion",
+    "sample_given",
     "sandwich",
     "trustworthiness",
     "unreliable",

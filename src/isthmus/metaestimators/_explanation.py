@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from isthmus.metaestimators._inner import column_labels, matrix_of
+from isthmus.estimators._given import column_labels
+from isthmus.metaestimators._inner import matrix_of
 from isthmus.tables import is_table, to_pandas
 
 __all__ = ["Explanation", "explain", "usual_surprise"]

@@ -12,7 +12,7 @@ from isthmus.data import RowSource
 from isthmus.estimators._check_fields import as_seed
 from isthmus.tables import is_table, to_pandas
 
-__all__ = ["add_columns", "column_labels", "in_fitted_order", "inner_estimator", "matrix_of", "missing_cells"]
+__all__ = ["add_columns", "in_fitted_order", "inner_estimator", "matrix_of", "missing_cells"]
 
 
 def inner_estimator(estimator: Any, default: Any, method: str, random_state: Any) -> Any:
@@ -37,15 +37,6 @@ def matrix_of(inner: Any, X: Any) -> np.ndarray:
     """Return the matrix (N, M) that a fitted estimator makes of samples."""
     rows = inner._rows(X)
     return np.asarray(rows[:] if isinstance(rows, RowSource) else rows)
-
-
-def column_labels(inner: Any) -> list[Any]:
-    """Return the names of the columns that a fitted estimator saw, or their numbers."""
-    if inner._table is not None:
-        return list(inner._table.names)
-    names = inner._dataframe_columns
-    names = getattr(inner, "feature_names_in_", None) if names is None else names
-    return list(range(inner.n_features_in_) if names is None else names)
 
 
 def in_fitted_order(inner: Any, X: Any) -> Any:

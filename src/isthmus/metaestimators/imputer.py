@@ -11,7 +11,8 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from isthmus.estimators import VAE
 from isthmus.estimators._check_fields import as_seed, check_positive_integer
-from isthmus.metaestimators._inner import add_columns, column_labels, in_fitted_order, inner_estimator, missing_cells
+from isthmus.estimators._given import column_labels
+from isthmus.metaestimators._inner import add_columns, in_fitted_order, inner_estimator, missing_cells
 
 __all__ = ["AutoencoderImputer"]
 
