@@ -357,6 +357,15 @@ def test_impute_fits_a_model_if_there_is_none(there, run, monkeypatch):
     assert not read("filled.csv").X.isna().any().any()
 
 
+def test_whole_numbers_of_a_table_of_numbers_are_filled_in_as_they_are_written(there, run):
+    code, _, err = run("impute", "numbers.safetensors", "numbers.csv", "-o", "filled.csv")
+    assert (code, "wrote filled.csv: 120 x 2 table" in err) == (0, True)
+    for old, new in zip(lines("numbers.csv")[1:], lines("filled.csv")[1:], strict=True):
+        for before, after, decimals in zip(old.split(","), new.split(","), (0, 1), strict=True):
+            assert before in ("", after)
+            assert len(after.partition(".")[2]) == decimals
+
+
 def test_score_by_column(there, run):
     model, frame = isthmus.load("table.safetensors"), read("people.csv").X
     code, out, _ = run("score", "table.safetensors", "people.csv", "--by-column")

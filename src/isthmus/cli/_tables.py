@@ -174,7 +174,8 @@ def with_text(rows: Dataset, source: str) -> Dataset:
         text = Csv(Path(source)).read_text()
     except DataError:
         return rows
-    return rows._replace(text=text) if len(text.cells[0]) == len(rows.X) else rows
+    named = set(rows.columns or text.names) <= set(text.names)
+    return rows._replace(text=text) if named and len(text.cells[0]) == len(rows.X) else rows
 
 
 def check_holds(path: str, frame: Any) -> None:

@@ -164,7 +164,7 @@ def _is_unsure(first: list[str], columns: tuple[str, ...] | None, *, quoted: boo
     """Return whether the first line may be a comment or have numbers as names, or the first column be an index."""
     if columns is not None:
         unnamed = len(first) > 1 and re.fullmatch(r"\s*|Unnamed: 0(\.\d+)?", first[0]) is not None
-        return not quoted and (unnamed or first[0].startswith("#"))
+        return unnamed or (not quoted and first[0].startswith("#"))
     cells = [cell.strip() for cell in first]
     cells = cells if cells[0] else cells[1:]
     counted = len(cells) > 1 and cells == [str(i) for i in range(len(cells))]
