@@ -125,6 +125,40 @@ def test_sample_has_the_columns_and_kinds_of_the_data(there, run, suffix):
     assert new["who"].isna().all()
 
 
+def test_sample_with_given_values(there, run):
+    args = ["sample", "table.safetensors", "-n", "30", "-o", "new.csv"]
+    given = ["--given", "sex=m", "--given", "age=30", "--given", "smokes=True", "--given", "born=1950-03-01"]
+    code, _, err = run(*args, *given)
+    assert (code, "effective draws" in err) == (0, True)
+    new = read("new.csv").X
+    assert new[["sex", "age", "smokes", "born"]].drop_duplicates().to_numpy().tolist() == [
+        ["m", 30, True, "1950-03-01"]
+    ]
+    assert new["height"].nunique() > 1
+    assert run("sample", "numbers.safetensors", "-n", "5", "--given", "height=171.5", "-o", "n.csv")[0] == 0
+    assert (read("n.csv").X[:, 1] == 171.5).all()
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["sex"], "must be NAME=VALUE"),
+        (["heigth=3"], "the model has no such column. Did you mean 'height'?"),
+        (["sex=m", "sex=f"], "is given twice"),
+        (["age=old"], "--given age=old: the column has numbers."),
+        (["sex=x"], "column 'sex' has the level 'x', which the training data did not have"),
+        (["who=p1"], "nothing was learned"),
+        (["born=tomorrow"], "born"),
+    ],
+)
+def test_wrong_given_values(there, run, given, expected):
+    options = [option for text in given for option in ("--given", text)]
+    code, out, err = run("sample", "table.safetensors", *options, "-o", "new.csv")
+    assert (code, out) == (2, "")
+    assert expected in err
+    assert not Path("new.csv").exists()
+
+
 def test_reconstruct_has_the_form_of_the_file(there, run):
     assert run("reconstruct", "table.safetensors", "german.csv", "-o", "r.csv")[0] == 0
     assert lines("r.csv")[0] == "who;sex;age;height;born;smokes"

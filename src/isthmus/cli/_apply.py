@@ -9,7 +9,8 @@ import click
 
 from isthmus._formats import find_row
 from isthmus.cli._data import LABELS, OUTPUT, align_columns, named_rows, open_data
-from isthmus.cli._errors import about
+from isthmus.cli._errors import about, note
+from isthmus.cli._given import parse_given
 from isthmus.cli._models import load_model, loading
 from isthmus.cli._paths import check_output
 from isthmus.cli._results import write_by_chunks, write_frame_result, write_result
@@ -166,15 +167,17 @@ def impute(files: tuple[str, ...], output: str, labels: str | None, seed: int) -
     "-n", "--rows", "n", type=click.IntRange(1), metavar="N", default=1, show_default=True, help="Number of rows."
 )
 @OUTPUT
+@click.option("--given", "given", metavar="NAME=VALUE", multiple=True, help="A value of a column; may be repeated.")
 @click.option("--y", "label", metavar="LABEL", help="Condition of a conditional_vae: one label, or a list of n labels.")
 @click.option("--seed", type=click.IntRange(0), metavar="N", default=0, show_default=True, help="Random seed.")
-def sample(model: str, n: int, output: str, label: str | None, seed: int) -> None:
-    """Write new rows drawn from p(x), or from p(x|y) of a conditional_vae.
+def sample(model: str, n: int, output: str, given: tuple[str, ...], label: str | None, seed: int) -> None:
+    """Write new rows drawn from p(x), from p(x | given values) of a vae, or from p(x|y) of a conditional_vae.
 
     Without --y, the labels of a conditional_vae are drawn with their frequencies in the training data.
 
     \b
-    isthmus sample m.safetensors -n 16 -o new.csv
+    isthmus sample m.safetensors -n 1000 -o synthetic.parquet
+    isthmus sample m.safetensors -n 100 --given sex=f --given age=30 -o women.csv
     isthmus sample m.safetensors -n 3 --y "[3, 5, 7]" -o new.npy
     """  # noqa: D301 - \b is click's mark for lines that stay as they are
     check_output(output, model)
@@ -184,7 +187,12 @@ def sample(model: str, n: int, output: str, label: str | None, seed: int) -> Non
             f"{model}: holds {_article(fitted)}, which has no density p(x) to sample from; fit a vae or "
             "conditional_vae instead."
         )
-    if label is None:
+    if given:
+        if fitted.conditional:
+            raise ValueError(f"--given {given[0]}: is for a vae; give the condition of {_article(fitted)} by --y.")
+        drawn = fitted.sample(n, given=parse_given(fitted, given), random_state=seed)
+        note(f"the rows come from {fitted.effective_sample_size_:,.0f} effective draws")
+    elif label is None:
         drawn = fitted.sample(n, random_state=seed)
     elif fitted.conditional:
         drawn = fitted.sample(n, y=_parse_label(fitted, label), random_state=seed)
