@@ -22,6 +22,7 @@ from isthmus.estimators._check_fields import as_seed, check_fields
 from isthmus.estimators._data import TrainingData
 from isthmus.estimators._fitting import make_checkpoints, worst_columns
 from isthmus.estimators._loaders import Loaders
+from isthmus.estimators._notebook import NotebookDisplay
 from isthmus.estimators._saving import save
 from isthmus.estimators._summary import summarize, summarize_jointly
 from isthmus.estimators._tables import fit_codec
@@ -31,7 +32,7 @@ from isthmus.estimators._validate import as_plain_array, as_rows, column_name, c
 __all__ = ["BaseAutoencoder"]
 
 
-class BaseAutoencoder(CallbackSupportMixin, AutoencoderTransforms, ModelBuilding):
+class BaseAutoencoder(NotebookDisplay, CallbackSupportMixin, AutoencoderTransforms, ModelBuilding):
     """Base of the estimators.
 
     Attributes
