@@ -14,14 +14,15 @@ from sklearn.utils.validation import _check_sample_weight
 from isthmus.data import resolve
 from isthmus.engine import Checkpoints, NonFiniteError, TrainingLoop
 from isthmus.engine.distributed import Processes, find_processes
+from isthmus.engine.precision import parameter_dtype
 from isthmus.engine.progress_bar import ProgressBar
 from isthmus.estimators._budget import Budget
-from isthmus.estimators._building import ModelBuilding
 from isthmus.estimators._callbacks import CallbackSupportMixin, Epochs, as_callbacks, has_callbacks, with_callbacks
 from isthmus.estimators._check_fields import as_seed, check_fields
+from isthmus.estimators._choice import ModelChoice
 from isthmus.estimators._data import TrainingData
-from isthmus.estimators._fitting import make_checkpoints, worst_columns
-from isthmus.estimators._loaders import Loaders
+from isthmus.estimators._fitting import build_model, make_checkpoints, make_loop, worst_columns
+from isthmus.estimators._loaders import Loaders, LoaderSettings, make_loaders
 from isthmus.estimators._notebook import NotebookDisplay
 from isthmus.estimators._saving import save
 from isthmus.estimators._summary import summarize, summarize_jointly
@@ -32,7 +33,7 @@ from isthmus.estimators._validate import as_plain_array, as_rows, column_name, c
 __all__ = ["BaseAutoencoder"]
 
 
-class BaseAutoencoder(NotebookDisplay, CallbackSupportMixin, AutoencoderTransforms, ModelBuilding):
+class BaseAutoencoder(NotebookDisplay, CallbackSupportMixin, AutoencoderTransforms, ModelChoice):
     """Base of the estimators.
 
     Attributes
@@ -111,7 +112,7 @@ class BaseAutoencoder(NotebookDisplay, CallbackSupportMixin, AutoencoderTransfor
         checkpoints = None
         if trainer.checkpoint_dir and not partial:
             checkpoints = make_checkpoints(trainer, type(self).__name__, self.get_params(deep=False), data)
-        budget = self._choose_budget(len(data.X), device, partial=partial)
+        budget = self._choose_budget(len(data.X), device, model, partial=partial)
         if new:
             stored = checkpoints.stored_seed() if checkpoints else None
             self.seed_ = data.processes.broadcast(as_seed(self.random_state) if stored is None else stored)
@@ -120,10 +121,18 @@ class BaseAutoencoder(NotebookDisplay, CallbackSupportMixin, AutoencoderTransfor
         split = data.split(fraction, self.seed_)
         if new:
             self.n_iter_, self.history_, self._optimizer_state = 0, [], None
-            self._build(loss, data, split, full_rank=bool(trial and trial._full_rank))
+            full_rank = bool(trial and trial._full_rank)
+            k = build_model(loss, data, split.held_out, self._model_options(), full_rank=full_rank)
+            self.model_, self._dtype, self.n_components_, self._n_features_out = model, np.dtype(data.X.dtype), k, k
         else:
             model.scaling.forget_varying(data.summary.moments)
-        loaders, loop = self._prepare(loss, data, budget, split, device, partial=partial)
+        model.to(device=device, dtype=(dtype := parameter_dtype(trainer.precision)))
+        settings = LoaderSettings(budget.batch_size, trainer.gradient_accumulation, split, self.seed_, dtype)
+        loaders = make_loaders(data, model.scaling, settings)
+        rate, processes = budget.learning_rate, data.processes
+        loop = make_loop(loss, loaders.sample, self.optimizer_, trainer, rate, self.seed_, processes)
+        if partial and self._optimizer_state is not None:
+            loop.optimizer.load_state(self._optimizer_state)
 
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         n_epochs = 1 if partial else budget.max_epochs
@@ -134,7 +143,7 @@ class BaseAutoencoder(NotebookDisplay, CallbackSupportMixin, AutoencoderTransfor
         else:
             self._train(loop, data, loaders, checkpoints, epochs, None if partial else budget, trial)
         if new:
-            self._compare_with_full_rank(loop, data, loaders, budget, split, device)
+            self._compare_with_full_rank(loop, data, loaders, split.held_out, device)
         self._optimizer_state = loop.optimizer.state() if partial else None
         if epochs:
             epochs.end()

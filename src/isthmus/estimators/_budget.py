@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import NamedTuple
 
+from isthmus.optimizers import Adam
 from isthmus.training import EarlyStopping
 
-__all__ = ["Budget", "choose_budget"]
+__all__ = ["Budget", "choose_budget", "choose_optimizer"]
 
 _STEPS, _STEPS_ROWS = 4000, 1000  # 4,000 steps for 1,000 samples or more
 _MIN_EPOCHS = 2
@@ -19,6 +21,8 @@ _MIN_HELD_OUT = 50  # samples that early stopping holds out, unless they would b
 _MAX_REFIT = 2000  # samples; with more of them, a tenth more would change little
 _MIN_SAMPLES = 10  # with fewer samples there is no early stopping
 _PATIENCE = 0.25  # share of training without a lower validation loss
+_DECAY = 30.0  # weight decay times the number of samples
+_LINEAR_CLIP, _CHOSEN_CLIP = 10.0, 100.0  # after a start from a linear model; with a chosen learning rate
 
 
 class Budget(NamedTuple):
@@ -104,3 +108,32 @@ def choose_budget(
         stops = n_samples >= _MIN_SAMPLES and isinstance(max_epochs, str)
         early_stopping = EarlyStopping(fraction, math.ceil(_PATIENCE * epochs)) if stops else None
     return Budget(epochs, size, rate if isinstance(learning_rate, str) else learning_rate, early_stopping, refit)
+
+
+def choose_optimizer(
+    optimizer: Adam, n_samples: int, *, linear: bool, skip: bool, chosen_rate: bool, constant: bool
+) -> Adam:
+    """Return the optimizer of a run, with the values that are "auto" chosen.
+
+    Parameters
+    ----------
+    optimizer : Adam
+        The optimizer of the estimator.
+    n_samples : int
+        N.
+    linear : bool
+        Whether training starts from a linear model.
+    skip : bool
+        Whether encoder and decoder have skip connections.
+    chosen_rate : bool
+        Whether the learning rate was "auto".
+    constant : bool
+        Whether there is one epoch at a time, at a constant rate.
+    """
+    clip, decay = optimizer.gradient_clip, optimizer.weight_decay
+    if isinstance(clip, str):
+        clip = _LINEAR_CLIP if linear else _CHOSEN_CLIP if chosen_rate else None
+    if isinstance(decay, str):  # what the network adds to the linear model is kept small in small data
+        decay = min(_DECAY / n_samples, 1.0) if skip and not constant else 0.0
+    schedule = "constant" if constant else optimizer.schedule
+    return replace(optimizer, gradient_clip=clip, weight_decay=decay, schedule=schedule)

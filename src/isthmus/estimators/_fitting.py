@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
 
 from isthmus._batch import Batch
-from isthmus._part import resolve
-from isthmus._random import seeded
+from isthmus._random import Stream, derive, seeded
 from isthmus.engine import Checkpoints, TrainingLoop, find_schedule
-from isthmus.engine.distributed import world_size
+from isthmus.engine.distributed import Processes, world_size
 from isthmus.estimators._chunking import as_tensor
 from isthmus.estimators._data import TrainingData
 from isthmus.estimators._inference import Chunk, feature_errors
@@ -22,35 +21,45 @@ from isthmus.estimators._validate import column_name
 from isthmus.initialization import MAX_FACTORS
 from isthmus.model import Model
 from isthmus.objectives import TrainingLoss
-from isthmus.optimizers import Adam, Optimizer
+from isthmus.optimizers import Adam
 from isthmus.serialization import encode
 from isthmus.training import Trainer
 
-__all__ = ["build_model", "make_checkpoints", "make_loop", "worst_columns"]
+__all__ = ["ModelOptions", "build_model", "make_checkpoints", "make_loop", "may_have_full_rank", "worst_columns"]
 
 # Fields that may differ between a run and the one that resumes it: none of them changes a parameter.
 _NOT_IDENTITY = ("device", "n_draws", "verbose", "warm_start")
 
 
-_CHOSEN_CLIP = 100.0  # largest gradient if the learning rate was chosen, which is large for few steps
-_DECAY = 30.0  # weight decay times the number of samples
-_LINEAR_RATE, _LINEAR_CLIP = 0.1, 10.0  # learning rate and largest gradient after a start from a linear model
+_LINEAR_RATE = 0.1  # learning rate of a linear model from which training starts
 _DEFAULT_COMPONENTS = 16  # if n_components is None and training starts from random weights
 _MIN_PIXELS = 32
 _MAX_LINEAR_FEATURES = 2048  # with more features, the covariance matrix takes too long
 
 
+class ModelOptions(NamedTuple):
+    """What an estimator says about the model that is built.
+
+    Attributes
+    ----------
+    n_components : int or None
+        K, number of latent units; None chooses it.
+    any_prior : bool
+        Whether the prior may become a mixture of normal distributions, if held-out samples are more likely then.
+    has_density : bool
+        Whether the model is to be a density, whose noise may differ between features and samples.
+    seed : int
+        Seed of the weights, and of the sample that they are initialised from.
+    """
+
+    n_components: int | None
+    any_prior: bool
+    has_density: bool
+    seed: int
+
+
 def build_model(
-    model: Model,
-    data: TrainingData,
-    *,
-    n_components: int | None,
-    masked: bool,
-    seed: int,
-    any_prior: bool,
-    has_density: bool,
-    held_out: np.ndarray,
-    full_rank: bool = False,
+    loss: TrainingLoss, data: TrainingData, held_out: np.ndarray, options: ModelOptions, *, full_rank: bool = False
 ) -> int:
     """Set the scaling, build all tensors, initialise them from the data, and return the number of latent units.
 
@@ -59,22 +68,14 @@ def build_model(
 
     Parameters
     ----------
-    model : Model
-        The unbuilt model.
+    loss : TrainingLoss
+        The unbuilt loss of the unbuilt model.
     data : TrainingData
         The training data.
-    n_components : int or None
-        K, number of latent units; None chooses it.
-    masked : bool
-        Whether the encoder also sees which cells are visible.
-    seed : int
-        Seed of the weights, and of the sample.
-    any_prior : bool
-        Whether the prior may become a mixture of normal distributions, if held-out samples are more likely then.
-    has_density : bool
-        Whether the model is to be a density, whose noise may differ between features and samples.
     held_out : ndarray of int
         Indices of the samples that early stopping holds out; the linear model does not see them.
+    options : ModelOptions
+        What the estimator says about the model.
     full_rank : bool, default=False
         Whether the linear model has as many factors as there are features.
 
@@ -83,7 +84,8 @@ def build_model(
     ValueError
         If a cell lies outside the likelihood's support.
     """
-    n_features, scaling = data.X.shape[1], model.scaling
+    model, n_features, (n_components, any_prior, has_density, seed) = loss.model, data.X.shape[1], options
+    scaling = model.scaling
     scaling.build(n_features)
     scaling.set_from_moments(data.summary.moments)
     if model.likelihood.get_params(deep=False).get("scale") == "auto":
@@ -105,6 +107,7 @@ def build_model(
         n_components = start.n_components if start else min(n_features, _DEFAULT_COMPONENTS)
     with seeded(seed):
         n_conditions = 0 if data.condition is None else data.condition.shape[1]
+        masked = data.summary.missing or loss.corruption.input_mask
         model.build(n_features, n_components, n_conditions, masked=masked)
         model.init_from_data(x.nan_to_num(0.0), scaling(data.summary.moments.mean))
     if start:
@@ -130,35 +133,32 @@ def may_have_full_rank(model: Model, *, any_prior: bool) -> bool:
 
 def make_loop(
     loss: TrainingLoss,
-    optimizer: str | Optimizer,
+    sample: torch.Tensor,
+    optimizer: Adam,
     trainer: Trainer,
     learning_rate: float,
     seed: int,
-    data: TrainingData,
-    *,
-    constant_rate: bool,
-    chosen_rate: bool,
+    processes: Processes,
 ) -> TrainingLoop:
-    """Return the training loop that minimises a loss; with a constant rate if there is only one epoch at a time."""
-    adam, model = resolve("optimizers", optimizer, Adam), loss.model  # there is no other optimizer
-    clip, decay = adam.gradient_clip, adam.weight_decay
-    if isinstance(clip, str):
-        clip = _LINEAR_CLIP if model.starts_linear else _CHOSEN_CLIP if chosen_rate else None
-    if isinstance(decay, str):  # what the network adds to the linear model is kept small in small data
-        decay = min(_DECAY / len(data.X), 1.0) if model.network.skip_parameters() and not constant_rate else 0.0
+    """Build the loss on a sample of the data, and return the training loop that minimises it."""
+    model, decay, clip = loss.model, optimizer.weight_decay, optimizer.gradient_clip
+    assert not isinstance(decay, str)  # "auto" has been replaced
+    assert not isinstance(clip, str)
+    with seeded(derive(seed, Stream.LOSS), model.scaling.shift.device):
+        loss.build(sample)
     return TrainingLoop(
         loss,
         learning_rate=learning_rate,
-        schedule=find_schedule("constant" if constant_rate else adam.schedule),
+        schedule=find_schedule(optimizer.schedule),
         weight_decay=decay,
-        betas=adam.betas,
-        lr_multipliers=_lr_multipliers(model, loss, adam.encoder_learning_rate, learning_rate),
+        betas=optimizer.betas,
+        lr_multipliers=_lr_multipliers(model, loss, optimizer.encoder_learning_rate, learning_rate),
         gradient_clip=clip,
         seed=seed,
         bf16_parameters=list(model.network.parameters()) if trainer.precision == "bf16" else [],
         gradient_accumulation=trainer.gradient_accumulation,
         capture=trainer.compile,
-        processes=data.processes,
+        processes=processes,
     )
 
 

@@ -17,6 +17,7 @@ from isthmus.networks._base import Layer, Network, Sizes, concatenate, join_inpu
 
 __all__ = ["MLP", "dense"]
 
+_HIDDEN = (256, 128)  # sizes of hidden layers where nothing says others
 # Codes of many units that start as the transpose overshoot: several units describe the same part of a sample.
 _TRANSPOSED = 0.3
 # Weights that are normalised turn by about the learning rate over their norm in a step: fast at first, when directions
@@ -96,7 +97,7 @@ class MLP(Network):
         self.sizes = sizes
         activation(self.activation)  # raises for an unknown name here rather than in the first step
         encoder_widths, widths = self._widths(sizes)
-        n_inputs, hidden = encoder_widths[0], encoder_widths[1:-1]
+        n_inputs = encoder_widths[0]
         self.encoder = dense(encoder_widths)
         if self.tied and self.unit_norm:
             raise ValueError("tied weights cannot have unit_norm=True; use tied=False.")
@@ -104,7 +105,7 @@ class MLP(Network):
             self.decoder = dense(widths)
             if self.unit_norm:
                 self._start_transposed()
-            if self.starts_linear and hidden:
+            if self.has_skip:
                 self.encoder_skip_weight = nn.Parameter(torch.zeros(sizes.n_encoder_outputs, n_inputs))
                 self.decoder_skip_weight = nn.Parameter(torch.zeros(sizes.n_decoder_outputs, widths[0]))
             return
@@ -114,7 +115,7 @@ class MLP(Network):
 
     def _widths(self, sizes: Sizes) -> tuple[list[int], list[int]]:
         """Return the widths of the encoder's and of the decoder's layers, from inputs to outputs."""
-        hidden = layer_sizes(self, default=(256, 128))
+        hidden = layer_sizes(self, default=_HIDDEN)
         n_inputs = sizes.sample_width + (sizes.n_features if sizes.masked else 0) + sizes.n_conditions
         codes = sizes.n_components + sizes.n_conditions
         return [n_inputs, *hidden, sizes.n_encoder_outputs], [codes, *reversed(hidden), sizes.n_decoder_outputs]
@@ -127,7 +128,7 @@ class MLP(Network):
             yield from ((f"decoder_biases.{i}", (width,)) for i, width in enumerate(decoder[1:]))
             return
         yield from dense_shapes("decoder", decoder)
-        if self.starts_linear and len(encoder) > 2:
+        if self.has_skip:
             yield "encoder_skip_weight", (encoder[-1], encoder[0])
             yield "decoder_skip_weight", (decoder[-1], decoder[0])
 
@@ -170,8 +171,13 @@ class MLP(Network):
 
     @property
     def starts_linear(self) -> bool:  # type: ignore[override]
-        """Whether there are skip connections."""
+        """Whether there is a linear map from inputs to outputs: skip connections, or no hidden layers."""
         return self.skip and not self.tied and not self.unit_norm
+
+    @property
+    def has_skip(self) -> bool:  # type: ignore[override]
+        """Whether there are skip connections beside hidden layers."""
+        return self.starts_linear and bool(layer_sizes(self, default=_HIDDEN))
 
     @torch.no_grad()
     def set_linear(
