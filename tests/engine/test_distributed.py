@@ -190,9 +190,9 @@ def test_micro_batches_of_a_model_that_draws_learn_as_well():
 def test_launch_writes_one_model(tmp_path):
     """The command: a model like any other, written once; random_state is one for all."""
     out = tmp_path / "m.safetensors"
-    command = [sys.executable, "-m", "isthmus.cli", "launch", "-n", "2", "fit", "digits", "-m", "vae", "-o", str(out)]
+    command = [sys.executable, "-m", "isthmus.cli", "launch", "-n", "2", "fit", "iris", "-m", "vae", "-o", str(out)]
     done = subprocess.run(
-        [*command, "--epochs", "2", "--set", "batch_size=500"],
+        [*command, "--epochs", "2", "--set", "batch_size=50"],
         env={**os.environ, **ENVIRONMENT},
         capture_output=True,
         text=True,
@@ -200,7 +200,7 @@ def test_launch_writes_one_model(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("fitted to 1797 rows") == 1
+    assert done.stdout.count("fitted to 150 rows") == 1
     assert load(out).n_iter_ == 2
     assert [path.name for path in tmp_path.iterdir()] == [out.name]
 

@@ -215,7 +215,7 @@ def test_compile_gives_the_same_bits(tmp_path):
 @by_class
 def test_defaults_beat_pca_on_digits(cls):
     """Held-out reconstruction with as many active units; the conditional model does not get the digit."""
-    train, test, y_train, _ = train_test_split(*load_digits(return_X_y=True), train_size=600, random_state=0)
+    train, test, y_train, _ = train_test_split(*load_digits(return_X_y=True), train_size=300, random_state=0)
     model = cls(4, random_state=0, **({"n_draws": 10} if hasattr(cls, "n_draws") else {})).fit(train, y_train)
     n_active = round((model.transform(test) != 0).sum(1).mean())  # fewer than k in the sparse one
     pca = PCA(n_active).fit(train)
@@ -228,7 +228,7 @@ def test_defaults_beat_pca_on_digits(cls):
 def test_defaults_are_finite_on_every_bundled_set(cls, bundled):
     """Unscaled columns, from .01 to 1,000, with the default fields (and fewer epochs)."""
     X, y = bundled(return_X_y=True)
-    X, y = X[:600], (y if y.ndim == 1 else y[:, 0])[:600]
+    X, y = X[:300], (y if y.ndim == 1 else y[:, 0])[:300]
     draws = {"n_draws": 5} if hasattr(cls, "n_draws") else {}
     model = cls(max_epochs=3, random_state=0, **draws).fit(X, y)
     some = slice(None, None, max(7, len(X) // 50))
