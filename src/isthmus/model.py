@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
+from isthmus._activations import choose_activation
 from isthmus._distributions import LatentDistribution
 from isthmus._part import Part
 from isthmus._tensor_shapes import AtLeast, TensorShape, is_own, within
@@ -128,6 +129,8 @@ class Model(nn.Module):
         self.register_buffer("centre", torch.zeros(n_features) if centred else None)
         wide = self.likelihood.n_inputs != n_features
         self.register_buffer("input_columns", self.likelihood.input_columns() if wide else None, persistent=False)
+        if self.network.get_params(deep=False).get("activation") == "auto":
+            self.network.set_params(activation=choose_activation(linear=self.starts_linear))
         n_outputs = self.posterior.n_outputs, self.likelihood.n_outputs
         sizes = Sizes(n_features, n_components, *n_outputs, n_conditions, masked, self.likelihood.n_inputs)
         self.network.build(sizes)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
-from isthmus._activations import activation
+from isthmus._activations import activation, choose_activation
 from isthmus._layer_sizes import layer_sizes
 from isthmus._tensor_shapes import TensorShape, dense_shapes
 from isthmus.networks._base import Layer, Network, Sizes, concatenate, join_inputs
@@ -44,8 +44,9 @@ class MLP(Network):
     hidden_layer_sizes : int or tuple of int, optional
         Sizes of the encoder's hidden layers; the decoder has them in reverse. () is a linear model. By default those of
         the estimator; without one, (256, 128).
-    activation : str, default="elu"
+    activation : str, default="auto"
         Activation of the hidden layers: "identity", "relu", "elu", "silu", "gelu", "tanh", "sigmoid" or "softplus".
+        "auto" is "elu" where training starts from factor analysis, and otherwise "relu".
     tied : bool, default=False
         Whether the decoder's weights are the transposed weights of the encoder (the biases are not tied).
     unit_norm : bool, optional
@@ -80,7 +81,7 @@ class MLP(Network):
     """
 
     hidden_layer_sizes: int | tuple[int, ...] | None = None
-    activation: str = "elu"
+    activation: str = "auto"
     tied: bool = False
     unit_norm: bool | None = None
     skip: bool = True
@@ -95,8 +96,10 @@ class MLP(Network):
             `tied` and `unit_norm`.
         """
         self.sizes = sizes
-        activation(self.activation)  # raises for an unknown name here rather than in the first step
         encoder_widths, widths = self._widths(sizes)
+        if self.activation == "auto":
+            self.activation = choose_activation(linear=self.starts_linear)
+        activation(self.activation)  # raises for an unknown name here rather than in the first step
         n_inputs = encoder_widths[0]
         self.encoder = dense(encoder_widths)
         if self.tied and self.unit_norm:
