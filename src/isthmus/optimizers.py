@@ -25,18 +25,19 @@ class Adam(Optimizer):
 
     Parameters
     ----------
-    betas : tuple of float, default=(0.9, 0.999)
-        Decay rates (beta1, beta2) of the running means of the gradient and of its square. In runs of about 1,000 steps,
-        beta2=0.95 reaches a lower loss than the default.
+    betas : tuple of float or "auto", default="auto"
+        Decay rates (beta1, beta2) of the running means of the gradient and of its square. "auto" is (0.9, 0.95) if
+        ``learning_rate`` is "auto" and training starts from random weights, and otherwise (0.9, 0.999).
     weight_decay : float or "auto", default="auto"
         Decoupled weight decay, lambda. "auto" is 30 / N for N samples, at most 1, if encoder and decoder have skip
         connections, so that the network adds little to these linear maps in small data; and otherwise 0.
-    encoder_learning_rate : float, optional
-        Peak learning rate of the encoder; by default that of the estimator. Large steps can collapse the codes: in
-        short runs a quarter of ``learning_rate`` often reaches a given loss sooner.
-    schedule : {"one_cycle", "linear", "constant"}, default="one_cycle"
-        Learning rate over time: "one_cycle" is a warm-up and a cosine decay, "linear" a warm-up and a linear decay (for
-        one or two epochs of many samples).
+    encoder_learning_rate : float, "auto" or None, default="auto"
+        Peak learning rate of the encoder; None is that of the estimator. Large steps can collapse the codes: "auto" is
+        a quarter of ``learning_rate`` if that is "auto" and training starts from random weights, and otherwise None.
+    schedule : {"auto", "one_cycle", "linear", "constant"}, default="auto"
+        Learning rate over time: "one_cycle" is a warm-up and a cosine decay, "linear" a warm-up and a linear decay.
+        "auto" is "linear" if ``learning_rate`` is "auto" and training starts from random weights, and otherwise
+        "one_cycle".
     gradient_clip : float, "auto" or None, default="auto"
         Maximum norm of the gradient of all parameters together, in nats per sample per unit of the parameters; a longer
         gradient is scaled down to it. None does not clip; "auto" is 10 if training starts from factor analysis, 100 if
@@ -57,8 +58,8 @@ class Adam(Optimizer):
     Adam(weight_decay=0.01)
     """
 
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[float, float] | str = "auto"
     weight_decay: float | str = "auto"
-    encoder_learning_rate: float | None = None
-    schedule: str = "one_cycle"
+    encoder_learning_rate: float | str | None = "auto"
+    schedule: str = "auto"
     gradient_clip: float | str | None = "auto"

@@ -6,6 +6,7 @@ from sklearn.datasets import load_iris
 
 from isthmus import VAE
 from isthmus.estimators._budget import choose_budget
+from isthmus.optimizers import Adam
 
 AUTO = {"max_epochs": "auto", "batch_size": "auto", "learning_rate": "auto", "early_stopping": "auto"}
 
@@ -45,3 +46,28 @@ def test_a_number_of_epochs_means_that_number():
 def test_another_word_is_an_error(field):
     with pytest.raises((ValueError, TypeError), match=field):
         VAE(2, **{field: "often"}).fit(np.zeros((4, 2)) + np.arange(4)[:, None])
+
+
+def test_random_weights_are_trained_with_larger_steps():
+    """The decoder's rate is twice that after a start from factor analysis, and the encoder's half of it."""
+    X = (load_iris().data > 3).astype(float)
+    model = VAE(2, likelihood="bernoulli", hidden_layer_sizes=8, max_epochs=3, random_state=0).fit(X)
+    linear = VAE(2, hidden_layer_sizes=8, max_epochs=3, random_state=0).fit(load_iris().data)
+    assert model.learning_rate_ == 2 * linear.learning_rate_
+    optimizer = Adam((0.9, 0.95), 0.2, model.learning_rate_ / 4, "linear", 100.0)
+    assert model.optimizer_ == optimizer
+    assert linear.optimizer_ == Adam((0.9, 0.999), 0.2, None, "one_cycle", 10.0)
+    assert model.model_.network.activation == "relu"
+    assert linear.model_.network.activation == "elu"
+
+
+def test_a_given_rate_is_that_of_all_parameters():
+    X = (load_iris().data > 3).astype(float)
+    model = VAE(2, likelihood="bernoulli", hidden_layer_sizes=8, max_epochs=2, learning_rate=0.01).fit(X)
+    assert model.optimizer_ == Adam((0.9, 0.999), 0.2, None, "one_cycle", None)
+
+
+def test_given_settings_of_the_optimizer_stay():
+    given = Adam((0.8, 0.9), 0.1, 0.001, "constant", 5.0)
+    model = VAE(2, likelihood="bernoulli", hidden_layer_sizes=8, max_epochs=2, optimizer=given)
+    assert model.fit((load_iris().data > 3).astype(float)).optimizer_ == given

@@ -16,7 +16,7 @@ from isthmus.engine import Checkpoints, NonFiniteError, TrainingLoop
 from isthmus.engine.distributed import Processes, find_processes
 from isthmus.engine.precision import parameter_dtype
 from isthmus.engine.progress_bar import ProgressBar
-from isthmus.estimators._budget import Budget
+from isthmus.estimators._budget import Budget, choose_optimizer
 from isthmus.estimators._callbacks import CallbackSupportMixin, Epochs, as_callbacks, has_callbacks, with_callbacks
 from isthmus.estimators._check_fields import as_seed, check_fields
 from isthmus.estimators._choice import ModelChoice
@@ -130,6 +130,8 @@ class BaseAutoencoder(NotebookDisplay, CallbackSupportMixin, AutoencoderTransfor
         settings = LoaderSettings(budget.batch_size, trainer.gradient_accumulation, split, self.seed_, dtype)
         loaders = make_loaders(data, model.scaling, settings)
         rate, processes = budget.learning_rate, data.processes
+        how = {"chosen_rate": self.learning_rate == "auto", "constant": partial}
+        self.optimizer_ = choose_optimizer(self.optimizer, model, len(data.X), rate, **how)
         loop = make_loop(loss, loaders.sample, self.optimizer_, trainer, rate, self.seed_, processes)
         if partial and self._optimizer_state is not None:
             loop.optimizer.load_state(self._optimizer_state)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from isthmus.optimizers import Adam
+from isthmus._part import resolve
+from isthmus.model import Model
+from isthmus.optimizers import Adam, Optimizer
 from isthmus.training import EarlyStopping
 
 __all__ = ["Budget", "choose_budget", "choose_optimizer"]
@@ -17,6 +19,7 @@ _ROWS_PER_BATCH = 20  # a batch is at most this share of the samples
 _MIN_BATCH, _MAX_BATCH, _MAX_BATCH_GPU = 32, 256, 1024
 _RATE, _RATE_STEPS = 3e-3, 2000
 _RATES = 5e-4, 1.6e-2
+_FASTER = 2.0  # rate of a decoder of random weights, whose encoder has half of it
 _MIN_HELD_OUT = 50  # samples that early stopping holds out, unless they would be more than a fifth
 _MAX_REFIT = 2000  # samples; with more of them, a tenth more would change little
 _MIN_SAMPLES = 10  # with fewer samples there is no early stopping
@@ -70,12 +73,14 @@ def choose_budget(
     batch_size: int | str = "auto",
     learning_rate: float | str = "auto",
     early_stopping: EarlyStopping | str | None = "auto",
+    linear: bool = True,
 ) -> Budget:
     """Return the budget, with the values that are "auto" chosen from the others and the number of samples N.
 
     Training has 4,000 steps, with fewer than 1,000 samples 4,000 (N / 1,000)^(3/4), and at least two epochs. A batch
     has the power of two below N / 20, from 32 to 256 samples (1,024 on a GPU). The learning rate is
-    0.003 (2,000 / steps)^(3/4), between 0.0005 and 0.016: few steps are larger.
+    0.003 (2,000 / steps)^(3/4), between 0.0005 and 0.016: few steps are larger. Where training starts from random
+    weights, the rate is twice that, and half of it for the encoder.
 
     If the number of epochs is chosen, so is early stopping: it holds out a tenth of the samples, at least 50 but at
     most a fifth, and stops after a quarter of the epochs without a lower loss. With at most 2,000 samples, the model is
@@ -89,6 +94,8 @@ def choose_budget(
         Type of the device, such as "cpu" or "cuda".
     max_epochs, batch_size, learning_rate, early_stopping
         The fields of the estimator.
+    linear : bool, default=True
+        Whether training starts from a linear model.
 
     Examples
     --------
@@ -102,6 +109,7 @@ def choose_budget(
     steps = _STEPS * min(n_samples / _STEPS_ROWS, 1.0) ** 0.75
     epochs = max(math.ceil(steps / per_epoch), _MIN_EPOCHS) if isinstance(max_epochs, str) else max_epochs
     rate = min(max(_RATE * (_RATE_STEPS / (epochs * per_epoch)) ** 0.75, _RATES[0]), _RATES[1])
+    rate *= 1 if linear else _FASTER
     refit = isinstance(early_stopping, str) and isinstance(max_epochs, str) and _MIN_SAMPLES <= n_samples <= _MAX_REFIT
     if isinstance(early_stopping, str):
         fraction = min(max(0.1, _MIN_HELD_OUT / n_samples), 0.2)
@@ -111,29 +119,35 @@ def choose_budget(
 
 
 def choose_optimizer(
-    optimizer: Adam, n_samples: int, *, linear: bool, skip: bool, chosen_rate: bool, constant: bool
+    optimizer: str | Optimizer, model: Model, n_samples: int, learning_rate: float, *, chosen_rate: bool, constant: bool
 ) -> Adam:
     """Return the optimizer of a run, with the values that are "auto" chosen.
 
     Parameters
     ----------
-    optimizer : Adam
+    optimizer : str or Optimizer
         The optimizer of the estimator.
+    model : Model
+        The built model.
     n_samples : int
         N.
-    linear : bool
-        Whether training starts from a linear model.
-    skip : bool
-        Whether encoder and decoder have skip connections.
+    learning_rate : float
+        The peak learning rate.
     chosen_rate : bool
         Whether the learning rate was "auto".
     constant : bool
         Whether there is one epoch at a time, at a constant rate.
     """
-    clip, decay = optimizer.gradient_clip, optimizer.weight_decay
-    if isinstance(clip, str):
-        clip = _LINEAR_CLIP if linear else _CHOSEN_CLIP if chosen_rate else None
-    if isinstance(decay, str):  # what the network adds to the linear model is kept small in small data
-        decay = min(_DECAY / n_samples, 1.0) if skip and not constant else 0.0
-    schedule = "constant" if constant else optimizer.schedule
-    return replace(optimizer, gradient_clip=clip, weight_decay=decay, schedule=schedule)
+    adam = resolve("optimizers", optimizer, Adam)  # there is no other optimizer
+    linear, fast = model.starts_linear, chosen_rate and not model.starts_linear and not constant
+    encoder = learning_rate / (2 * _FASTER) if fast and model.network.encoder_parameters() else None
+    decay = min(_DECAY / n_samples, 1.0) if model.network.skip_parameters() and not constant else 0.0
+    chosen: dict[str, Any] = {
+        "betas": (0.9, 0.95) if fast else (0.9, 0.999),
+        "weight_decay": decay,  # what the network adds to the linear model is kept small in small data
+        "encoder_learning_rate": encoder,
+        "schedule": "linear" if fast else "one_cycle",
+        "gradient_clip": _LINEAR_CLIP if linear else _CHOSEN_CLIP if chosen_rate else None,
+    }
+    used = {name: value for name, value in chosen.items() if getattr(adam, name) == "auto"}
+    return replace(adam, **(used | ({"schedule": "constant"} if constant else {})))

@@ -29,10 +29,19 @@ _POSITIVE_INTEGERS = (
 )
 _NUMBER = (int, float, np.integer, np.floating)
 _CHOICES = {
-    "schedule": ("constant", "linear", "one_cycle"),
+    "schedule": ("auto", "constant", "linear", "one_cycle"),
     "precision": ("float32", "float64", "bf16"),
 }
-_AUTO = ("max_epochs", "batch_size", "learning_rate", "gradient_clip")  # "auto" chooses them
+# "auto" chooses them
+_AUTO = (
+    "max_epochs",
+    "batch_size",
+    "learning_rate",
+    "gradient_clip",
+    "encoder_learning_rate",
+    "betas",
+    "weight_decay",
+)
 _OPTIONAL = ("encoder_learning_rate", "gradient_clip")
 
 
@@ -109,10 +118,10 @@ def _check_numbers(values: dict[str, Any]) -> None:
             raise ValueError(f"{name}={value!r} must lie strictly between {low:g} and {high:g}.")
     betas = values["betas"]
     are_rates = isinstance(betas, (tuple, list)) and all(isinstance(b, _NUMBER) and 0 <= b < 1 for b in betas)
-    if not are_rates or len(betas) != 2:
-        raise ValueError(f"betas={betas!r} must be two numbers from 0 to below 1, such as (0.9, 0.999).")
+    if "betas" not in chosen and (not are_rates or len(betas) != 2):
+        raise ValueError(f"betas={betas!r} must be 'auto' or two numbers from 0 to below 1, such as (0.9, 0.999).")
     decay = values["weight_decay"]
-    if decay != "auto" and not (isinstance(decay, _NUMBER) and decay >= 0):
+    if "weight_decay" not in chosen and not (isinstance(decay, _NUMBER) and decay >= 0):
         raise ValueError(f"weight_decay={decay!r} must be 'auto' or a number of at least 0.")
 
 

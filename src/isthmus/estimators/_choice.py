@@ -8,10 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isthmus._part import resolve
 from isthmus.engine import TrainingLoop
 from isthmus.engine.precision import parameter_dtype
-from isthmus.estimators._budget import Budget, choose_budget, choose_optimizer
+from isthmus.estimators._budget import Budget, choose_budget
 from isthmus.estimators._data import TrainingData
 from isthmus.estimators._description import Description
 from isthmus.estimators._fields import as_part
@@ -50,16 +49,9 @@ class ModelChoice(Description):
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
             early_stopping=None if partial and stopping == "auto" else stopping,
+            linear=model.starts_linear,
         )
         self.max_epochs_, self.batch_size_, self.learning_rate_, self.early_stopping_ = budget[:4]
-        self.optimizer_ = choose_optimizer(
-            resolve("optimizers", self.optimizer, Adam),
-            n_samples,
-            linear=model.starts_linear,
-            skip=model.network.has_skip,
-            chosen_rate=self.learning_rate == "auto",
-            constant=partial,
-        )
         return budget
 
     def _model_options(self) -> ModelOptions:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -141,19 +141,17 @@ def make_loop(
     processes: Processes,
 ) -> TrainingLoop:
     """Build the loss on a sample of the data, and return the training loop that minimises it."""
-    model, decay, clip = loss.model, optimizer.weight_decay, optimizer.gradient_clip
-    assert not isinstance(decay, str)  # "auto" has been replaced
-    assert not isinstance(clip, str)
+    model, chosen = loss.model, cast("Any", optimizer)  # nothing in it is "auto" any more
     with seeded(derive(seed, Stream.LOSS), model.scaling.shift.device):
         loss.build(sample)
     return TrainingLoop(
         loss,
         learning_rate=learning_rate,
-        schedule=find_schedule(optimizer.schedule),
-        weight_decay=decay,
-        betas=optimizer.betas,
-        lr_multipliers=_lr_multipliers(model, loss, optimizer.encoder_learning_rate, learning_rate),
-        gradient_clip=clip,
+        schedule=find_schedule(chosen.schedule),
+        weight_decay=chosen.weight_decay,
+        betas=chosen.betas,
+        lr_multipliers=_lr_multipliers(model, loss, chosen.encoder_learning_rate, learning_rate),
+        gradient_clip=chosen.gradient_clip,
         seed=seed,
         bf16_parameters=list(model.network.parameters()) if trainer.precision == "bf16" else [],
         gradient_accumulation=trainer.gradient_accumulation,

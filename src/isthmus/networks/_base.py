@@ -77,7 +77,6 @@ class Network(Part):
 
     sizes: Sizes
     starts_linear: bool = False  # whether `set_linear` works
-    has_skip: bool = False  # whether there are skip connections beside hidden layers
 
     @abstractmethod
     def build(self, sizes: Sizes) -> None:

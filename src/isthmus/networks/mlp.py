@@ -178,7 +178,7 @@ class MLP(Network):
         return self.skip and not self.tied and not self.unit_norm
 
     @property
-    def has_skip(self) -> bool:  # type: ignore[override]
+    def has_skip(self) -> bool:
         """Whether there are skip connections beside hidden layers."""
         return self.starts_linear and bool(layer_sizes(self, default=_HIDDEN))
 
