@@ -188,6 +188,11 @@ class Model(nn.Module):
         """Whether :meth:`set_linear` works: if network, posterior and likelihood can be those of a linear model."""
         return self.network.starts_linear and self.posterior.starts_linear and self.likelihood.starts_linear
 
+    @property
+    def starts_random(self) -> bool:
+        """Whether encoder and decoder start from unrelated random weights."""
+        return not self.starts_linear and not self.network.starts_transposed
+
     def set_linear(
         self,
         encoder: tuple[Tensor, Tensor, Tensor],

@@ -185,7 +185,7 @@ def _describe_table(rows: Dataset) -> str:
     lines = {
         "rows x columns": f"{rows.X.shape[0]} x {rows.X.shape[1]}, a table",
         **({"missing": f"{missing} cells"} if missing else {}),
-        "training": choose_budget(len(rows.X), "cpu", linear=False).describe(len(rows.X)),
+        "training": choose_budget(len(rows.X), "cpu", random=True).describe(len(rows.X)),
     }
     with about(rows.name):
         codec = TableCodec().fit(rows.X)

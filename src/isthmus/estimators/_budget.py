@@ -73,7 +73,7 @@ def choose_budget(
     batch_size: int | str = "auto",
     learning_rate: float | str = "auto",
     early_stopping: EarlyStopping | str | None = "auto",
-    linear: bool = True,
+    random: bool = False,
 ) -> Budget:
     """Return the budget, with the values that are "auto" chosen from the others and the number of samples N.
 
@@ -94,8 +94,8 @@ def choose_budget(
         Type of the device, such as "cpu" or "cuda".
     max_epochs, batch_size, learning_rate, early_stopping
         The fields of the estimator.
-    linear : bool, default=True
-        Whether training starts from a linear model.
+    random : bool, default=False
+        Whether encoder and decoder start from unrelated random weights.
 
     Examples
     --------
@@ -109,7 +109,7 @@ def choose_budget(
     steps = _STEPS * min(n_samples / _STEPS_ROWS, 1.0) ** 0.75
     epochs = max(math.ceil(steps / per_epoch), _MIN_EPOCHS) if isinstance(max_epochs, str) else max_epochs
     rate = min(max(_RATE * (_RATE_STEPS / (epochs * per_epoch)) ** 0.75, _RATES[0]), _RATES[1])
-    rate *= 1 if linear else _FASTER
+    rate *= _FASTER if random else 1
     refit = isinstance(early_stopping, str) and isinstance(max_epochs, str) and _MIN_SAMPLES <= n_samples <= _MAX_REFIT
     if isinstance(early_stopping, str):
         fraction = min(max(0.1, _MIN_HELD_OUT / n_samples), 0.2)
@@ -139,7 +139,7 @@ def choose_optimizer(
         Whether there is one epoch at a time, at a constant rate.
     """
     adam = resolve("optimizers", optimizer, Adam)  # there is no other optimizer
-    linear, fast = model.starts_linear, chosen_rate and not model.starts_linear and not constant
+    fast = chosen_rate and model.starts_random and not constant
     encoder = learning_rate / (2 * _FASTER) if fast and model.network.encoder_parameters() else None
     decay = min(_DECAY / n_samples, 1.0) if model.network.skip_parameters() and not constant else 0.0
     chosen: dict[str, Any] = {
@@ -147,7 +147,7 @@ def choose_optimizer(
         "weight_decay": decay,  # what the network adds to the linear model is kept small in small data
         "encoder_learning_rate": encoder,
         "schedule": "linear" if fast else "one_cycle",
-        "gradient_clip": _LINEAR_CLIP if linear else _CHOSEN_CLIP if chosen_rate else None,
+        "gradient_clip": _LINEAR_CLIP if model.starts_linear else _CHOSEN_CLIP if chosen_rate else None,
     }
     used = {name: value for name, value in chosen.items() if getattr(adam, name) == "auto"}
     return replace(adam, **(used | ({"schedule": "constant"} if constant else {})))

@@ -49,7 +49,7 @@ class ModelChoice(Description):
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
             early_stopping=None if partial and stopping == "auto" else stopping,
-            linear=model.starts_linear,
+            random=model.starts_random,
         )
         self.max_epochs_, self.batch_size_, self.learning_rate_, self.early_stopping_ = budget[:4]
         return budget

@@ -77,6 +77,7 @@ class Network(Part):
 
     sizes: Sizes
     starts_linear: bool = False  # whether `set_linear` works
+    starts_transposed: bool = False  # whether the encoder starts as the transpose of the decoder
 
     @abstractmethod
     def build(self, sizes: Sizes) -> None:

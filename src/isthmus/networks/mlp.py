@@ -106,7 +106,7 @@ class MLP(Network):
             raise ValueError("tied weights cannot have unit_norm=True; use tied=False.")
         if not self.tied:
             self.decoder = dense(widths)
-            if self.unit_norm:
+            if self.starts_transposed:
                 self._start_transposed()
             if self.has_skip:
                 self.encoder_skip_weight = nn.Parameter(torch.zeros(sizes.n_encoder_outputs, n_inputs))
@@ -176,6 +176,11 @@ class MLP(Network):
     def starts_linear(self) -> bool:  # type: ignore[override]
         """Whether there is a linear map from inputs to outputs: skip connections, or no hidden layers."""
         return self.skip and not self.tied and not self.unit_norm
+
+    @property
+    def starts_transposed(self) -> bool:  # type: ignore[override]
+        """Whether the decoder's weights have norm 1."""
+        return bool(self.unit_norm)
 
     @property
     def has_skip(self) -> bool:
