@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import isthmus
+import isthmus.likelihoods
 from data_files import needs_pyarrow
 from isthmus.cli import main
 from isthmus.data import read, write_frame
@@ -372,6 +373,7 @@ def test_outliers_among_numbers(there, run, monkeypatch):
         (["outliers", "people.csv", "--normal", "people.csv"], "is for a fitted MODEL"),
         (["outliers", "people.csv", "--rate", "1"], "1.0 is not in the range"),
         (["outliers", "people.csv", "-o", "people.csv"], "would replace people.csv"),
+        (["evaluate", "vae", "people.csv", "--sizes", "2,3"], "people.csv: --sizes compares models of numbers"),
         (["impute", "people.csv", "-o", "new.npy"], "cannot hold columns of text"),
         (["impute", "people.csv", "--y", "sex", "-o", "new.csv"], "is for a fitted conditional_vae"),
     ],
@@ -420,3 +422,25 @@ def test_score_by_column_of_numbers_at_their_code(there, run):
     assert code == 0
     assert out.startswith("log p(x_d | code), nats per cell")
     assert [line.split()[0] for line in out.splitlines()[2:]] == ["age", "height"]
+
+
+def test_what_is_inferred_can_be_set(there, run):
+    codec = 'scaling={part="table_codec", kinds={who="left out", born="category"}, sample_missing=true}'
+    likelihood = 'likelihood={age="student_t", height={part="gaussian", scale=2.0}}'
+    assert run("fit", "people.csv", "-o", "m.safetensors", *QUICK, "--set", codec, "--set", likelihood)[0] == 0
+    model = isthmus.load("m.safetensors")
+    kinds = {column.name: (column.kind, column.likelihoods()) for column in model._codec.columns}
+    assert kinds["born"][0] == "category"
+    assert kinds["age"][1] == ("student_t",)
+    assert kinds["height"][1] == (isthmus.likelihoods.Gaussian(scale=2.0),)
+    assert run("sample", "m.safetensors", "-n", "50", "-o", "new.csv")[0] == 0
+    assert 0 < read("new.csv").X["sex"].isna().sum() < 50
+    code, _, err = run("fit", "people.csv", "-o", "m.safetensors", *QUICK, "--set", 'likelihood={ages="student_t"}')
+    assert (code, "names the column 'ages', which X does not have" in err) == (2, True)
+    assert "unseen : " in run("info", "table_codec")[1]
+
+
+def test_evaluate_a_model_of_a_table(there, run):
+    code, out, _ = run("evaluate", "table.safetensors", "people.csv", "--n-draws", "5", "--json")
+    assert code == 0
+    assert json.loads(out)

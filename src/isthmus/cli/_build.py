@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["build", "known_parts"]
 
+_BY_COLUMN = ("likelihood", "likelihoods", "kinds")  # fields that take a table of columns
 _WEIGHTS = ("beta", "sparsity", "weight")  # fields that take a number or a schedule
 
 
@@ -96,17 +97,27 @@ def known_parts(field: str) -> dict[str, type[Settings]]:
         return {"warmup": Warmup}
     if field in (one_class := {"early_stopping": EarlyStopping, "trainer": Trainer}):
         return {field: one_class[field]}
-    return find_parts(PART_MODULES[field]) if field in PART_MODULES else {}
+    found = find_parts(PART_MODULES[field]) if field in PART_MODULES else {}
+    if field == "scaling":
+        from isthmus.tables import TableCodec
+
+        found = {**found, "table_codec": TableCodec}
+    return found
 
 
 def _as_part(field: str, value: Any) -> Any:
-    """Return `value` with every table such as ``{part = "gaussian", scale = 0.5}`` replaced by the part."""
+    """Return `value` with every table such as ``{part = "gaussian", scale = 0.5}`` replaced by the part.
+
+    A table without a part holds the likelihoods, or the kinds, of columns by name.
+    """
     if isinstance(value, tuple):
         return tuple(_as_part(field, item) for item in value)
     if field in _WEIGHTS and isinstance(value, str):
         return _make(field, value)
     if not isinstance(value, dict):
         return value
+    if field in _BY_COLUMN and "part" not in value and all(isinstance(v, (str, dict)) for v in value.values()):
+        return {column: _as_part("likelihood", inner) for column, inner in value.items()}
     if not isinstance(value.get("part"), str):
         raise ValueError(f'{field}={value!r} must name its part: {field} = {{part = "...", ...}}.')
     part = _make(field, value["part"])

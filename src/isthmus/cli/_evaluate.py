@@ -162,6 +162,11 @@ def _select(
     if "n_components" in fields:
         raise ValueError("--set n_components: is set by --sizes; leave it out.")
     rows = read_data(data, labels)
+    if rows.is_frame:
+        raise ValueError(
+            f"{data}: --sizes compares models of numbers, and this is a table with other columns; leave --sizes out: "
+            "`isthmus fit` chooses the number of latent units."
+        )
     estimator = _unfitted(model, fields, rows, seed)
     y = check_condition(estimator, rows, data, labels)
     _note_integers(rows, data)

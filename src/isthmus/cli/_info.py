@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import re
 from pathlib import Path
@@ -116,12 +117,12 @@ def _describe_model(name: str) -> str:
 def _describe_parts(topic: str) -> str:
     """Return the list of parts of one kind, or the parameters of a part."""
     with loading():
-        from isthmus._part import find_parts
+        importlib.import_module("isthmus._part")
     asked = normalize(topic)
     kinds = dict.fromkeys(PART_MODULES.values())
     kind = PART_MODULES.get(asked, asked)
     if kind in kinds:
-        known = find_parts(kind)
+        known = known_parts(next(field for field, module in PART_MODULES.items() if module == kind))
         width = max(map(len, known)) + 2
         return "\n".join([_bold(kind), *(f"  {name:<{width}}{_doc(part)[0]}" for name, part in known.items())])
     fields = (*PART_MODULES, "beta", "early_stopping", "trainer")
