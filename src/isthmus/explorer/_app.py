@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import traceback
 from collections.abc import Awaitable, Callable
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -103,6 +104,10 @@ def _endpoint(call: Callable[[Any], bytes], preparation: Preparation) -> Callabl
         except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:
             text = f"{error.args[0]} is missing." if isinstance(error, KeyError) else str(error)
             return JSONResponse({"error": text or type(error).__name__}, status_code=400)
+        except Exception as error:
+            traceback.print_exc()
+            text = f"This {type(error).__name__} is a bug in isthmus; its traceback is on the terminal."
+            return JSONResponse({"error": text}, status_code=500)
         preparation.touch()
         return Response(answer, media_type="application/octet-stream")
 

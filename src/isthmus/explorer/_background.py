@@ -12,8 +12,8 @@ from isthmus.explorer._explorer import Explorer
 
 __all__ = ["Preparation"]
 
-_ENCODED = 4096  # rows that are encoded at once
-_SCORED = 64  # rows that are scored at once: a request waits for one such chunk
+_FIRST, _MOST = 4, 16384  # rows of the first chunk, and of the largest
+_SECONDS = {"codes": 0.2, "scores": 0.03}  # that a chunk may take: Ctrl-C, and a request, wait for one
 _PAUSE = 0.3  # seconds after a request in which no chunk is started
 
 
@@ -45,7 +45,7 @@ class Preparation:
         """Stop after the current chunk, and wait a moment for it."""
         self._stopped.set()
         if self._thread.ident is not None:
-            self._thread.join(timeout=1.0)
+            self._thread.join(timeout=5.0)
 
     def touch(self) -> None:
         """Note that the page has asked for something, which comes first."""
@@ -63,26 +63,29 @@ class Preparation:
 
     def _run(self) -> None:
         try:
-            self._chunks("codes", self.explorer.encode_part, _ENCODED)
+            self._chunks("codes", self.explorer.encode_part, self.explorer.n_rows)
             if self._stopped.is_set():
                 return
             self.explorer.finish_codes()
             self.ready.set()
-            self._chunks("scores", self.explorer.score_part, _SCORED)
+            self._chunks("scores", self.explorer.score_part, self.explorer.n_to_score)
             self.stage = "done"
         except Exception as error:
             traceback.print_exc()
             self.error = f"{type(error).__name__}: {error}"
 
-    def _chunks(self, stage: str, compute: Callable[[int, int], None], size: int) -> None:
-        self.stage, self.done = stage, 0
-        for start in range(0, self.explorer.n_rows, size):
+    def _chunks(self, stage: str, compute: Callable[[int, int], None], n: int) -> None:
+        self.stage, self.done, size = stage, 0, _FIRST
+        while self.done < n:
             while stage == "scores" and time.monotonic() - self._last_request < _PAUSE:
                 if self._stopped.wait(0.05):
                     return
             if self._stopped.is_set():
                 return
-            compute(start, start + size)
-            self.done = min(start + size, self.explorer.n_rows)
+            start = time.monotonic()
+            compute(self.done, self.done + size)
+            self.done = min(self.done + size, n)
             if self._progress is not None:
-                self._progress(stage, self.done, self.explorer.n_rows)
+                self._progress(stage, self.done, n)
+            ideal = size * _SECONDS[stage] / max(time.monotonic() - start, 1e-6)
+            size = max(1, min(2 * size, int(ideal), _MOST))

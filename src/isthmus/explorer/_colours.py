@@ -47,7 +47,12 @@ class Colour:
         few = numbers is not None and values.dtype.kind in "iuf" and len(np.unique(numbers)) <= _MAX_LEVELS
         if numbers is None or (self.kind != "score" and few):
             return _levels(values)
-        return _bands(numbers, times=values.dtype.kind == "M")
+        legend, index = _bands(numbers, times=values.dtype.kind == "M")
+        if self.kind == "score":
+            legend["growing"] = explorer.n_scored < explorer.n_to_score
+            if legend["missing"]:
+                legend["names"][-1] = "not scored"
+        return legend, index
 
 
 def list_colours(explorer: Any) -> list[Colour]:
@@ -92,21 +97,20 @@ def _levels(values: Any) -> tuple[dict[str, Any], np.ndarray]:
     """Return the legend of categories, in their order if there are few, else with the most frequent ones."""
     import pandas as pd
 
-    series = pd.Series(values)
-    series = series.astype(object).where(series.notna(), None)
-    texts = series.map(lambda v: "missing" if v is None else _text(v)).to_numpy(dtype=object)
-    missing = series.isna().to_numpy()
-    present = list(dict.fromkeys(series[~missing].value_counts().index))
-    kept = present if len(present) <= _MAX_LEVELS else present[: _MAX_LEVELS - 1]
+    codes, found = pd.factorize(values)  # -1 for missing values
+    counts = np.bincount(codes[codes >= 0], minlength=len(found))
+    kept = np.argsort(-counts, kind="stable").tolist()
+    kept = kept if len(found) <= _MAX_LEVELS else kept[: _MAX_LEVELS - 1]
     try:
-        kept = sorted(kept)
+        kept = sorted(kept, key=lambda k: found[k])
     except TypeError:  # levels of several types
-        kept = sorted(kept, key=str)
-    names = [_text(level) for level in kept]
-    if len(kept) < len(present):
-        names.append(f"{len(present) - len(kept)} others")
-    number = {name: i for i, name in enumerate(_text(level) for level in kept)}
-    index = np.array([number.get(text, len(kept)) for text in texts], dtype=np.int64)
+        kept = sorted(kept, key=lambda k: str(found[k]))
+    names = [_text(found[k]) for k in kept]
+    if len(kept) < len(found):
+        names.append(f"{len(found) - len(kept)} others")
+    entry = np.full(len(found) + 1, len(kept))
+    entry[np.array(kept, dtype=int)] = np.arange(len(kept))
+    index, missing = entry[codes], codes < 0
     return _legend("levels", names, index, missing)
 
 

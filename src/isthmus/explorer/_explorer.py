@@ -16,6 +16,7 @@ from isthmus.explorer._units import rank_units, unit_ranges
 
 __all__ = ["Explorer"]
 
+MAX_SCORED = 50_000  # points that are scored: enough for a rank, and a million would take an hour
 N_SAMPLE = 2000  # rows from which ranges, errors to expect, and the importance of units are taken
 
 
@@ -80,6 +81,7 @@ class Explorer:
         self.rows = make_format(model, X, image_shape, self._sample)
         self.codes = np.zeros((self.n_rows, self.n_units), np.float32)  # in the order of X
         self.scores = np.full(self.n_rows, np.nan, np.float32)
+        self.n_to_score, self.n_scored = min(self.n_rows, MAX_SCORED), 0
         self._first = first
         self.dropped: Any = None  # rows that were dropped on the page
 
@@ -105,7 +107,7 @@ class Explorer:
         for start in range(0, self.n_rows, chunk):
             self.encode_part(start, start + chunk)
         self.finish_codes()
-        for start in range(0, self.n_rows, chunk):
+        for start in range(0, self.n_to_score, chunk):
             self.score_part(start, start + chunk)
 
     def encode_part(self, start: int, stop: int) -> None:
@@ -115,8 +117,9 @@ class Explorer:
 
     def score_part(self, start: int, stop: int) -> None:
         """Compute the scores of some points."""
-        index = np.sort(self.order[start:stop])
+        index = np.sort(self.order[start : min(stop, self.n_to_score)])
         self.scores[index] = self.score(take(self.X, index), None if self.y is None else self.y[index])
+        self.n_scored = max(self.n_scored, min(stop, self.n_to_score))
 
     def finish_codes(self) -> None:
         """Compute what follows from the codes of all rows."""
@@ -255,15 +258,16 @@ class Explorer:
     def inspect(self, where: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         """Return a row, its reconstruction, and the error of each cell in nats and in words; see :meth:`row_like`."""
         name, X, y = self.row_like(where)
-        header, body = self._inspect(X, y)
+        known = self.scores[name["row"]] if "point" in name else np.nan
+        header, body = self._inspect(X, y, float(known))
         return header | name, body
 
-    def _inspect(self, X: Any, y: Any) -> tuple[dict[str, Any], bytes]:
+    def _inspect(self, X: Any, y: Any, known: float) -> tuple[dict[str, Any], bytes]:
         code = self.encode(X, y)
         with self.lock:
             made = self.model.reconstruct(X, *self.given(y))
             errors = self._errors(X, y)
-        score = float(self.score(X, y)[0])
+        score = known if np.isfinite(known) else float(self.score(X, y)[0])
         original, first = self.rows.pack(X)
         reconstruction, second = self.rows.pack(made)
         judged = self.oddness.judge(errors[0], self.rows)

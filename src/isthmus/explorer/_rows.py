@@ -206,8 +206,10 @@ def make_format(model: Any, X: Any, image_shape: tuple[int, ...] | None, sample:
             raise ValueError(f"image_shape: the model has rows of {n_features} numbers, and an image has {size}.")
         return Images(shape, np.asarray(sample))
     codec = model._codec
-    names = codec.names if codec is not None else getattr(model, "feature_names_in_", range(n_features))
-    return Cells(list(names), sample)
+    if codec is not None:
+        return Cells(codec.names, sample)
+    unnamed = [f"column {i}" for i in range(n_features)]
+    return Cells(list(getattr(model, "feature_names_in_", unnamed)), np.asarray(sample))
 
 
 def _shape_of_network(model: Any, n_features: int, X: Any) -> tuple[int, ...] | None:

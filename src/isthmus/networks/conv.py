@@ -128,7 +128,8 @@ class Conv(Network):
             h = torch.cat([h, torch.ones_like(h) if mask is None else mask.reshape(h.shape)], 1)
         for layer in self.down:
             h = activation(self.activation)(layer(h))
-        return self.dense.encode(h.reshape(*lead, -1), c)
+        flat = h.flatten(1)  # also of no images at all, for which a size of -1 would be ambiguous
+        return self.dense.encode(flat.reshape(*lead, flat.shape[1]), c)
 
     def decode(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Map codes to likelihood parameters."""
@@ -139,7 +140,8 @@ class Conv(Network):
             h = layer(h, output_size=size)
             if i < len(self.up) - 1:
                 h = hidden(h)
-        return h.reshape(*z.shape[:-1], -1)
+        flat = h.flatten(1)
+        return flat.reshape(*z.shape[:-1], flat.shape[1])
 
     @property
     def numbers_per_row(self) -> int:

@@ -178,9 +178,8 @@ class App {
       const answer = await call("colour", { k: Number(chosen) });
       legend = answer.header;
       index = answer.bytes;
-      const kind = this.model.colours[chosen].kind;
       clearTimeout(this.again);
-      if (kind === "score" && legend.missing) this.again = setTimeout(() => this.setColour(), 4000);
+      if (legend.growing) this.again = setTimeout(() => this.setColour(), 3000);
     }
     this.index = index;
     this.legend.show(legend, off);

@@ -21,7 +21,8 @@ void main() {
   if (rounded > 0.5 && distance(gl_PointCoord, vec2(0.5)) > 0.5) discard;
   gl_FragColor = vec4(colour.rgb * colour.a, colour.a);
 }`;
-const FRAME = 12; // milliseconds that drawing may take while the view moves
+const FRAME = 10; // milliseconds that drawing may take in a frame
+const LEAST = 20000; // points that are drawn in any frame
 
 function compile(gl, type, source) {
   const shader = gl.createShader(type);
@@ -33,7 +34,7 @@ function compile(gl, type, source) {
 export class WebglPoints {
   /** Return a layer on a canvas, or null if the browser has no WebGL. */
   static on(canvas) {
-    const gl = canvas.getContext("webgl", { antialias: false, alpha: true, depth: false });
+    const gl = canvas.getContext("webgl", { antialias: false, alpha: true, depth: false, preserveDrawingBuffer: true });
     return gl ? new WebglPoints(canvas, gl) : null;
   }
 
@@ -41,7 +42,7 @@ export class WebglPoints {
     this.canvas = canvas;
     this.gl = gl;
     this.n = 0;
-    this.budget = 100000;
+    this.budget = 2 * LEAST;
     this.setUp();
     canvas.addEventListener("webglcontextlost", (event) => event.preventDefault());
     canvas.addEventListener("webglcontextrestored", () => {
@@ -77,8 +78,9 @@ export class WebglPoints {
     gl.vertexAttribPointer(place, 1, wide ? gl.UNSIGNED_SHORT : gl.UNSIGNED_BYTE, wide, 0, 0);
   }
 
-  /** Draw all points, or while the view is `moving` as many as fit into a frame. */
+  /** Draw points: as many as fit into a frame, and if the view does not move all others in the frames after it. */
   draw(view, moving) {
+    cancelAnimationFrame(this.next);
     if (!view || !this.n || !this.data?.shown) return;
     this.last = view;
     const { gl, canvas } = this;
@@ -91,18 +93,21 @@ export class WebglPoints {
     gl.uniform1f(uniform("size"), view.size);
     gl.uniform1f(uniform("rounded"), view.size > 3 ? 1 : 0);
     gl.uniform4fv(uniform("palette"), view.palette);
-    const count = moving ? Math.min(this.n, this.budget) : this.n;
-    gl.drawArrays(gl.POINTS, 0, count);
-    if (!moving) this.measure(count);
+    if (moving) gl.drawArrays(gl.POINTS, 0, Math.min(this.n, this.budget));
+    else this.slice(0);
   }
 
-  /** Time what was drawn, by waiting for one of its pixels, and set how many points fit into a frame. */
-  measure(count) {
-    if (count < 50000) return;
+  /** Draw a frame's worth of points, and go on with the next ones in the next frame. */
+  slice(first) {
     const { gl } = this;
+    const count = Math.min(this.n - first, this.budget);
     const start = performance.now();
-    gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(4));
-    const each = Math.max(performance.now() - start, 0.5) / count;
-    this.budget = Math.max(20000, Math.round(FRAME / each));
+    gl.drawArrays(gl.POINTS, first, count);
+    if (count > LEAST / 2) {
+      gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(4)); // waits until they are drawn
+      const each = Math.max(performance.now() - start, 0.2) / count;
+      this.budget = Math.min(Math.max(LEAST, Math.round(FRAME / each)), 2 * this.budget);
+    }
+    if (first + count < this.n) this.next = requestAnimationFrame(() => this.slice(first + count));
   }
 }
