@@ -106,7 +106,7 @@ def log_likelihoods(scores: Mapping[str, ArrayLike], *, xlabel: str = "log p(x),
             style = ("-", "--", ":", "-.")[(k - 1) % 4]
             ax.stairs(100 * share, edges, color=PALETTE[k % len(PALETTE)], linestyle=style, linewidth=1.6, label=label)
     ax.set(xlabel=xlabel, ylabel="rows, %")
-    ax.set_ylim(0, 1.15 * ax.get_ylim()[1])  # space for the legend
+    ax.set_ylim(0, (1 + 0.1 * len(values)) * ax.get_ylim()[1])  # space for the legend
     ax.legend(frameon=False, title="mean", alignment="left", loc="upper left")
     add_grid(ax)
     return ax
