@@ -2,13 +2,14 @@
 
 import bz2
 import gzip
+import random
 import zipfile
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from data_files import needs_pyarrow, refused
+from data_files import needs_pyarrow, refused, survives
 from isthmus.data import open_rows, read, write_frame
 
 pytestmark = needs_pyarrow
@@ -231,6 +232,8 @@ def test_lines_are_counted_with_everything_above(tmp_path):
         (b"\xd0\xcf\x11\xe0\xa1\xb1", ["is an old Excel file"]),
         ("<!DOCTYPE html>\n<table>", ["is a web page"]),
         ('[{"a": 1}]', ["is JSON: name it .jsonl"]),
+        (b"\xff\xfea\0,\0b\0\n\0\xff\xdb1\0", ["is no text in utf-16, though it begins so"]),
+        (b"\xef\xbb\xbfa,b\nx,\xe9\n", ["is no text in UTF-8, though it begins so"]),
         ("version https://git-lfs.github.com/spec/v1\n", ["git lfs pull"]),
         (gzip.compress(PEOPLE.encode())[:-9], ["is damaged, cut short"]),
         (b"PK\x03\x04 and no more", ["is damaged, cut short"]),
@@ -239,6 +242,20 @@ def test_lines_are_counted_with_everything_above(tmp_path):
 def test_bad_tables(tmp_path, text, expected):
     message = refused_text(tmp_path, text, *expected)
     assert len(message) < 300 + len(str(tmp_path))
+
+
+def test_changed_bytes_are_survived(tmp_path):
+    """Bytes that mean something in tables, put in anywhere: the data or one error, and nothing else."""
+    r = random.Random(0)
+    tables = [PEOPLE.encode(), german(PEOPLE).encode(), b'# c\n"a","b"\n1,"x, y"\n', b"1.0 2.0\n3 4\n", b",a\n0,x\n"]
+    parts = [b",", b";", b"\t", b"\n", b'"', b"#", b"\r", b"\0", b" ", b"1", b"\xff", b"\xe9", b"|", b"1,5", b"$", b"{"]
+    for _ in range(200):
+        content = bytearray(r.choice(tables))
+        for _ in range(r.randint(1, 5)):
+            place = r.randint(0, len(content))
+            content[place : place + r.choice([0, 0, 2])] = r.choice(parts)
+        (tmp_path / "a.csv").write_bytes(content)
+        assert survives(tmp_path / "a.csv"), bytes(content)
 
 
 def test_an_archive_of_several_files(tmp_path):

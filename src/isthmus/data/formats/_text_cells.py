@@ -31,8 +31,8 @@ def libraries(path: Path) -> Any:
     return pandas
 
 
-def read_cells(path: Path, layout: TextLayout) -> tuple[Any, TextLayout]:
-    """Return all cells as a pyarrow Table of strings, whose first row may be a header, and the layout they are in.
+def read_cells(path: Path, layout: TextLayout) -> Any:
+    """Return all cells as a pyarrow Table of strings, whose first row may be a header.
 
     Raises
     ------
@@ -43,12 +43,9 @@ def read_cells(path: Path, layout: TextLayout) -> tuple[Any, TextLayout]:
 
     read = _by_pandas if layout.delimiter == " " or layout.spaced else _by_pyarrow
     try:
-        return read(path, layout), layout
+        return read(path, layout)
     except (UnicodeError, pa.ArrowInvalid) as error:
-        if layout.encoding != "utf-8" or not re.search(r"utf-?8|codec", str(error), re.IGNORECASE):
-            raise _unreadable(path, error) from error
-        layout = layout._replace(encoding="cp1252")  # the first letter that is no ASCII stands further down
-        return read(path, layout), layout
+        raise _unreadable(path, error) from error
 
 
 def _by_pyarrow(path: Path, layout: TextLayout) -> Any:

@@ -21,6 +21,7 @@ __all__ = ["PACKED", "TextLayout", "find_layout", "open_bytes"]
 # What damaged or encrypted compressed files raise, beside OSError.
 PACKED = (EOFError, RuntimeError, lzma.LZMAError, zipfile.BadZipFile, zlib.error)
 _HEAD = 1 << 18  # bytes of the file that decide
+_BLOCK = 1 << 20
 _LINES = 200  # of which so many lines
 _DELIMITERS = "\t;|,"  # in the order of preference, if more than one fits: prices such as 1,50 have commas
 _MOST_PREAMBLE = 50  # lines above a table
@@ -120,9 +121,16 @@ def find_layout(path: Path) -> TextLayout:
     """
     with damaged(path, PACKED), open_bytes(path) as stream:
         head = stream.read(_HEAD)
-        whole = not stream.read(1)
-    encoding = _encoding(head, path)
-    text = codecs.getincrementaldecoder(encoding)().decode(head)
+        encoding = _encoding(head, path)
+        if encoding.startswith("utf-8") and not _is_utf8(head, stream):
+            if encoding != "utf-8":  # it begins with the mark of UTF-8
+                raise DataError(f"{path}: is no text in UTF-8, though it begins so; {AGAIN}.")
+            encoding = _western(head)
+        whole = len(head) < _HEAD
+    try:
+        text = codecs.getincrementaldecoder(encoding)().decode(head)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is no text in {encoding}, though it begins so; {AGAIN}.") from error
     lines = re.split(r"\r\n|\n|\r", text)
     lines = lines[: _LINES if whole or len(lines) < 2 else min(_LINES, len(lines) - 1)]
     if not any(line.strip() for line in lines):
@@ -143,11 +151,20 @@ def _encoding(head: bytes, path: Path) -> str:
         if max(zeros) > 0.7 and min(zeros) < 0.1:  # UTF-16 of mostly Latin text, without a mark of its byte order
             return "utf-16-le" if zeros[1] > zeros[0] else "utf-16-be"
         raise DataError(f"{path}: is binary, not text; {AGAIN}, or give it the extension of what it is.")
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(head)
-    except UnicodeDecodeError:
-        return _western(head)
     return "utf-8"
+
+
+def _is_utf8(head: bytes, stream: IO[bytes]) -> bool:
+    """Return whether a file is UTF-8; the first letter that is no ASCII may stand far down."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        decoder.decode(head)
+        while block := stream.read(_BLOCK):
+            decoder.decode(block)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _western(head: bytes) -> str:

@@ -74,7 +74,8 @@ class TextTable:
             If it is no table, has no rows, or two columns have the same name.
         """
         libraries(path)
-        table, layout = read_cells(path, find_layout(path))
+        layout = find_layout(path)
+        table = read_cells(path, layout)
         cells = [table.column(i) for i in range(table.num_columns)]
         names, header = layout.names, False
         if names is None:
@@ -85,6 +86,10 @@ class TextTable:
             names = tuple(first if header else (f"x{i}" for i in range(len(cells))))
         names = tuple(name.strip() or (f"x{i}" if i else "") for i, name in enumerate(names))
         check_names(names, path)
+        if len(names) != len(cells):
+            raise DataError(
+                f"{path}: {len(names)} names, but {len(cells)} cells in the lines below; complete the lines."
+            )
         if not len(cells[0]):
             raise DataError(f"{path}: has a header and no rows; add lines of cells.")
         made = cls(path, layout, find_decimal(cells, layout.delimiter), header, names, tuple(cells))
