@@ -27,7 +27,7 @@ def model_and_rows(path: str, data: str, labels: str | None) -> tuple[Any, Datas
     """Return a saved model, the rows of DATA, and their conditions if `labels` names them."""
     if data.endswith(".safetensors"):
         raise ValueError(f"{data}: is a model, not data; pass MODEL first, then DATA.")
-    rows = open_data(data, labels)
+    rows = open_data(data, labels, columns=False)
     model = load_model(path)
     if labels is not None and not model.conditional:
         raise ValueError(f"--y {labels}: {path} holds {_article(model)}, which has no conditions; leave out --y.")

@@ -50,17 +50,21 @@ def read_data(source: str, labels: str | None = None) -> Dataset:
     return _with_labels(_noted(read(source), source), source, labels)
 
 
-def open_data(source: str, labels: str | None = None) -> Dataset:
-    """Read rows as :func:`read_data` does, but leave large ones on the disk: X is then a source."""
+def open_data(source: str, labels: str | None = None, *, columns: bool = True) -> Dataset:
+    """Read rows as :func:`read_data` does, but leave large ones on the disk: X is then a source.
+
+    With `columns` false, notes on single columns are not printed: a model knows what they are.
+    """
     from isthmus.data import open_rows
 
-    return _with_labels(_noted(open_rows(source), source), source, labels)
+    return _with_labels(_noted(open_rows(source), source, columns=columns), source, labels)
 
 
-def _noted(rows: Dataset, source: str) -> Dataset:
+def _noted(rows: Dataset, source: str, *, columns: bool = True) -> Dataset:
     """Print the notes on a file, and return its rows."""
     for text in rows.notes:
-        note(f"{source}: {text}")
+        if columns or not text.startswith("column "):
+            note(f"{source}: {text}")
     return rows
 
 

@@ -8,7 +8,9 @@ import pandas as pd
 import pytest
 
 from data_files import needs_pyarrow, refused, survives
+from isthmus._formats import find_row
 from isthmus.data import DataError, check_writable, open_rows, read, write, write_frame
+from isthmus.data.formats import load_format
 from mixed_tables import every_dtype
 
 pytestmark = needs_pyarrow
@@ -129,3 +131,19 @@ def test_arrays_hold_numbers_only(tmp_path, suffix):
     assert not list(tmp_path.iterdir())
     write_frame(tmp_path / f"t{suffix}", FRAME[["n", "b"]])
     np.testing.assert_array_equal(read(tmp_path / f"t{suffix}").X, [[1, 1], [np.nan, 0], [3, 1]])
+
+
+@pytest.mark.parametrize("suffix", [".csv", *SUFFIXES])
+def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch, suffix):
+    path = tmp_path / f"t{suffix}"
+    path.write_bytes(b"old")
+    plain = load_format(find_row(path.name)).write_frame
+
+    def full(self, file, frame, like=None):
+        plain(self, file, frame, like)
+        raise OSError(28, "No space left on device", str(file))
+
+    monkeypatch.setattr(load_format(find_row(path.name)), "write_frame", full)
+    with pytest.raises(DataError, match=rf"t\{suffix}: cannot be written \(No space left on device\)"):
+        write_frame(path, FRAME)
+    assert [file.read_bytes() for file in tmp_path.iterdir()] == [b"old"]

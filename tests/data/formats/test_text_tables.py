@@ -4,10 +4,12 @@ import bz2
 import gzip
 import random
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn import datasets
 
 from data_files import needs_pyarrow, refused, survives
 from isthmus.data import open_rows, read, write_frame
@@ -293,3 +295,19 @@ def test_letters_that_an_encoding_does_not_have(tmp_path):
     rows = table(tmp_path / "a.csv", "é,b\nx,1\ny,2\n", "latin-1")
     write_frame(tmp_path / "b.csv", rows.X.assign(é=["☃", "y"]), rows.text)
     assert read(tmp_path / "b.csv").X["é"].tolist() == ["☃", "y"]
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("iris.csv", (150, 5)),  # its first line has the numbers of rows and columns, and names of classes
+        ("wine_data.csv", (178, 14)),
+        ("breast_cancer.csv", (569, 31)),
+        ("linnerud_exercise.csv", (20, 3)),
+        ("diabetes_data_raw.csv.gz", (442, 10)),
+    ],
+)
+def test_files_that_scikit_learn_ships(name, shape):
+    rows = read(Path(datasets.__file__).parent / "data" / name)
+    assert rows.X.shape == shape
+    assert not np.isnan(rows.X).any()
