@@ -72,7 +72,7 @@ TABLE = (
     ),
     FormatRow("parquet", "Parquet", (".parquet",)),
     FormatRow("feather", "Feather", (".feather", ".arrow")),
-    FormatRow("json_lines", "JsonLines", (".jsonl", ".ndjson")),
+    FormatRow("json_lines", "JsonLines", (".jsonl", ".ndjson"), read_only=(".json",)),
     FormatRow("excel", "Excel", (".xlsx",), members=True),
     FormatRow("idx", "Idx", (".idx", ".idx.gz"), writable=False, pattern=r"[-.]idx\d-[a-z]+(\.gz)?"),
 )

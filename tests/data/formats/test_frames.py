@@ -107,6 +107,16 @@ def test_flipped_bytes_are_survived(tmp_path, suffix):
         assert survives(path)
 
 
+def test_json_arrays(tmp_path):
+    (tmp_path / "t.json").write_text('\n [{"a": 1, "b": "x"}, {"b": "y"}]\n')
+    rows = read(tmp_path / "t.json").X
+    assert rows["a"].tolist() == [1, pd.NA]
+    (tmp_path / "t.json").write_text('[{"a": 1}, 2]')
+    refused(tmp_path / "t.json", "is an array of other things than objects")
+    (tmp_path / "t.json").write_text('[{"a": 1},')
+    refused(tmp_path / "t.json", "is no valid JSON")
+
+
 def test_json_that_is_no_object_is_named_by_its_line(tmp_path):
     (tmp_path / "t.jsonl").write_text('{"a": 1}\n\n{"a": 2,}\n')
     refused(tmp_path / "t.jsonl", "line 3 is no JSON object", "'{\"a\": 2,}'")

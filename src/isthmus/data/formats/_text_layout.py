@@ -23,7 +23,7 @@ PACKED = (EOFError, RuntimeError, lzma.LZMAError, zipfile.BadZipFile, zlib.error
 _HEAD = 1 << 18  # bytes of the file that decide
 _BLOCK = 1 << 20
 _LINES = 200  # of which so many lines
-_DELIMITERS = "\t;|,"  # in the order of preference, if more than one fits: prices such as 1,50 have commas
+_DELIMITERS = "\t;|,^~\x01\x1f"  # in the order of preference, if more than one fits: prices such as 1,50 have commas
 _MOST_PREAMBLE = 50  # lines above a table
 _CONSISTENT = 0.8  # share of lines that have as many cells as most
 _BOMS = {
@@ -35,7 +35,7 @@ _BOMS = {
 }
 _FOREIGN = {  # beginnings of files that are no tables, and what to do
     rb"\s*(<!doctype|<html|<\?xml)": "is a web page or XML, not a table: download the file itself",
-    rb"\s*[\[{]": "is JSON: name it .jsonl if each line is an object, or convert it",
+    rb"\s*[\[{]": "is JSON: name it .json",
     rb"version https://git-lfs": "is a pointer of Git LFS: fetch the file itself with `git lfs pull`",
     rb"PAR1": "is a Parquet file: name it .parquet",
     rb"\x93NUMPY": "is an array of NumPy: name it .npy",

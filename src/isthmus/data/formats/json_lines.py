@@ -1,7 +1,8 @@
-"""JSON lines: one object per line."""
+"""JSON lines: one object per line; and arrays of such objects."""
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import json
 from collections.abc import Callable, Iterator
@@ -19,7 +20,10 @@ __all__ = ["JsonLines"]
 
 
 class JsonLines(Format):
-    """A table of one JSON object per row. Names that a row does not have, and null, are missing cells."""
+    """A table of one JSON object per row, in lines or in an array.
+
+    Names that a row does not have, and null, are missing cells.
+    """
 
     def check_library(self) -> None:
         """Raise `DataError` if pandas is not installed."""
@@ -29,8 +33,22 @@ class JsonLines(Format):
         """Return the table."""
         pandas = import_pandas(self.path, "JSON lines")
         with self.path.open("rb") as stream:
+            first = next((line for line in stream if line.strip()), b"").removeprefix(codecs.BOM_UTF8)
+            stream.seek(0)
+            if first.lstrip().startswith(b"["):
+                return as_frame_dataset(whole_numbers(pandas.DataFrame(self._array(stream.read()))), self.path)
             rows = [self._parse(line, number) for number, line in enumerate(stream, start=1) if line.strip()]
         return as_frame_dataset(whole_numbers(pandas.DataFrame(rows)), self.path)
+
+    def _array(self, content: bytes) -> list[dict[str, Any]]:
+        """Return the objects in an array."""
+        try:
+            rows = json.loads(content.decode("utf-8-sig"))
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{self.path}: is no valid JSON ({error}).") from error
+        if not all(isinstance(row, dict) for row in rows):
+            raise DataError(f"{self.path}: is an array of other things than objects; write one {{...}} per row.")
+        return list(rows)
 
     def _parse(self, line: bytes, number: int) -> dict[str, Any]:
         """Return the object in a line."""
