@@ -143,7 +143,7 @@ EXPORTS = {
         "examine",
     ],
     "isthmus.explorer": ["Explorer", "read_rows", "serve"],
-    "isthmus.report": ["Report", "make_report"],
+    "isthmus.report": ["Report", "make_comparison", "make_report"],
     "isthmus.engine": [
         "CSVLogger",
         "Checkpoints",

@@ -1,9 +1,13 @@
 """Priors: what the suite of every part does not cover."""
 
+import warnings
+
+import numpy as np
 import pytest
 import torch
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 
+from isthmus import VAE
 from isthmus.priors import ConditionalNormal, MixtureOfNormals
 from models import normal
 
@@ -38,3 +42,17 @@ def test_a_mixture_with_full_covariances_has_the_density_of_torch():
 def test_another_covariance_is_an_error():
     with pytest.raises(ValueError, match="covariance must be 'diag' or 'full'"):
         MixtureOfNormals(covariance="tied").build(2)
+
+
+@pytest.mark.parametrize("parts", [{"prior": "flow"}, {"posterior": "flow_normal"}])
+def test_flows_impute_rows_that_are_all_unlike_the_training_rows(parts):
+    """No row is then left for the first proposal, so that densities of no codes are computed."""
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    model = VAE(2, hidden_layer_sizes=(8,), max_epochs=1, n_draws=8, random_state=0, **parts).fit(X)
+    holes = X[:5].copy()
+    holes[:, 1] = np.nan
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # such a model is poor
+        filled = model.impute(holes)
+    np.testing.assert_array_equal(filled[:, [0, 2]], X[:5, [0, 2]])
+    assert np.isfinite(filled).all()

@@ -256,6 +256,8 @@ class FlowDistribution(LatentDistribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Return the log density in nats, (...)."""
+        if not value.numel():  # which zuko cannot reshape
+            return value.sum(-1) - self.factor.log()
         noise = self.transform.inv(value)
         log_noise = -0.5 * (noise / self.factor.unsqueeze(-1)).square().sum(-1) - 0.5 * noise.shape[-1] * _LOG_2PI
         return log_noise - noise.shape[-1] * self.factor.log() - self.transform.log_abs_det_jacobian(noise, value)

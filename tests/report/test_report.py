@@ -12,7 +12,9 @@ from sklearn.datasets import load_iris
 from isthmus import VAE, Autoencoder, ConditionalVAE, ContractiveAutoencoder
 from isthmus.assessment import CHECKS, examine
 from isthmus.assessment._rows import random_rows
-from isthmus.report import make_report
+from isthmus.cli import main
+from isthmus.report import make_comparison, make_report
+from isthmus.report._compare import _difference
 
 X, Y = load_iris(return_X_y=True)
 TRAIN, TEST = X[::2], X[1::2]
@@ -278,3 +280,61 @@ def test_samples_imputations_and_estimates_that_are_poor():
     assert found["ISTH-07"].value > 0.7
     assert found["ISTH-08"].value > found["ISTH-08"].baseline
     assert found["ISTH-09"].value > 0.1
+
+
+# ---- two models -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def comparison(vae):
+    other = VAE(1, **QUICK).fit(TRAIN)
+    return other, make_comparison([vae, other], ["first", "<second>"], TEST, X_train=TRAIN, name="iris")
+
+
+def test_two_models_side_by_side(vae, comparison):
+    other, found = comparison
+    gain = other.score_samples_estimate(TEST, n_draws=100).value - vae.score_samples_estimate(TEST, n_draws=100).value
+    assert found.numbers["difference"]["mean"] == pytest.approx(gain.mean())
+    assert found.numbers["difference"]["standard_error"] == pytest.approx(gain.std(ddof=1) / np.sqrt(75))
+    assert list(found.numbers["reports"]) == ["first", "<second>"]
+    text = html.unescape(found.html)
+    assert found.numbers["difference"]["sentence"] in text
+    for check in found.numbers["verdict"]:
+        assert check["sentence"] in text
+    assert not OUTSIDE.search(found.html)
+    assert "<second>" not in found.html
+    json.dumps(found.numbers, allow_nan=False)
+
+
+def test_scores_of_different_kinds_are_not_compared(vae):
+    density, found = examine(vae, TEST, n_draws=10), examine(Autoencoder(2, **QUICK).fit(TRAIN), TEST)
+    difference = _difference({"a": density, "b": found})
+    assert difference["mean"] is None
+    assert "because one score is log p(x) and the other log p(x|code)" in difference["sentence"]
+    with pytest.raises(ValueError, match="two models with different names"):
+        make_comparison([vae, vae], ["a", "a"], TEST)
+
+
+# ---- the command ------------------------------------------------------------------------------------------------
+
+
+def test_the_command(vae, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Autoencoder(2, **QUICK).fit(TRAIN).save("a.safetensors")
+    rows = table()
+    rows.to_csv("rows.csv", index=False)
+    Autoencoder(2, **QUICK).fit(rows).save("b.safetensors")
+    assert main(["report", "b.safetensors", "rows.csv", "--train", "rows.csv"]) == 0
+    out, err = capsys.readouterr()
+    assert [line[:7] for line in out.splitlines()] == list(CHECKS)
+    assert "isthmus: wrote report.html, and its numbers as report.json\n" in err
+    assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["data"]["rows"] == 300
+    for arguments, message in (
+        (["a.safetensors", "b.safetensors", "c.safetensors"], "c.safetensors: is a model, not data"),
+        (["a.safetensors", "iris", "-o", "a.pdf"], "a.pdf: must end in .html; name it a.html."),
+        (["a.safetensors", "a.safetensors", "a.safetensors", "iris"], "are 3 models; a report is on one or two."),
+        (["none.safetensors", "iris"], "none.safetensors: no such model"),
+        (["b.safetensors", "iris"], "iris"),
+    ):
+        assert main(["report", *arguments]) == 2
+        assert message in capsys.readouterr().err

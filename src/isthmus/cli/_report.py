@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,7 +17,7 @@ __all__ = ["report"]
 
 
 @click.command(short_help="Write one page that says whether a model is any good.")
-@click.argument("model")
+@click.argument("models", nargs=-1, required=True, metavar="MODEL [MODEL]")
 @click.argument("data")
 @click.option("-o", "--output", metavar="FILE", default="report.html", show_default=True, help="Page to write.")
 @click.option("--train", metavar="DATA", help="Training rows: to check overfitting, and to fit simple models to.")
@@ -30,8 +31,16 @@ __all__ = ["report"]
     help="Rows to use, drawn at random if there are more.",
 )
 @click.option("--seed", type=click.IntRange(0), metavar="N", default=0, show_default=True, help="Random seed.")
-def report(model: str, data: str, output: str, train: str | None, labels: str | None, max_rows: int, seed: int) -> None:
-    """Write one self-contained page about a saved MODEL on DATA, which should be held-out rows.
+def report(
+    models: tuple[str, ...],
+    data: str,
+    output: str,
+    train: str | None,
+    labels: str | None,
+    max_rows: int,
+    seed: int,
+) -> None:
+    """Write one self-contained page about one or two saved models on DATA, which should be held-out rows.
 
     It says in sentences whether the model is better than PCA, FactorAnalysis and GaussianMixture, over- or underfitted,
     has collapsed units, ignores columns or does not understand rows, and shows reconstructions, the latent plane, what
@@ -39,36 +48,48 @@ def report(model: str, data: str, output: str, train: str | None, labels: str | 
 
     \b
     isthmus report m.safetensors test.csv --train train.csv -o report.html
+    isthmus report a.safetensors b.safetensors test.csv    two models side by side
     """  # noqa: D301
-    check_output(output, model, data, train, labels, suffix=".html")
+    check_output(output, *models, data, train, labels, suffix=".html")
     if data.endswith(".safetensors"):
-        raise ValueError(f"{data}: is a model, not data; pass MODEL first, then DATA.")
-    fitted = load_model(model)
-    rows, y, row_labels = _read(fitted, data, labels)
-    own = _read(fitted, train, labels) if train else (None, None, None)
+        raise ValueError(f"{data}: is a model, not data; pass the models first, then DATA.")
+    if len(models) > 2:
+        raise ValueError(f"{', '.join(models)}: are {len(models)} models; a report is on one or two.")
+    fitted = [load_model(model) for model in models]
+    rows, y, row_labels = _read(fitted[0], data, labels)
+    for path, other in zip(models[1:], fitted[1:], strict=True):
+        if align_columns(other, rows, data) is not rows:
+            raise ValueError(f"{path}: was fitted to other columns than {models[0]}, or in another order.")
+    own = _read(fitted[0], train, labels) if train else (None, None, None)
 
-    from isthmus.report import make_report
+    from isthmus.report import make_comparison, make_report
     from isthmus.report.page import check_installed
 
     check_installed()
     with about(data), Stages() as stages:
-        made = make_report(
-            fitted,
-            rows.X,
-            y,
-            labels=row_labels,
-            X_train=None if own[0] is None else own[0].X,
-            y_train=own[1],
-            image_shape=rows.image_shape,
-            name=rows.name,
-            max_rows=max_rows,
-            seed=seed,
-            progress=stages.show,
-        )
+        options: dict[str, Any] = {
+            "labels": row_labels,
+            "X_train": None if own[0] is None else own[0].X,
+            "y_train": own[1],
+            "image_shape": rows.image_shape,
+            "name": rows.name,
+            "max_rows": max_rows,
+            "seed": seed,
+            "progress": stages.show,
+        }
+        if len(models) == 1:
+            made = make_report(fitted[0], rows.X, y, **options)
+        else:
+            names = [Path(model).stem for model in models]
+            names = list(models) if len(set(names)) < 2 else names
+            made = make_comparison(fitted, names, rows.X, y, **options)
     made.save(output)
     note(f"wrote {output}, and its numbers as {output.removesuffix('.html')}.json")
-    for check in made.numbers["verdict"]:
-        click.echo(f"{check['id']}  {check['status']:<8} {check['sentence']}")
+    if len(models) == 1:
+        for check in made.numbers["verdict"]:
+            click.echo(f"{check['id']}  {check['status']:<8} {check['sentence']}")
+    else:
+        click.echo(made.numbers["difference"]["sentence"])
 
 
 def _read(model: Any, data: str, labels: str | None) -> tuple[Any, Any, Any]:

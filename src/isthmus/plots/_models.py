@@ -183,6 +183,8 @@ def history(
     """
     if not records:
         raise ValueError("there are no epochs to draw; fit the model first.")
+    from matplotlib.ticker import MaxNLocator
+
     names = [name for name in records[0] if name not in _NOT_TERMS] if terms is None else list(terms)
     ax = ax or new_axes(9, 6)
     epochs = [record["epoch"] for record in records]
@@ -191,6 +193,9 @@ def history(
         values = [record[name] for record in records]
         ax.plot(epochs, values, color=PALETTE[k % len(PALETTE)], label=name.replace("_", " "), marker=marker)
     ax.set(xlabel="epoch", ylabel="nats per sample")
+    low, high = ax.get_ylim()
+    ax.set_ylim(low, high + 0.08 * len(names) * (high - low))  # space for the legend
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(frameon=False, loc="upper right")  # "best" is slow, and differs between runs
     add_grid(ax)
     return ax

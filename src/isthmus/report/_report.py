@@ -19,7 +19,7 @@ from isthmus.report._numbers import as_numbers
 from isthmus.report._sections import cards, sections
 from isthmus.report.page import Page, Verdict, check_installed, render
 
-__all__ = ["Report", "make_report"]
+__all__ = ["Report", "facts", "image_shape_of", "make_report"]
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def make_report(
     """
     check_installed()
     start = time.perf_counter()
-    shape = _image_shape(estimator, image_shape)
+    shape = image_shape_of(estimator, image_shape)
     found = examine(
         estimator,
         X,
@@ -161,13 +161,13 @@ def make_report(
         rows=(),
         caption="",
         sections=made,
-        facts=_facts(found, seed, time.perf_counter() - start),
+        facts=facts(found, seed) | {"Time": f"{time.perf_counter() - start:.0f} s"},
         verdict=[Verdict(check.id, check.title, check.sentence, check.status) for check in found.checks],
     )
     return Report(render(page), as_numbers(found, name))
 
 
-def _image_shape(estimator: Any, given: tuple[int, ...] | None) -> tuple[int, ...] | None:
+def image_shape_of(estimator: Any, given: tuple[int, ...] | None) -> tuple[int, ...] | None:
     """Return the shape of images, with a channel only where there are three."""
     shape = given if given is not None else getattr(estimator, "image_shape", None)
     if shape is None or estimator._codec is not None:
@@ -192,7 +192,8 @@ def _lead(found: Examination, name: str, shape: tuple[int, ...] | None) -> str:
     )
 
 
-def _facts(found: Examination, seed: int, seconds: float) -> dict[str, str]:
+def facts(found: Examination, seed: int) -> dict[str, str]:
+    """Return what is at the end of a page: versions and seeds."""
     import numpy as np
     import sklearn
     import torch
@@ -209,6 +210,5 @@ def _facts(found: Examination, seed: int, seconds: float) -> dict[str, str]:
         "Written": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z") + f" by isthmus {__version__}",
         "Versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
         "Seed": f"{seed}{draws}",
-        "Time": f"{seconds:.0f} s",
-        "Numbers": "report.json, beside this page, has all of them",
+        "Numbers": "a file of the same name that ends in .json, beside this page, has all of them",
     }

@@ -72,12 +72,15 @@ class Table:
         Column heads and cells; the first cell of each row is its name.
     numeric : bool
         Whether all other cells are numbers, which are aligned at the right.
+    wide : bool
+        Whether cells are sentences, which are broken into lines.
     """
 
     caption: str
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
     numeric: bool = False
+    wide: bool = False
 
 
 @dataclass(frozen=True)
