@@ -204,7 +204,7 @@ def test_conditions_that_are_neither_labels_nor_numbers():
     with pytest.raises(ValueError, match=r"y has labels of several types \(int, str\): convert them to one, as with"):
         ConditionalVAE(**QUICK).fit(X, np.array([1, "a"] * 75, dtype=object))
     with pytest.raises(ValueError, match="y has text, such as 'a', among numbers: pass one column of labels"):
-        ConditionalVAE(**QUICK).fit(X, pd.DataFrame({"a": ["a", "b"] * 75, "b": 1.0}))
+        ConditionalVAE(**QUICK).fit(X, np.array([["a", 1.0], ["b", 1.0]] * 75, dtype=object))
     with pytest.raises(ValueError, match="y has no value in row 3, column 2"):
         ConditionalVAE(**QUICK).fit(X, with_cell(np.nan))
     with pytest.raises(ValueError, match="Input y contains infinity"):

@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_array, column_or_1d
 
+from isthmus.estimators._given import as_columns
+from isthmus.estimators._table_condition import TableCondition, n_columns
 from isthmus.estimators._validate import as_plain_array, is_missing, text_in
+from isthmus.tables import is_table, to_pandas
 
-__all__ = ["ContinuousCondition", "DiscreteCondition", "fit_condition"]
+__all__ = ["Condition", "ContinuousCondition", "DiscreteCondition", "fit_condition", "of_given"]
 
 
 class DiscreteCondition:
@@ -27,6 +30,7 @@ class DiscreteCondition:
 
     def __init__(self, classes: np.ndarray, class_weight: np.ndarray | None = None) -> None:
         self.classes = classes
+        self.name: Any = None  # of the column, if y had one
         self.class_weight = np.zeros(len(classes)) if class_weight is None else class_weight
         self.width = len(classes)
 
@@ -53,7 +57,7 @@ class DiscreteCondition:
         ValueError
             If a label is missing, or was not seen in ``fit``; the message names it and the known ones.
         """
-        labels = np.asarray(as_plain_array(y))
+        labels = np.asarray(as_plain_array(_without_table(y)))
         if labels.ndim == 0:
             labels = np.full(n_samples, labels)
         labels = column_or_1d(labels, warn=False)
@@ -80,6 +84,7 @@ class ContinuousCondition:
 
     def __init__(self, mean: np.ndarray, scale: np.ndarray) -> None:
         self.mean, self.scale = mean, scale
+        self.name: Any = None  # of the column, if y had one
         self.width = len(mean)
 
     def check_classes(self, classes: Any) -> None:
@@ -96,7 +101,7 @@ class ContinuousCondition:
         ValueError
             If y has text, missing or infinite values, or another number of columns than in ``fit``.
         """
-        values = np.asarray(as_plain_array(y))
+        values = np.asarray(as_plain_array(_without_table(y)))
         if values.ndim < 2:
             one_column = self.width == 1 and values.size == n_samples
             values = values.reshape(-1, 1) if one_column else values.reshape(1, -1)
@@ -108,16 +113,20 @@ class ContinuousCondition:
         return np.broadcast_to((values - self.mean) / self.scale, (n_samples, self.width)).copy()
 
 
-def fit_condition(y: Any, weight: np.ndarray, classes: Any = None) -> DiscreteCondition | ContinuousCondition:
+def fit_condition(
+    y: Any, weight: np.ndarray, classes: Any = None
+) -> DiscreteCondition | ContinuousCondition | TableCondition:
     """Return how `y` (N,) or (N, C) is encoded: as labels if it is one column of a few values, else as numbers.
+
+    A table of several columns is encoded by column.
 
     One column of strings or booleans is labels, and so is one of whole numbers with at most 20 or sqrt(N) distinct
     values, whichever is more: ten digits are classes, ages or counts are numbers. Anything else is numbers.
 
     Parameters
     ----------
-    y : array-like of shape (N,) or (N, C)
-        Labels or numbers.
+    y : array-like or table of shape (N,) or (N, C)
+        Labels, numbers, or columns of any kinds.
     weight : ndarray of shape (N,)
         Sample weights.
     classes : array-like of shape (C,), optional
@@ -128,6 +137,20 @@ def fit_condition(y: Any, weight: np.ndarray, classes: Any = None) -> DiscreteCo
     ValueError
         If a value is missing or infinite, labels are of several types, or one of several columns is text.
     """
+    if is_table(y) and n_columns(y) > 1:
+        return TableCondition.fit(y, weight)
+    condition = _fit_array(_without_table(y), weight, classes)
+    condition.name = to_pandas(y).columns[0] if is_table(y) else getattr(y, "name", None)
+    return condition
+
+
+def _without_table(y: Any) -> Any:
+    """Return the cells of a table of one column; anything else as it is."""
+    return to_pandas(y).iloc[:, 0].to_numpy() if is_table(y) else y
+
+
+def _fit_array(y: Any, weight: np.ndarray, classes: Any) -> DiscreteCondition | ContinuousCondition:
+    """Return how an array is encoded."""
     values = np.asarray(as_plain_array(y))
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
@@ -142,6 +165,25 @@ def fit_condition(y: Any, weight: np.ndarray, classes: Any = None) -> DiscreteCo
     mean = np.average(columns, axis=0, weights=weight)
     scale = np.sqrt(np.average((columns - mean) ** 2, axis=0, weights=weight))
     return ContinuousCondition(mean, np.where(scale > 0, scale, 1.0))
+
+
+Condition = DiscreteCondition | ContinuousCondition | TableCondition
+
+
+def of_given(condition: Condition, given: Any, n_samples: int) -> Any:
+    """Return the y of conditions given by name, such as ``{"sex": "F"}``.
+
+    Raises
+    ------
+    ValueError
+        If y had no names in ``fit``, or the names do not fit.
+    """
+    if isinstance(condition, TableCondition):
+        return condition.of_given(given, n_samples)
+    if condition.name is None:
+        raise ValueError("given names columns, but y had no names in fit: pass y instead.")
+    (column,) = as_columns(given, [condition.name], n_samples).values()
+    return np.array(column.tolist()) if len(column) > 1 or n_samples == 1 else np.array(column.tolist())[0]
 
 
 def _are_labels(values: np.ndarray) -> bool:
@@ -175,7 +217,7 @@ def _as_numbers(values: np.ndarray) -> np.ndarray:
         text = text_in(error)
         if text is None:
             raise
-        message = f"y has text, such as {text}, among numbers: pass one column of labels, or numbers alone."
+        message = f"y has text, such as {text}, among numbers: pass one column of labels, numbers alone, or a table."
         raise ValueError(message) from error
 
 

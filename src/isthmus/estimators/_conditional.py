@@ -10,7 +10,8 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from isthmus._random import Stream, derive
 from isthmus.estimators._check_fields import as_seed, check_positive_integer
-from isthmus.estimators._condition import ContinuousCondition, DiscreteCondition, fit_condition
+from isthmus.estimators._condition import DiscreteCondition, fit_condition, of_given
+from isthmus.estimators._table_condition import TableCondition
 from isthmus.estimators._variational import Variational
 
 __all__ = ["Conditional"]
@@ -27,7 +28,7 @@ class Conditional(Variational):
     def _fit_condition(self, y: Any, weight: np.ndarray, *, reset: bool) -> np.ndarray:
         if y is None:
             raise ValueError(
-                "ConditionalVAE requires y to be passed, but the target y is None: pass labels, or columns of numbers."
+                "ConditionalVAE requires y to be passed, but the target y is None: pass labels, numbers, or a table."
             )
         check_consistent_length(weight, y)
         if reset:
@@ -44,8 +45,9 @@ class Conditional(Variational):
         return encoded
 
     def _require_labels(self) -> DiscreteCondition:
-        if isinstance(self._condition, ContinuousCondition):
-            raise ValueError("y was continuous in fit, so p(x) cannot be summed over it: pass y.")
+        if not isinstance(self._condition, DiscreteCondition):
+            what = "a table" if isinstance(self._condition, TableCondition) else "continuous"
+            raise ValueError(f"y was {what} in fit, so p(x) cannot be summed over it: pass y.")
         return self._condition
 
     def _given(self, X: Any, y: Any) -> tuple[Any, np.ndarray]:
@@ -117,8 +119,8 @@ class Conditional(Variational):
         ----------
         X : array-like or source of shape (N, D)
             Samples, as for :meth:`VAE.fit`.
-        y : array-like of shape (N,) or (N, C)
-            Labels, or columns of numbers.
+        y : array-like or table of shape (N,) or (N, C)
+            Labels, or columns of numbers; or a table with columns of any kinds, such as ``people[["sex", "age"]]``.
         sample_weight : array-like of shape (N,), optional
             Weights of the samples, in the loss and in p(y).
 
@@ -165,7 +167,7 @@ class Conditional(Variational):
 
     # ---- random samples -------------------------------------------------------------------------------------
 
-    def sample(self, n_samples: int = 1, *, y: Any = None, random_state: Any = None) -> Any:
+    def sample(self, n_samples: int = 1, *, y: Any = None, given: Any = None, random_state: Any = None) -> Any:
         """Draw samples from p(x|y), including the noise of p(x|z, y); without y, labels are drawn from p(y) first.
 
         Parameters
@@ -173,7 +175,10 @@ class Conditional(Variational):
         n_samples : int, default=1
             Number of samples.
         y : label, or array-like of shape (n_samples,) or (n_samples, C), optional
-            Labels or numbers to condition on; one label, or one row of numbers, serves for all samples.
+            Labels, numbers or rows of a table to condition on; one label, or one row, serves for all samples.
+        given : dict, optional
+            The same by the names that the columns of y had in ``fit``: ``given={"sex": "F", "age": 30}``. A value is
+            one for all samples, or there are n_samples of them.
         random_state : int, RandomState or None, default=None
             Seed; no global generator is used.
 
@@ -185,6 +190,10 @@ class Conditional(Variational):
         check_is_fitted(self, "model_")
         check_positive_integer("n_samples", n_samples)
         seed = as_seed(random_state)
+        if given is not None:
+            if y is not None:
+                raise ValueError("y and given are both passed: they are the same thing, so leave one out.")
+            y = of_given(self._condition, given, n_samples)
         if y is None:
             labels = self._require_labels()
             share = np.exp(labels.log_prior)

@@ -20,7 +20,7 @@ from isthmus.evaluation import sample_given
 from isthmus.model import Model
 from isthmus.tables import TableCodec, to_pandas
 
-__all__ = ["as_columns", "column_labels", "sample_given_cells"]
+__all__ = ["as_columns", "column_labels", "sample_given_cells", "table_of_given"]
 
 _DRAWS, _MOST_DRAWS, _DRAWS_PER_SAMPLE = 1000, 100_000, 4  # codes from which samples are resampled
 _MIN_EFFECTIVE = 30.0  # of 1,000 draws or more
@@ -124,7 +124,7 @@ def _rows_of_given(estimator: Any, columns: Mapping[Any, np.ndarray], names: lis
         If a cell is missing, is no number where numbers were in ``fit``, or a category that ``fit`` did not see.
     """
     if estimator._codec is not None:
-        return check_rows(estimator, _table_of_given(estimator._codec, columns, names))
+        return check_rows(estimator, table_of_given(estimator._codec, columns, names))
     matrix = np.full((len(next(iter(columns.values()))), len(names)), np.nan, dtype=estimator._dtype)
     for name, cells in columns.items():
         own = matrix[:, names.index(name)]
@@ -137,7 +137,7 @@ def _rows_of_given(estimator: Any, columns: Mapping[Any, np.ndarray], names: lis
     return matrix
 
 
-def _table_of_given(codec: Any, columns: Mapping[Any, np.ndarray], names: list[Any]) -> Any:
+def table_of_given(codec: Any, columns: Mapping[Any, np.ndarray], names: list[Any]) -> Any:
     """Return a pandas DataFrame with the given cells, and all others missing."""
     import pandas as pd
 

@@ -17,8 +17,8 @@ from isthmus._part import Part
 from isthmus._random import seeded
 from isthmus.estimators._base import BaseAutoencoder
 from isthmus.estimators._check_fields import check_fields
-from isthmus.estimators._condition import DiscreteCondition
-from isthmus.estimators._saved_entries import check_entries, decode_condition, invalid, n_conditions
+from isthmus.estimators._condition import Condition, DiscreteCondition
+from isthmus.estimators._saved_entries import check_entries, decode_condition, invalid
 from isthmus.estimators._saved_tensors import check_shapes, set_tensors
 from isthmus.model import Model
 from isthmus.serialization import FileError, fits, quoted
@@ -74,13 +74,14 @@ def load(path: str | Path, *, parts: Sequence[type[Part]] = (), sha256: str | No
         entries = file.description
         with _errors_of_description():
             estimator, model = describe(entries, tuple(parts))
-            sizes = entries["n_features"], entries["n_components"], n_conditions(entries["condition"])
+            condition = decode_condition(entries["condition"], tuple(parts))
+            sizes = entries["n_features"], entries["n_components"], 0 if condition is None else condition.width
             check_shapes(model.tensor_shapes(*sizes, masked=entries["masked"]), file.tensors)
         tensors = file.read_tensors()
         with seeded(0):  # the random weights are replaced at once, but torch's generator must not change
             model.build(*sizes, masked=entries["masked"])
         set_tensors(model, tensors)
-        _set_attributes(estimator, model, entries)
+        _set_attributes(estimator, model, entries, condition)
     return estimator
 
 
@@ -175,7 +176,7 @@ def _unfitted(name: str, fields: dict[str, Any]) -> BaseAutoencoder:
     return estimator
 
 
-def _set_attributes(estimator: Any, model: Model, entries: dict[str, Any]) -> None:
+def _set_attributes(estimator: Any, model: Model, entries: dict[str, Any], condition: Condition | None) -> None:
     """Set the attributes of a fitted estimator."""
     estimator.model_ = model
     codec = estimator._codec
@@ -188,7 +189,6 @@ def _set_attributes(estimator: Any, model: Model, entries: dict[str, Any]) -> No
     estimator._dtype = np.dtype(np.float32 if entries["dtype"] == "float32" else np.float64)
     estimator.seed_, estimator.n_iter_ = entries["seed"], entries["n_iter"]
     estimator.history_ = list(serialization.decode(entries["history"]))
-    condition = decode_condition(entries["condition"])
     if condition is not None:
         estimator._condition = condition
     if isinstance(condition, DiscreteCondition):

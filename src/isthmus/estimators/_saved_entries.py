@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.estimators._condition import ContinuousCondition, DiscreteCondition
-from isthmus.serialization import FileError, decode, quoted
+from isthmus.estimators._condition import Condition, ContinuousCondition, DiscreteCondition
+from isthmus.estimators._table_condition import TableCondition
+from isthmus.serialization import FileError, decode, encode, quoted
+from isthmus.tables import TableCodec
 
-__all__ = ["check_entries", "decode_condition", "encode_condition", "invalid", "n_conditions"]
+__all__ = ["check_entries", "decode_condition", "encode_condition", "invalid"]
 
 _LARGEST = 2**63 - 1
 _LONGEST_TEXT = 100
@@ -96,12 +98,14 @@ def _are_numbers(values: Any, least: float = -math.inf) -> bool:
 def _is_condition(value: Any) -> bool:
     if value is None:
         return True
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or not _is_column_name(decode(value.get("name"))):
         return False
-    if value.keys() == {"mean", "scale"}:
+    keys = value.keys() - {"name"}
+    if keys in ({"mean", "scale"}, {"codec", "mean", "scale"}):
         mean, scale = value["mean"], value["scale"]
-        return _are_numbers(mean) and _are_numbers(scale) and 0 < len(mean) == len(scale) and min(scale) > 0
-    if value.keys() != {"labels", "type", "class_weight"}:
+        codec = isinstance(value.get("codec", {}), dict)
+        return codec and _are_numbers(mean) and _are_numbers(scale) and 0 < len(mean) == len(scale) and min(scale) > 0
+    if keys != {"labels", "type", "class_weight"}:
         return False
     labels, weight = value["labels"], value["class_weight"]
     return _are_labels(labels, value["type"]) and _are_numbers(weight, 0.0) and len(weight) == len(labels)
@@ -146,36 +150,64 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
 # ---- the condition ----------------------------------------------------------------------------------------------
 
 
-def encode_condition(condition: DiscreteCondition | ContinuousCondition | None) -> Any:
+def encode_condition(condition: Condition | None) -> Any:
     """Return a condition as JSON."""
-    if isinstance(condition, DiscreteCondition):
-        return {
-            "labels": condition.classes.tolist(),
-            "type": condition.classes.dtype.name,
-            "class_weight": condition.class_weight.tolist(),
-        }
+    if condition is None:
+        return None
+    if isinstance(condition, TableCondition):
+        numbers = {"mean": condition.mean.tolist(), "scale": condition.scale.tolist()}
+        return {"codec": encode(condition.codec), **numbers}
+    name = {} if condition.name is None else {"name": _encode_name(condition.name)}
     if isinstance(condition, ContinuousCondition):
-        return {"mean": condition.mean.tolist(), "scale": condition.scale.tolist()}
-    return None
+        return {"mean": condition.mean.tolist(), "scale": condition.scale.tolist(), **name}
+    return {
+        "labels": condition.classes.tolist(),
+        "type": condition.classes.dtype.name,
+        "class_weight": condition.class_weight.tolist(),
+        **name,
+    }
 
 
-def n_conditions(saved: Any) -> int:
-    """Return the width of the condition in a checked entry."""
-    return 0 if saved is None else len(saved["labels" if "labels" in saved else "mean"])
+def _encode_name(name: Any) -> Any:
+    """Return the name of a column as JSON, as text if it has no such form."""
+    try:
+        return encode(name)
+    except TypeError:
+        return str(name)
 
 
-def decode_condition(saved: Any) -> DiscreteCondition | ContinuousCondition | None:
+def decode_condition(saved: Any, parts: tuple[type[Any], ...] = ()) -> Condition | None:
     """Return the condition in a checked entry.
 
     Raises
     ------
     FileError
-        If labels do not fit their type, or are not unique and sorted.
+        If labels do not fit their type, or are not unique and sorted; or if a codec is not like one that was fitted.
     """
     if saved is None:
         return None
-    if "mean" in saved:
-        return ContinuousCondition(np.array(saved["mean"], dtype=float), np.array(saved["scale"], dtype=float))
+    if "codec" in saved:
+        return _decode_table(saved, parts)
+    condition = _decode_numbers(saved) if "mean" in saved else _decode_labels(saved)
+    condition.name = decode(saved.get("name"))
+    return condition
+
+
+def _decode_table(saved: Any, parts: tuple[type[Any], ...]) -> TableCondition:
+    codec = decode(saved["codec"], parts)
+    if not isinstance(codec, TableCodec):
+        raise invalid("condition")
+    codec.check_values()
+    if len(codec.outputs()) != len(saved["mean"]):
+        raise invalid("condition")
+    return TableCondition(codec, np.array(saved["mean"], dtype=float), np.array(saved["scale"], dtype=float))
+
+
+def _decode_numbers(saved: Any) -> ContinuousCondition:
+    return ContinuousCondition(np.array(saved["mean"], dtype=float), np.array(saved["scale"], dtype=float))
+
+
+def _decode_labels(saved: Any) -> DiscreteCondition:
     try:
         text = _TEXT.fullmatch(saved["type"])
         classes = np.array(saved["labels"], dtype=f"U{int(text[1]) // 32}" if text else saved["type"])

@@ -25,9 +25,10 @@ class ConditionalVAE(ClassifierMixin, ConditionalTransforms):
     =============  =====================================================  ==================
 
     One column of strings, booleans or a few whole numbers is labels, which are one-hot encoded; floats or several
-    columns are numbers, which are standardised. If y is labels, every method works without it: likelihoods sum over
-    the classes, p(x) = sum_y p(x|y) p(y), and codes and reconstructions are averaged with p(y|x), so that no label
-    leaks into a prediction.
+    columns are numbers, which are standardised. In a table of several columns, each is encoded by its kind, and
+    :meth:`sample` takes them by name: ``given={"sex": "F", "age": 30}``. If y is labels, every method works without it:
+    likelihoods sum over the classes, p(x) = sum_y p(x|y) p(y), and codes and reconstructions are averaged with p(y|x),
+    so that no label leaks into a prediction.
 
     In scikit-learn's terms the model is a classifier: cross-validation is stratified by labels, and
     ``scoring="accuracy"`` or ``"roc_auc"`` work. ``score``, though, is the mean of log p(x|y).
