@@ -13,6 +13,7 @@ from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from isthmus.data import as_source
 from isthmus.estimators import VAE
+from isthmus.estimators._budget import choose_budget
 from isthmus.estimators._check_fields import as_seed, check_positive_integer
 from isthmus.estimators._tables import fit_codec
 from isthmus.estimators._validate import as_plain_array
@@ -24,6 +25,7 @@ from isthmus.tables import TableCodec, is_table
 
 __all__ = ["AutoencoderOutlierDetector"]
 
+_MAX_EPOCHS = 60  # of the default estimator
 _REFERENCE_ROWS = 100  # held-out rows whose cells say what surprise is usual
 
 
@@ -42,9 +44,9 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     ----------
     estimator : estimator of isthmus, optional
         The autoencoder, which is cloned; by default a small VAE, which cannot learn outliers by heart: ``VAE(8,
-        prior="standard_normal", hidden_layer_sizes=32, optimizer=Adam(weight_decay=1.0))``. With
-        ``FrozenEstimator(model)`` of scikit-learn, a model that is fitted already is used, and all rows of ``fit`` set
-        the threshold: pass rows that it was not trained on.
+        prior="standard_normal", hidden_layer_sizes=32, max_epochs=60, optimizer=Adam(weight_decay=0.1))``, with fewer
+        epochs for more than about 10,000 rows. With ``FrozenEstimator(model)`` of scikit-learn, a model that is fitted
+        already is used, and all rows of ``fit`` set the threshold: pass rows that it was not trained on.
     contamination : "auto" or float, default="auto"
         "auto" sets the threshold by ``false_alarm_rate``. A number in (0, 0.5] is the fraction of the rows of ``fit``
         that are outliers, as in scikit-learn's detectors.
@@ -164,7 +166,8 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
             8,
             prior="standard_normal",
             hidden_layer_sizes=32,
-            optimizer=Adam(weight_decay=1.0),
+            max_epochs=min(_MAX_EPOCHS, choose_budget(_num_samples(X), "cpu").max_epochs),
+            optimizer=Adam(weight_decay=0.1),
             random_state=self.random_state,
         )
         if is_table(X) and fit_codec(model, _take(X, np.arange(min(_num_samples(X), 2))))[1]:
