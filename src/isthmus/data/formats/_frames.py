@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from isthmus.data.dataset import Dataset
-from isthmus.data.errors import DataError
+from isthmus.data.errors import AGAIN, DataError
 from isthmus.data.formats._base import check_names
 
 __all__ = ["arrow_to_frame", "as_frame_dataset", "import_pandas", "whole_numbers"]
@@ -33,13 +33,11 @@ def arrow_to_frame(table: Any, path: Path) -> Any:
     import pyarrow as pa
 
     pandas = import_pandas(path, "a table with other columns than numbers")
-    check_names(table.schema.names, path)
     try:
+        check_names(table.schema.names, path)
         table.validate(full=True)
-    except pa.ArrowInvalid as error:
-        raise DataError(
-            f"{path}: is damaged ({' '.join(str(error).split())[:150]}); write or fetch it again."
-        ) from error
+    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: is damaged ({' '.join(str(error).split())[:150]}); {AGAIN}.") from error
     if b"pandas" in (table.schema.metadata or {}):
         with contextlib.suppress(ValueError, LookupError, TypeError, AttributeError):  # its notes may be damaged
             return table.to_pandas()
