@@ -24,8 +24,15 @@ __all__ = ["explore"]
     "--port", type=click.IntRange(1, 65535), default=8765, show_default=True, help="Port; the next one if it is taken."
 )
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
+@click.option("--export", metavar="FILE", help="Write the plane as one .html file that needs no server, and end.")
 def explore(
-    model: str, data: str | None, labels: str | None, image_shape: str | None, port: int, no_browser: bool
+    model: str,
+    data: str | None,
+    labels: str | None,
+    image_shape: str | None,
+    port: int,
+    no_browser: bool,
+    export: str | None,
 ) -> None:
     """Open a local page on which the latent space of MODEL is explored, with the rows of DATA on it.
 
@@ -36,12 +43,16 @@ def explore(
     \b
     isthmus explore m.safetensors digits
     isthmus explore m.safetensors table.csv --y species
+    isthmus explore m.safetensors digits --export plane.html
     """  # noqa: D301 - \b is click's mark for lines that stay as they are
     shape = _parse_shape(image_shape)
     check_exists(model)
+    if export is not None and not export.lower().endswith((".html", ".htm")):
+        raise ValueError(f"--export {export}: must end in .html.")
     with loading():
         from isthmus.explorer import Explorer, serve
-    _check_installed()
+    if export is None:
+        _check_installed()
     fitted = load_model(model)
     X, y, found_shape = _read(fitted, data, labels)
     with about(data or model):
@@ -53,10 +64,25 @@ def explore(
             name=Path(model).name,
             data_name="" if data is None else Path(data).name,
         )
+    if export is not None:
+        _write_page(explorer, Path(export))
+        return
     try:
         serve(explorer, port=port, open_browser=not no_browser, announce=_announce, progress=_progress())
     except KeyboardInterrupt:
         note("the explorer is closed")
+
+
+def _write_page(explorer: Any, path: Path) -> None:
+    """Write the plane as one file."""
+    from isthmus._atomic import atomic_write
+    from isthmus.explorer import export_page
+
+    explorer.prepare(_progress(), scores=False)
+    page = export_page(explorer)
+    with atomic_write(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    note(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB); it opens in a browser, without a server")
 
 
 def _check_installed() -> None:
@@ -71,11 +97,11 @@ def _announce(url: str) -> None:
 
 
 def _progress() -> Any:
-    """Return a function that shows progress on a terminal, or None."""
-    if not sys.stderr.isatty():
-        return None
+    """Return a function that shows progress, on a terminal."""
 
     def show(stage: str, done: int, of: int) -> None:
+        if not sys.stderr.isatty():
+            return
         text = f"{'encoding' if stage == 'codes' else 'scoring'} {done:,} of {of:,} rows"
         sys.stderr.write(f"\r\x1b[K{text}" if done < of else "\r\x1b[K")
         sys.stderr.flush()

@@ -64,6 +64,7 @@ def run(folder: Path, *, max_epochs: int | None = None, random_state: int = 0) -
         _note("writing the report ...")
         _write(folder, Figures(digits, trained, results), _facts(trained, random_state, start))
     _note(f"done in {time.perf_counter() - start:.0f} s; open {folder / 'report.html'} in a browser.")
+    _note(f"To walk through the latent space: isthmus explore {folder / 'vae.safetensors'} digits")
 
 
 def _note(text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from isthmus.explorer._units import rank_units, unit_ranges
 __all__ = ["Explorer"]
 
 MAX_SCORED = 50_000  # points that are scored: enough for a rank, and a million would take an hour
+_CHUNK = 1024  # rows that are encoded or scored at once
 N_SAMPLE = 2000  # rows from which ranges, errors to expect, and the importance of units are taken
 
 
@@ -96,19 +98,25 @@ class Explorer:
 
     # ---- preparation ---------------------------------------------------------------------------------------
 
-    def prepare(self, chunk: int = 4096) -> None:
-        """Compute all that :meth:`describe` returns: codes, errors to expect, the importance of units.
+    def prepare(
+        self, progress: Callable[[str, int, int], None] = lambda _stage, _done, _of: None, *, scores: bool = True
+    ) -> None:
+        """Compute all that :meth:`describe` returns: codes, errors to expect, the importance of units, and scores.
 
         Parameters
         ----------
-        chunk : int, default=4096
-            Rows that are encoded at once.
+        progress : callable, optional
+            Is called with what is computed, how many rows are done, and of how many.
+        scores : bool, default=True
+            Whether rows are scored.
         """
-        for start in range(0, self.n_rows, chunk):
-            self.encode_part(start, start + chunk)
+        for start in range(0, self.n_rows, _CHUNK):
+            self.encode_part(start, start + _CHUNK)
+            progress("codes", min(start + _CHUNK, self.n_rows), self.n_rows)
         self.finish_codes()
-        for start in range(0, self.n_to_score, chunk):
-            self.score_part(start, start + chunk)
+        for start in range(0, self.n_to_score if scores else 0, _CHUNK):
+            self.score_part(start, start + _CHUNK)
+            progress("scores", self.n_scored, self.n_to_score)
 
     def encode_part(self, start: int, stop: int) -> None:
         """Compute the codes of some rows."""

@@ -1,0 +1,138 @@
+"""The explorer's plane as one HTML file, with a grid of rows that were decoded beforehand."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import re
+from importlib import resources
+from typing import Any
+
+import numpy as np
+
+from isthmus.explorer._explorer import Explorer
+
+__all__ = ["export_page"]
+
+MAX_POINTS = 20_000  # rows on the map
+MAX_COLOURS = 12
+_GRID_BYTES = 3_000_000  # of decoded images
+_GRID_CELLS = 40_000  # of decoded tables
+_MODULES = ("rows", "legend", "contours", "nearest", "density", "points", "map", "exported")  # in order of use
+
+
+def export_page(explorer: Explorer) -> str:
+    """Return the page: the plane of the two units that move rows most, without a server.
+
+    A grid of rows is decoded with all other units at the mean of their codes. The page needs no other file, makes no
+    request, and has at most 20,000 rows as points. It holds codes, and what they are coloured by, of these rows.
+
+    Parameters
+    ----------
+    explorer : Explorer
+        With codes: ``prepare(scores=False)`` is enough.
+
+    Raises
+    ------
+    ValueError
+        If the model has one unit only.
+    """
+    if explorer.n_units < 2:
+        raise ValueError("the page needs a plane, and the model has one unit only.")
+    units = explorer.importance[:2].tolist()
+    points = explorer.order[:MAX_POINTS]
+    limits = [[min(low, -2.5), max(high, 2.5)] for low, high in explorer.ranges[:, units].T.tolist()]
+    n_grid = _grid_size(explorer)
+    header, body = explorer.decode(_grid_codes(explorer, units, limits, n_grid))
+    data: dict[str, Any] = {
+        "row": explorer.rows.describe(),
+        "n_rows": explorer.n_rows,
+        "n_points": len(points),
+        "n_grid": n_grid,
+        "limits": limits,
+        "prior": explorer.prior.contours(*units),
+        "axes": [_axis(explorer, k, len(points)) for k in units],
+        "colours": [_colour(explorer, k, points) for k in _shown_colours(explorer)],
+    }
+    data |= {"bytes": _base64(body)} if body else {"cells": header}
+    return _fill(explorer, data)
+
+
+def _grid_size(explorer: Explorer) -> int:
+    """Return how many rows are decoded in each direction."""
+    described = explorer.rows.describe()
+    if described["kind"] == "image":
+        budget = _GRID_BYTES / (described["width"] * described["height"] * described["channels"])
+    else:
+        budget = _GRID_CELLS / len(described["columns"])
+    return max(9, min(41, int(budget**0.5)))
+
+
+def _grid_codes(explorer: Explorer, units: list[int], limits: list[list[float]], n: int) -> np.ndarray:
+    """Return the codes of the grid, (n * n, K); the second unit changes fastest."""
+    mean = explorer.codes.mean(axis=0) if explorer.n_rows else np.zeros(explorer.n_units)
+    codes = np.tile(mean, (n * n, 1))
+    first, second = (np.linspace(low, high, n) for low, high in limits)
+    codes[:, units[0]], codes[:, units[1]] = np.repeat(first, n), np.tile(second, n)
+    return codes
+
+
+def _axis(explorer: Explorer, k: int, n: int) -> dict[str, Any]:
+    low, high = explorer.ranges[:, k].tolist()
+    return {"name": f"unit {k + 1}", "low": low, "high": high, "data": _base64(explorer.unit(k)[: 2 * n])}
+
+
+def _shown_colours(explorer: Explorer) -> list[int]:
+    """Return the numbers of the colourings that the page offers, the default one first; scores take long."""
+    default = explorer.describe()["colour"]
+    numbers = [k for k, colour in enumerate(explorer.colours) if colour.kind != "score"]
+    return sorted(numbers, key=lambda k: k != default)[:MAX_COLOURS]
+
+
+def _colour(explorer: Explorer, k: int, points: np.ndarray) -> dict[str, Any]:
+    legend, index = explorer.colours[k].compute(explorer)
+    shown = index[points]
+    legend = {**legend, "counts": np.bincount(shown, minlength=len(legend["names"])).tolist()}
+    return {"name": explorer.colours[k].name, "legend": legend, "index": _base64(shown.astype(np.uint8).tobytes())}
+
+
+def _base64(body: bytes) -> str:
+    return base64.b64encode(body).decode("ascii")
+
+
+def _fill(explorer: Explorer, data: dict[str, Any]) -> str:
+    """Return the HTML. Its policy allows its own script and style, by their hashes, and nothing else."""
+    folder = resources.files("isthmus.explorer") / "static"
+    style = (folder / "style.css").read_text(encoding="utf-8")
+    script = _bundle({name: (folder / f"{name}.js").read_text(encoding="utf-8") for name in _MODULES})
+    policy = f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'"
+    described = f"{explorer.name}: {type(explorer.model).__name__}, {explorer.n_units} units"
+    if explorer.n_rows > MAX_POINTS:
+        described += f" · {MAX_POINTS:,} of {explorer.n_rows:,} rows, drawn at random"
+    n = data["n_grid"]
+    note = f"A grid of {n} × {n} rows was decoded beforehand, with all other units at the mean of their codes"
+    note += ". Images between them are mixed." if data["row"]["kind"] == "image" else ". The nearest one is shown."
+    values = {
+        "policy": policy,
+        "title": html.escape(f"{explorer.name} – isthmus explorer"),
+        "what": html.escape(described),
+        "note": html.escape(note),
+        "style": style,
+        "script": script,
+        "data": json.dumps(data, allow_nan=False).replace("<", "\\u003c"),
+    }
+    page = (folder / "exported.html").read_text(encoding="utf-8")
+    return re.sub("@([a-z]+)@", lambda found: values[found[1]], page)
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{_base64(hashlib.sha256(text.encode()).digest())}'"
+
+
+def _bundle(modules: dict[str, str]) -> str:
+    """Return modules as one script: without imports and exports, since all their names differ."""
+    parts = [re.sub(r"^import .*?;\n", "", text, flags=re.MULTILINE | re.DOTALL) for text in modules.values()]
+    joined = "\n".join(re.sub(r"^export ", "", text, flags=re.MULTILINE) for text in parts)
+    return f'"use strict";\n(() => {{\n{joined}\n}})();\n'
