@@ -37,6 +37,7 @@ __all__ = ["Examination", "examine"]
 
 Array = np.ndarray
 
+_MAX_CELLS = 200_000  # of the rows of which some are hidden
 _N_SAMPLES = 1000  # of the model, for its own likelihoods and distributions
 
 
@@ -277,7 +278,7 @@ class _Examiner:
 
     def _impute(self) -> Any:
         try:
-            return _metrics.imputation(self.ctx, self.impute)
+            return _metrics.imputation(self.ctx, self.impute, max(100, _MAX_CELLS // self.ctx.X.shape[1]))
         except ValueError as error:
             self.reasons["Imputations"] = str(error).rstrip(".")
             return None

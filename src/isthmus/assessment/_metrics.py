@@ -243,10 +243,10 @@ def samples(ctx: Context) -> SampleResult | None:
 # ---- missing cells -------------------------------------------------------------------------------------------
 
 
-def imputation(ctx: Context, share: float) -> ImputationResult:
-    """Return the errors of imputing a random share of the observed cells."""
+def imputation(ctx: Context, share: float, max_rows: int = _MAX_SAMPLES) -> ImputationResult:
+    """Return the errors of imputing a random share of the observed cells of at most `max_rows` samples."""
     n_columns = ctx.X.shape[1]
-    index = ctx.subset(max(1, min(_MAX_SAMPLES, _MAX_IMPUTED // (_N_IMPUTATIONS * n_columns))))
+    index = ctx.subset(max(1, min(max_rows, _MAX_IMPUTED // (_N_IMPUTATIONS * n_columns))))
     cells = ctx.cells(ctx.rows(index))
     hidden = _hide_cells(ctx, cells.values, share)
     incomplete = _without(ctx, index, hidden)
