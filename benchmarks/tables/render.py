@@ -1,0 +1,152 @@
+"""Write docs/tables_measured.md from the results and page.md: every number in its tables comes from there.
+
+python benchmarks/tables/render.py
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+RESULTS = HERE.parents[0] / "results" / "tables"
+PAGE = HERE.parents[1] / "docs" / "tables_measured.md"
+PROTOCOLS = {"all": "fitted to all rows", "normal": "fitted to normal rows"}
+
+Runs = Mapping[str, Mapping[str, Mapping[str, Any]]]
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    return "\n".join("| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *rows])
+
+
+def grouped(runs: Runs) -> dict[tuple[str, str], list[Mapping[str, Mapping[str, Any]]]]:
+    """Return the runs of each set and protocol, whatever the seed."""
+    found: dict[tuple[str, str], list[Any]] = {}
+    for key, run in runs.items():
+        name, kind, _ = key.split("|")
+        found.setdefault((name, kind), []).append(run)
+    return found
+
+
+def marked(values: Mapping[str, float], *, lowest: bool, digits: int = 3) -> list[str]:
+    """Return numbers as text, the best one bold."""
+    best = min(values.values()) if lowest else max(values.values())
+    texts = {side: f"{value:.{digits}f}" for side, value in values.items()}
+    return [f"**{text}**" if text == f"{best:.{digits}f}" else text for text in texts.values()]
+
+
+def imputation(runs: Runs, measure: str) -> str:
+    """Return the table of an error by table, mechanism and side, and how often each side is best."""
+    sides = list(next(iter(runs.values())))
+    lines, wins = [], dict.fromkeys(sides, 0)
+    for (name, mechanism), found in grouped(runs).items():
+        if found[0][sides[0]][measure] is None:
+            continue
+        values = {side: mean(run[side][measure] for run in found) for side in sides}
+        wins[min(values, key=lambda side: values[side])] += 1
+        lines.append([name, mechanism, *marked(values, lowest=True)])
+    said = ", ".join(f"{side} {n}" for side, n in wins.items() if n)
+    return f"{table(['table', 'missing', *sides], lines)}\n\nBest in, of {len(lines)}: {said}."
+
+
+def coverage(runs: Runs) -> str:
+    by_kind: dict[str, list[float]] = {}
+    for (_, kind), found in grouped(runs).items():
+        by_kind.setdefault(kind, []).append(mean(run["AutoencoderImputer"]["coverage"] for run in found))
+    texts = ", ".join(f"{kind} {mean(values):.3f}" for kind, values in by_kind.items())
+    return f"Share of missing numbers inside 90 % intervals of 39 draws (`sample_imputations`): {texts}."
+
+
+def means(runs: Runs) -> str:
+    """Return the table of mean AUROC and average precision by detector and protocol."""
+    sides = list(next(iter(runs.values())))
+    columns = []
+    for protocol in PROTOCOLS:
+        own = [run for key, run in runs.items() if f"|{protocol}|" in key]
+        columns += [
+            marked({side: mean(run[side][measure] for run in own) for side in sides}, lowest=False)
+            for measure in ("auroc", "average_precision")
+        ]
+    both = marked({side: mean(run[side]["auroc"] for run in runs.values()) for side in sides}, lowest=False)
+    head = ["detector"]
+    for text in PROTOCOLS.values():
+        head += [f"AUROC, {text}", "average precision"]
+    rows = [[side, *cells] for side, *cells in zip(sides, *columns, both, strict=True)]
+    n_sets = len({key.split("|")[0] for key in runs})
+    n_seeds = len({key.split("|")[2] for key in runs})
+    return f"Means over {n_sets} sets and {n_seeds} choices of rows:\n\n{table([*head, 'AUROC, both'], rows)}"
+
+
+def alarms(runs: Runs) -> str:
+    own = [run["AutoencoderOutlierDetector"] for key, run in runs.items() if "|normal|" in key]
+    rows = sum(run["normal_rows"] for run in own)
+    share = sum(run["false_alarms"] * run["normal_rows"] for run in own) / rows
+    return (
+        f"With `false_alarm_rate=0.05`, {100 * share:.1f} % of {rows:,} normal rows that were not in training are "
+        "called outliers. It is less than 5 % because few rows are held out here: with 50 of them, the next lower rate "
+        "that a threshold can have is 2 / 51 = 3.9 %, and with 19 it is 1 / 20."
+    )
+
+
+def sets(runs: Runs) -> str:
+    sides = list(next(iter(runs.values())))
+    lines = []
+    for protocol, text in PROTOCOLS.items():
+        for (name, kind), found in grouped(runs).items():
+            if kind == protocol:
+                values = {side: mean(run[side]["auroc"] for run in found) for side in sides}
+                lines.append([name, text, *marked(values, lowest=False)])
+    return table(["set", "protocol", *sides], lines)
+
+
+def candidates(runs: Runs) -> str:
+    sides = list(next(iter(runs.values())))
+    columns = []
+    for protocol in PROTOCOLS:
+        own = [run for key, run in runs.items() if f"|{protocol}|" in key]
+        columns.append(marked({side: mean(run[side]["auroc"] for run in own) for side in sides}, lowest=False))
+    head = ["`VAE`, one hidden layer of 32, 60 epochs", *PROTOCOLS.values()]
+    return table(head, [list(row) for row in zip(sides, *columns, strict=True)])
+
+
+def about(run: Mapping[str, Any]) -> str:
+    """Return when and where a part was measured."""
+    versions = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
+    load = " Other work ran beside it." if run["busy"] else ""
+    return f"<small>{run['date']}; {run['cores']} cores, {run['processor']}; {versions}.{load}</small>"
+
+
+PARTS = {
+    "numbers": ("imputation", lambda runs: imputation(runs, "rmse")),
+    "categories": (
+        "imputation",
+        lambda runs: imputation(runs, "wrong"),
+    ),
+    "coverage": ("imputation", coverage),
+    "means": ("outliers", means),
+    "alarms": ("outliers", alarms),
+    "sets": ("outliers", sets),
+    "candidates": ("outliers.tuning", candidates),
+}
+LAST = {"coverage": "imputation", "sets": "outliers", "candidates": "outliers.tuning"}
+
+
+def main() -> None:
+    page = (HERE / "page.md").read_text()
+    for name, (file, part) in PARTS.items():
+        path = RESULTS / f"{file}.json"
+        text = "Not measured yet."
+        if path.exists():
+            report = json.loads(path.read_text())
+            text = part(report["runs"]) + (f"\n\n{about(report['run'])}" if name in LAST else "")
+        page = page.replace(f"<!-- {name} -->", text)
+    PAGE.write_text(page)
+
+
+if __name__ == "__main__":
+    main()

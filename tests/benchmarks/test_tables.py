@@ -1,0 +1,81 @@
+"""The benchmarks of imputation and of outliers: their peers, their sets, and their page."""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = ROOT / "benchmarks" / "tables"
+MODULES = ("render", "imputation_peers", "outlier_peers", "outlier_sets")
+
+
+@pytest.fixture
+def load(monkeypatch):
+    """Return what imports a module of the benchmark, and leaves nothing behind."""
+    monkeypatch.syspath_prepend(str(HERE))
+    for name in MODULES:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    yield importlib.import_module
+    for name in MODULES:
+        sys.modules.pop(name, None)
+
+
+def test_the_em_algorithm_finds_conditional_means(load):
+    rng = np.random.default_rng(0)
+    covariance = np.array([[1.0, 0.8, 0.3], [0.8, 1.0, 0.0], [0.3, 0.0, 1.0]])
+    X = rng.multivariate_normal(np.zeros(3), covariance, size=3000)
+    holes = X.copy()
+    holes[rng.random(3000) < 0.3, 0] = np.nan
+    gone = np.isnan(holes[:, 0])
+    slope = np.linalg.solve(covariance[1:, 1:], covariance[1:, 0])
+    found = load("imputation_peers").em(holes, ridge=1e-6)
+    np.testing.assert_allclose(found[gone, 0], X[gone, 1:] @ slope, atol=0.12)
+    assert np.array_equal(found[~gone], X[~gone])
+
+
+def test_peers_fill_in_tables_and_keep_observed_cells(load):
+    rng = np.random.default_rng(0)
+    kind = rng.choice(["a", "b", "c"], 200)
+    table = pd.DataFrame({"kind": kind, "x": np.where(kind == "a", 5.0, -5.0) + rng.normal(size=200)})
+    holes = table.mask(rng.random(table.shape) < 0.2)
+    for name, impute in load("imputation_peers").PEERS.items():
+        completed = impute(holes)
+        assert not completed.isna().any(axis=None), name
+        for column in table:
+            seen = holes[column].notna()
+            assert completed[column][seen].equals(table[column][seen]), name
+        if name != "mean or mode":
+            only_x = holes["kind"].isna() & (holes["x"] > 3)
+            assert (completed["kind"][only_x] == "a").mean() > 0.9, name
+
+
+def test_detectors_find_an_outlier_among_their_rows_and_among_others(load):
+    peers = load("outlier_peers").PEERS
+    rng = np.random.default_rng(0)
+    train, test = rng.normal(size=(200, 3)), rng.normal(size=(50, 3))
+    train[0] = test[0] = 8.0
+    for name in ("kNN", "LOF", "IsolationForest", "GaussianMixture", "PCA", "OneClassSVM"):
+        if name != "GaussianMixture":  # which may give it a component of its own
+            assert peers[name](train, train, 0).argmax() == 0, name
+        assert peers[name](train[1:], test, 0).argmax() == 0, name
+
+
+def test_a_set_has_a_twentieth_of_outliers(load):
+    X, odd = load("outlier_sets").load("breast_cancer", 0)
+    assert len(X) == len(odd) == 357 + 18
+    assert odd.sum() == 18
+
+
+def test_the_page_is_what_the_results_say(load, monkeypatch, tmp_path):
+    render = load("render")
+    monkeypatch.setattr(render, "PAGE", tmp_path / "page.md")
+    render.main()
+    assert (tmp_path / "page.md").read_text() == (ROOT / "docs" / "tables_measured.md").read_text()
+    assert "<!--" not in (tmp_path / "page.md").read_text()
+    runs = json.loads((render.RESULTS / "outliers.json").read_text())["runs"]
+    assert f"Means over {len({key.split('|')[0] for key in runs})} sets" in (tmp_path / "page.md").read_text()
