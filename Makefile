@@ -32,7 +32,7 @@ BROWSER := $(firstword $(shell command -v chromium chromium-browser google-chrom
 browser:
 ifeq ($(BROWSER),)
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		(apt-get install -y -qq chromium || (apt-get update -qq && apt-get install -y -qq chromium)) >/dev/null \
+		export DEBIAN_FRONTEND=noninteractive; (apt-get install -y -qq chromium || (apt-get update -qq && apt-get install -y -qq chromium)) >/dev/null \
 			|| echo "chromium could not be installed: tests in the browser are skipped"; \
 	else echo "chromium is not installed: tests in the browser are skipped"; fi
 endif

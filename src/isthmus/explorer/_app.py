@@ -92,7 +92,8 @@ def _endpoint(call: Callable[[Any], bytes], preparation: Preparation) -> Callabl
     from starlette.concurrency import run_in_threadpool
     from starlette.responses import JSONResponse, Response
 
-    raw = getattr(call, "__name__", "") == "place"
+    name = getattr(call, "__name__", "")
+    raw, quick = name == "place", name == "decode"
 
     async def endpoint(request: Request) -> Response:
         try:
@@ -100,7 +101,10 @@ def _endpoint(call: Callable[[Any], bytes], preparation: Preparation) -> Callabl
             preparation.touch()  # before it waits for the model, which the scores of all rows keep busy
             given = {"body": body} if raw else _parse(body)
             arguments: dict[str, Any] = {**request.query_params, **given}
-            answer = await run_in_threadpool(call, arguments)
+            if quick and not preparation.explorer.lock.locked():
+                answer = call(arguments)  # a change of threads would take as long as this
+            else:
+                answer = await run_in_threadpool(call, arguments)
         except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:
             text = f"{error.args[0]} is missing." if isinstance(error, KeyError) else str(error)
             return JSONResponse({"error": text or type(error).__name__}, status_code=400)

@@ -62,8 +62,7 @@ class ExportedPage {
 
   /** Move the marker, and show the row there: images are mixed from the four nearest of the grid. */
   move(x, y) {
-    this.map.marker = [x, y];
-    this.map.drawMarks();
+    this.map.setMarker([x, y]);
     const n = data.n_grid;
     const place = [x, y].map((v, k) => {
       const [low, high] = data.limits[k];

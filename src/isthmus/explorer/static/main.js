@@ -226,8 +226,7 @@ class App {
 
   placeMarker() {
     const [x, y] = this.axisUnits();
-    this.map.marker = [this.view.code[x], y === undefined ? 0 : this.view.code[y]];
-    this.map.drawMarks();
+    this.map.setMarker([this.view.code[x], y === undefined ? 0 : this.view.code[y]]);
   }
 
   moveMarker(x, y, stamp) {

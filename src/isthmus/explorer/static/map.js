@@ -151,7 +151,7 @@ export class LatentMap {
     this.drawPath(c);
     this.marks.forEach((mark) => this.drawMark(c, mark));
     this.drawLasso(c);
-    this.drawMarker(c);
+    this.setMarker(this.marker);
   }
 
   drawPrior(c) {
@@ -256,23 +256,12 @@ export class LatentMap {
     c.globalAlpha = 1;
   }
 
-  drawMarker(c) {
-    const [x, y] = this.toScreen(this.marker);
-    for (const [width, colour] of [[6, this.ink.sheet], [3, this.ink.accent]]) {
-      c.lineWidth = width;
-      c.strokeStyle = colour;
-      c.beginPath();
-      c.arc(x, y, 10, 0, 2 * Math.PI);
-      c.moveTo(x - 16, y);
-      c.lineTo(x - 5, y);
-      c.moveTo(x + 5, y);
-      c.lineTo(x + 16, y);
-      c.moveTo(x, y - 16);
-      c.lineTo(x, y - 5);
-      c.moveTo(x, y + 5);
-      c.lineTo(x, y + 16);
-      c.stroke();
-    }
+  /** Move the marker. It is an element of its own: nothing is drawn again while it is dragged. */
+  setMarker(place) {
+    this.marker = place;
+    if (!this.width) return;
+    const [x, y] = this.toScreen(place);
+    this.root.querySelector("#marker").style.transform = `translate(${x - 20}px, ${y - 20}px)`;
   }
 
   // ---- mouse and fingers -----------------------------------------------------------------------------------------
