@@ -228,6 +228,19 @@ def test_texts_that_look_like_numbers_are_read_as_in_training(there, run):
     assert len(lines("filled.csv")[2].split(".")[1]) == 1
 
 
+def test_cells_that_are_written_otherwise_are_those_of_training(there, run):
+    frame = people(0)
+    frame.to_csv("a.csv", index=False)
+    frame["age"] = frame["age"].map("{:03d}".format)
+    frame["smokes"] = frame["smokes"].map({True: "TRUE", False: "FALSE"})
+    frame["height"] = frame["height"].map("{:.1f} %".format)
+    frame.to_csv("b.csv", index=False)
+    run("score", "table.safetensors", "a.csv", "-o", "a.npy")
+    code, _, err = run("score", "table.safetensors", "b.csv", "-o", "b.npy")
+    assert (code, "warning" in err) == (0, False)
+    np.testing.assert_array_equal(np.load("a.npy"), np.load("b.npy"))
+
+
 BAD = {
     "columns that are missing": (
         "sex,height\nf,170\n",
@@ -322,8 +335,7 @@ def odd(there):
     return there
 
 
-def test_outliers_of_a_file(odd, run, monkeypatch):
-    monkeypatch.setattr("isthmus.metaestimators.outlier.VAE", lambda *_, **given: isthmus.VAE(2, max_epochs=3, **given))
+def test_outliers_of_a_file(odd, run):
     code, out, err = run("outliers", "odd.csv", "--explain", "--rate", "0.1", "-o", "scored.csv")
     assert code == 0
     head, first, *_ = out.splitlines()
@@ -352,8 +364,7 @@ def test_outliers_by_a_model(odd, run):
     assert "the threshold is set by odd.csv itself: about 10% of its rows" in err
 
 
-def test_outliers_among_numbers(there, run, monkeypatch):
-    monkeypatch.setattr("isthmus.metaestimators.outlier.VAE", lambda *_, **given: isthmus.VAE(2, max_epochs=3, **given))
+def test_outliers_among_numbers(there, run):
     X = np.random.default_rng(0).normal(size=(80, 3))
     X[5, 1] = 30.0
     pd.DataFrame(X, columns=["a", "b", "c"]).to_csv("x.csv", index=False)

@@ -96,10 +96,12 @@ def _retyped(rows: Dataset, codec: Any) -> Dataset:
         return rows
     from isthmus.tables import CategoryColumn, DurationColumn, NumberColumn, TimeColumn
 
-    texts, numbers, times = set(), set(), []
+    texts, numbers, times, truths = set(), set(), [], []
     for column in codec.columns:
         if isinstance(column, CategoryColumn) and all(isinstance(level, str) for level in column.values):
             texts.add(str(column.name))
+        elif isinstance(column, CategoryColumn) and all(isinstance(level, bool) for level in column.values):
+            truths.append(str(column.name))
         elif isinstance(column, NumberColumn):
             numbers.add(str(column.name))
         elif isinstance(column, TimeColumn):
@@ -112,6 +114,9 @@ def _retyped(rows: Dataset, codec: Any) -> Dataset:
     for name in times:
         if name in frame and frame[name].dtype.kind not in "Mm":
             frame[name] = _as_times(frame[name], rows, name, durations=name not in texts)
+    for name in truths:
+        if name in frame and frame[name].dtype.kind not in "biuf":  # R writes TRUE and FALSE
+            frame[name] = frame[name].replace({"TRUE": True, "FALSE": False, "true": True, "false": False})
     return rows._replace(X=frame, columns=found.columns)
 
 

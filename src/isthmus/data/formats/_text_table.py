@@ -141,7 +141,10 @@ class TextTable:
         """
         import pandas as pd
 
-        found = {n: convert(c, self.decimal, texts=n in texts) for n, c in zip(self.names, self.cells, strict=True)}
+        found = {
+            name: convert(cells, self.decimal, texts=name in texts, codes=name not in numbers)
+            for name, cells in zip(self.names, self.cells, strict=True)
+        }
         self._check_numbers(found, numbers)
         notes = [*self.notes, *self._notes_on_columns(found, texts)]
         frame = pd.DataFrame({name: column.series for name, column in found.items()})

@@ -33,6 +33,8 @@ PLACEHOLDERS = (
 _MOST = 0.5  # share of numbers above which a column is one of numbers with other cells, not one of texts
 
 _INTEGER = r"^[+-]?\d{1,18}$"
+_WHOLE = r"^[+-]?\d+$"
+_LONG = r"\d{19}"
 _LEADING_ZERO = r"^[+-]?0\d"
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?[iI]nf(inity)?$"
 _COMMA = r"^[+-]?(\d{1,3}(\.\d{3})+|\d+)?(,\d+)?([eE][+-]?\d+)?$"  # 1.234,56
@@ -123,7 +125,7 @@ def find_decimal(columns: list[Any], delimiter: str) -> str:
     return "." if points else ","
 
 
-def convert(cells: Any, decimal: str, *, texts: bool = False) -> Converted:
+def convert(cells: Any, decimal: str, *, texts: bool = False, codes: bool = True) -> Converted:
     """Return a column of strings in the type of its cells.
 
     Parameters
@@ -134,13 +136,15 @@ def convert(cells: Any, decimal: str, *, texts: bool = False) -> Converted:
         The decimal sign of the file.
     texts : bool
         Whether to keep texts that look like numbers.
+    codes : bool
+        Whether whole numbers with leading zeros, or of 19 digits and more, are texts.
     """
     observed = _observed(cells)
     if observed.null_count == len(observed):
         return Converted(observed.to_pandas().astype("float64"))
     if texts:
         return Converted(as_texts(observed))
-    found = _numbers(observed, decimal)
+    found = _numbers(observed, decimal, codes=codes)
     if found is not None:
         return found
     if _all(_compute().is_in(observed, _array(("True", "False")))):
@@ -154,7 +158,7 @@ def _array(values: tuple[str, ...]) -> Any:
     return pa.array(values)
 
 
-def _numbers(cells: Any, decimal: str) -> Converted | None:
+def _numbers(cells: Any, decimal: str, *, codes: bool = True) -> Converted | None:
     """Return a column of numbers, or None if a cell is none, or they are codes such as 01234."""
     pc = _compute()
     if decimal == "," and _all(_matches(cells, _COMMA)):
@@ -167,10 +171,8 @@ def _numbers(cells: Any, decimal: str) -> Converted | None:
         if not _all(_matches(plain, _NUMBER)):
             return None
         return Converted(_as_numbers(plain), _removed(cells))
-    if _all(_matches(cells, _INTEGER)):
-        if _any(_matches(cells, _LEADING_ZERO)):
-            return None
-    elif _all(_matches(cells, r"^[+-]?\d+$")):  # numbers of 19 digits and more are names of something
+    is_code = _LEADING_ZERO if _all(_matches(cells, _INTEGER)) else _LONG
+    if codes and _all(_matches(cells, _WHOLE)) and _any(_matches(cells, is_code)):
         return None
     return Converted(_as_numbers(cells))
 
