@@ -4,6 +4,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 
 import numpy as np
@@ -13,7 +14,8 @@ import pytest
 from explorer_clients import visits
 from isthmus import Autoencoder
 from isthmus.cli import main
-from isthmus.explorer._server import free_socket
+from isthmus.explorer import serve
+from isthmus.explorer._server import Server, free_socket
 
 
 @pytest.fixture(scope="module")
@@ -138,3 +140,23 @@ def test_ctrl_c_ends_at_once(files):
         assert "Traceback" not in err
     finally:
         process.kill()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have a display")
+def test_without_a_display_no_browser_is_started(image_explorer, monkeypatch):
+    opened = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    monkeypatch.setattr(Server, "run", lambda server: server.socket.close())
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"):
+        monkeypatch.delenv(name, raising=False)
+    announced = []
+    serve(image_explorer, port=0, announce=announced.append)
+    assert announced[0].startswith("http://127.0.0.1:")
+    assert not opened
+    monkeypatch.setenv("DISPLAY", ":0")
+    serve(image_explorer, port=0, announce=announced.append)
+    for _ in range(100):
+        if opened:
+            break
+        time.sleep(0.01)
+    assert opened == announced[1:]

@@ -93,7 +93,10 @@ def _check_installed() -> None:
 
 def _announce(url: str) -> None:
     click.echo(url)
-    note("the page is open at this address on this machine; Ctrl-C ends it")
+    from isthmus.explorer._server import has_display
+
+    where = "" if has_display() else " (it has no display: open the address through a tunnel)"
+    note(f"the page is served on this machine{where}; Ctrl-C ends it")
 
 
 def _progress() -> Any:

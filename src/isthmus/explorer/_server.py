@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import socket
 import sys
@@ -16,7 +17,7 @@ from isthmus.explorer._app import create_app
 from isthmus.explorer._background import Preparation
 from isthmus.explorer._explorer import Explorer
 
-__all__ = ["Server", "check_installed", "free_socket", "serve"]
+__all__ = ["Server", "check_installed", "free_socket", "has_display", "serve"]
 
 PORT = 8765
 _N_PORTS = 100  # ports that are tried
@@ -152,9 +153,16 @@ def serve(
     """
     server = Server(explorer, port=port, progress=progress)
     announce(server.url)
-    if open_browser:  # the socket listens already: the browser waits until the server answers
+    if open_browser and has_display():  # the socket listens already: the browser waits until the server answers
         threading.Thread(target=_open, args=(server.url,), daemon=True).start()
     server.run()
+
+
+def has_display() -> bool:
+    """Return whether a browser can show a window: on Linux without one, a text browser would take the terminal."""
+    if not sys.platform.startswith("linux"):
+        return True
+    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))
 
 
 def _open(url: str) -> None:
