@@ -323,6 +323,7 @@ def test_the_command(vae, tmp_path, monkeypatch, capsys):
     Autoencoder(2, **QUICK).fit(TRAIN).save("a.safetensors")
     rows = table()
     rows.to_csv("rows.csv", index=False)
+    rows.to_json("rows.json", orient="records", lines=True)
     Autoencoder(2, **QUICK).fit(rows).save("b.safetensors")
     assert main(["report", "b.safetensors", "rows.csv", "--train", "rows.csv"]) == 0
     out, err = capsys.readouterr()
@@ -331,6 +332,7 @@ def test_the_command(vae, tmp_path, monkeypatch, capsys):
     assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["data"]["rows"] == 300
     for arguments, message in (
         (["a.safetensors", "b.safetensors", "c.safetensors"], "c.safetensors: is a model, not data"),
+        (["b.safetensors", "rows.json", "-o", "rows.html"], "rows.json: would replace rows.json"),
         (["a.safetensors", "iris", "-o", "a.pdf"], "a.pdf: must end in .html; name it a.html."),
         (["a.safetensors", "a.safetensors", "a.safetensors", "iris"], "are 3 models; a report is on one or two."),
         (["none.safetensors", "iris"], "none.safetensors: no such model"),

@@ -51,6 +51,8 @@ def report(
     isthmus report a.safetensors b.safetensors test.csv    two models side by side
     """  # noqa: D301
     check_output(output, *models, data, train, labels, suffix=".html")
+    numbers = str(Path(output).with_suffix(".json"))
+    check_output(numbers, *models, data, train, labels, suffix=".json")
     if data.endswith(".safetensors"):
         raise ValueError(f"{data}: is a model, not data; pass the models first, then DATA.")
     if len(models) > 2:
@@ -84,7 +86,7 @@ def report(
             names = list(models) if len(set(names)) < 2 else names
             made = make_comparison(fitted, names, rows.X, y, **options)
     made.save(output)
-    note(f"wrote {output}, and its numbers as {output.removesuffix('.html')}.json")
+    note(f"wrote {output}, and its numbers as {numbers}")
     if len(models) == 1:
         for check in made.numbers["verdict"]:
             click.echo(f"{check['id']}  {check['status']:<8} {check['sentence']}")
