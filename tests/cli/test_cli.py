@@ -34,7 +34,7 @@ from isthmus.optimizers import Adam
 from isthmus.training import EarlyStopping, Trainer
 
 COMMANDS = ["fit", "transform", "reconstruct", "impute", "sample", "score", "outliers", "evaluate"]
-COMMANDS += ["explore", "launch", "info", "demo"]
+COMMANDS += ["report", "explore", "launch", "info", "demo"]
 CLASSES = [getattr(estimators, name) for name in estimators.__all__]
 
 

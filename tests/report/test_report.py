@@ -323,7 +323,7 @@ def test_the_command(vae, tmp_path, monkeypatch, capsys):
     Autoencoder(2, **QUICK).fit(TRAIN).save("a.safetensors")
     rows = table()
     rows.to_csv("rows.csv", index=False)
-    rows.to_json("rows.json", orient="records", lines=True)
+    (tmp_path / "rows.json").write_text('{"size": 1.0}\n', encoding="utf-8")
     Autoencoder(2, **QUICK).fit(rows).save("b.safetensors")
     assert main(["report", "b.safetensors", "rows.csv", "--train", "rows.csv"]) == 0
     out, err = capsys.readouterr()
