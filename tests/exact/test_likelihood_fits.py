@@ -204,7 +204,7 @@ def test_student_t_is_robust_to_an_outlier():
         model = VAE(
             2,
             likelihood=name,
-            network=MLP(skip=False),
+            network=MLP(activation="elu", skip=False),
             max_epochs=80,
             batch_size=128,
             learning_rate=3e-3,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -101,8 +101,11 @@ class BaseAutoencoder(NotebookDisplay, CallbackSupportMixin, AutoencoderTransfor
     @with_callbacks  # type: ignore[untyped-decorator]
     def _fit(self, X: Any, y: Any, sample_weight: Any, *, resume: bool, partial: bool = False) -> Self:
         """Read the data, build the model and the loss, and train."""
-        device, trainer, X = check_fields(self), self._trainer(), resolve(X)
+        device, trainer = check_fields(self), self._trainer()
         new = not (resume and hasattr(self, "model_"))
+        if new and not isinstance(self.likelihood, Mapping):  # those of columns follow from the table
+            self._describe_loss(self._describe())  # an unknown name is an error before data are read
+        X = resolve(X)
         if new:
             self._table, self._encodes = fit_codec(self, X)
         model = self._describe() if new else self.model_
