@@ -455,3 +455,18 @@ def test_evaluate_a_model_of_a_table(there, run):
     code, out, _ = run("evaluate", "table.safetensors", "people.csv", "--n-draws", "5", "--json")
     assert code == 0
     assert json.loads(out)
+
+
+def test_several_columns_may_be_conditions(there, run):
+    people(0).drop(columns=["who"]).to_csv("full.csv", index=False)
+    assert run("fit", "full.csv", "-m", "cvae", "--y", "sex,age", "-o", "c.safetensors", *QUICK)[0] == 0
+    assert run("sample", "c.safetensors", "-n", "4", "--given", "sex=f", "--given", "age=30", "-o", "new.csv")[0] == 0
+    assert lines("new.csv")[0] == "height,born,smokes"
+    assert len(lines("new.csv")) == 5
+    assert run("transform", "c.safetensors", "full.csv", "--y", "sex,age", "-o", "z.npy")[0] == 0
+    code, _, err = run("sample", "c.safetensors", "-n", "4", "--given", "sex=f", "-o", "new.csv")
+    assert (code, "given lacks 'age'" in err) == (2, True)
+    code, _, err = run("sample", "c.safetensors", "--given", "height=3", "-o", "new.csv")
+    assert (code, "the model has no such column" in err) == (2, True)
+    code, _, err = run("sample", "c.safetensors", "--given", "sex=f", "--y", "f", "-o", "new.csv")
+    assert (code, "both name conditions" in err) == (2, True)

@@ -187,9 +187,11 @@ def sample(model: str, n: int, output: str, given: tuple[str, ...], label: str |
             f"{model}: holds {_article(fitted)}, which has no density p(x) to sample from; fit a vae or "
             "conditional_vae instead."
         )
-    if given:
-        if fitted.conditional:
-            raise ValueError(f"--given {given[0]}: is for a vae; give the condition of {_article(fitted)} by --y.")
+    if given and label is not None:
+        raise ValueError("--given and --y both name conditions; leave one out.")
+    if given and fitted.conditional:
+        drawn = fitted.sample(n, given=parse_given(fitted, given), random_state=seed)
+    elif given:
         drawn = fitted.sample(n, given=parse_given(fitted, given), random_state=seed)
         note(f"the rows come from {fitted.effective_sample_size_:,.0f} effective draws")
     elif label is None:

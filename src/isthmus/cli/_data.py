@@ -26,7 +26,7 @@ LABELS = click.option(
     "--y",
     "labels",
     metavar="SOURCE",
-    help="Labels or conditions: a file, the name of a column of DATA, or `y` for the labels in DATA.",
+    help="Labels or conditions: a file, the name of a column of DATA (or NAME,NAME), or `y` for the labels in DATA.",
 )
 
 
@@ -112,6 +112,11 @@ def _with_labels(rows: Dataset, source: str, labels: str | None) -> Dataset:
         if rows.is_frame:
             return _select(rows, rest)._replace(y=_labels_of(rows.X.iloc[:, place], source))
         return _select(rows, rest)._replace(y=_select(rows, [place]).X[:].ravel())
+    if rows.is_frame and set(named := [name.strip() for name in labels.split(",")]) <= set(rows.columns or ()):
+        rest = [i for i, name in enumerate(rows.columns or ()) if name not in named]
+        if not rest:
+            raise ValueError(f"{rows.name}: --y {labels} takes all columns; no column is left beside the conditions.")
+        return _select(rows, rest)._replace(y=rows.X[named])
     y = rows.y if labels == "y" and rows.y is not None else _read_labels(labels, rows)
     if len(y) != len(rows.X):
         raise DataError(f"{labels}: {len(y)} labels for the {len(rows.X)} rows of {source}; pass one label per row.")

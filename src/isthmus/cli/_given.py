@@ -10,7 +10,7 @@ __all__ = ["parse_given"]
 
 
 def parse_given(model: Any, texts: tuple[str, ...]) -> dict[Any, Any]:
-    """Return the given values by column of a fitted model.
+    """Return the given values by column of a fitted model; those of a conditional model by column of its conditions.
 
     Raises
     ------
@@ -19,8 +19,11 @@ def parse_given(model: Any, texts: tuple[str, ...]) -> dict[Any, Any]:
     """
     from isthmus.estimators._given import column_labels
 
-    labels = {str(label): label for label in column_labels(model)}
-    columns = {} if model._codec is None else {column.name: column for column in model._codec.columns}
+    codec: Any = getattr(model._condition, "codec", None) if model.conditional else model._codec
+    if model.conditional and codec is None:
+        raise ValueError(f"--given {texts[0]}: the model has one condition; give it by --y.")
+    labels = {str(label): label for label in (codec.names if model.conditional else column_labels(model))}
+    columns = {} if codec is None else {column.name: column for column in codec.columns}
     given: dict[Any, Any] = {}
     for text in texts:
         name, equals, value = text.partition("=")
