@@ -32,6 +32,7 @@ def script(monkeypatch):
     sys.modules.update(before)
 
 
+@pytest.mark.slow
 def test_quick_form():
     """It goes through every task and every kind of process, and writes nothing."""
     results = ROOT / "benchmarks" / "results" / "speed.json"
