@@ -142,7 +142,7 @@ EXPORTS = {
         "choose_n_components",
         "examine",
     ],
-    "isthmus.explorer": ["Explorer", "export_page", "read_rows", "serve"],
+    "isthmus.explorer": ["Explorer", "export_page", "serve"],
     "isthmus.report": ["Report", "make_comparison", "make_report"],
     "isthmus.engine": [
         "CSVLogger",

@@ -80,14 +80,14 @@ BAD = {
     "no model": (["none.safetensors"], "none.safetensors: no such model; create it with"),
     "damaged": (["damaged.safetensors", "digits"], "damaged.safetensors"),
     "other width": (["vae.safetensors", "narrow.npy"], "narrow.npy: X has 10 features, but VAE is expecting 64"),
-    "missing column": (["visits.safetensors", "no_fee.csv"], "no_fee.csv: lacks fee; the model has the columns kind,"),
-    "table model, images": (["visits.safetensors", "digits.npy"], "digits.npy: the model is one of a table"),
+    "missing column": (["visits.safetensors", "no_fee.csv"], "no_fee.csv: has no column 'fee'"),
+    "table model, images": (["visits.safetensors", "digits.npy"], "digits.npy: has 64 columns without names"),
     "no file": (["visits.safetensors", "none.csv"], "none.csv: no such file"),
     "image of a table": (["visits.safetensors", "visits.csv", "--image-shape", "2,2"], "and no images"),
     "another shape": (["vae.safetensors", "digits", "--image-shape", "9,9"], "and an image has 9 x 9"),
     "no shape": (["vae.safetensors", "digits", "--image-shape", "8"], "--image-shape 8: must be height,width"),
     "labels of nothing": (["vae.safetensors", "--y", "y"], "--y y: there are no rows to label; pass DATA, too."),
-    "no such labels": (["visits.safetensors", "visits.csv", "--y", "kind"], "others are: owner"),
+    "labels with gaps": (["visits.safetensors", "visits.csv", "--y", "kind"], "column 'kind' has no label in row 0"),
     "a model as data": (["vae.safetensors", "vae.safetensors"], "is a model, not data"),
 }
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from explorer_clients import Client, ready
+from explorer_clients import Client, ready, visits
 from isthmus import VAE, Autoencoder
 from isthmus.explorer import Explorer
 from isthmus.explorer._completions import complete, draw_rows
@@ -166,3 +166,23 @@ def test_a_plain_autoencoder_has_one_completion(images):
     assert (header["n"], header["drawn"], len(content)) == (1, False, 64)
     with pytest.raises(ValueError, match="Autoencoder has no density to draw rows from"):
         draw_rows(explorer, 4, None, 0)
+
+
+def test_a_model_of_another_library_and_columns_in_another_order():
+    import polars as pl
+
+    table = visits(60)[["chipped", "kind", "day", "weight", "fee"]]
+    model = VAE(2, max_epochs=2, random_state=0, n_draws=10).fit(pl.from_pandas(table))
+    explorer = Explorer(model, table[["fee", "day", "weight", "kind", "chipped"]])
+    explorer.prepare()
+    assert explorer.rows.describe()["columns"] == list(table.columns)
+    header, _ = explorer.decode([[0.0, 0.0]])
+    assert len(header["text"][0]) == 5
+    where = {"code": [0.0, 0.0]}
+    _, X, y = explorer.row_like(where)
+    found, _ = complete(explorer, X, y, [3], 4, 0)
+    kept = [0, 1, 2, 4]
+    for texts in found["text"]:
+        assert [texts[k] for k in kept] == [header["text"][0][k] for k in kept]
+    assert len(draw_rows(explorer, 3, None, 0)[0]["text"]) == 3
+    assert "odd" in explorer.inspect(where)[0]

@@ -130,16 +130,6 @@ def _read(model: Any, data: str | None, labels: str | None) -> tuple[Any, Any, t
         return None, None, None
     if data.endswith(".safetensors"):
         raise ValueError(f"{data}: is a model, not data; pass MODEL first, then DATA.")
-    if model._codec is not None:
-        from isthmus.explorer import read_rows
-
-        table, rest = read_rows(model, data, note)
-        if labels is None:
-            return table, None, None
-        if labels not in rest.columns:
-            others = ", ".join(map(str, rest.columns)) or "none"
-            raise ValueError(f"--y {labels}: is no column of {data} beside those of the model; others are: {others}.")
-        return table, rest[labels].to_numpy(), None
-    rows = align_columns(model, open_data(data, labels), data)
+    rows = align_columns(model, open_data(data, labels, columns=False), data)
     y = None if rows.y is None or rows.y.ndim != 1 else rows.y
     return rows.X, y, rows.image_shape

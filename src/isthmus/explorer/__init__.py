@@ -2,7 +2,6 @@
 
 from isthmus.explorer._explorer import Explorer
 from isthmus.explorer._export import export_page
-from isthmus.explorer._reading import read_rows
 from isthmus.explorer._server import serve
 
-__all__ = ["Explorer", "export_page", "read_rows", "serve"]
+__all__ = ["Explorer", "export_page", "serve"]

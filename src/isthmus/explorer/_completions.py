@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.tables import is_table, to_pandas
+
 __all__ = ["complete", "draw_rows"]
 
 N_DRAWS = 512  # weighted draws of the code that completions are taken from
@@ -47,6 +49,7 @@ def complete(explorer: Any, X: Any, y: Any, cleared: Sequence[int], n: int, seed
     n_cells = rows.n_cells
     if not all(isinstance(k, int) and 0 <= k < n_cells for k in cleared):
         raise ValueError(f"cleared: must be numbers from 0 to {n_cells - 1}.")
+    X = to_pandas(X) if is_table(X) else X  # what a code stands for is of the library that the model was fitted with
     gap = clear(X, rows.groups(sorted(set(cleared))))
     if not _has_missing(gap):
         raise ValueError("No cell is missing: clear one.")
@@ -80,11 +83,11 @@ def _has_missing(X: Any) -> bool:
 
 def _join(made: list[Any]) -> Any:
     """Return copies of a row as one table or array."""
-    if not hasattr(made[0], "iloc"):
+    if not is_table(made[0]):
         return np.concatenate([np.asarray(rows) for rows in made])
     import pandas as pd
 
-    return pd.concat(made, ignore_index=True)
+    return pd.concat([to_pandas(rows) for rows in made], ignore_index=True)
 
 
 def draw_rows(explorer: Any, n: int, label: int | None, seed: int) -> tuple[dict[str, Any], bytes]:

@@ -14,6 +14,7 @@ from isthmus.explorer._oddness import Oddness
 from isthmus.explorer._prior import PriorShape
 from isthmus.explorer._rows import make_format, n_rows, take
 from isthmus.explorer._units import rank_units, unit_ranges
+from isthmus.tables import is_table, to_pandas
 
 __all__ = ["Explorer"]
 
@@ -71,6 +72,8 @@ class Explorer:
     ) -> None:
         if y is not None and len(y) != n_rows(X):
             raise ValueError(f"y has {len(y)} labels for the {n_rows(X)} rows of X.")
+        if is_table(X):  # of any library, with its columns in any order
+            X = to_pandas(X) if model._codec is None else to_pandas(X)[model._codec.names]
         self.model, self.X, self.y = model, X, None if y is None else np.asarray(y)
         self.name, self.data_name = name, data_name
         self.n_rows, self.n_units = n_rows(X), int(model._n_features_out)

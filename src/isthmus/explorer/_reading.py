@@ -1,60 +1,18 @@
-"""Read the data of a model: a matrix, or a table with the columns that the model was fitted on."""
+"""Read files that are dropped on the page."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
-__all__ = ["parse_rows", "read_rows", "read_table"]
+__all__ = ["parse_rows"]
 
 MAX_DROPPED = 1000  # rows of a dropped file
 
 
-def read_rows(model: Any, source: str, note: Callable[[str], None] = lambda _text: None) -> tuple[Any, Any]:
-    """Return the table that a file holds for a model of a table, and its other columns as a table.
-
-    Parameters
-    ----------
-    model : estimator
-        Fitted to a table.
-    source : str
-        A .csv or .parquet file.
-    note : callable
-        Is told what was left out.
-
-    Raises
-    ------
-    ValueError
-        If the file is of another kind, or lacks a column of the model.
-    """
-    path = Path(source)
-    if not path.exists():
-        raise ValueError(f"{source}: no such file; check the name and the folder.")
-    if path.suffix.lower() not in (".csv", ".parquet"):
-        raise ValueError(
-            f"{source}: the model is one of a table with the columns {_listed(model._codec.names)}; pass a .csv or "
-            ".parquet file with them."
-        )
-    import pandas as pd
-
-    try:
-        frame = pd.read_parquet(path) if path.suffix.lower() == ".parquet" else pd.read_csv(path)
-    except (ValueError, OSError, pd.errors.ParserError) as error:
-        raise ValueError(f"{source}: cannot be read ({error}).") from error
-    if not len(frame):
-        raise ValueError(f"{source}: has no rows.")
-    table = read_table(model, frame, source)
-    rest = frame[[name for name in frame.columns if name not in table.columns]]
-    if len(rest.columns):
-        note(f"{source}: columns that the model was not fitted on: {_listed(list(rest.columns))}")
-    return table, rest
-
-
-def read_table(model: Any, frame: Any, source: str) -> Any:
+def _read_table(model: Any, frame: Any, source: str) -> Any:
     """Return the columns of a DataFrame that a model was fitted on; texts become times where those were.
 
     Raises
@@ -119,7 +77,7 @@ def _parse_named(model: Any, file: IO[bytes], name: str) -> Any:
     if not len(frame):
         raise ValueError(f"{name}: has no rows.")
     if model._codec is not None:
-        return read_table(model, frame, name)
+        return _read_table(model, frame, name)
     wanted = list(model.feature_names_in_)
     missing = [column for column in wanted if column not in frame.columns]
     if missing:

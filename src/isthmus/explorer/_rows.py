@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.tables import is_table, to_pandas
+
 __all__ = ["Cells", "Images", "RowFormat", "make_format", "n_rows", "take"]
 
 MAX_CELLS = 256  # columns that are shown of a row
@@ -161,7 +163,8 @@ class Cells(RowFormat):
         return [str(name) for name in self.columns]
 
     def _columns(self, rows: Any) -> list[Any]:
-        if hasattr(rows, "iloc"):
+        if is_table(rows):
+            rows = to_pandas(rows)
             return [rows[name] for name in self.shown]
         return list(np.asarray(rows).T[: len(self.shown)])
 
@@ -199,7 +202,7 @@ def make_format(model: Any, X: Any, image_shape: tuple[int, ...] | None, sample:
     n_features = model.n_features_in_
     shape = image_shape or _shape_of_network(model, n_features, X)
     if shape is not None:
-        if hasattr(sample, "iloc"):
+        if is_table(sample):
             raise ValueError("image_shape: the rows are those of a table, and no images.")
         if math.prod(shape) != n_features:
             size = " x ".join(map(str, shape))
@@ -209,7 +212,7 @@ def make_format(model: Any, X: Any, image_shape: tuple[int, ...] | None, sample:
     if codec is not None:
         return Cells(codec.names, sample)
     unnamed = [f"column {i}" for i in range(n_features)]
-    return Cells(list(getattr(model, "feature_names_in_", unnamed)), np.asarray(sample))
+    return Cells(list(getattr(model, "feature_names_in_", unnamed)), sample)
 
 
 def _shape_of_network(model: Any, n_features: int, X: Any) -> tuple[int, ...] | None:
