@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format bench bench-quality bench-sparse bench-speed fuzz docs clean
+.PHONY: demo test lint format bench bench-quality bench-sparse bench-speed bench-explorer fuzz docs clean
 
 $(VENV)/.ok: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -74,6 +74,9 @@ $(VENV)/.bench: $(VENV)/.ok
 bench-speed: $(VENV)/.bench  ## measure docs/speed.md, with other libraries; needs an idle machine
 	$(BIN)/python benchmarks/speed
 	$(BIN)/python -m pytest -q -m slow
+
+bench-explorer: $(VENV)/.ok browser  ## measure the page of `isthmus explore` in Chromium; writes benchmarks/results/explorer.json
+	$(BIN)/python benchmarks/explorer
 
 MINUTES ?= 10
 fuzz: $(VENV)/.ok  ## change saved models and checkpoints at random, twice for ten minutes; see docs/trust.md
