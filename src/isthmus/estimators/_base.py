@@ -29,6 +29,7 @@ from isthmus.estimators._summary import summarize, summarize_jointly
 from isthmus.estimators._tables import fit_codec
 from isthmus.estimators._transforms import AutoencoderTransforms
 from isthmus.estimators._validate import as_plain_array, as_rows, column_name, column_names
+from isthmus.tables import TableCodec
 
 __all__ = ["BaseAutoencoder"]
 
@@ -103,8 +104,9 @@ class BaseAutoencoder(NotebookDisplay, CallbackSupportMixin, AutoencoderTransfor
         """Read the data, build the model and the loss, and train."""
         device, trainer = check_fields(self), self._trainer()
         new = not (resume and hasattr(self, "model_"))
-        if new and not isinstance(self.likelihood, Mapping):  # those of columns follow from the table
-            self._describe_loss(self._describe())  # an unknown name is an error before data are read
+        # What is described by columns follows from the table; an unknown name is an error before data are read.
+        if new and not (isinstance(self.likelihood, Mapping) or isinstance(self.scaling, TableCodec)):
+            self._describe_loss(self._describe())
         X = resolve(X)
         if new:
             self._table, self._encodes = fit_codec(self, X)
