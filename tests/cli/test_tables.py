@@ -311,6 +311,12 @@ def test_info_shows_how_columns_would_be_encoded(there, run):
     assert "Left out of the model" in err
 
 
+def test_info_of_a_model_of_a_table(there, run):
+    out = run("info", "table.safetensors")[1]
+    assert "6, as 5 numbers -> 2 units" in " ".join(out.split())
+    assert "who, sex, age, height, born, smokes" in out
+
+
 def test_labels_may_be_a_column_of_a_table(there, run):
     people(0).drop(columns=["who"]).to_csv("full.csv", index=False)
     args = ["fit", "full.csv", "-m", "cvae", "--y", "sex", "-o", "c.safetensors", *QUICK]

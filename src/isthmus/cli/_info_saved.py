@@ -40,13 +40,19 @@ def _model(entries: dict[str, Any]) -> dict[str, str]:
     seconds = sum(_number(record.get("seconds")) for record in history)
     return {
         "model": entries["estimator"],
-        "columns": f"{entries['n_features']} -> {entries['n_components']} units",
+        "columns": f"{_widths(entries)} -> {entries['n_components']} units",
         **names("column names", entries["columns"] or ()),
         **names("labels", (entries["condition"] or {}).get("labels", ())),
         "training": f"{entries['n_iter']} epochs, {seconds:.1f} s",
         **_last_losses(history),
         **_fields(entries),
     }
+
+
+def _widths(entries: dict[str, Any]) -> str:
+    """Return the number of columns, and of the numbers that stand for them if those of a table are more or fewer."""
+    n_columns, n_features = len(entries["columns"] or ()), entries["n_features"]
+    return f"{n_columns}, as {n_features} numbers" if n_columns not in (0, n_features) else f"{n_features}"
 
 
 def _fields(entries: dict[str, Any]) -> dict[str, str]:

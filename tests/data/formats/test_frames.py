@@ -107,6 +107,15 @@ def test_flipped_bytes_are_survived(tmp_path, suffix):
         assert survives(path)
 
 
+def test_numbers_in_json_have_the_digits_that_they_need(tmp_path):
+    frame = pd.DataFrame({"x": [174.3, None], "d": pd.to_datetime(["2024-01-02", None]), "t": ["é", None], "n": [1, 2]})
+    write_frame(tmp_path / "t.jsonl", frame)
+    assert (tmp_path / "t.jsonl").read_text(encoding="utf-8").splitlines() == [
+        '{"x": 174.3, "d": "2024-01-02T00:00:00", "t": "é", "n": 1}',
+        '{"x": null, "d": null, "t": null, "n": 2}',
+    ]
+
+
 def test_json_arrays(tmp_path):
     (tmp_path / "t.json").write_text('\n [{"a": 1, "b": "x"}, {"b": "y"}]\n')
     rows = read(tmp_path / "t.json").X
