@@ -90,7 +90,9 @@ def test_table_has_finite_numbers_for_each_model(outcome):
 def test_stderr_has_the_progress_and_the_path_of_the_page(outcome):
     folder, _, err = outcome
     assert [line.split(":")[0] for line in err.splitlines()[:6]] == CLASSES
-    assert str(folder / "report.html") in err.splitlines()[-1]
+    page, explorer = err.splitlines()[-2:]
+    assert str(folder / "report.html") in page
+    assert f"isthmus explore {folder / 'vae.safetensors'} digits" in explorer
 
 
 def test_page_has_no_external_resources(outcome, page):

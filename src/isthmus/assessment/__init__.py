@@ -2,7 +2,8 @@
 
 from isthmus.assessment._assess import assess
 from isthmus.assessment._evidence import CHECKS, Check
-from isthmus.assessment._examine import Examination, examine
+from isthmus.assessment._examination import Examination
+from isthmus.assessment._examine import examine
 from isthmus.assessment._results import Assessment
 from isthmus.assessment.model_selection import Baseline, Selection, SizeResult, choose_n_components
 

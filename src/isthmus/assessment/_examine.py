@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,104 +10,21 @@ import numpy as np
 from isthmus.assessment import _metrics
 from isthmus.assessment._cells import as_pandas
 from isthmus.assessment._checks import dead_units, verdict
-from isthmus.assessment._columns import (
-    Dependencies,
-    Effects,
-    Marginal,
-    dependencies,
-    marginals,
-    strongest_dependence,
-    unit_effects,
-)
+from isthmus.assessment._columns import dependencies, marginals, strongest_dependence, unit_effects
 from isthmus.assessment._context import Context, Stream, quiet
-from isthmus.assessment._evidence import Check, Evidence
-from isthmus.assessment._odd import OddRow, odd_rows
-from isthmus.assessment._references import (
-    LinearReconstruction,
-    Reference,
-    density_references,
-    independent_columns,
-    linear_reconstruction,
-)
+from isthmus.assessment._evidence import Evidence
+from isthmus.assessment._examination import Examination
+from isthmus.assessment._odd import odd_rows
+from isthmus.assessment._references import density_references, independent_columns, linear_reconstruction
 from isthmus.assessment._results import Assessment
 from isthmus.assessment._rows import count_rows, random_rows
 
-__all__ = ["Examination", "examine"]
+__all__ = ["examine"]
 
 Array = np.ndarray
 
 _MAX_CELLS = 200_000  # of the rows of which some are hidden
 _N_SAMPLES = 1000  # of the model, for its own likelihoods and distributions
-
-
-@dataclass(frozen=True)
-class Examination:
-    """Everything that the report on a model shows, as returned by :func:`examine`.
-
-    Attributes
-    ----------
-    context : Context
-        The model and the rows that were used.
-    index : ndarray of shape (N,)
-        Indices of the used rows in the data.
-    n_rows : int
-        Number of rows of the data.
-    assessment : Assessment
-        All metrics.
-    checks : list of Check
-        The verdict.
-    codes : ndarray of shape (N, K)
-        Codes of the rows.
-    scores : ndarray of shape (N,)
-        log p(x) of the rows, or log p(x|code) of models without a density, as `score_name` says.
-    score_name : str
-        Which of both.
-    references : list of Reference
-        Simple density models of the same rows; empty if not comparable.
-    linear : LinearReconstruction or None
-        Reconstructions by PCA.
-    samples : ndarray, DataFrame or None
-        Samples of the model.
-    sample_scores, training_scores : ndarray or None
-        Scores of samples of the model, and of training rows.
-    effects : Effects or None
-        What each unit moves.
-    marginals : list of Marginal
-        Distributions of columns.
-    dependencies : Dependencies or None
-        Of pairs of columns.
-    odd : list of OddRow
-        The least likely rows.
-    labels : ndarray or None
-        Labels of the rows.
-    not_computed : dict of str to str
-        Why something is missing.
-    """
-
-    context: Context
-    index: Array
-    n_rows: int
-    assessment: Assessment
-    checks: list[Check]
-    codes: Array
-    scores: Array
-    score_name: str
-    references: list[Reference]
-    linear: LinearReconstruction | None
-    samples: Any
-    sample_scores: Array | None
-    training_scores: Array | None
-    effects: Effects | None
-    marginals: list[Marginal]
-    dependencies: Dependencies | None
-    odd: list[OddRow]
-    labels: Array | None
-    not_computed: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def has_density(self) -> bool:
-        """Whether scores are log p(x)."""
-        return bool(self.context.estimator.has_density)
 
 
 def examine(
