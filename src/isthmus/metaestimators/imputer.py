@@ -45,8 +45,8 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
     estimator_ : estimator
         The fitted autoencoder. ``estimator_.save(path)`` saves it.
     n_features_in_ : int
-        Number of features seen in ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+        D, number of features seen in ``fit``.
+    feature_names_in_ : ndarray of shape (D,)
         Names of the features, if X had string names.
     indicator_features_ : ndarray of int
         Indices of the features that had missing values in ``fit``.

@@ -64,8 +64,8 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     calibration_scores_ : ndarray of shape (m,)
         Scores of the held-out rows.
     n_features_in_ : int
-        Number of features seen in ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+        D, number of features seen in ``fit``.
+    feature_names_in_ : ndarray of shape (D,)
         Names of the features, if X had string names.
 
     See Also
