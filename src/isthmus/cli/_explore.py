@@ -15,7 +15,7 @@ from isthmus.cli._models import check_exists, load_model, loading
 __all__ = ["explore"]
 
 
-@click.command(short_help="Walk through the latent space in the browser.")
+@click.command(short_help="Explore the latent space in the browser.")
 @click.argument("model")
 @click.argument("data", required=False)
 @LABELS
@@ -24,7 +24,7 @@ __all__ = ["explore"]
     "--port", type=click.IntRange(1, 65535), default=8765, show_default=True, help="Port; the next one if it is taken."
 )
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
-@click.option("--export", metavar="FILE", help="Write the plane as one .html file that needs no server, and end.")
+@click.option("--export", metavar="FILE", help="Write the plane as one .html file that needs no server, and exit.")
 def explore(
     model: str,
     data: str | None,
@@ -34,11 +34,11 @@ def explore(
     no_browser: bool,
     export: str | None,
 ) -> None:
-    """Open a local page on which the latent space of MODEL is explored, with the rows of DATA on it.
+    """Open a local page for exploring the latent space of MODEL, with the rows of DATA on it.
 
-    Drag a point, and see the decoded row; look at what is odd about a row; clear cells, and see completions of it.
+    Drag the marker to see the decoded row, point at a row to see what is odd in it, or clear cells to see completions.
 
-    The page is served on this machine only, and its address holds a secret. Ctrl-C ends it.
+    The page is served on this machine only, and its address holds a secret token. Ctrl-C ends it.
 
     \b
     isthmus explore m.safetensors digits

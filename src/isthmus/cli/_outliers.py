@@ -38,7 +38,7 @@ _SHOWN, _LEAST = 20, 3  # rows that are printed, at most and at least
     metavar="SHARE",
     help="Share of normal rows that may be called outliers.",
 )
-@click.option("--normal", metavar="FILE", help="With MODEL: rows that set the threshold, not those of its training.")
+@click.option("--normal", metavar="FILE", help="With MODEL: rows that set the threshold; not its training rows.")
 @click.option("--seed", type=click.IntRange(0), metavar="N", default=0, show_default=True, help="Random seed.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def outliers(
@@ -53,14 +53,16 @@ def outliers(
     """Find the rows of DATA that are improbable.
 
     Without MODEL, a small vae is fitted to DATA. A part of the rows is held out, and sets the threshold: a normal row
-    is called an outlier with the probability --rate, also if there is no outlier. With MODEL, the rows of --normal set
-    it, which MODEL was not trained on; without them those of DATA, a share --rate of which is then called outliers.
+    is called an outlier with probability --rate, even if there are no outliers. With MODEL, the rows of --normal set
+    the threshold; MODEL must not have been trained on them. Without --normal, the rows of DATA set it, and a share
+    --rate of them is called outliers.
 
     \b
     isthmus outliers people.csv --explain
     isthmus outliers m.safetensors new.csv --normal held_out.csv --explain -o scored.csv
 
-    Rows are counted from 0. FILE has log p(x), the p-value, and whether each row is an outlier, and the explanations.
+    Rows are counted from 0. FILE has log p(x) and the p-value of each row, whether it is an outlier, and, with
+    --explain, the explanation.
     """  # noqa: D301
     path, data = split_files(files, "outliers")
     if output is not None:

@@ -20,7 +20,7 @@ __all__ = ["report"]
 @click.argument("models", nargs=-1, required=True, metavar="MODEL [MODEL]")
 @click.argument("data")
 @click.option("-o", "--output", metavar="FILE", default="report.html", show_default=True, help="Page to write.")
-@click.option("--train", metavar="DATA", help="Training rows: to check overfitting, and to fit simple models to.")
+@click.option("--train", metavar="DATA", help="Training rows, to check for overfitting and to fit simple models to.")
 @LABELS
 @click.option(
     "--max-rows",
@@ -43,8 +43,8 @@ def report(
     """Write one self-contained page about one or two saved models on DATA, which should be held-out rows.
 
     It says in sentences whether the model is better than PCA, FactorAnalysis and GaussianMixture, over- or underfitted,
-    has collapsed units, ignores columns or does not understand rows, and shows reconstructions, the latent plane, what
-    each unit does, samples, odd rows and imputations. The same numbers are written as JSON beside the page.
+    has collapsed units, ignores columns or finds too many rows improbable, and shows reconstructions, the latent plane,
+    what each unit does, samples, odd rows and imputations. The same numbers are written as JSON beside the page.
 
     \b
     isthmus report m.safetensors test.csv --train train.csv -o report.html

@@ -1,4 +1,4 @@
-"""The explorer: a local web page on which a model's latent space is walked through, on one's own data."""
+"""The explorer: a local web page for exploring the latent space of a model, with your own data on it."""
 
 from isthmus.explorer._explorer import Explorer
 from isthmus.explorer._export import export_page

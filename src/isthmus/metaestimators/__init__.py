@@ -1,4 +1,4 @@
-"""Imputation and outlier detection with any autoencoder, as scikit-learn has them."""
+"""Imputation and outlier detection with any autoencoder, in the way of scikit-learn."""
 
 from isthmus.metaestimators._explanation import Explanation
 from isthmus.metaestimators.imputer import AutoencoderImputer

@@ -24,7 +24,7 @@ class Explanation(NamedTuple):
         One line per odd cell, those of the oddest row first, in this order: ``row``, its number in X; ``index``, its
         label in pandas; ``column``; ``value``; ``expected``, given the other cells of the row; ``nats``,
         -log p(value | other cells); ``excess``, nats above the median of held-out rows, which can be compared between
-        columns; and ``p_value`` of the row. Other cells are those that are not named already.
+        columns; and ``p_value`` of the row. The other cells are those that have not been named before.
     sentences : list of str
         The same in words, one sentence per row.
     """

@@ -28,15 +28,15 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     estimator : estimator of isthmus, optional
-        The autoencoder, which is cloned; by default ``VAE()``. ``FrozenEstimator(model)`` of scikit-learn uses a fitted
-        one, as from :func:`isthmus.load`, which ``fit`` does not change.
+        The autoencoder, which is cloned; by default ``VAE()``. ``FrozenEstimator(model)`` of scikit-learn is for a
+        model that is fitted already, such as one from :func:`isthmus.load`; ``fit`` does not change it.
     sample_posterior : bool, default=False
         Whether ``transform`` draws missing values instead of returning their conditional mean. The draw is the same in
         each call; :meth:`sample_imputations` returns several.
     n_imputations : int, default=5
         Number of completed copies that :meth:`sample_imputations` returns.
     add_indicator : bool, default=False
-        Whether to append a column for each column with missing values in ``fit``, which says where values are missing.
+        Whether to append, for each column with missing values in ``fit``, a column that says where they are missing.
     random_state : int, RandomState or None, default=None
         Seed of the estimator, if it has none, and of draws.
 
@@ -54,14 +54,14 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
     See Also
     --------
     isthmus.VAE.impute : What ``transform`` calls.
-    sklearn.impute.IterativeImputer : Regressions in turn, for numbers only.
+    sklearn.impute.IterativeImputer : Regression of each feature on the others, for numbers only.
 
     Notes
     -----
     Columns of a table are found by name, and are returned in the order of ``fit``. In a pandas DataFrame of floats
     only, scikit-learn's rule holds: another order is an error. A category that was not in the training data is treated
-    as missing where other cells of its row are filled in, after a warning, and is returned as it is. Identifiers and
-    texts that differ in most rows are returned as they are; see :class:`isthmus.tables.TableCodec`.
+    as missing when other cells of its row are filled in, with a warning, and is itself returned as it is. Identifiers
+    and texts that differ in most rows are returned as they are; see :class:`isthmus.tables.TableCodec`.
 
     References
     ----------
@@ -103,7 +103,7 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like or table of shape (N, D)
-            Samples; NaN, None and the missing values of the library are missing.
+            Samples; NaN, None and the missing values of the table's library count as missing.
         y : array-like of shape (N,), optional
             Labels, for a :class:`ConditionalVAE`; otherwise ignored.
 
@@ -114,9 +114,9 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
         Raises
         ------
         TypeError
-            If the estimator is no autoencoder, or ``sample_posterior`` is set and it has no p(x).
+            If the estimator is not an autoencoder, or ``sample_posterior`` is set and the estimator has no p(x).
         ValueError
-            If X has text or infinite values in an array, or a column of an array has only missing values.
+            If X is an array with text or infinite values, or with a column that has only missing values.
         """
         check_positive_integer("n_imputations", self.n_imputations)
         default = VAE(random_state=self.random_state)
@@ -155,8 +155,8 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
     def sample_imputations(self, X: Any, n_samples: int | None = None, *, random_state: Any = None) -> list[Any]:
         """Return completed copies of X, each drawn from p(x_missing | x_observed), for multiple imputation.
 
-        Fit what is of interest to each copy; the results' mean is the estimate, and their spread between copies is
-        what the missing values add to its variance (Rubin, 1987).
+        Estimate what is of interest from each copy; the mean of the results is the final estimate, and their variance
+        between copies is what the missing values add to its variance (Rubin, 1987).
 
         Parameters
         ----------

@@ -35,10 +35,10 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     The score of a row is log p(x), the higher the more normal. A part of the rows is held out, and their scores say
     what is usual: the p-value of a new row is
 
-    .. math:: p(x) = \frac{1 + \#\{i : s_i \le s(x)\}}{m + 1}, \qquad i = 1, \dots, m \text{ held-out rows},
+    .. math:: \frac{1 + \#\{i : s_i \le s(x)\}}{m + 1}, \qquad i = 1, \dots, m \text{ held-out rows},
 
-    and it is an outlier if that is at most ``false_alarm_rate``. This is the fraction of normal rows that are called
-    outliers, whatever the data and however good the autoencoder, also in data without outliers.
+    and the row is an outlier if its p-value is at most ``false_alarm_rate``. This is the fraction of normal rows that
+    are called outliers, whatever the data and however good the autoencoder, even in data without outliers.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     The fraction of false alarms is right on average over training sets; for one of them, its standard deviation is
     about sqrt(rate (1 - rate) / m). Outliers among the held-out rows make it smaller.
 
-    Rows are scored one by one: a row has the same score alone as in company.
+    Rows are scored one by one: the score of a row does not depend on the other rows that are passed.
 
     References
     ----------
@@ -131,7 +131,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         Raises
         ------
         TypeError
-            If the estimator is no autoencoder.
+            If the estimator is not an autoencoder.
         ValueError
             If a parameter is out of range, or there are fewer than three rows.
         """
@@ -203,12 +203,13 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     def score_samples(self, X: Any) -> np.ndarray:
         """Return log p(x) of each row in nats of the data's units: low for outliers.
 
-        It is that of ``estimator_.score_samples``, or of an autoencoder without p(x) minus its reconstruction error.
+        It is that of ``estimator_.score_samples``; for an autoencoder without p(x), the negative reconstruction error.
 
         Parameters
         ----------
         X : array-like or table of shape (N, D)
-            Samples, also new ones. A category that ``fit`` did not see counts as missing, after a warning.
+            Samples, also new ones. A category that ``fit`` did not see is improbable under the default estimator; for
+            other estimators, unless their codec has another ``unseen``, it counts as missing, with a warning.
 
         Returns
         -------
@@ -263,11 +264,11 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         return p_values(self.score_samples(X), self.calibration_scores_)
 
     def explain(self, X: Any, *, rows: Any = None, n_cells: int = 3) -> Explanation:
-        """Return for each outlier the cells that are odd beside the others, by how many nats, and what was expected.
+        """Return the odd cells of each outlier, by how many nats they are odd, and what was expected there.
 
         Cells are compared by -log p(x_d | other cells of the row) of :meth:`VAE.score_features`, minus its median over
         held-out rows; for an estimator without p(x) by -log p(x_d | z). The oddest cell is named first, and then counts
-        as missing; the next one is named if it is more than 3 nats above its median all the same.
+        as missing; the next one is named if it is still more than 3 nats above its median.
 
         Parameters
         ----------

@@ -24,14 +24,14 @@ __all__ = ["Report", "facts", "image_shape_of", "make_report"]
 
 @dataclass(frozen=True)
 class Report:
-    """A report on one model, which notebooks show.
+    """A report on one model or two, which notebooks display.
 
     Attributes
     ----------
     html : str
-        The page: one file without any outside address.
+        The page: one file without external links.
     numbers : dict
-        What the page shows, as JSON has it: "verdict" is a list of checks with an id, a status and a sentence.
+        What the page shows, ready for JSON: "verdict" is a list of checks with an id, a status and a sentence.
     """
 
     html: str
@@ -90,7 +90,7 @@ def make_report(
     Parameters
     ----------
     estimator : estimator
-        Fitted.
+        A fitted estimator.
     X : array-like, table or source of shape (N, D)
         Held-out samples.
     y : array-like, optional
@@ -99,11 +99,11 @@ def make_report(
         Labels, which colour the latent plane.
     X_train, y_train : array-like, optional
         Training samples, and their conditions: overfitting is then checked, and PCA, FactorAnalysis and GaussianMixture
-        are fitted to them. Otherwise these are fitted to two thirds of X and score the others, three times.
+        are fitted to them. Otherwise these three are fitted to two thirds of X and score the others, three times.
     image_shape : tuple of int, optional
         (height, width), or (3, height, width), if samples are images; that of the estimator by default.
     name : str, default="X"
-        What the data are called.
+        Name of the data on the page.
     max_rows : int, default=1000
         Number of samples to use, drawn at random if there are more.
     n_draws : int, default=100
