@@ -80,7 +80,7 @@ def choose_budget(
     Training has 4,000 steps, with fewer than 1,000 samples 4,000 (N / 1,000)^(3/4), and at least two epochs. A batch
     has the power of two below N / 20, from 32 to 256 samples (1,024 on a GPU). The learning rate is
     0.003 (2,000 / steps)^(3/4), between 0.0005 and 0.016: few steps are larger. Where training starts from random
-    weights, the rate is twice that, and half of it for the encoder.
+    weights, the decoder's rate is twice that, and the encoder's half of it: a quarter of the decoder's.
 
     If the number of epochs is chosen, so is early stopping: it holds out a tenth of the samples, at least 50 but at
     most a fifth, and stops after a quarter of the epochs without a lower loss. With at most 2,000 samples, the model is

@@ -10,7 +10,6 @@ import numpy as np
 __all__ = ["held_out_rows", "p_values", "threshold"]
 
 _ROUNDING = 1e-5  # relative; the products of a row alone and of many rows are rounded differently
-_ROUNDING = 1e-5  # relative; products of one row and of many rows are rounded differently
 _SHARE, _MOST_SHARE, _MOST_ROWS = 0.2, 0.5, 2000  # of rows that are held out
 
 

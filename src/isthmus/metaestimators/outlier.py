@@ -288,6 +288,8 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         ------
         ModuleNotFoundError
             If pandas is not installed.
+        TypeError
+            If the estimator is conditional.
         """
         check_is_fitted(self, "estimator_")
         check_positive_integer("n_cells", n_cells)
