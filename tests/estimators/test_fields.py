@@ -36,7 +36,7 @@ def test_a_constructor_fits_on_a_screen(cls):
 def test_parameters_of_parts_are_reached_by_name():
     model = VAE(early_stopping=True)
     params = model.get_params()
-    assert params["optimizer__betas"] == (0.9, 0.999)
+    assert params["optimizer__betas"] == "auto"
     assert params["trainer__precision"] == "float32"
     assert params["early_stopping__n_iter_no_change"] == 10
     assert "early_stopping__n_iter_no_change" not in VAE().get_params()

@@ -31,7 +31,7 @@ def sheet():
         likelihood=Gaussian(scale="shared"),
         prior="standard_normal",
         hidden_layer_sizes=(64, 32),
-        network=MLP(skip=False),
+        network=MLP(activation="elu", skip=False),
         max_epochs=150,
         batch_size=128,
         learning_rate=3e-3,

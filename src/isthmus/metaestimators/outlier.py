@@ -92,7 +92,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     >>> X = load_iris().data
     >>> detector = AutoencoderOutlierDetector(VAE(2, max_epochs=20), random_state=0).fit(X)
     >>> odd = X[:1].copy(); odd[0, 2] = 6.0  # a petal of 6 cm beside the sepals of a flower with short petals
-    >>> detector.predict(odd), detector.explain(odd).cells["column"][0]
+    >>> detector.predict(odd), int(detector.explain(odd).cells["column"][0])
     (array([-1]), 2)
     """
 
