@@ -12,11 +12,11 @@ from isthmus.data import RowSource
 from isthmus.estimators._check_fields import as_seed
 from isthmus.tables import is_table, to_pandas
 
-__all__ = ["add_columns", "in_fitted_order", "inner_estimator", "matrix_of", "missing_cells"]
+__all__ = ["add_columns", "in_fitted_order", "inner_estimator", "keep_features", "matrix_of", "missing_cells"]
 
 
 def inner_estimator(estimator: Any, default: Any, method: str, random_state: Any) -> Any:
-    """Return an unfitted copy of `estimator`, or the default one; it gets a seed if it has none of its own.
+    """Return an unfitted copy of `estimator`, or the default one; it gets a seed if it has none.
 
     Raises
     ------
@@ -31,6 +31,15 @@ def inner_estimator(estimator: Any, default: Any, method: str, random_state: Any
     if random_state is not None and inner.get_params(deep=False).get("random_state", 0) is None:
         inner.set_params(random_state=as_seed(random_state))
     return inner
+
+
+def keep_features(outer: Any, inner: Any) -> None:
+    """Give the meta-estimator the number of features of its fitted estimator, and their names if they have any."""
+    outer.n_features_in_ = inner.n_features_in_
+    if hasattr(outer, "feature_names_in_"):
+        del outer.feature_names_in_
+    if hasattr(inner, "feature_names_in_"):
+        outer.feature_names_in_ = inner.feature_names_in_
 
 
 def matrix_of(inner: Any, X: Any) -> np.ndarray:

@@ -12,7 +12,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 from isthmus.estimators import VAE
 from isthmus.estimators._check_fields import as_seed, check_positive_integer
 from isthmus.estimators._given import column_labels
-from isthmus.metaestimators._inner import add_columns, in_fitted_order, inner_estimator, missing_cells
+from isthmus.metaestimators._inner import add_columns, in_fitted_order, inner_estimator, keep_features, missing_cells
 
 __all__ = ["AutoencoderImputer"]
 
@@ -124,11 +124,7 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
         inner = inner_estimator(self.estimator, default, method, self.random_state)
         self.estimator_ = inner.fit(X, y)
         self.seed_ = as_seed(self.random_state)
-        self.n_features_in_ = inner.n_features_in_
-        if hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
-        if hasattr(inner, "feature_names_in_"):
-            self.feature_names_in_ = inner.feature_names_in_
+        keep_features(self, inner)
         gone = missing_cells(inner, in_fitted_order(inner, X)).any(axis=0) if self.add_indicator else ()
         self.indicator_features_ = np.flatnonzero(gone)
         return self

@@ -19,7 +19,7 @@ from isthmus.estimators._tables import fit_codec
 from isthmus.estimators._validate import as_plain_array
 from isthmus.metaestimators._calibration import held_out_rows, p_values, threshold
 from isthmus.metaestimators._explanation import Explanation, explain, usual_surprise
-from isthmus.metaestimators._inner import in_fitted_order, inner_estimator
+from isthmus.metaestimators._inner import in_fitted_order, inner_estimator, keep_features
 from isthmus.optimizers import Adam
 from isthmus.tables import TableCodec, is_table
 
@@ -147,11 +147,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
             kept = np.setdiff1d(np.arange(n_samples), index)
             self.estimator_ = inner.fit(_take(X, kept), None if y is None else _take(y, kept))
             held = _take(X, index)
-        self.n_features_in_ = inner.n_features_in_
-        if hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
-        if hasattr(inner, "feature_names_in_"):
-            self.feature_names_in_ = inner.feature_names_in_
+        keep_features(self, inner)
         self.calibration_scores_ = self._score(held)
         self._reference, self._usual = _take(held, np.arange(min(_num_samples(held), _REFERENCE_ROWS))), None
         if self.contamination == "auto":
