@@ -18,7 +18,7 @@ _PAUSE = 0.3  # seconds after a request in which no chunk is started
 
 
 class Preparation:
-    """Computes what the page needs in a thread of its own: first the codes of all rows, then their scores.
+    """Computes what the page needs in a separate thread: first the codes of all rows, then their scores.
 
     Parameters
     ----------

@@ -135,8 +135,10 @@ def as_table(block: NDArray[Any]) -> NDArray[Any]:
 
 def has_index(frame: Any) -> bool:
     """Return whether the rows of a DataFrame have names or numbers of their own."""
+    import pandas as pd
+
     index = frame.index
-    return not (type(index).__name__ == "RangeIndex" and index.start == 0 and index.step == 1 and index.name is None)
+    return not (isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1 and index.name is None)
 
 
 def check_names(names: Sequence[str], where: object) -> None:

@@ -256,7 +256,7 @@ export class LatentMap {
     c.globalAlpha = 1;
   }
 
-  /** Move the marker. It is an element of its own: nothing is drawn again while it is dragged. */
+  /** Move the marker, a separate element, so that the plane is not drawn again during a drag. */
   setMarker(place) {
     this.marker = place;
     if (!this.width) return;

@@ -97,7 +97,7 @@ export class WebglPoints {
     else this.slice(0);
   }
 
-  /** Draw a frame's worth of points, and go on with the next ones in the next frame. */
+  /** Draw as many points as one frame has time for; the next frame resumes with the others. */
   slice(first) {
     const { gl } = this;
     const count = Math.min(this.n - first, this.budget);
