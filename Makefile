@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format bench bench-quality bench-sparse bench-speed bench-explorer fuzz docs clean
+.PHONY: demo test lint format bench bench-quality bench-sparse bench-speed bench-explorer fuzz soak docs clean
 
 $(VENV)/.ok: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -78,11 +78,15 @@ bench-speed: $(VENV)/.bench  ## measure docs/speed.md, with other libraries; nee
 bench-explorer: $(VENV)/.ok browser  ## measure the page of `isthmus explore` in Chromium; writes benchmarks/results/explorer.json
 	$(BIN)/python benchmarks/explorer
 
-MINUTES ?= 10
+fuzz: MINUTES ?= 10
 fuzz: $(VENV)/.ok  ## change saved models and checkpoints at random, twice for ten minutes; see docs/trust.md
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e ".[fuzz]"
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/trust/fuzz.py --minutes $(MINUTES)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/trust/guided.py --minutes $(MINUTES)
+
+soak: MINUTES ?= 60
+soak: $(VENV)/.ok  ## memory in an hour of partial_fit, and of requests to the explorer; see docs/trust.md
+	OMP_NUM_THREADS=1 nice -n 19 $(BIN)/python benchmarks/trust/soak.py --minutes $(MINUTES)
 
 docs: $(VENV)/.docs  ## build the HTML pages; fails on warnings, and on pages that load anything from another host
 	rm -rf docs/api  # may hold pages of names that no longer exist

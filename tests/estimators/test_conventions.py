@@ -154,6 +154,13 @@ def test_partial_fit_and_warm_start(cls):
     assert cls(**QUICK).fit(X, Y).fit(X, Y).n_iter_ == 2
 
 
+def test_an_endless_stream_keeps_the_last_records():
+    model = VAE(2, **QUICK).partial_fit(X)
+    model.history_ *= 10_005
+    model.partial_fit(X)
+    assert (len(model.history_), model.history_[-1]["epoch"], model.n_iter_) == (10_000, 2, 2)
+
+
 def test_partial_fit_ignores_warmup():
     """The number of calls is unknown, and a rising weight would start at 0 in each of them."""
     model = VAE(2, beta=Warmup(2.0, over=1.0), **QUICK)

@@ -33,6 +33,8 @@ from isthmus.tables import TableCodec
 
 __all__ = ["BaseAutoencoder"]
 
+_LONGEST_HISTORY = 10_000  # records that partial_fit keeps
+
 
 class BaseAutoencoder(NotebookDisplay, CallbackSupportMixin, AutoencoderTransforms, ModelChoice):
     """Base of the estimators.
@@ -95,9 +97,11 @@ class BaseAutoencoder(NotebookDisplay, CallbackSupportMixin, AutoencoderTransfor
         """Train for one epoch from the current parameters, at a constant learning rate.
 
         The first call sets the scaling. Weights with a warm-up have their final value. Parameters, result and errors
-        are those of :meth:`fit`.
+        are those of :meth:`fit`. ``history_`` keeps the last 10,000 epochs, so that a stream may be endless.
         """
-        return self._fit(X, y, sample_weight, resume=True, partial=True)
+        self._fit(X, y, sample_weight, resume=True, partial=True)
+        del self.history_[:-_LONGEST_HISTORY]
+        return self
 
     @with_callbacks  # type: ignore[untyped-decorator]
     def _fit(self, X: Any, y: Any, sample_weight: Any, *, resume: bool, partial: bool = False) -> Self:
