@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format bench bench-quality bench-sparse bench-speed bench-explorer fuzz soak docs clean
+.PHONY: demo test lint format bench bench-quality bench-sparse bench-speed bench-explorer fuzz soak dist sbom docs clean
 
 $(VENV)/.ok: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -88,9 +88,28 @@ soak: MINUTES ?= 60
 soak: $(VENV)/.ok  ## memory in an hour of partial_fit, and of requests to the explorer; see docs/trust.md
 	OMP_NUM_THREADS=1 nice -n 19 $(BIN)/python benchmarks/trust/soak.py --minutes $(MINUTES)
 
+$(VENV)/.release: $(VENV)/.ok
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e ".[release]"
+	touch $@
+
+# The second time in another folder, time zone and language, and with other rights of new files.
+BUILD = git archive HEAD | tar -x -C $(1) && SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) \
+	PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(abspath $(BIN))/pyproject-build -q --outdir $(2) $(1)
+dist: $(VENV)/.release  ## build the wheel and the sdist of the last commit twice, and compare their bits
+	rm -rf build dist && mkdir -p build/first build/another/second
+	$(call BUILD,build/first,dist)
+	umask 077; export TZ=Pacific/Auckland LC_ALL=C; $(call BUILD,build/another/second,build/dist)
+	diff -r dist build/dist && cd dist && sha256sum *
+
+sbom: dist  ## write dist/isthmus.cdx.json: what an installation of the wheel consists of, as CycloneDX
+	$(PYTHON) -m venv --without-pip build/sbom
+	$(BIN)/pip --python build/sbom install -q --disable-pip-version-check -c constraints.txt dist/*.whl
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --mc-type library --output-reproducible \
+		-o dist/isthmus.cdx.json build/sbom/bin/python
+
 docs: $(VENV)/.docs  ## build the HTML pages; fails on warnings, and on pages that load anything from another host
 	rm -rf docs/api  # may hold pages of names that no longer exist
 	$(BIN)/sphinx-build -W -q -b html docs docs/_build/html
 
 clean:
-	rm -rf $(VENV) docs/_build isthmus-demo
+	rm -rf $(VENV) docs/_build isthmus-demo build dist
