@@ -173,11 +173,20 @@ def test_a_fitted_model_is_used_as_it_is(detector, tmp_path):
 
 
 def test_labels_reach_a_conditional_vae():
+    """Scores and explanations sum over the labels."""
     X, y = load_iris(return_X_y=True)
-    detector = AutoencoderOutlierDetector(ConditionalVAE(2, max_epochs=3, n_draws=10), random_state=0).fit(X, y)
+    detector = AutoencoderOutlierDetector(ConditionalVAE(2, max_epochs=20, n_draws=50), random_state=0).fit(X, y)
     assert np.isfinite(detector.score_samples(X)).all()
-    with pytest.raises(TypeError, match=r"explain needs a model of p\(x\), such as a VAE"):
-        detector.explain(X)
+    odd = X[:1].copy()
+    odd[0, 2] = 6.0
+    cells = detector.explain(odd, rows=[0]).cells
+    assert cells["column"][0] == 2
+    assert 1 < cells["expected"][0] < 2
+    inner = detector.estimator_
+    whole, without = inner.score_samples(odd), inner.score_samples(np.where(np.arange(4) == 2, np.nan, odd))
+    assert cells["nats"][0] == pytest.approx(without[0] - whole[0])
+    with pytest.raises(ValueError, match="cannot be summed over it"):
+        AutoencoderOutlierDetector(ConditionalVAE(2, max_epochs=1), random_state=0).fit(X[:, :3], X[:, 3])
 
 
 def test_in_a_pipeline():

@@ -10,7 +10,7 @@ import click
 from isthmus._formats import any_of, writable_suffixes
 from isthmus._names import suggestion
 from isthmus.cli._errors import note
-from isthmus.cli._tables import check_columns
+from isthmus.cli._tables import check_columns, with_whole_numbers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -88,12 +88,16 @@ def align_columns(model: Any, rows: Dataset, source: str) -> Dataset:
 
 
 def named_rows(rows: Dataset) -> Any:
-    """Return X to fit to, with the names of its columns if those are a table's; names of pixels are meaningless."""
-    from isthmus.data import ArrayRows, RowSource
+    """Return X to fit to, with the names of its columns if those are a table's; names of pixels are meaningless.
+
+    A table of numbers with columns of whole numbers is a DataFrame, so that samples have whole numbers there, too.
+    """
+    from isthmus.data import BUNDLED, ArrayRows, RowSource
 
     if isinstance(rows.X, RowSource) or rows.is_frame or rows.columns is None or rows.image_shape is not None:
         return rows.X
-    return ArrayRows(rows.X, rows.columns, rows.name)
+    frame = None if rows.name in BUNDLED else with_whole_numbers(rows)
+    return ArrayRows(rows.X, rows.columns, rows.name) if frame is None else frame
 
 
 def _with_labels(rows: Dataset, source: str, labels: str | None) -> Dataset:

@@ -17,6 +17,7 @@ __all__ = [
     "check_columns",
     "check_holds",
     "with_text",
+    "with_whole_numbers",
 ]
 
 _SHOWN = 6  # columns that a message names
@@ -117,7 +118,8 @@ def _retyped(rows: Dataset, codec: Any) -> Dataset:
     for name in truths:
         if name in frame and frame[name].dtype.kind not in "biuf":  # R writes TRUE and FALSE
             frame[name] = frame[name].replace({"TRUE": True, "FALSE": False, "true": True, "false": False})
-    return rows._replace(X=frame, columns=found.columns)
+    frame = frame[list(rows.columns or frame.columns)]  # a column of conditions was taken out of the rows
+    return rows._replace(X=frame, columns=rows.columns or found.columns)
 
 
 def _as_times(series: Any, rows: Dataset, name: str, *, durations: bool) -> Any:
@@ -158,6 +160,28 @@ def as_array(frame: Any) -> Any:
     import numpy as np
 
     return frame.astype(np.float64).to_numpy(na_value=np.nan)
+
+
+def with_whole_numbers(rows: Dataset) -> Any:
+    """Return an array with names of columns as a DataFrame in which columns of whole numbers are integers.
+
+    None if there are no such columns, or pandas is not installed.
+    """
+    import numpy as np
+
+    X, exact = rows.X, 2.0**53
+    with np.errstate(invalid="ignore"):
+        whole = [bool((np.isnan(x) | ((x == np.floor(x)) & (np.abs(x) < exact))).all()) for x in X.T]
+    if not any(whole):
+        return None
+    try:
+        import pandas as pd
+    except ImportError:
+        return None
+    names = list(rows.columns or ())
+    frame = pd.DataFrame(X, columns=names)
+    gone = np.isnan(X).any(axis=0)
+    return frame.astype({n: "Int64" if g else "int64" for n, w, g in zip(names, whole, gone, strict=True) if w})
 
 
 # ---- results ---------------------------------------------------------------------------------------------------------

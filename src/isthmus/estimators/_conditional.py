@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from isthmus._random import Stream, derive
+from isthmus.estimators._cells import score_cells
 from isthmus.estimators._check_fields import as_seed, check_positive_integer
 from isthmus.estimators._condition import DiscreteCondition, fit_condition, of_given
 from isthmus.estimators._table_condition import TableCondition
@@ -70,6 +71,12 @@ class Conditional(Variational):
         joint = self._joint_log_likelihood(X)
         return np.asarray(joint - np.logaddexp.reduce(joint, axis=1, keepdims=True))
 
+    def _score_cells(self, X: np.ndarray) -> np.ndarray:
+        def log_likelihood(rows: np.ndarray) -> np.ndarray:
+            return np.asarray(np.logaddexp.reduce(self._joint_log_likelihood(rows), axis=1))
+
+        return score_cells(X, self._feature_columns(), log_likelihood)
+
     def _average_over_labels(
         self, X: np.ndarray, function: Callable[[np.ndarray, np.ndarray], np.ndarray], *, levels: Any = ()
     ) -> np.ndarray:
@@ -86,6 +93,10 @@ class Conditional(Variational):
         if len(levels):
             total[:, levels] = kept
         return np.asarray(total, dtype=X.dtype)
+
+    def _means_over_labels(self, X: np.ndarray) -> np.ndarray:
+        """Return imputed values averaged over p(y|x), followed by their effective sample sizes, (N, D + 1)."""
+        return self._average_over_labels(X, self._conditional_means, levels=self._level_columns())
 
     def _level_columns(self) -> np.ndarray:
         """Return the indices of the features whose values number levels, which cannot be averaged."""

@@ -172,7 +172,7 @@ class ConditionalTransforms(Conditional):
         X = resolve(X)
         rows = self._rows(X)
         if y is None:
-            found = self._average_over_labels(rows, self._conditional_means, levels=self._level_columns())
+            found = self._means_over_labels(rows)
         else:
             found = self._conditional_means(rows, self._condition.encode(y, len(rows)))
         return self._completed(X, fill_missing(rows, self._without_effective(found)))

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus.data.sources import RowSource
+from isthmus.estimators._cells import score_cells
 from isthmus.estimators._check_fields import as_seed
 from isthmus.estimators._fields import estimator
 from isthmus.estimators._given import sample_given_cells
@@ -180,16 +181,7 @@ class VAE(Variational):
         return self._as_features(self._score_cells(rows[:] if isinstance(rows, RowSource) else rows))
 
     def _score_cells(self, X: np.ndarray) -> np.ndarray:
-        whole = self._log_likelihood(X, None)
-        columns = self._feature_columns()
-        scores = np.full((len(whole), len(columns)), np.nan)
-        for i, own in enumerate(columns):
-            seen = ~np.isnan(X[:, own]).all(axis=1)
-            if seen.any():
-                others = np.array(X[seen], copy=True)
-                others[:, own] = np.nan
-                scores[seen, i] = whole[seen] - self._log_likelihood(others, None)
-        return scores.astype(whole.dtype)
+        return score_cells(X, self._feature_columns(), lambda rows: self._log_likelihood(rows, None))
 
     def score(self, X: Any, y: Any = None) -> float:  # noqa: ARG002 - scikit-learn's signature
         """Return the mean of :meth:`score_samples`; higher is better.

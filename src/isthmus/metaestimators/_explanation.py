@@ -122,7 +122,9 @@ def _odd_cells(inner: Any, matrix: np.ndarray, usual: np.ndarray, n_cells: int) 
 def _expected(inner: Any, matrix: np.ndarray, columns: np.ndarray) -> list[Any]:
     """Return what is expected in one column of each row of a matrix, where it is missing, given the other cells."""
     # Not impute, whose warning of few effective draws would name rows of this matrix.
-    complete = inner._conditional_means if inner.has_density else inner._impute
+    complete = inner._impute
+    if inner.has_density:
+        complete = inner._means_over_labels if inner.conditional else inner._conditional_means
     guess = complete(matrix)[:, : matrix.shape[1]]
     if inner._table is None:
         return [guess[i, column] for i, column in enumerate(columns)]

@@ -263,7 +263,8 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         """Return the odd cells of each outlier, by how many nats they are odd, and what was expected there.
 
         Cells are compared by -log p(x_d | other cells of the row) of :meth:`VAE.score_features`, minus its median over
-        held-out rows; for an estimator without p(x) by -log p(x_d | z). The oddest cell is named first, and then counts
+        held-out rows; for an estimator without p(x) by -log p(x_d | z). A :class:`ConditionalVAE` is summed over its
+        labels, as in its scores. The oddest cell is named first, and then counts
         as missing; the next one is named if it is still more than 3 nats above its median.
 
         Parameters
@@ -284,8 +285,6 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         ------
         ModuleNotFoundError
             If pandas is not installed.
-        TypeError
-            If the estimator is conditional.
         """
         check_is_fitted(self, "estimator_")
         check_positive_integer("n_cells", n_cells)
@@ -294,8 +293,6 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         except ModuleNotFoundError as error:
             raise ModuleNotFoundError("explain returns a DataFrame: pip install 'isthmus[table]'") from error
         X, inner = in_fitted_order(self.estimator_, self._as_rows(X)), self.estimator_
-        if inner.conditional:
-            raise TypeError(f"explain needs a model of p(x), such as a VAE: {inner!r} is one of p(x|y).")
         scores = self._score(X)
         chosen = np.flatnonzero(scores < self.offset_) if rows is None else np.asarray(rows, dtype=int)
         chosen = chosen[np.argsort(scores[chosen], kind="stable")]
