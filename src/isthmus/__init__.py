@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from isthmus.assessment import choose_n_components as choose_n_components
     from isthmus.estimators import *  # noqa: F403 - the estimators
-    from isthmus.estimators._loading import load as load
     from isthmus.metaestimators import AutoencoderImputer as AutoencoderImputer
     from isthmus.metaestimators import AutoencoderOutlierDetector as AutoencoderOutlierDetector
+    from isthmus.metaestimators._loading import load as load
 
 __version__ = "0.1.0.dev0"
 
@@ -30,7 +30,7 @@ _MODULES = {name: f"isthmus.estimators.{module}" for module, name in _ESTIMATORS
     "AutoencoderImputer": "isthmus.metaestimators",
     "AutoencoderOutlierDetector": "isthmus.metaestimators",
     "choose_n_components": "isthmus.assessment",
-    "load": "isthmus.estimators._loading",
+    "load": "isthmus.metaestimators._loading",
 }
 
 __all__ = list(_MODULES)

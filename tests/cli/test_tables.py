@@ -357,6 +357,20 @@ def test_outliers_of_a_file(odd, run):
     assert (table["outlier"] == (table["p_value"] <= 0.1)).all()
 
 
+def test_a_saved_detector_has_its_threshold(odd, run):
+    code, first, err = run("outliers", "odd.csv", "--rate", "0.2", "--save", "d.safetensors")
+    assert (code, "wrote d.safetensors" in err) == (0, True)
+    code, again, err = run("outliers", "d.safetensors", "odd.csv")
+    assert (code, again, "threshold" in err) == (0, first, False)
+    out = run("info", "d.safetensors")[1]
+    assert "AutoencoderOutlierDetector(contamination='auto', false_alarm_rate=0.2" in out
+    assert "a meta-estimator, format" in out
+    assert run("score", "d.safetensors", "odd.csv")[0] == 0
+    assert run("impute", "d.safetensors", "people.csv", "-o", "filled.csv")[0] == 0
+    code, _, err = run("outliers", "odd.csv", "--save", "d.csv")
+    assert (code, "must end in .safetensors" in err) == (2, True)
+
+
 def test_outliers_by_a_model(odd, run):
     code, out, err = run("outliers", "table.safetensors", "odd.csv", "--normal", "people.csv", "--json")
     assert code == 0

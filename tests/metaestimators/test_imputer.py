@@ -13,7 +13,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from isthmus import VAE, Autoencoder, AutoencoderImputer, ConditionalVAE, load
+from isthmus import VAE, Autoencoder, AutoencoderImputer, ConditionalVAE, load, serialization
 from mixed_tables import every_dtype
 
 SMALL = VAE(2, max_epochs=3, n_draws=20)
@@ -182,6 +182,36 @@ def test_a_saved_autoencoder_serves_again(table, imputer, tmp_path):
     frozen = FrozenEstimator(load(tmp_path / "model.safetensors"))
     again = AutoencoderImputer(frozen, add_indicator=True).fit(table)
     pd.testing.assert_frame_equal(again.transform(table), imputer.transform(table))
+
+
+def test_a_saved_imputer_is_the_same(table, imputer, tmp_path):
+    frozen = AutoencoderImputer(FrozenEstimator(imputer.estimator_), sample_posterior=True, random_state=3).fit(table)
+    for own in (imputer, frozen):
+        own.save(tmp_path / "imputer.safetensors")
+        again = load(tmp_path / "imputer.safetensors")
+        pd.testing.assert_frame_equal(again.transform(table), own.transform(table))
+        assert all(map(pd.DataFrame.equals, again.sample_imputations(table, 2), own.sample_imputations(table, 2)))
+        assert list(again.get_feature_names_out()) == list(own.get_feature_names_out())
+    assert isinstance(again.estimator, FrozenEstimator)
+
+
+@pytest.mark.parametrize(
+    ("entry", "value"),
+    [
+        ("state", {"seed": -1, "indicator_features": []}),
+        ("state", {"seed": 0, "indicator_features": [3]}),
+        ("state", {"seed": 0, "indicator_features": [1, 0]}),
+        ("fields", {"sample_posterior": 1, "n_imputations": 5, "add_indicator": True, "random_state": 0}),
+        ("fields", {"sample_posterior": True, "n_imputations": 0, "add_indicator": True, "random_state": 0}),
+    ],
+)
+def test_a_file_that_says_what_no_imputer_has(imputer, tmp_path, entry, value):
+    path = tmp_path / "imputer.safetensors"
+    imputer.save(path)
+    description, tensors = serialization.read(path)
+    serialization.write(path, description | {entry: value}, tensors, kind="meta_estimator")
+    with pytest.raises(serialization.FileError, match="its description has no valid"):
+        load(path)
 
 
 def test_labels_reach_a_conditional_vae():

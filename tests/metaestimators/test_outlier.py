@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from isthmus import VAE, Autoencoder, AutoencoderOutlierDetector, ConditionalVAE, load
+from isthmus import VAE, Autoencoder, AutoencoderOutlierDetector, ConditionalVAE, load, serialization
 from isthmus.metaestimators._calibration import held_out_rows, p_values, threshold
 
 SMALL = VAE(2, hidden_layer_sizes=8, max_epochs=3, n_draws=10)
@@ -170,6 +170,61 @@ def test_a_fitted_model_is_used_as_it_is(detector, tmp_path):
     again = AutoencoderOutlierDetector(FrozenEstimator(load(tmp_path / "model.safetensors"))).fit(held_out)
     assert len(again.calibration_scores_) == 99
     assert np.array_equal(again.score_samples(new), detector.score_samples(new))
+
+
+def test_a_saved_detector_is_the_same(detector, by_table, odd, tmp_path):
+    """The same bits, explanations included; the file holds no row of the data."""
+    for own, X in ((detector, normal_rows(30, 21)), (by_table, odd)):
+        own.save(tmp_path / "detector.safetensors")
+        again = load(tmp_path / "detector.safetensors")
+        assert np.array_equal(again.score_samples(X), own.score_samples(X))
+        assert np.array_equal(again.predict(X), own.predict(X))
+        assert np.array_equal(again.p_values(X), own.p_values(X))
+        assert str(again.explain(X)) == str(own.explain(X))
+        assert again._reference is None
+        assert again.estimator.max_epochs == own.estimator.max_epochs
+
+
+def test_a_saved_detector_of_a_fitted_model(detector, tmp_path):
+    held_out = normal_rows(99, 20).astype(np.float32)
+    own = AutoencoderOutlierDetector(FrozenEstimator(detector.estimator_)).fit(held_out)
+    own.save(tmp_path / "detector.safetensors")
+    again = load(tmp_path / "detector.safetensors")
+    assert again.calibration_scores_.dtype == own.calibration_scores_.dtype
+    assert np.array_equal(again.predict(held_out), own.predict(held_out))
+    assert isinstance(again.estimator, FrozenEstimator)
+    assert again.fit(held_out).offset_ == own.offset_
+
+
+@pytest.mark.parametrize(
+    ("entry", "value"),
+    [
+        ("meta_estimator", "VAE"),
+        ("estimator", "other"),
+        ("fields", {"contamination": "auto"}),
+        ("fields", {"contamination": [], "false_alarm_rate": 0.1, "random_state": 0}),
+        ("state", {"offset": 1.0}),
+        ("state", {"offset": 1.0, "usual": [1.0]}),
+        ("state", {"offset": {"float": "nan"}, "usual": [1.0, 1.0, 1.0, 1.0]}),
+        ("state", []),
+        ("model", {}),
+        ("more", 1),
+    ],
+)
+def test_a_file_that_says_what_no_detector_has(detector, tmp_path, entry, value):
+    path = tmp_path / "detector.safetensors"
+    detector.save(path)
+    description, tensors = serialization.read(path)
+    serialization.write(path, description | {entry: value}, tensors, kind="meta_estimator")
+    with pytest.raises(serialization.FileError, match=r"detector\.safetensors: its description has"):
+        load(path)
+    tensors.pop("calibration_scores")
+    serialization.write(path, description, tensors, kind="meta_estimator")
+    with pytest.raises(serialization.FileError, match="it lacks a tensor"):
+        load(path)
+    serialization.write(path, description, tensors, kind="model")
+    with pytest.raises(serialization.FileError, match="its description has no valid 'parts'"):
+        load(path)
 
 
 def test_labels_reach_a_conditional_vae():

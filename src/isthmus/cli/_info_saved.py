@@ -21,10 +21,10 @@ def describe_saved(path: str) -> str:
         from isthmus.serialization import open_saved, printable
     with open_saved(path) as file:
         file.read_tensors()
-        lines = _checkpoint(file.description) if file.kind == "checkpoint" else _model(file.description)
+        lines = _LINES[file.kind](file.description)
         numbers = sum(math.prod(tensor.shape) for tensor in file.tensors.values())
         lines["tensors"] = f"{len(file.tensors)} of {numbers:,} numbers, {file.n_bytes / 1e6:.1f} MB"
-        lines["file"] = f"a {file.kind}, format {file.version}"
+        lines["file"] = f"a {file.kind.replace('_', '-')}, format {file.version}"
     with Path(path).open("rb") as content:
         lines["sha256"] = hashlib.file_digest(content, "sha256").hexdigest()
     return aligned({name: printable(text) for name, text in lines.items()})
@@ -73,6 +73,17 @@ def _fields(entries: dict[str, Any]) -> dict[str, str]:
     }
 
 
+def _meta_estimator(entries: dict[str, Any]) -> dict[str, str]:
+    """Return the lines about an imputer or detector, and about the model in it."""
+    from isthmus.metaestimators._saving import check_entries
+    from isthmus.serialization import decode, printable
+
+    check_entries(entries)
+    fields = decode(entries["fields"])
+    shown = ", ".join(f"{name}={value!r}" for name, value in fields.items()) if isinstance(fields, dict) else ""
+    return {"meta-estimator": f"{entries['meta_estimator']}({printable(shown)})", **_model(entries["model"])}
+
+
 def _checkpoint(entries: dict[str, Any]) -> dict[str, str]:
     """Return the lines about a checkpoint."""
     settings = entries.get("settings")
@@ -106,3 +117,6 @@ def _last_losses(history: list[dict[str, Any]]) -> dict[str, str]:
 
 def _number(value: Any) -> float:
     return value if isinstance(value, (int, float)) else math.nan if isinstance(value, str) else 0.0
+
+
+_LINES = {"model": _model, "meta_estimator": _meta_estimator, "checkpoint": _checkpoint}

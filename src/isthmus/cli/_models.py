@@ -22,6 +22,7 @@ __all__ = [
     "check_condition",
     "check_exists",
     "class_name",
+    "load_any",
     "load_model",
     "loading",
     "normalize",
@@ -87,7 +88,14 @@ def check_exists(path: str) -> None:
 
 
 def load_model(path: str) -> Any:
-    """Return a saved model."""
+    """Return a saved model, or that of a saved imputer or detector."""
+    found = load_any(path)
+    inner = getattr(found, "estimator_", found)
+    return getattr(inner, "estimator", inner)  # of a FrozenEstimator
+
+
+def load_any(path: str) -> Any:
+    """Return a saved model, imputer or detector."""
     check_exists(path)
     with loading():
         return isthmus.load(path)

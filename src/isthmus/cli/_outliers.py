@@ -11,7 +11,7 @@ from isthmus._formats import any_of, writable_suffixes
 from isthmus.cli._apply import model_and_rows, split_files
 from isthmus.cli._data import align_columns, read_data
 from isthmus.cli._errors import about, note
-from isthmus.cli._models import loading
+from isthmus.cli._models import load_any, loading
 from isthmus.cli._paths import check_output
 from isthmus.cli._results import write_frame_result
 from isthmus.cli._tables import as_table, check_holds
@@ -39,6 +39,7 @@ _SHOWN, _LEAST = 20, 3  # rows that are printed, at most and at least
     help="Share of normal rows that may be called outliers.",
 )
 @click.option("--normal", metavar="FILE", help="With MODEL: rows that set the threshold; not its training rows.")
+@click.option("--save", metavar="FILE", help="Write the fitted detector, which can be MODEL later.")
 @click.option("--seed", type=click.IntRange(0), metavar="N", default=0, show_default=True, help="Random seed.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def outliers(
@@ -47,6 +48,7 @@ def outliers(
     explain: bool,
     rate: float,
     normal: str | None,
+    save: str | None,
     seed: int,
     as_json: bool,
 ) -> None:
@@ -55,10 +57,12 @@ def outliers(
     Without MODEL, a small vae is fitted to DATA. A part of the rows is held out, and sets the threshold: a normal row
     is called an outlier with probability --rate, even if there are no outliers. With MODEL, the rows of --normal set
     the threshold; MODEL must not have been trained on them. Without --normal, the rows of DATA set it, and a share
-    --rate of them is called outliers.
+    --rate of them is called outliers. A detector that --save wrote has its threshold.
 
     \b
     isthmus outliers people.csv --explain
+    isthmus outliers people.csv --save d.safetensors
+    isthmus outliers d.safetensors new.csv
     isthmus outliers m.safetensors new.csv --normal held_out.csv --explain -o scored.csv
 
     Rows are counted from 0. FILE has log p(x) and the p-value of each row, whether it is an outlier, and, with
@@ -69,6 +73,8 @@ def outliers(
         check_output(output, path, data, normal)
     if path is None and normal is not None:
         raise ValueError(f"--normal {normal}: is for a fitted MODEL; without one, a part of DATA sets the threshold.")
+    if save is not None:
+        check_output(save, path, data, normal, output, suffix=".safetensors")
     detector, rows = _detector(path, data, normal, rate, seed)
     X = as_table(rows)
     if explain and output is not None:
@@ -80,6 +86,9 @@ def outliers(
         shown = order[: max(int(found.sum()), _LEAST)]  # the oddest rows if there is no outlier
         sentences = _explained(detector, X, shown) if explain else {}
     values = _p_values(detector, scores)
+    if save is not None:
+        detector.save(save)
+        note(f"wrote {save}")
     if output is not None:
         _write(output, X, scores, values, found, sentences if explain else None)
     result = [
@@ -91,7 +100,7 @@ def outliers(
     if as_json:
         click.echo(json.dumps({"rows": len(scores), "outliers": result[:n_found]}))
     else:
-        click.echo(_text(result, n_found, len(scores), rate))
+        click.echo(_text(result, n_found, len(scores), detector.false_alarm_rate))
 
 
 def _detector(path: str | None, data: str, normal: str | None, rate: float, seed: int) -> tuple[Any, Dataset]:
@@ -104,6 +113,8 @@ def _detector(path: str | None, data: str, normal: str | None, rate: float, seed
         with about(data):
             return detector.fit(as_table(rows)), rows
     model, rows, _ = model_and_rows(path, data, None)
+    if normal is None and hasattr(saved := load_any(path), "calibration_scores_"):
+        return saved, rows
     from sklearn.frozen import FrozenEstimator
 
     from isthmus import AutoencoderOutlierDetector

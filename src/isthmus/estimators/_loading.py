@@ -6,10 +6,10 @@ import contextlib
 import dataclasses
 import functools
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any, get_type_hints
 
 import numpy as np
+from torch import Tensor
 
 from isthmus import estimators, serialization
 from isthmus._names import unknown_name
@@ -21,68 +21,37 @@ from isthmus.estimators._condition import Condition, DiscreteCondition
 from isthmus.estimators._saved_entries import check_entries, decode_condition, invalid
 from isthmus.estimators._saved_tensors import check_shapes, set_tensors
 from isthmus.model import Model
-from isthmus.serialization import FileError, fits, quoted
+from isthmus.serialization import FileError, SavedFile, fits, quoted
 from isthmus.tables import NumberColumn, TableCodec
 
-__all__ = ["describe", "load"]
+__all__ = ["describe", "read_model"]
 
 _LONGEST_WORD = 100  # characters of a name, as the value of a field
 
 
-def load(path: str | Path, *, parts: Sequence[type[Part]] = (), sha256: str | None = None) -> Any:
-    """Return the fitted estimator from a file that its ``save`` method wrote.
-
-    The file may come from a stranger: it cannot run code, name a class or a file, or ask for more memory than it
-    accounts for, and a change of any of its bits is an error (``docs/trust.md``).
-
-    Parameters
-    ----------
-    path : str or Path
-        The file.
-    parts : sequence of type, default=()
-        Your own classes of parts that the file uses. No class but these and isthmus' own is ever instantiated.
-    sha256 : str, optional
-        The SHA-256 digest that the file must have, as ``sha256sum`` and ``isthmus info`` print it.
-
-    Returns
-    -------
-    Autoencoder, SparseAutoencoder, DenoisingAutoencoder, ContractiveAutoencoder, VAE or ConditionalVAE
-        The estimator, ready to use and to train further. Callbacks and the folder of checkpoints are not saved.
+def read_model(
+    file: SavedFile, entries: dict[str, Any], parts: tuple[type[Part], ...] = (), *, beside: Sequence[str] = ()
+) -> tuple[BaseAutoencoder, dict[str, Tensor]]:
+    """Return the fitted estimator that the entries of an open file describe, and its tensors named in `beside`.
 
     Raises
     ------
-    MissingFileError
-        If there is no such file; it is a ``FileNotFoundError`` too.
-    FileError
-        If the file is damaged, from another program or another version of the format, if it uses an unknown part, or if
-        it is not the file that ``sha256`` asks for. It is a ``ValueError``.
-
-    Examples
-    --------
-    >>> import tempfile, pathlib
-    >>> from sklearn.datasets import load_iris
-    >>> from isthmus import VAE, load
-    >>> model = VAE(2, max_epochs=2, random_state=0).fit(load_iris().data)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = pathlib.Path(folder) / "iris.safetensors"
-    ...     model.save(path)
-    ...     again = load(path)
-    >>> bool((again.transform(load_iris().data) == model.transform(load_iris().data)).all())
-    True
+    ValueError
+        If an entry or a tensor is missing, unknown or not valid.
     """
-    with serialization.open_saved(path, kind="model", sha256=sha256) as file:
-        entries = file.description
-        with _errors_of_description():
-            estimator, model = describe(entries, tuple(parts))
-            condition = decode_condition(entries["condition"], tuple(parts))
-            sizes = entries["n_features"], entries["n_components"], 0 if condition is None else condition.width
-            check_shapes(model.tensor_shapes(*sizes, masked=entries["masked"]), file.tensors)
-        tensors = file.read_tensors()
-        with seeded(0):  # the random weights are replaced at once, but torch's generator must not change
-            model.build(*sizes, masked=entries["masked"])
-        set_tensors(model, tensors)
-        _set_attributes(estimator, model, entries, condition)
-    return estimator
+    with _errors_of_description():
+        estimator, model = describe(entries, parts)
+        condition = decode_condition(entries["condition"], parts)
+        sizes = entries["n_features"], entries["n_components"], 0 if condition is None else condition.width
+        own = {name: info for name, info in file.tensors.items() if name not in beside}
+        check_shapes(model.tensor_shapes(*sizes, masked=entries["masked"]), own)
+    tensors = file.read_tensors()
+    others = {name: tensors.pop(name) for name in beside}
+    with seeded(0):  # the random weights are replaced at once, but torch's generator must not change
+        model.build(*sizes, masked=entries["masked"])
+    set_tensors(model, tensors)
+    _set_attributes(estimator, model, entries, condition)
+    return estimator, others
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from isthmus.serialization import FileError
 from isthmus.tables import TableCodec
 from isthmus.training import Trainer
 
-__all__ = ["save", "without_local_settings"]
+__all__ = ["description_of", "save", "without_local_settings"]
 
 
 def save(estimator: Any, path: str | Path) -> None:
@@ -37,6 +37,17 @@ def save(estimator: Any, path: str | Path) -> None:
     ------
     ValueError
         If :func:`isthmus.load` could not read it: a parameter is not finite, or labels are of an unusual type.
+    """
+    serialization.write(path, description_of(estimator, path), estimator.model_.state_dict())
+
+
+def description_of(estimator: Any, path: str | Path) -> dict[str, Any]:
+    """Return the description of a fitted estimator that is to be saved to `path`.
+
+    Raises
+    ------
+    ValueError
+        As :func:`save` does.
     """
     check_is_fitted(estimator, "model_")
     fields = {f.name: getattr(estimator, f.name) for f in dataclasses.fields(estimator)}
@@ -65,7 +76,7 @@ def save(estimator: Any, path: str | Path) -> None:
         check_values(estimator.model_)
     except FileError as error:  # better now than when the file is read
         raise ValueError(f"{path}: the model cannot be saved: {error}") from error
-    serialization.write(path, description, estimator.model_.state_dict())
+    return description
 
 
 def without_local_settings(trainer: Trainer | None) -> Trainer | None:

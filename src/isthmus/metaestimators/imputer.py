@@ -13,11 +13,12 @@ from isthmus.estimators import VAE
 from isthmus.estimators._check_fields import as_seed, check_positive_integer
 from isthmus.estimators._given import column_labels
 from isthmus.metaestimators._inner import add_columns, in_fitted_order, inner_estimator, keep_features, missing_cells
+from isthmus.metaestimators._saving import SaveMixin
 
 __all__ = ["AutoencoderImputer"]
 
 
-class AutoencoderImputer(TransformerMixin, BaseEstimator):
+class AutoencoderImputer(SaveMixin, TransformerMixin, BaseEstimator):
     """Fill in missing values of arrays and tables with an autoencoder that is fitted to the same data.
 
     Missing numbers become E[x_missing | x_observed], missing categories their most probable level; or, with
@@ -43,7 +44,7 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
     Attributes
     ----------
     estimator_ : estimator
-        The fitted autoencoder. ``estimator_.save(path)`` saves it.
+        The fitted autoencoder. ``estimator_.save(path)`` saves it alone.
     n_features_in_ : int
         D, number of features seen in ``fit``.
     feature_names_in_ : ndarray of shape (D,)
@@ -206,6 +207,33 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
         check_is_fitted(self, "estimator_")
         names = list(_check_feature_names_in(self, input_features))
         return np.array([*names, *_indicator_names(names, self.indicator_features_)], dtype=object)
+
+    # ---- saving ---------------------------------------------------------------------------------------------
+
+    _saved_tensors = frozenset[str]()
+
+    def _saved_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        return {"seed": self.seed_, "indicator_features": tuple(self.indicator_features_.tolist())}, {}
+
+    def _set_saved_state(self, state: dict[str, Any], _: dict[str, np.ndarray]) -> bool:
+        """Set what ``fit`` learned besides the autoencoder; return whether it is valid."""
+        features = state.get("indicator_features")
+        if state.keys() != {"seed", "indicator_features"} or not isinstance(features, tuple):
+            return False
+        whole = all(type(number) is int and number >= 0 for number in (state["seed"], *features))
+        if not whole or list(features) != sorted({*features}) or max(features, default=0) >= self.n_features_in_:
+            return False
+        self.seed_, self.indicator_features_ = state["seed"], np.array(features, dtype=int)
+        return True
+
+    @staticmethod
+    def _are_valid_fields(fields: dict[str, Any]) -> bool:
+        kinds: dict[str, Any] = {"sample_posterior": bool, "add_indicator": bool, "n_imputations": int}
+        return fields.keys() == {*kinds, "random_state"} and (
+            all(type(fields[name]) is kind for name, kind in kinds.items())
+            and fields["n_imputations"] > 0
+            and (fields["random_state"] is None or type(fields["random_state"]) is int)
+        )
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -20,6 +20,7 @@ from isthmus.estimators._validate import as_plain_array
 from isthmus.metaestimators._calibration import held_out_rows, p_values, threshold
 from isthmus.metaestimators._explanation import Explanation, explain, usual_surprise
 from isthmus.metaestimators._inner import in_fitted_order, inner_estimator, keep_features
+from isthmus.metaestimators._saving import SaveMixin
 from isthmus.optimizers import Adam
 from isthmus.tables import TableCodec, is_table
 
@@ -29,7 +30,7 @@ _MAX_EPOCHS = 60  # of the default estimator
 _REFERENCE_ROWS = 100  # held-out rows whose cells say what surprise is usual
 
 
-class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
+class AutoencoderOutlierDetector(SaveMixin, OutlierMixin, BaseEstimator):
     r"""Detect rows that are improbable under an autoencoder, say how sure that is, and which cells are to blame.
 
     The score of a row is log p(x), the higher the more normal. A part of the rows is held out, and their scores say
@@ -58,7 +59,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     Attributes
     ----------
     estimator_ : estimator
-        The fitted autoencoder. ``estimator_.save(path)`` saves it.
+        The fitted autoencoder. ``estimator_.save(path)`` saves it alone.
     offset_ : float
         Threshold: ``decision_function`` is ``score_samples`` minus this.
     calibration_scores_ : ndarray of shape (m,)
@@ -298,10 +299,46 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         chosen = chosen[np.argsort(scores[chosen], kind="stable")]
         with warnings.catch_warnings():  # of new categories: the scores have warned already
             warnings.simplefilter("ignore")
-            if self._usual is None:
-                self._usual = usual_surprise(inner, self._reference)
             values = p_values(scores[chosen], self.calibration_scores_)
-            return explain(inner, _take(X, chosen), chosen, values, self._usual, n_cells)
+            return explain(inner, _take(X, chosen), chosen, values, self._usual_surprise(), n_cells)
+
+    def _usual_surprise(self) -> np.ndarray:
+        """Return the surprise of each column in held-out rows, which is computed when it is first needed."""
+        if self._usual is None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self._usual = usual_surprise(self.estimator_, self._reference)
+        return self._usual
+
+    # ---- saving ---------------------------------------------------------------------------------------------
+
+    _saved_tensors = frozenset({"calibration_scores"})
+
+    def _saved_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Return the threshold, and scores and surprises of held-out rows, but no row."""
+        usual = tuple(float(nats) for nats in self._usual_surprise())
+        return {"offset": self.offset_, "usual": usual}, {"calibration_scores": self.calibration_scores_}
+
+    def _set_saved_state(self, state: dict[str, Any], tensors: dict[str, np.ndarray]) -> bool:
+        """Set what ``fit`` learned besides the autoencoder; return whether it is valid."""
+        scores, usual = tensors["calibration_scores"], state.get("usual")
+        if state.keys() != {"offset", "usual"} or not isinstance(usual, tuple):
+            return False
+        numbers = all(type(number) is float for number in (state["offset"], *usual))
+        if not (numbers and scores.ndim == 1 and scores.dtype.kind == "f" and len(scores)):
+            return False
+        if np.isnan([state["offset"], *usual]).any() or np.isnan(scores).any() or len(usual) != self.n_features_in_:
+            return False
+        self.offset_, self.calibration_scores_ = state["offset"], scores
+        self._usual, self._reference = np.array(usual), None
+        return True
+
+    @staticmethod
+    def _are_valid_fields(fields: dict[str, Any]) -> bool:
+        if fields.keys() != {"contamination", "false_alarm_rate", "random_state"}:
+            return False
+        numbers = all(type(fields[name]) in (int, float, str) for name in ("contamination", "false_alarm_rate"))
+        return numbers and (fields["random_state"] is None or type(fields["random_state"]) is int)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -8,7 +8,7 @@ import math
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -32,6 +32,7 @@ from isthmus.serialization._migrations import migrate
 
 __all__ = ["SavedFile", "open_saved", "read", "write"]
 
+KINDS = ("model", "meta_estimator", "checkpoint")
 _LONGEST_HEADER = 100_000_000  # bytes; the safetensors library has the same limit
 
 
@@ -43,7 +44,7 @@ class SavedFile:
     version : int
         The version of the format that the file was written in.
     kind : str
-        "model" or "checkpoint".
+        "model", "meta_estimator" or "checkpoint".
     description : dict
         The description, in the newest version of the format.
     tensors : dict of str to TensorInfo
@@ -52,7 +53,7 @@ class SavedFile:
         Size of the file.
     """
 
-    def __init__(self, file: IO[bytes], kind: str | None = None, sha256: str | None = None) -> None:
+    def __init__(self, file: IO[bytes], kind: Sequence[str] = (), sha256: str | None = None) -> None:
         state = os.fstat(file.fileno())
         if not stat.S_ISREG(state.st_mode):  # a link may have changed since it was looked at
             raise FileError("is not a file.")
@@ -66,9 +67,11 @@ class SavedFile:
         self.version = read_version(self._metadata)
         description = read_description(self._metadata["isthmus"])
         self.kind = self._metadata.get("kind", "model" if "estimator" in description else "checkpoint")
-        if self.kind not in ("model", "checkpoint") or kind not in (None, self.kind):
-            raise FileError(f"is a {quoted(self.kind)}, not a {kind or 'model'}; name another file.")
-        self.description = migrate(description, self.version, FORMAT)
+        if self.kind not in KINDS or (kind and self.kind not in kind):
+            raise FileError(f"is a {quoted(self.kind)}, not a {kind[0] if kind else 'model'}; name another file.")
+        if self.kind == "meta_estimator" and isinstance(description.get("model"), dict):
+            description["model"] = migrate(description["model"], self.version, FORMAT)
+        self.description = description if self.kind == "meta_estimator" else migrate(description, self.version, FORMAT)
         self.tensors = read_tensor_infos(header, self.n_bytes - 8 - length)
 
     def _take(self, n_bytes: int) -> memoryview:
@@ -92,7 +95,7 @@ class SavedFile:
 
 
 @contextmanager
-def open_saved(path: str | Path, *, kind: str | None = None, sha256: str | None = None) -> Iterator[SavedFile]:
+def open_saved(path: str | Path, *, kind: str | Sequence[str] = (), sha256: str | None = None) -> Iterator[SavedFile]:
     """Open a file that :func:`write` wrote, and check its header.
 
     A ValueError that is raised in the block is raised as a :class:`FileError` about this file.
@@ -101,7 +104,7 @@ def open_saved(path: str | Path, *, kind: str | None = None, sha256: str | None 
     ----------
     path : str or Path
         The file.
-    kind : {"model", "checkpoint"}, optional
+    kind : {"model", "meta_estimator", "checkpoint"} or sequence of them, optional
         What the file must be; by default any of them.
     sha256 : str, optional
         The SHA-256 digest that the file must have, in hexadecimal digits. The file is then read once into memory, and
@@ -123,7 +126,7 @@ def open_saved(path: str | Path, *, kind: str | None = None, sha256: str | None 
         raise FileError(f"{path}: is not a file but a folder or a device; name a file that was saved by isthmus.")
     with path.open("rb", buffering=0) as file:
         try:
-            yield SavedFile(file, kind, sha256)
+            yield SavedFile(file, (kind,) if isinstance(kind, str) else kind, sha256)
         except FileError as error:
             raise FileError(f"{path}: {shortened(str(error), 260)}") from error
         except ValueError as error:
@@ -160,7 +163,7 @@ def write(path: str | Path, description: dict[str, Any], tensors: dict[str, Tens
         Values that JSON can represent, or that :func:`encode` returned.
     tensors : dict of str to Tensor
         Tensors by name.
-    kind : {"model", "checkpoint"}, default="model"
+    kind : {"model", "meta_estimator", "checkpoint"}, default="model"
         What the file is.
 
     Raises
