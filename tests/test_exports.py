@@ -143,6 +143,7 @@ EXPORTS = {
         "examine",
     ],
     "isthmus.explorer": ["Explorer", "export_page", "serve"],
+    "isthmus.export": ["onnx_input", "scoring_noise", "to_onnx"],
     "isthmus.report": ["Report", "make_comparison", "make_report"],
     "isthmus.engine": [
         "CSVLogger",

@@ -44,6 +44,7 @@ LAYERS = {
     "testing": 6,
     "assessment": 7,
     "metaestimators": 7,
+    "export": 8,
     "explorer": 8,
     "report": 8,
     "demo": 9,

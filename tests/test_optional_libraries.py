@@ -11,6 +11,7 @@ from isthmus.demo.progress import TrainingProgress
 from isthmus.engine import TensorBoardLogger
 from isthmus.engine.distributed import ProcessGroup
 from isthmus.explorer._server import check_installed
+from isthmus.export import _onnx
 from isthmus.priors import Flow
 from isthmus.tables import TableCodec
 
@@ -38,6 +39,9 @@ NEEDS = {
     "lightning_fabric": ("scale", ModuleNotFoundError, lambda _: ProcessGroup(torch.device("cpu"))),
     "starlette": ("explore", ImportError, lambda _: check_installed()),
     "uvicorn": ("explore", ImportError, lambda _: check_installed()),
+    "onnx": ("onnx", ImportError, lambda _: _onnx.check_installed()),
+    "onnxruntime": ("onnx", ImportError, lambda _: _onnx.check_installed()),
+    "onnxscript": ("onnx", ImportError, lambda _: _onnx.check_installed()),
     "pyarrow": ("table", DataError, read_parquet),
     "pandas": ("table", ModuleNotFoundError, lambda _: TableCodec().fit([{"a": 1.0}])),
 }

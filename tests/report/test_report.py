@@ -13,6 +13,8 @@ from isthmus import VAE, Autoencoder, ConditionalVAE, ContractiveAutoencoder
 from isthmus.assessment import CHECKS, examine
 from isthmus.assessment._rows import random_rows
 from isthmus.cli import main
+from isthmus.explorer import Explorer
+from isthmus.export import scoring_noise
 from isthmus.report import make_comparison, make_report
 from isthmus.report._compare import _difference
 
@@ -340,3 +342,35 @@ def test_the_command(vae, tmp_path, monkeypatch, capsys):
     ):
         assert main(["report", *arguments]) == 2
         assert message in capsys.readouterr().err
+
+
+def test_log_p_is_the_same_everywhere(vae, report, tmp_path):
+    """By score_samples, the explorer, an ONNX file and the command; and the ELBO in the report, too."""
+    import onnxruntime
+
+    log_p = vae.score_samples(TEST)
+    vae.save(tmp_path / "m.safetensors")
+    model, out = str(tmp_path / "m.safetensors"), tmp_path / "out"
+    assert main(["export", model, "--onnx", str(out), "--parts", "scorer", "--dtype", "float64"]) == 0
+    assert list(out.iterdir()) == [out / "scorer.onnx"]
+    assert b".py" not in (out / "scorer.onnx").read_bytes()  # no paths of this machine
+    runtime = onnxruntime.InferenceSession(out / "scorer.onnx", providers=["CPUExecutionProvider"])
+    about = json.loads(runtime.get_modelmeta().custom_metadata_map["isthmus"])
+    assert (about["part"], about["n_components"], about["takes_missing"]) == ("scorer", 2, False)
+    found, bound, effective = runtime.run(None, {"X": TEST, "noise": scoring_noise(vae, TEST)})
+    once = effective >= vae.n_draws / 4  # of the others, score_samples makes better draws
+    assert once.mean() > 0.8
+    assert np.allclose(found[once], log_p[once], rtol=0, atol=1e-5)
+
+    reported = report.numbers["assessment"]["likelihood"]
+    assert abs(reported["elbo"]["mean"] - bound.mean()) < 1e-5
+    assert abs(reported["log_px"]["mean"] - log_p.mean()) < 0.05  # its draws are from a wider distribution
+
+    explorer = Explorer(vae, TEST)
+    explorer.prepare(scores=False)
+    shown = [explorer.inspect({"point": point})[0]["score"] for point in range(75)]
+    assert np.allclose(shown, log_p[explorer.order], rtol=0, atol=1e-5)
+
+    np.savetxt(tmp_path / "rows.csv", TEST, delimiter=",", header=",".join("abcd"), comments="")
+    assert main(["score", model, str(tmp_path / "rows.csv"), "-o", str(tmp_path / "s.npy")]) == 0
+    assert np.allclose(np.load(tmp_path / "s.npy").ravel(), log_p, rtol=0, atol=1e-5)

@@ -16,6 +16,7 @@ from isthmus.cli._demo import demo
 from isthmus.cli._errors import Commands, one_line
 from isthmus.cli._evaluate import evaluate
 from isthmus.cli._explore import explore
+from isthmus.cli._export import export
 from isthmus.cli._fit import fit
 from isthmus.cli._info import info
 from isthmus.cli._launch import launch
@@ -37,6 +38,7 @@ _COMMANDS = (
     evaluate,
     report,
     explore,
+    export,
     launch,
     info,
     demo,
@@ -58,6 +60,7 @@ isthmus evaluate m.safetensors test.csv                  all quality metrics in 
 isthmus report m.safetensors test.csv -o report.html     one page on the model
 isthmus evaluate vae digits --sizes 2,4,8,16             select the number of latent units
 isthmus explore m.safetensors digits                     the latent space in the browser
+isthmus export m.safetensors --onnx onnx                 ONNX files, which run without isthmus
 
 DATA is a file ({any_of(readable_suffixes())}), a folder of Parquet files, or a bundled data set
 ({any_of(BUNDLED)}). It may be a table with text, dates and missing cells.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -29,6 +28,7 @@ from isthmus.estimators._summary import summarize, summarize_jointly
 from isthmus.estimators._tables import fit_codec
 from isthmus.estimators._transforms import AutoencoderTransforms
 from isthmus.estimators._validate import as_plain_array, as_rows, column_name, column_names
+from isthmus.estimators._views import ModelViews
 from isthmus.tables import TableCodec
 
 __all__ = ["BaseAutoencoder"]
@@ -36,7 +36,7 @@ __all__ = ["BaseAutoencoder"]
 _LONGEST_HISTORY = 10_000  # records that partial_fit keeps
 
 
-class BaseAutoencoder(NotebookDisplay, CallbackSupportMixin, AutoencoderTransforms, ModelChoice):
+class BaseAutoencoder(NotebookDisplay, ModelViews, CallbackSupportMixin, AutoencoderTransforms, ModelChoice):
     """Base of the estimators.
 
     Attributes
@@ -234,57 +234,6 @@ class BaseAutoencoder(NotebookDisplay, CallbackSupportMixin, AutoencoderTransfor
     def _fit_condition(self, y: Any, weight: np.ndarray, *, reset: bool) -> np.ndarray | None:  # noqa: ARG002
         """Return what the model is conditioned on, (N, C); None for all but the conditional estimator."""
         return None
-
-    # ---- report ---------------------------------------------------------------------------------------------
-
-    def report(
-        self,
-        X: Any,
-        y: Any = None,
-        *,
-        labels: Any = None,
-        X_train: Any = None,
-        y_train: Any = None,
-        image_shape: tuple[int, ...] | None = None,
-        name: str = "X",
-        max_rows: int = 1000,
-    ) -> Any:
-        """Examine the model on samples that it was not fitted to, and return one page about it.
-
-        Parameters
-        ----------
-        X : array-like of shape (N, D)
-            Held-out samples.
-        y : array-like, optional
-            Conditions of a ConditionalVAE.
-        labels : array-like of shape (N,), optional
-            Labels, which colour the latent plane.
-        X_train, y_train : array-like, optional
-            Training samples, and their conditions, to check overfitting.
-        image_shape : tuple of int, optional
-            (height, width), or (3, height, width), if samples are images.
-        name : str, default="X"
-            What the data are called.
-        max_rows : int, default=1000
-            Number of samples to use, drawn at random if there are more.
-
-        Returns
-        -------
-        isthmus.report.Report
-            Notebooks show it; ``report.save("report.html")`` writes the page, and its numbers as JSON.
-        """
-        package = importlib.import_module("isthmus.report")  # which is above the estimators: only when it is called
-        return package.make_report(
-            self,
-            X,
-            y,
-            labels=labels,
-            X_train=X_train,
-            y_train=y_train,
-            image_shape=image_shape,
-            name=name,
-            max_rows=max_rows,
-        )
 
     # ---- saving ----------------------------------------------------------------------------------------------
 

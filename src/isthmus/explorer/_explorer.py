@@ -85,7 +85,7 @@ class Explorer:
             self.encode(take(X, slice(0, 1)), None if self.y is None else self.y[:1])
         self.rows = make_format(model, X, image_shape, self._sample)
         self.codes = np.zeros((self.n_rows, self.n_units), np.float32)  # in the order of X
-        self.scores = np.full(self.n_rows, np.nan, np.float32)
+        self.scores = np.full(self.n_rows, np.nan)
         self.n_to_score, self.n_scored = min(self.n_rows, MAX_SCORED), 0
         self._first = first
         self.dropped: Any = None  # rows that were dropped on the page

@@ -78,7 +78,7 @@ class NormalScores(NamedTuple):
 
     def forward(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return T(x) and log T'(x) of x (N,)."""
-        x, y, slope, knot_slope = self._arrays()
+        x, y, slope, knot_slope = self.arrays()
         k = np.clip(np.searchsorted(x, values, side="right") - 1, 0, len(slope) - 1)
         width = np.diff(x)[k]
         t = np.clip((values - x[k]) / width, 0.0, 1.0)
@@ -91,7 +91,7 @@ class NormalScores(NamedTuple):
 
     def inverse(self, scores: np.ndarray) -> np.ndarray:
         """Return x with T(x) = `scores` (N,)."""
-        x, y, slope, knot_slope = self._arrays()
+        x, y, slope, knot_slope = self.arrays()
         k = np.clip(np.searchsorted(y, scores, side="right") - 1, 0, len(slope) - 1)
         height = np.diff(y)[k]
         up = np.clip(scores - y[k], 0.0, height)
@@ -102,7 +102,7 @@ class NormalScores(NamedTuple):
         beyond = np.minimum(scores - y[0], 0.0) / knot_slope[0] + np.maximum(scores - y[-1], 0.0) / knot_slope[-1]
         return x[k] + np.diff(x)[k] * t + beyond
 
-    def _arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Return knots, their values, the slope of each piece, and the derivative at each knot."""
         x, y = np.array(self.x), np.array(self.y)
         width = np.diff(x)

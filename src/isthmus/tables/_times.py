@@ -13,7 +13,7 @@ from isthmus.tables._column import Column
 from isthmus.tables._numbers import NumberColumn
 from isthmus.tables._plain import Plain
 
-__all__ = ["ELEMENTS", "RESOLUTIONS", "DurationColumn", "TimeColumn"]
+__all__ = ["ELEMENTS", "RESOLUTIONS", "DurationColumn", "TimeColumn", "as_days"]
 
 _DAY = 86_400_000_000  # microseconds
 RESOLUTIONS = (_DAY, 3_600_000_000, 60_000_000, 1_000_000, 1000, 1)
@@ -90,7 +90,7 @@ class TimeColumn(Column):
             high=limits[1],
             elements=elements,
         )
-        made.parts = tuple(part(p) for p in made._elements(column))
+        made.parts = tuple(part(p) for p in made.elements_of(column))
         return made
 
     def likelihoods(self) -> tuple[str | Likelihood, ...]:
@@ -103,7 +103,7 @@ class TimeColumn(Column):
 
     def encode(self, column: Plain, noise: np.random.Generator | None) -> np.ndarray:
         """Return the columns of the elements."""
-        pairs = zip(self.parts, self._elements(column), strict=True)
+        pairs = zip(self.parts, self.elements_of(column), strict=True)
         return np.column_stack([part.encode(element, noise) for part, element in pairs])
 
     def decode(self, matrix: np.ndarray) -> np.ndarray:
@@ -146,7 +146,7 @@ class TimeColumn(Column):
         ends = np.cumsum([len(part.outputs()) for part in self.parts])[:-1]
         return np.split(matrix, ends, axis=1)
 
-    def _elements(self, column: Plain) -> list[Plain]:
+    def elements_of(self, column: Plain) -> list[Plain]:
         """Return the elements of times as columns of numbers."""
         column = column.as_times(self.text_format)
         times = np.where(column.missing, 0, column.values.astype(np.int64))
@@ -181,7 +181,7 @@ class DurationColumn(Column):
         """Return the codec of a column of durations."""
         observed = column.observed().astype(np.int64)
         resolution = next(unit for unit in RESOLUTIONS if not (observed % unit).any())
-        days = NumberColumn.fit(_as_days(column), within_support=within_support, step=resolution / _DAY)
+        days = NumberColumn.fit(as_days(column), within_support=within_support, step=resolution / _DAY)
         return cls(column.name, column.dtype, float(column.missing.mean()), resolution=resolution, days=days)
 
     @property
@@ -199,7 +199,7 @@ class DurationColumn(Column):
 
     def encode(self, column: Plain, noise: np.random.Generator | None) -> np.ndarray:
         """Return the columns of the number of days."""
-        return self._days.encode(_as_days(column), noise)
+        return self._days.encode(as_days(column), noise)
 
     def decode(self, matrix: np.ndarray) -> np.ndarray:
         """Return durations, timedelta64[us]."""
@@ -216,7 +216,8 @@ class DurationColumn(Column):
         return f"{self._days.levels()} days"
 
 
-def _as_days(column: Plain) -> Plain:
+def as_days(column: Plain) -> Plain:
+    """Return a column of durations as numbers of days."""
     days = np.where(column.missing, np.nan, column.values.astype(np.int64) / _DAY)
     return Plain(column.name, "float64", "numbers", days, column.missing)
 

@@ -181,19 +181,19 @@ class TableCodec(Settings):
         """Names of the table's columns."""
         return [column.name for column in self._columns]
 
-    def _with_missing(self) -> list[Column]:
+    def columns_with_missing(self) -> list[Column]:
         """Return the columns whose missing cells are learned."""
         return [c for c in self._columns if self.sample_missing and c.outputs() and 0 < c.missing < 1]
 
     def outputs(self) -> list[str]:
         """Return the names of the matrix' columns, M of them."""
         names = [name for column in self._columns for name in column.outputs()]
-        return names + [f"{column.name} (missing)" for column in self._with_missing()]
+        return names + [f"{column.name} (missing)" for column in self.columns_with_missing()]
 
     def likelihood(self) -> Mixed:
         """Return the unbuilt likelihood of the matrix, with one part for all columns of the same kind."""
         parts = [part for column in self._columns for part in column.likelihoods()]
-        return join_parts([*parts, *("bernoulli" for _ in self._with_missing())])
+        return join_parts([*parts, *("bernoulli" for _ in self.columns_with_missing())])
 
     def encode(self, X: Any, noise_seed: int | None = None) -> np.ndarray:
         """Return the matrix (N, M) of a table, NaN where there is no number.
@@ -216,7 +216,7 @@ class TableCodec(Settings):
         plain = read_columns(X, self.names)
         parts = [c.to_matrix(p, noise) for c, p in zip(self._columns, plain, strict=True)]
         gone = {c.name: p.missing for c, p in zip(self._columns, plain, strict=True)}
-        parts += [gone[column.name][:, None].astype(np.float64) for column in self._with_missing()]
+        parts += [gone[column.name][:, None].astype(np.float64) for column in self.columns_with_missing()]
         return np.column_stack(parts)
 
     def decode(self, matrix: np.ndarray, *, like: Any = None, missing: bool = True) -> Any:
@@ -255,7 +255,7 @@ class TableCodec(Settings):
         matrix = np.asarray(matrix, dtype=np.float64)
         *parts, gone = self._split(matrix)
         values = dict(zip(self.names, (c.decode(m) for c, m in zip(columns, parts, strict=True)), strict=True))
-        for column, away in zip(self._with_missing(), gone.T, strict=True):
+        for column, away in zip(self.columns_with_missing(), gone.T, strict=True):
             if missing:
                 values[column.name] = without(values[column.name], np.nan_to_num(away) >= 0.5)
         for column, part in zip(columns, parts, strict=True):
@@ -267,7 +267,7 @@ class TableCodec(Settings):
         """Return what log p of each cell of a matrix (N, M) gains in the units of the table, (N, M)."""
         parts = zip(self._columns, self._split(matrix), strict=False)  # the rest says what is missing
         return np.column_stack(
-            [*(c.log_det(part) for c, part in parts), np.zeros((len(matrix), len(self._with_missing())))]
+            [*(c.log_det(part) for c, part in parts), np.zeros((len(matrix), len(self.columns_with_missing())))]
         )
 
     def _split(self, matrix: np.ndarray) -> list[np.ndarray]:
@@ -289,7 +289,7 @@ class TableCodec(Settings):
         """Return the indices of the matrix' columns of each of the table's, also that of its missing cells."""
         ends = np.cumsum([len(column.outputs()) for column in self._columns]).tolist()
         own = [list(range(start, end)) for start, end in pairwise([0, *ends])]
-        for i, column in enumerate(self._with_missing()):
+        for i, column in enumerate(self.columns_with_missing()):
             own[self.names.index(column.name)].append(ends[-1] + i)
         return own
 
