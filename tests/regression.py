@@ -7,6 +7,7 @@ from torch import nn
 
 from isthmus._batch import Batch
 from isthmus.engine import TrainingLoop
+from isthmus.engine.adam import FusedAdam
 from isthmus.engine.schedules import constant
 from models import normal
 
@@ -49,14 +50,24 @@ def rows(n=N, weight=None, seed=0):
     return Batch(x, torch.ones(n).double() if weight is None else weight, y[:, None])
 
 
-def training_loop(objective, **fields):
-    fields = {
-        "learning_rate": 0.05,
-        "schedule": constant,
-        "weight_decay": 0.0,
-        "seed": 0,
-    } | fields
-    return TrainingLoop(objective, **fields)
+def training_loop(
+    objective,
+    *,
+    learning_rate=0.05,
+    schedule=constant,
+    weight_decay=0.0,
+    lr_multipliers=None,
+    gradient_clip=None,
+    **fields,
+):
+    return TrainingLoop(
+        objective,
+        optimizer=lambda parameters: FusedAdam(
+            parameters, weight_decay, lr_multipliers=lr_multipliers, gradient_clip=gradient_clip
+        ),
+        learning_rate=lambda progress: learning_rate * schedule(progress),
+        **{"seed": 0} | fields,
+    )
 
 
 def fit(objective, source, n_epochs=3, first_epoch=0, more=None, **fields):

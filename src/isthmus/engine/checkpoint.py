@@ -209,13 +209,15 @@ class Checkpoints:
         """Write a checkpoint, and remove those that are too old.
 
         If it cannot be written, for instance because the disk is full, there is one warning, and training continues;
-        earlier checkpoints stay as they are.
+        earlier checkpoints stay as they are. There is no warning for the checkpoint of a complete run, which serves
+        only if the model cannot be saved: the error of saving it follows.
         """
         path = self.folder / f"checkpoint-{self._number + 1:08d}.safetensors"
         try:
             write(path, {"settings": self.settings, "seed": self.seed, **description}, tensors, kind="checkpoint")
         except OSError as error:
-            if not self._full:
+            of_complete_run = description.get("ended", False) and self.received is None
+            if not (self._full or of_complete_run):
                 warnings.warn(f"{path}: no checkpoint was written ({error}); training continues.", stacklevel=2)
             self._full = True
         else:

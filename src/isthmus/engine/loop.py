@@ -27,19 +27,17 @@ __all__ = ["TrainingLoop"]
 
 
 class TrainingLoop:
-    """Minimise the weighted mean of a loss by Adam.
+    """Minimise the weighted mean of a loss by gradient descent.
 
     Parameters
     ----------
     loss : Module
         ``loss(batch, weights)`` returns :class:`~isthmus.engine.protocols.LossTerms`; ``loss.weights(progress)``, which
         is called once per step, returns the weights when the fraction `progress` of training is done.
-    learning_rate : float
-        Peak learning rate.
-    schedule : callable
-        Maps the fraction of training done to a factor of the learning rate.
-    weight_decay, betas, lr_multipliers, gradient_clip
-        See :class:`~isthmus.engine.adam.FusedAdam`.
+    optimizer : callable
+        Maps the trained parameters to their :class:`~isthmus.engine.adam.FusedAdam`.
+    learning_rate : callable
+        Maps the fraction of training done to the learning rate.
     seed : int
         Seed of all random numbers. Those of an epoch depend only on it and on the number of the epoch.
     bf16_parameters : sequence of Parameter, default=()
@@ -57,12 +55,8 @@ class TrainingLoop:
         self,
         loss: nn.Module,
         *,
-        learning_rate: float,
-        schedule: Callable[[float], float],
-        weight_decay: float,
-        betas: tuple[float, float] = (0.9, 0.999),
-        lr_multipliers: Sequence[float] | None = None,
-        gradient_clip: float | None = None,
+        optimizer: Callable[[list[nn.Parameter]], FusedAdam],
+        learning_rate: Callable[[float], float],
         seed: int,
         bf16_parameters: Sequence[nn.Parameter] = (),
         gradient_accumulation: int = 1,
@@ -74,10 +68,10 @@ class TrainingLoop:
         self.n_parts = gradient_accumulation * self.processes.world_size
         master = MasterWeights(bf16_parameters)
         parameters = master.replace(p for p in loss.parameters() if p.requires_grad)
-        self.optimizer = FusedAdam(parameters, weight_decay, betas, lr_multipliers, gradient_clip)
+        self.optimizer = optimizer(parameters)
         self.state = TrainState(loss, self.optimizer, master)
         self.history: list[Record] = []
-        self._rate: Callable[[float], float] = lambda progress: learning_rate * schedule(progress)
+        self._rate = learning_rate
         self._weights: Callable[[float], Weights] = loss.weights  # type: ignore[assignment]
         self._module = loss  # the loss, or a wrapper that averages its gradients over processes
         self._captured: CapturedStep | None = None

@@ -29,6 +29,7 @@ from isthmus.estimators._tables import fit_codec
 from isthmus.estimators._transforms import AutoencoderTransforms
 from isthmus.estimators._validate import as_plain_array, as_rows, column_name, column_names
 from isthmus.estimators._views import ModelViews
+from isthmus.objectives import TrainingLoss
 from isthmus.tables import TableCodec
 
 __all__ = ["BaseAutoencoder"]
@@ -108,49 +109,32 @@ class BaseAutoencoder(NotebookDisplay, ModelViews, CallbackSupportMixin, Autoenc
         """Read the data, build the model and the loss, and train."""
         device, trainer = check_fields(self), self._trainer()
         new = not (resume and hasattr(self, "model_"))
-        # What is described by columns follows from the table; an unknown name is an error before data are read.
-        if new and not (isinstance(self.likelihood, Mapping) or isinstance(self.scaling, TableCodec)):
-            self._describe_loss(self._describe())
-        X = resolve(X)
-        if new:
-            self._table, self._encodes = fit_codec(self, X)
-        model = self._describe() if new else self.model_
-        loss = self._describe_loss(model)
-
+        X, loss = self._describe_training(X, new=new)
         data = self._read(X, y, sample_weight, find_processes(device), new=new)
         checkpoints = None
         if trainer.checkpoint_dir and not partial:
             checkpoints = make_checkpoints(trainer, type(self).__name__, self.get_params(deep=False), data)
-        budget = self._choose_budget(len(data.X), device, model, partial=partial)
+        budget = self._choose_budget(len(data.X), device, loss.model, partial=partial)
         if new:
-            stored = checkpoints.stored_seed() if checkpoints else None
-            self.seed_ = data.processes.broadcast(as_seed(self.random_state) if stored is None else stored)
+            self._reset(data, checkpoints)
         trial = self._trial(budget, X, y, sample_weight) if new and budget.refit and data.is_whole else None
         fraction = budget.early_stopping.validation_fraction if budget.early_stopping and not trial else 0.0
         split = data.split(fraction, self.seed_)
         if new:
-            self.n_iter_, self.history_, self._optimizer_state = 0, [], None
-            full_rank = bool(trial and trial._full_rank)
-            k = build_model(loss, data, split.held_out, self._model_options(), full_rank=full_rank)
-            self.model_, self._dtype, self.n_components_, self._n_features_out = model, np.dtype(data.X.dtype), k, k
+            self._build(loss, data, split.held_out, full_rank=bool(trial and trial._full_rank))
         else:
-            model.scaling.forget_varying(data.summary.moments)
-        model.to(device=device, dtype=(dtype := parameter_dtype(trainer.precision)))
+            loss.model.scaling.forget_varying(data.summary.moments)
+        loss.model.to(device=device, dtype=(dtype := parameter_dtype(trainer.precision)))
         settings = LoaderSettings(budget.batch_size, trainer.gradient_accumulation, split, self.seed_, dtype)
-        loaders = make_loaders(data, model.scaling, settings)
-        rate, processes = budget.learning_rate, data.processes
-        how = {"chosen_rate": self.learning_rate == "auto", "constant": partial}
-        self.optimizer_ = choose_optimizer(self.optimizer, model, len(data.X), rate, **how)
-        loop = make_loop(loss, loaders.sample, self.optimizer_, trainer, rate, self.seed_, processes)
-        if partial and self._optimizer_state is not None:
-            loop.optimizer.load_state(self._optimizer_state)
+        loaders = make_loaders(data, loss.model.scaling, settings)
+        loop = self._make_loop(loss, data, loaders, partial=partial)
 
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         n_epochs = 1 if partial else budget.max_epochs
         epochs = Epochs(self, n_epochs, X=X, y=y, metadata=metadata) if has_callbacks(self) else None
         if trial and not trial._best_epoch:  # the linear model is the best: there is nothing to train
             self.history_, self.n_iter_ = trial.history_, trial.n_iter_
-            model.eval().to("cpu")
+            self.model_.eval().to("cpu")
         else:
             self._train(loop, data, loaders, checkpoints, epochs, None if partial else budget, trial)
         if new:
@@ -159,6 +143,37 @@ class BaseAutoencoder(NotebookDisplay, ModelViews, CallbackSupportMixin, Autoenc
         if epochs:
             epochs.end()
         return self
+
+    def _describe_training(self, X: Any, *, new: bool) -> tuple[Any, TrainingLoss]:
+        """Return X, read if it is a path, and the loss of a new model or of the one to train further."""
+        # What is described by columns follows from the table; an unknown name is an error before data are read.
+        if new and not (isinstance(self.likelihood, Mapping) or isinstance(self.scaling, TableCodec)):
+            self._describe_loss(self._describe())
+        X = resolve(X)
+        if new:
+            self._table, self._encodes = fit_codec(self, X)
+        return X, self._describe_loss(self._describe() if new else self.model_)
+
+    def _reset(self, data: TrainingData, checkpoints: Checkpoints | None) -> None:
+        """Choose the seed of a new model, and forget what was learned before."""
+        stored = checkpoints.stored_seed() if checkpoints else None
+        self.seed_ = data.processes.broadcast(as_seed(self.random_state) if stored is None else stored)
+        self.n_iter_, self.history_, self._optimizer_state = 0, [], None
+
+    def _build(self, loss: TrainingLoss, data: TrainingData, held_out: np.ndarray, *, full_rank: bool) -> None:
+        """Build the model of a loss, and keep it."""
+        k = build_model(loss, data, held_out, self._model_options(), full_rank=full_rank)
+        self.model_, self._dtype, self.n_components_, self._n_features_out = loss.model, np.dtype(data.X.dtype), k, k
+
+    def _make_loop(self, loss: TrainingLoss, data: TrainingData, loaders: Loaders, *, partial: bool) -> TrainingLoop:
+        """Return the training loop, in the optimizer's state after the last ``partial_fit``."""
+        rate, trainer = self.learning_rate_, self._trainer()
+        how = {"chosen_rate": self.learning_rate == "auto", "constant": partial}
+        self.optimizer_ = choose_optimizer(self.optimizer, loss.model, len(data.X), rate, **how)
+        loop = make_loop(loss, loaders.sample, self.optimizer_, trainer, rate, self.seed_, data.processes)
+        if partial and self._optimizer_state is not None:
+            loop.optimizer.load_state(self._optimizer_state)
+        return loop
 
     def _read(self, X: Any, y: Any, sample_weight: Any, processes: Processes, *, new: bool) -> TrainingData:
         """Check and summarise the data to train on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import nn
 from isthmus._batch import Batch
 from isthmus._random import Stream, derive, seeded
 from isthmus.engine import Checkpoints, TrainingLoop, find_schedule
+from isthmus.engine.adam import FusedAdam
 from isthmus.engine.distributed import Processes, world_size
 from isthmus.estimators._chunking import as_tensor
 from isthmus.estimators._data import TrainingData
@@ -144,14 +146,18 @@ def make_loop(
     model, chosen = loss.model, cast("Any", optimizer)  # nothing in it is "auto" any more
     with seeded(derive(seed, Stream.LOSS), model.scaling.shift.device):
         loss.build(sample)
-    return TrainingLoop(
-        loss,
-        learning_rate=learning_rate,
-        schedule=find_schedule(chosen.schedule),
+    schedule = find_schedule(chosen.schedule)
+    adam = partial(
+        FusedAdam,
         weight_decay=chosen.weight_decay,
         betas=chosen.betas,
         lr_multipliers=_lr_multipliers(model, loss, chosen.encoder_learning_rate, learning_rate),
         gradient_clip=chosen.gradient_clip,
+    )
+    return TrainingLoop(
+        loss,
+        optimizer=adam,
+        learning_rate=lambda progress: learning_rate * schedule(progress),
         seed=seed,
         bf16_parameters=list(model.network.parameters()) if trainer.precision == "bf16" else [],
         gradient_accumulation=trainer.gradient_accumulation,
