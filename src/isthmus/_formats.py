@@ -11,11 +11,13 @@ from typing import NamedTuple
 
 __all__ = [
     "BUNDLED",
+    "FETCHED",
     "TABLE",
     "FormatRow",
     "any_of",
     "find_row",
     "readable_suffixes",
+    "split_images",
     "split_member",
     "writable_suffixes",
 ]
@@ -75,9 +77,12 @@ TABLE = (
     FormatRow("json_lines", "JsonLines", (".jsonl", ".ndjson"), read_only=(".json",)),
     FormatRow("excel", "Excel", (".xlsx",), members=True),
     FormatRow("idx", "Idx", (".idx", ".idx.gz"), writable=False, pattern=r"[-.]idx\d-[a-z]+(\.gz)?"),
+    FormatRow("table_folder", "TableFolder", (), writable=False),
+    FormatRow("image_folder", "ImageFolder", (), writable=False),
 )
 
 BUNDLED = ("breast_cancer", "diabetes", "digits", "iris", "wine")  # scikit-learn's data sets that need no download
+FETCHED = ("fashion-mnist", "fashion-mnist-test")  # found if a package or `isthmus data fetch` put them on the disk
 
 
 def find_row(name: str) -> FormatRow | None:
@@ -102,6 +107,18 @@ def split_member(source: str) -> tuple[str, str | None]:
     file, colon, member = source.rpartition(":")
     row = find_row(file) if colon else None
     return (file, member) if row is not None and row.members else (source, None)
+
+
+def split_images(source: str) -> tuple[str, str] | None:
+    """Return the folder of images that a source names, and how to read them; None if it is written otherwise.
+
+    Examples
+    --------
+    >>> split_images("photos:28x28:gray"), split_images("photos")
+    (('photos', '28x28:gray'), None)
+    """
+    found = re.fullmatch(r"(.+?):(\d+x\d+(?::(?:gray|grey|rgb))?|gray|grey|rgb)", source)
+    return (found[1], found[2]) if found else None
 
 
 def readable_suffixes() -> tuple[str, ...]:

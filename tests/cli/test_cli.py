@@ -34,7 +34,7 @@ from isthmus.optimizers import Adam
 from isthmus.training import EarlyStopping, Trainer
 
 COMMANDS = ["fit", "transform", "reconstruct", "impute", "sample", "score", "outliers", "evaluate"]
-COMMANDS += ["report", "explore", "launch", "info", "demo"]
+COMMANDS += ["report", "explore", "launch", "info", "data", "demo"]
 CLASSES = [getattr(estimators, name) for name in estimators.__all__]
 
 
@@ -192,7 +192,7 @@ def test_info_of_a_folder(tmp_path, monkeypatch, run):
     monkeypatch.chdir(tmp_path)
     for name in ("empty", "vae"):
         (tmp_path / name).mkdir()
-    assert run("info", "empty") == (2, "", "isthmus: empty: is a folder; name a file in it.\n")
+    assert run("info", "empty") == (2, "", "isthmus: empty: is a folder without tables or images; name a file.\n")
     assert "n_components" in run("info", "vae")[1]  # the model, whatever folders there are
 
 

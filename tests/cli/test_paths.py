@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from data_files import needs_pyarrow
-from isthmus._formats import BUNDLED, any_of, readable_suffixes, writable_suffixes
+from isthmus._formats import BUNDLED, FETCHED, any_of, readable_suffixes, writable_suffixes
 from isthmus.data import read, write
 
 
@@ -103,5 +103,5 @@ def test_help_lists_the_formats_that_can_be_written(run, command):
 
 def test_help_lists_the_formats_that_can_be_read(run):
     text = " ".join(run("--help")[1].split())
-    for words in (readable_suffixes(), writable_suffixes(), BUNDLED):
+    for words in (readable_suffixes(), writable_suffixes(), (*BUNDLED, FETCHED[0])):
         assert any_of(words) in text

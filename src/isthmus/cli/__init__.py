@@ -10,13 +10,14 @@ from collections.abc import Sequence
 import click
 
 from isthmus import __version__
-from isthmus._formats import BUNDLED, any_of, readable_suffixes, writable_suffixes
+from isthmus._formats import BUNDLED, FETCHED, any_of, readable_suffixes, writable_suffixes
 from isthmus.cli._apply import impute, reconstruct, sample, transform
 from isthmus.cli._demo import demo
 from isthmus.cli._errors import Commands, one_line
 from isthmus.cli._evaluate import evaluate
 from isthmus.cli._explore import explore
 from isthmus.cli._export import export
+from isthmus.cli._fetch import data
 from isthmus.cli._fit import fit
 from isthmus.cli._info import info
 from isthmus.cli._launch import launch
@@ -41,6 +42,7 @@ _COMMANDS = (
     export,
     launch,
     info,
+    data,
     demo,
 )
 
@@ -62,8 +64,8 @@ isthmus evaluate vae digits --sizes 2,4,8,16             select the number of la
 isthmus explore m.safetensors digits                     the latent space in the browser
 isthmus export m.safetensors --onnx onnx                 ONNX files, which run without isthmus
 
-DATA is a file ({any_of(readable_suffixes())}), a folder of Parquet files, or a bundled data set
-({any_of(BUNDLED)}). It may be a table with text, dates and missing cells.
+DATA is a file ({any_of(readable_suffixes())}), a folder of tables or images, or a data set by its name
+({any_of((*BUNDLED, FETCHED[0]))}). It may be a table with text, dates and missing cells.
 Results are written as {any_of(writable_suffixes())}.
 Human-readable results go to stdout; progress and notes go to stderr.
 """

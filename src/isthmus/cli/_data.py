@@ -36,7 +36,7 @@ def read_data(source: str, labels: str | None = None) -> Dataset:
     Parameters
     ----------
     source : str
-        A file, a folder of Parquet files, or a bundled name.
+        A file, a folder of tables or images, or a bundled name.
     labels : str, optional
         The name of a column, which is then removed from the rows; "y" for the labels in the source; or a file.
 

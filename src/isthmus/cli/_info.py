@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from isthmus._formats import BUNDLED
+from isthmus._formats import BUNDLED, FETCHED, split_images
 from isthmus._names import PART_MODULES, UnknownNameError, unknown_name
 from isthmus.cli._build import known_parts
 from isthmus.cli._info_saved import aligned, describe_saved, names
@@ -42,7 +42,7 @@ def info(topic: str | None) -> None:
         return
     if Path(topic).suffix == ".safetensors":
         click.echo(describe_saved(topic))
-    elif Path(topic).suffix or topic in BUNDLED or Path(topic).is_file():
+    elif Path(topic).suffix or topic in (*BUNDLED, *FETCHED) or Path(topic).is_file() or split_images(topic):
         click.echo(_describe_data(topic))
     elif (name := _find_model(topic)) is not None:
         click.echo(_describe_model(name))
@@ -52,7 +52,7 @@ def info(topic: str | None) -> None:
         except UnknownNameError:
             if not Path(topic).is_dir():
                 raise
-            text = _describe_data(topic)  # a folder of Parquet files
+            text = _describe_data(topic)  # a folder of tables or images
         click.echo(text)
 
 

@@ -133,7 +133,7 @@ def _as_times(series: Any, rows: Dataset, name: str, *, durations: bool) -> Any:
         row = int(wrong.to_numpy().argmax())
         kind = "duration" if durations else "date such as 2024-03-31"
         raise ValueError(
-            f"{rows.text.path}: column {name!r} has {series.iloc[row]!r:.40} in line {rows.text.line_of(row)}, no "
+            f"{rows.text.path}: column {name!r} has {series.iloc[row]!r:.40} in {rows.text.place_of(row)}, no "
             f"{kind}: correct it, or leave it empty if it is missing."
         )
     return found
@@ -148,7 +148,7 @@ def check_all_numbers(frame: Any, source: str, rows: Dataset) -> None:
     if rows.text is not None:
         cells = rows.text.cells[rows.text.names.index(str(texts[0]))]
         row = int(frame[texts[0]].notna().to_numpy().argmax())
-        example = f" (such as {cells[row].as_py()!r:.40} in line {rows.text.line_of(row)})"
+        example = f" (such as {cells[row].as_py()!r:.40} in {rows.text.place_of(row)})"
     raise ValueError(
         f"{source}: the model was fitted on numbers, and {len(texts)} columns hold something else: {named(texts)}"
         f"{example}; drop or encode them."

@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from isthmus._formats import BUNDLED, find_row, readable_suffixes, split_member
+from isthmus._formats import BUNDLED, FETCHED, find_row, readable_suffixes, split_images, split_member
+from isthmus.data.annotated import is_annotated, rows_of_annotated
 from isthmus.data.bundled import load_bundled
 from isthmus.data.dataset import NUMERIC, Dataset
 from isthmus.data.errors import DataError, MissingFileError, errors_of_reading, unknown_suffix
 from isthmus.data.file_rows import rows_of_memmap
 from isthmus.data.formats import Format, find_format
+from isthmus.data.formats.image_folder import ImageFolder
 from isthmus.data.sources import ArrayRows, RowSource
 from isthmus.data.torch_dataset import DatasetRows
 
@@ -31,9 +33,9 @@ def read(source: str | os.PathLike[str]) -> Dataset:
     ----------
     source : str or os.PathLike
         A file in one of the formats of ``isthmus.data.formats``, recognized by its name (`readable_suffixes`) or its
-        content; a folder of Parquet files; ``file.npz:name`` for one of several arrays, ``file.xlsx:sheet`` for a
-        sheet; or one of `BUNDLED`. Arrays of more than two dimensions are flattened to (N, D), and `image_shape` keeps
-        the other dimensions.
+        content; a folder of tables or images, ``folder:28x28:gray`` to resize images and make them gray;
+        ``file.npz:name`` for one of several arrays, ``file.xlsx:sheet`` for a sheet; or one of `BUNDLED`. Arrays of
+        more than two dimensions are flattened to (N, D), and `image_shape` keeps the other dimensions.
 
     Returns
     -------
@@ -92,8 +94,9 @@ def as_source(X: Any) -> RowSource | None:
     Parameters
     ----------
     X : object
-        A :class:`RowSource`; a path or bundled name, as for `open_rows`; a ``numpy.memmap`` of more than `STREAM_ABOVE`
-        bytes; or a torch ``Dataset``. Smaller files become an :class:`ArrayRows` in memory, smaller memory maps None.
+        A :class:`RowSource`; a path or bundled name, as for `open_rows`; an annotated matrix, such as an AnnData; a
+        ``numpy.memmap`` of more than `STREAM_ABOVE` bytes; or a torch ``Dataset``. Smaller files and annotated matrices
+        become an :class:`ArrayRows` in memory, smaller memory maps None.
 
     Raises
     ------
@@ -116,12 +119,16 @@ def as_source(X: Any) -> RowSource | None:
     if isinstance(X, np.memmap):
         large = X.nbytes > STREAM_ABOVE and X.ndim == 2 and X.dtype.kind in NUMERIC
         return rows_of_memmap(X) if large else None
+    if is_annotated(X):
+        return rows_of_annotated(X, STREAM_ABOVE)
     torch = sys.modules.get("torch")  # if X is a Dataset, torch has been imported
     return DatasetRows(X) if torch is not None and isinstance(X, torch.utils.data.Dataset) else None
 
 
 def resolve(X: Any) -> Any:
-    """Return what a path or bundled name stands for: a :class:`RowSource`, or a DataFrame; anything else as it is.
+    """Return what a path, a bundled name or an annotated matrix stands for; anything else as it is.
+
+    It is a :class:`RowSource`, or a DataFrame for a table with other columns than numbers.
 
     Parameters
     ----------
@@ -133,6 +140,8 @@ def resolve(X: Any) -> Any:
     MissingFileError, DataError
         As for `open_rows`.
     """
+    if is_annotated(X):
+        return rows_of_annotated(X, STREAM_ABOVE)
     if not isinstance(X, (str, os.PathLike)):
         return X
     rows = open_rows(X)
@@ -147,13 +156,17 @@ def _find(source: str | os.PathLike[str]) -> Format | None:
     if not path.exists():
         file, member = split_member(str(source))
         path = Path(file)
+        images = split_images(str(source))
+        if images is not None and Path(images[0]).is_dir():
+            return ImageFolder(Path(images[0]), images[1])
     if path.is_file() or path.is_dir():
         cls = find_format(path)
         if cls is not None:
             return cls(path, member)
     if path.is_file():
         raise unknown_suffix(path, readable_suffixes(), "read")
-    if str(path) == path.name and not path.suffix and (path.name in BUNDLED or not path.exists()):
+    known = path.name in (*BUNDLED, *FETCHED)
+    if str(path) == path.name and not path.suffix and (known or not path.exists()):
         return None
     raise _absent(path)
 
@@ -161,7 +174,7 @@ def _find(source: str | os.PathLike[str]) -> Format | None:
 def _absent(path: Path) -> DataError:
     """Return the error for a source that is neither a file nor a bundled name."""
     if path.is_dir():
-        return DataError(f"{path}: is a folder; name a file in it.")
+        return DataError(f"{path}: is a folder without tables or images; name a file.")
     if path.exists():
         return DataError(f"{path}: is not a regular file; save the data in one first.")
     if find_row(path.name) or not path.suffix:

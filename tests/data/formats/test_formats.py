@@ -51,7 +51,7 @@ def test_a_class_says_what_its_row_says(row):
     with contextlib.ExitStack() as stack:
         if not row.writable:
             stack.enter_context(pytest.raises(DataError, match="cannot be written. Use"))
-        check_writable(f"results{row.suffixes[0]}")
+        check_writable(f"results{(*row.suffixes, '.folder')[0]}")
     assert ("writer" in vars(cls)) == row.writable
 
 

@@ -73,7 +73,7 @@ def test_a_folder_of_tables(tmp_path):
         write_frame(tmp_path / f"{i}.parquet", FRAME)
     assert open_rows(tmp_path).X.equals(pd.concat([FRAME, FRAME], ignore_index=True))
     write_frame(tmp_path / "2.parquet", FRAME.rename(columns={"x": "y"}))
-    refused(tmp_path, "2.parquet: has other columns than the files before it")
+    refused(tmp_path, "2.parquet: has other columns than 0.parquet: it lacks 'x' and has 'y'")
 
 
 def test_sheets(tmp_path):

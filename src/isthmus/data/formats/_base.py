@@ -16,7 +16,7 @@ from isthmus.data.dataset import Dataset
 from isthmus.data.errors import DataError
 from isthmus.data.sources import RowSource
 
-__all__ = ["INFLATE", "Format", "Layout", "as_table", "check_names", "has_index"]
+__all__ = ["INFLATE", "Format", "Layout", "as_table", "check_names", "check_same_columns", "has_index"]
 
 INFLATE = 1032  # deflate expands no byte of a gzip or zip file to more bytes than this
 
@@ -149,3 +149,18 @@ def check_names(names: Sequence[str], where: object) -> None:
     if twice:
         shown = ", ".join(twice[:6]) + (f" and {len(twice) - 6} more" if len(twice) > 6 else "")
         raise DataError(f"{where}: columns have the same name: {shown}; rename one of each.")
+
+
+def check_same_columns(path: Path, names: Sequence[str], first: Path, wanted: Sequence[str]) -> None:
+    """Raise `DataError` if a file has other columns than the first one of its folder, in whatever order."""
+    lacking, more = [n for n in wanted if n not in set(names)], [n for n in names if n not in set(wanted)]
+    if lacking or more:
+        said = [f"{verb} {_listed(found)}" for verb, found in (("lacks", lacking), ("has", more)) if found]
+        raise DataError(
+            f"{path}: has other columns than {first.name}: it {' and '.join(said)}; give all files of a folder the "
+            "same columns."
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names[:6])) + (f" and {len(names) - 6} more" if len(names) > 6 else "")

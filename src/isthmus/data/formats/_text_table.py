@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -46,6 +46,8 @@ class TextTable:
         Name and cells of the first column, if it is an index that pandas or R wrote.
     notes : list of str
         What was decided about the file that its reader may not expect.
+    parts : tuple of TextTable
+        The tables that were joined, if `path` is a folder.
     """
 
     path: Path
@@ -56,9 +58,10 @@ class TextTable:
     cells: tuple[Any, ...]
     index: tuple[str, Any] | None = None
     notes: list[str] = field(default_factory=list)
+    parts: tuple[TextTable, ...] = ()
 
     @classmethod
-    def read(cls, path: Path, *, quoted_header: bool = False) -> Self:
+    def read(cls, path: Path, *, quoted_header: bool = False, like: TextTable | None = None) -> Self:
         """Read a file.
 
         Parameters
@@ -67,6 +70,8 @@ class TextTable:
             The file.
         quoted_header : bool
             Whether the first line is known to be a header.
+        like : TextTable, optional
+            Another table, which should have the same columns: a first line with its names is a header.
 
         Raises
         ------
@@ -81,7 +86,8 @@ class TextTable:
         if names is None:
             first = [column[0].as_py() for column in cells]
             decimal = find_decimal([column[1:] for column in cells], layout.delimiter)
-            header = quoted_header or is_header(first, [column[1:] for column in cells], decimal)
+            named = like is not None and {str(name).strip() for name in first} >= {*like.names}
+            header = quoted_header or named or is_header(first, [column[1:] for column in cells], decimal)
             cells = [column[1:] for column in cells] if header else cells
             names = tuple(first if header else (f"x{i}" for i in range(len(cells))))
         names = tuple(name.strip() or (f"x{i}" if i else "") for i, name in enumerate(names))
@@ -96,6 +102,18 @@ class TextTable:
         made._note_layout()
         made._take_index()
         return made
+
+    @classmethod
+    def join(cls, folder: Path, tables: Sequence[TextTable]) -> Self:
+        """Return the rows of tables, which have the same columns, one after the other."""
+        first = tables[0]
+        by_name = [dict(zip(table.names, table.cells, strict=True)) for table in tables]
+        cells = tuple(_joined([table[name] for table in by_name]) for name in first.names)
+        indices = [table.index for table in tables if table.index]
+        index = (indices[0][0], _joined([own for _, own in indices])) if len(indices) == len(tables) else None
+        notes = list(dict.fromkeys(note for table in tables for note in table.notes))
+        decimal = find_decimal(list(cells), first.layout.delimiter)
+        return cls(folder, first.layout, decimal, first.header, first.names, cells, index, notes, tuple(tables))
 
     def _note_layout(self) -> None:
         """Note what is not as it is in most files."""
@@ -189,7 +207,7 @@ class TextTable:
         for name in bad[:_SHOWN]:
             cells = self.cells[self.names.index(name)]
             row = found[name].others[0] if found[name].others else _first_text(found[name].series)
-            texts.append(f"column {name!r} has {cells[row].as_py()!r:.40} in line {self.line_of(row)}")
+            texts.append(f"column {name!r} has {cells[row].as_py()!r:.40} in {self.place_of(row)}")
         more = f"; and {len(bad) - _SHOWN} more columns" if len(bad) > _SHOWN else ""
         raise DataError(
             f"{self.path}: {'; '.join(texts)}{more}, where the model has numbers: correct the cells, or leave them "
@@ -214,9 +232,17 @@ class TextTable:
                 cell = self.cells[self.names.index(name)][column.others[0]].as_py()
                 notes.append(
                     f"column {name!r} is text because of {column.n_others} of {len(column.series)} cells, such as "
-                    f"{cell!r:.40} in line {self.line_of(column.others[0])}: leave them empty if they are missing"
+                    f"{cell!r:.40} in {self.place_of(column.others[0])}: leave them empty if they are missing"
                 )
         return notes
+
+    def place_of(self, row: int) -> str:
+        """Return where a row of cells is, for messages: "line 3", with the name of the file if it is one of several."""
+        for part in self.parts:
+            if row < len(part.cells[0]):
+                return f"{part.place_of(row)} of {part.path.name}"
+            row -= len(part.cells[0])
+        return f"line {self.line_of(row)}"
 
     def line_of(self, row: int) -> int:
         """Return the number of the line in which a row of cells ends, from 1."""
@@ -232,6 +258,13 @@ class TextTable:
                 if seen == row:
                     return skipped + reader.line_num
         return skipped + self.header + row + 1
+
+
+def _joined(columns: Sequence[Any]) -> Any:
+    """Return columns of cells one after the other."""
+    import pyarrow as pa
+
+    return pa.chunked_array([chunk for cells in columns for chunk in cells.chunks], pa.string())
 
 
 def _first_text(series: Any) -> int:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from isthmus._names import suggestion
 from isthmus.data.dataset import TOO_LARGE, Dataset
 from isthmus.data.errors import AGAIN, DataError, MissingFileError
-from isthmus.data.formats._base import Format, Layout, as_table, check_names, has_index
+from isthmus.data.formats._base import Format, Layout, as_table, check_names, check_same_columns, has_index
 from isthmus.data.formats._frames import arrow_to_frame, as_frame_dataset
 from isthmus.data.sources import RowSource
 
@@ -72,8 +72,7 @@ class Parquet(Format):
         for path in self._paths():
             with _opened(path) as file:
                 tables.append(file.read())
-            if set(tables[-1].schema.names) != set(tables[0].schema.names):
-                raise DataError(f"{path}: has other columns than the files before it; give all files the same.")
+            check_same_columns(path, tables[-1].schema.names, self._paths()[0], tables[0].schema.names)
         try:
             table = pyarrow.concat_tables(tables, promote_options="permissive")
         except pyarrow.ArrowException as error:
