@@ -69,15 +69,15 @@ def get(value: object, path: tuple) -> object:
     return value
 
 
-def change_json(rng: random.Random, root: dict) -> None:
-    """Change one value inside a JSON object in place."""
-    path = rng.choice(places(root))
+def change_json(rng: random.Random, root: dict, known: list[tuple] | None = None) -> None:
+    """Change one value inside a JSON object in place; `known` are its :func:`places`, if they are known."""
+    path = rng.choice(known or places(root))
     parent, key = get(root, path[:-1]), path[-1]
     old, kind = parent[key], rng.randrange(9)
     if kind == 0:
         del parent[key]
     elif kind == 1:
-        parent[key] = copy.deepcopy(get(root, rng.choice(places(root))))
+        parent[key] = copy.deepcopy(get(root, rng.choice(known or places(root))))
     elif kind == 2:
         parent[key] = rng.choice([[old], {"list": [old]}, {"dict": [[old, old]]}, {"a": old}])
     elif kind == 3 and isinstance(parent, list):

@@ -5,10 +5,12 @@ import pandas as pd
 import pytest
 from scipy import stats
 from sklearn.decomposition import PCA
+from sklearn.metrics import roc_auc_score
 
 from isthmus import VAE, Autoencoder
 from isthmus.assessment._columns import _cramers_v, _marginal, dependencies, marginals, unit_effects
 from isthmus.assessment._context import Context
+from isthmus.assessment._membership import Membership
 from isthmus.assessment._odd import odd_rows
 from isthmus.assessment._references import density_references, folds, independent_columns, linear_reconstruction
 from isthmus.tables import TableCodec
@@ -36,6 +38,16 @@ def test_folds_score_each_row_once_without_having_seen_it():
     parts = list(folds(20, 0))
     assert sorted(np.concatenate([score for _, score in parts])) == list(range(20))
     assert all(not set(own) & set(score) for own, score in parts)
+
+
+def test_membership_is_the_area_under_the_curve():
+    rng = np.random.default_rng(0)
+    training, others = rng.normal(0.5, 1, 300).round(1), rng.normal(0, 1, 200).round(1)
+    found = Membership.of(training, others)
+    assert found.auc == pytest.approx(roc_auc_score([1] * 300 + [0] * 200, np.r_[training, others]))
+    draws = [Membership.of(rng.normal(size=30), rng.normal(size=20)) for _ in range(500)]
+    assert np.std([draw.auc for draw in draws]) == pytest.approx(draws[0].chance, rel=0.1)
+    assert Membership.of(np.ones(3), np.ones(2)).auc == 0.5
 
 
 def test_simple_models_are_those_of_scikit_learn(context, training):

@@ -32,7 +32,9 @@ def test_no_network_is_built(path, run, monkeypatch):
     monkeypatch.setattr(Model, "build", refuse)
     code, out, err = run("info", "m.safetensors")
     assert (code, err) == (0, "")
-    lines = dict(line.split(maxsplit=1) for line in out.splitlines() if not line.startswith(("last epoch", "column")))
+    first, kept = out.split("\n\n")
+    lines = dict(line.split(maxsplit=1) for line in first.splitlines() if not line.startswith(("last epoch", "column")))
+    assert kept.splitlines()[1].startswith("labels          3, ")
     assert lines["model"] == "ConditionalVAE"
     assert lines["labels"] == "0, 1, 2"
     assert lines["training"].startswith("2 epochs, ")
@@ -46,7 +48,9 @@ def test_no_network_is_built(path, run, monkeypatch):
 def test_parts_of_ones_own_are_named(path, run):
     own = {"part": "Mine", "params": {"inner": {"part": "Other", "params": {}}}}
     changed(path, lambda description, _: description["fields"].update(likelihood=own))
-    assert "\nyour own parts  load(..., parts=[Mine, Other])\n" in run("info", "m.safetensors")[1]
+    out = run("info", "m.safetensors")[1]
+    assert "\nyour own parts  load(..., parts=[Mine, Other])\n" in out
+    assert out.endswith("\nnot known       the model has parts of your own\n")
 
 
 def test_text_is_printable(path, run):

@@ -117,6 +117,10 @@ def test_numbers_are_those_of_the_model(vae, report):
     scores = vae.score_samples_estimate(TEST, n_draws=100).value
     assert report.numbers["scores"]["rows"]["mean"] == pytest.approx(scores.mean())
     assert report.numbers["odd_rows"][0]["row"] == int(scores.argmin())
+    training = vae.score_samples_estimate(TRAIN, n_draws=100).value
+    auc = (training[:, None] > scores).mean()
+    assert report.numbers["membership"]["auc"] == pytest.approx(auc, abs=0.01)  # training rows have draws of their own
+    assert "which of two rows was a training row is right in" in report.numbers["verdict"][1]["sentence"]
     names = [reference["name"] for reference in report.numbers["references"]]
     assert sorted(names) == ["FactorAnalysis", "GaussianMixture", "PCA", "independent columns"]
     from sklearn.decomposition import PCA
@@ -262,6 +266,7 @@ def test_overfitting_and_unreliable_rows():
     assert found["ISTH-02"].status == "warning"
     assert found["ISTH-02"].sentence.startswith("Overfitted: log p(x) is")
     assert found["ISTH-02"].value < found["ISTH-02"].baseline
+    assert re.search(r"a training row is right in [6-9]\d\.\d", found["ISTH-02"].sentence)
     assert found["ISTH-05"].status == "warning"  # held-out rows are far below the model's own samples
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.assessment._evidence import Check, Evidence, check, missing, number, percent
+from isthmus.assessment._membership import Membership
 from isthmus.assessment._results import Mean
 
 __all__ = ["dead_units", "verdict"]
@@ -99,6 +100,7 @@ def _gap(e: Evidence, end: str) -> Check:
     """Compare the scores of training and held-out rows."""
     train, own = float(np.mean(e.training_scores)), float(e.scores.mean())
     gap = train - own
+    end += " " + Membership.of(np.asarray(e.training_scores), e.scores).sentence(e.score_name)
     error = math.hypot(*(Mean.of(scores).standard_error for scores in (e.training_scores, e.scores)))
     if isinstance(e.independent, str):
         explained, before = e.assessment.reconstruction.explained_variance, e.training_explained or 0.0

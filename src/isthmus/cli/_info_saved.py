@@ -5,13 +5,18 @@ from __future__ import annotations
 import hashlib
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from isthmus.cli._models import check_exists, loading
 
+if TYPE_CHECKING:
+    from isthmus.serialization import SavedFile
+
 __all__ = ["aligned", "describe_saved", "names"]
+
+_KEPT = "Kept of the training data: no rows, but (docs/trust.md says how to leave each out)"
 
 
 def describe_saved(path: str) -> str:
@@ -25,9 +30,11 @@ def describe_saved(path: str) -> str:
         numbers = sum(math.prod(tensor.shape) for tensor in file.tensors.values())
         lines["tensors"] = f"{len(file.tensors)} of {numbers:,} numbers, {file.n_bytes / 1e6:.1f} MB"
         lines["file"] = f"a {file.kind.replace('_', '-')}, format {file.version}"
+        kept = _kept(file)
     with Path(path).open("rb") as content:
         lines["sha256"] = hashlib.file_digest(content, "sha256").hexdigest()
-    return aligned({name: printable(text) for name, text in lines.items()})
+    sections = [{name: printable(text) for name, text in section.items()} for section in (lines, kept)]
+    return f"\n\n{click.style(_KEPT, bold=True)}\n".join(map(aligned, filter(None, sections)))
 
 
 def _model(entries: dict[str, Any]) -> dict[str, str]:
@@ -82,6 +89,26 @@ def _meta_estimator(entries: dict[str, Any]) -> dict[str, str]:
     fields = decode(entries["fields"])
     shown = ", ".join(f"{name}={value!r}" for name, value in fields.items()) if isinstance(fields, dict) else ""
     return {"meta-estimator": f"{entries['meta_estimator']}({printable(shown)})", **_model(entries["model"])}
+
+
+def _kept(file: SavedFile) -> dict[str, str]:
+    """Return the lines about what is kept of the training data; none about a checkpoint."""
+    if file.kind == "checkpoint":
+        return {}
+    from isthmus.estimators._kept_data import list_kept
+    from isthmus.estimators._loading import describe
+    from isthmus.estimators._saved_entries import decode_condition
+    from isthmus.serialization import unknown_parts
+
+    entries = file.description["model"] if file.kind == "meta_estimator" else file.description
+    if unknown_parts([entries["fields"], entries["parts"], entries["table"], entries["condition"]]):
+        return {"not known": "the model has parts of your own"}
+    estimator, model = describe(entries)
+    condition, names = decode_condition(entries["condition"]), entries["columns"] or ()
+    found = list_kept(model, estimator._table, condition, names, encoded=estimator._encodes)
+    if (scores := file.tensors.get("calibration_scores")) is not None:
+        found["scores"] = f"of {math.prod(scores.shape):,} held-out rows"
+    return found or {"nothing": "but what its parameters have learned"}
 
 
 def _checkpoint(entries: dict[str, Any]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.assessment import Examination
+from isthmus.assessment._membership import Membership
 
 __all__ = ["as_json", "as_numbers", "describe"]
 
@@ -31,6 +32,7 @@ def as_numbers(found: Examination, name: str) -> dict[str, Any]:
         "reconstructions_by_pca": as_json(found.linear),
         "score": found.score_name,
         "scores": {name: _histogram(scores) for name, scores in score_sets(found).items()},
+        "membership": None if found.training_scores is None else _membership(found)._asdict(),
         "odd_rows": as_json(found.odd),
         "effects": as_json(found.effects),
         "marginals": as_json(found.marginals),
@@ -66,6 +68,11 @@ def score_sets(found: Examination) -> dict[str, np.ndarray]:
         best = max(found.references, key=lambda reference: float(reference.scores.mean()))
         sets[f"rows, by {best}"] = best.scores
     return sets
+
+
+def _membership(found: Examination) -> Membership:
+    assert found.training_scores is not None
+    return Membership.of(found.training_scores, found.scores)
 
 
 def _reference(reference: Any) -> dict[str, Any]:

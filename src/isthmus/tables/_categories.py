@@ -122,7 +122,7 @@ class CategoryColumn(Column):
         new = list(dict.fromkeys(levels.tolist()))
         text = f"column {self.name!r} has {_named(new)}, which the training data did not have"
         if self.unseen == "error":
-            raise ValueError(f"{text}, but only {_named(list(map(level_from_json, self.values)))}.")
+            raise ValueError(f"{text}; it had {len(self.values)} others.")
         warnings.warn(f"{text}; {len(levels)} cells count as missing.", stacklevel=2)
         return np.nan
 

@@ -133,7 +133,7 @@ class OmittedColumn(_UnencodedColumn):
     reason : str
         Why it was left out.
     first : int, optional
-        The smallest identifier.
+        The smallest identifier, or 0.
     """
 
     reason: str = ""
@@ -142,9 +142,11 @@ class OmittedColumn(_UnencodedColumn):
     kind: ClassVar[str] = "left out"
 
     @classmethod
-    def fit(cls, column: Plain, reason: str) -> Self:
+    def fit(cls, column: Plain, reason: str, *, within_support: bool = True) -> Self:
         """Return the codec of a column, with the reason why it is left out."""
-        first = int(column.observed().min()) if column.form in ("numbers", "identifiers") else None
+        first = None
+        if column.form in ("numbers", "identifiers"):
+            first = int(column.observed().min()) if within_support else 0
         return cls(column.name, column.dtype, float(column.missing.mean()), reason, first)
 
     def decode(self, matrix: np.ndarray) -> np.ndarray:

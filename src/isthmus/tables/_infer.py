@@ -79,14 +79,14 @@ def fit_column(column: Plain, options: Options, dtype: Any = None) -> Column:
         )
     make: dict[str, Callable[[], Column]] = {
         "empty": lambda: EmptyColumn(column.name, column.dtype, 1.0, **category_fields(dtype)),
-        "left out": lambda: OmittedColumn.fit(column, chosen.reason),
+        "left out": lambda: OmittedColumn.fit(column, chosen.reason, within_support=options.within_support),
         "constant": lambda: ConstantColumn.fit(column, dtype),
         "category": lambda: CategoryColumn.fit(
             column, categories=dtype, unseen=options.unseen, likelihood=options.likelihood
         ),
         "time": lambda: TimeColumn.fit(
             column.as_times(chosen.text_format),
-            lambda element: fit_column(element, Options(unseen=options.unseen)),
+            lambda element: fit_column(element, Options(unseen=options.unseen, within_support=options.within_support)),
             text_format=chosen.text_format,
             within_support=options.within_support,
         ),

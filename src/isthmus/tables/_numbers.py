@@ -20,6 +20,7 @@ _SPIKE = 10  # a value is a spike if it is this many times as frequent as its ne
 _MIN_SPIKE, _MIN_SPIKE_SHARE, _MAX_SPIKES = 10, 0.005, 20
 _NEIGHBOURS = 3  # distinct values on either side
 _MAX_DECIMALS = 12
+_NEIGHBOURS_OF_KNOT = 10  # whose mean a knot is, if no number of a single row is to be kept
 _CERTAIN = 0.01  # distance from a whole number below which chance is unlikely
 
 
@@ -78,7 +79,7 @@ class NumberColumn(Column):
         likelihood : str or Likelihood, optional
             See the class.
         within_support : bool, default=True
-            Whether decoded numbers stay in the column's range.
+            Whether decoded numbers stay in the column's range. If not, the codec keeps no number of a single row.
         step : float, optional
             What the numbers are multiples of; by default it is found.
         """
@@ -86,14 +87,17 @@ class NumberColumn(Column):
         decimals = None
         if step is None:
             decimals, step = _rounding(values, 1e-6 if "16" in column.dtype or "32" in column.dtype else 1e-12)
-        low, high = (float(values.min()), float(values.max())) if within_support else (-np.inf, np.inf)
+        low, high = float(values.min()), float(values.max())
+        origin = low
+        if not within_support:
+            origin, low, high = (low % step if step else 0.0), -np.inf, np.inf
         made = cls(
             column.name,
             column.dtype,
             float(column.missing.mean()),
             decimals=decimals,
             step=step,
-            origin=float(values.min()),
+            origin=origin,
             low=low,
             high=high,
             likelihood=likelihood,
@@ -101,7 +105,8 @@ class NumberColumn(Column):
         if likelihood is None:
             made.spikes = _spikes(values)
             rest = made._spread(values[~np.isin(values, made.spikes)], np.random.default_rng(0))
-            made.knots = tuple(NormalScores.fit(rest if len(rest) > 1 else values))  # type: ignore[assignment]
+            n_mean = 1 if within_support else _NEIGHBOURS_OF_KNOT
+            made.knots = tuple(NormalScores.fit(rest if len(rest) > 1 else values, n_mean))  # type: ignore[assignment]
         return made
 
     @classmethod
@@ -162,8 +167,8 @@ class NumberColumn(Column):
 
     def levels(self) -> str:
         """Return the range, and the frequent values."""
-        low, *spikes = map(as_text, (self.origin, *self.spikes))
-        shown = f"{low} to {as_text(self.high)}" if np.isfinite(self.high) else f"from {low}"
+        low, high, *spikes = map(as_text, (self.low, self.high, *self.spikes))
+        shown = f"{low} to {high}" if np.isfinite(self.high) else "any"
         return shown + (f", often {', '.join(spikes)}" if spikes else "")
 
     def _spread(self, values: np.ndarray, noise: np.random.Generator) -> np.ndarray:

@@ -45,15 +45,18 @@ class NormalScores(NamedTuple):
         return cls((mean - scale, mean + scale), (-1.0, 1.0))
 
     @classmethod
-    def fit(cls, values: np.ndarray) -> Self:
+    def fit(cls, values: np.ndarray, n_mean: int = 1) -> Self:
         """Return the map of finite `values` (N,), with as many knots as the Bayesian information criterion favours.
 
-        A normal sample gets none, so that its scores are those of standardisation.
+        A normal sample gets none, so that its scores are those of standardisation. Knots are quantiles of the means of
+        `n_mean` neighbouring values: with more than one, no knot is one of the values.
         """
         if len(values) > _FITTED:
             values = np.random.default_rng(0).choice(values, _FITTED, replace=False)
         values = np.sort(values)
-        fits = [cls.linear(values), *(cls._through_quantiles(values, k) for k in _N_KNOTS if k <= len(values) / 4)]
+        knots = [k for k in _N_KNOTS if k <= len(values) / 4 and n_mean < len(values)]
+        means = np.convolve(values, np.full(n_mean, 1 / n_mean), "valid") if n_mean > 1 and knots else values
+        fits = [cls.linear(values), *(cls._through_quantiles(means, k) for k in knots)]
         costs = [len(fit.x) / 2 * np.log(len(values)) - fit.log_density(values).sum() for fit in fits]
         return fits[int(np.argmin(costs))]
 

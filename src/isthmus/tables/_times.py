@@ -213,7 +213,7 @@ class DurationColumn(Column):
 
     def levels(self) -> str:
         """Return the range in days."""
-        return f"{self._days.levels()} days"
+        return f"{self._days.levels()} days" if np.isfinite(self._days.high) else "any"
 
 
 def as_days(column: Plain) -> Plain:
