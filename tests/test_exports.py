@@ -142,7 +142,7 @@ EXPORTS = {
         "choose_n_components",
         "examine",
     ],
-    "isthmus.explorer": ["Explorer", "export_page", "serve"],
+    "isthmus.explorer": ["Explorer", "export_page", "make_widget", "serve"],
     "isthmus.export": ["onnx_input", "scoring_noise", "to_onnx"],
     "isthmus.report": ["Report", "make_comparison", "make_report"],
     "isthmus.engine": [

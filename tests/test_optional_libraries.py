@@ -10,6 +10,7 @@ from isthmus.data import DataError, read
 from isthmus.demo.progress import TrainingProgress
 from isthmus.engine import TensorBoardLogger
 from isthmus.engine.distributed import ProcessGroup
+from isthmus.explorer import _notebook
 from isthmus.explorer._server import check_installed
 from isthmus.export import _onnx
 from isthmus.priors import Flow
@@ -42,6 +43,7 @@ NEEDS = {
     "onnx": ("onnx", ImportError, lambda _: _onnx.check_installed()),
     "onnxruntime": ("onnx", ImportError, lambda _: _onnx.check_installed()),
     "onnxscript": ("onnx", ImportError, lambda _: _onnx.check_installed()),
+    "anywidget": ("notebook", ImportError, lambda _: _notebook._widget_class.__wrapped__()),
     "pyarrow": ("table", DataError, read_parquet),
     "pandas": ("table", ModuleNotFoundError, lambda _: TableCodec().fit([{"a": 1.0}])),
 }

@@ -7,8 +7,9 @@ from starlette.testclient import TestClient
 
 from explorer_clients import HOST, Client, visits
 from isthmus.explorer import Explorer
-from isthmus.explorer._app import MAX_BODY, create_app, frame
+from isthmus.explorer._app import MAX_BODY, create_app
 from isthmus.explorer._background import Preparation
+from isthmus.explorer._calls import frame
 from isthmus.explorer._guard import HEADERS
 
 

@@ -13,7 +13,7 @@ __all__ = ["ModelViews"]
 
 
 class ModelViews(BaseEstimator):
-    """Base of the methods that import, only when they are called, what is above the estimators."""
+    """Base of the methods that show a fitted model or write it in other forms; they import what they need."""
 
     def report(
         self,
@@ -63,6 +63,46 @@ class ModelViews(BaseEstimator):
             name=name,
             max_rows=max_rows,
         )
+
+    def explore(
+        self,
+        X: Any = None,
+        y: Any = None,
+        *,
+        image_shape: tuple[int, ...] | None = None,
+        name: str = "model",
+        data_name: str = "X",
+        height: int = 780,
+    ) -> Any:
+        """Return a widget that shows the model and samples in a notebook, as the page of ``isthmus explore`` does.
+
+        Parameters
+        ----------
+        X : array-like or table of shape (N, D), optional
+            Samples to show.
+        y : array-like of shape (N,), optional
+            Their labels.
+        image_shape : tuple of int, optional
+            (height, width), or with 1 or 3 channels before or after them, if samples are images.
+        name, data_name : str
+            What the page calls the model and the samples.
+        height : int, default=780
+            Height of the frame in pixels.
+
+        Returns
+        -------
+        anywidget.AnyWidget
+            JupyterLab and marimo show it. The page works while the kernel runs.
+
+        Raises
+        ------
+        ImportError
+            If anywidget is not installed, which the extra "notebook" installs.
+        """
+        package = importlib.import_module("isthmus.explorer")
+        shown = "" if X is None else data_name
+        explorer = package.Explorer(self, X, y, image_shape=image_shape, name=name, data_name=shown)
+        return package.make_widget(explorer, height)
 
     def to_onnx(
         self, folder: str | Path, *, parts: Sequence[str] | None = None, dtype: str = "float32"

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import html
 import json
 import re
-from importlib import resources
 from typing import Any
 
 import numpy as np
 
+from isthmus.explorer._bundle import as_base64, bundle, policy_hash, static_text
 from isthmus.explorer._explorer import Explorer
 
 __all__ = ["export_page"]
@@ -56,7 +54,7 @@ def export_page(explorer: Explorer) -> str:
         "axes": [_axis(explorer, k, len(points)) for k in units],
         "colours": [_colour(explorer, k, points) for k in _shown_colours(explorer)],
     }
-    data |= {"bytes": _base64(body)} if body else {"cells": header}
+    data |= {"bytes": as_base64(body)} if body else {"cells": header}
     return _fill(explorer, data)
 
 
@@ -81,7 +79,7 @@ def _grid_codes(explorer: Explorer, units: list[int], limits: list[list[float]],
 
 def _axis(explorer: Explorer, k: int, n: int) -> dict[str, Any]:
     low, high = explorer.ranges[:, k].tolist()
-    return {"name": f"unit {k + 1}", "low": low, "high": high, "data": _base64(explorer.unit(k)[: 2 * n])}
+    return {"name": f"unit {k + 1}", "low": low, "high": high, "data": as_base64(explorer.unit(k)[: 2 * n])}
 
 
 def _shown_colours(explorer: Explorer) -> list[int]:
@@ -95,19 +93,13 @@ def _colour(explorer: Explorer, k: int, points: np.ndarray) -> dict[str, Any]:
     legend, index = explorer.colours[k].compute(explorer)
     shown = index[points]
     legend = {**legend, "counts": np.bincount(shown, minlength=len(legend["names"])).tolist()}
-    return {"name": explorer.colours[k].name, "legend": legend, "index": _base64(shown.astype(np.uint8).tobytes())}
-
-
-def _base64(body: bytes) -> str:
-    return base64.b64encode(body).decode("ascii")
+    return {"name": explorer.colours[k].name, "legend": legend, "index": as_base64(shown.astype(np.uint8).tobytes())}
 
 
 def _fill(explorer: Explorer, data: dict[str, Any]) -> str:
     """Return the HTML. Its policy allows its own script and style, by their hashes, and nothing else."""
-    folder = resources.files("isthmus.explorer") / "static"
-    style = (folder / "style.css").read_text(encoding="utf-8")
-    script = _bundle({name: (folder / f"{name}.js").read_text(encoding="utf-8") for name in _MODULES})
-    policy = f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'"
+    style, script = static_text("style.css"), bundle(_MODULES)
+    policy = f"default-src 'none'; style-src {policy_hash(style)}; script-src {policy_hash(script)}; base-uri 'none'"
     described = f"{explorer.name}: {type(explorer.model).__name__}, {explorer.n_units} units"
     if explorer.n_rows > MAX_POINTS:
         described += f" · {MAX_POINTS:,} of {explorer.n_rows:,} rows, drawn at random"
@@ -123,16 +115,4 @@ def _fill(explorer: Explorer, data: dict[str, Any]) -> str:
         "script": script,
         "data": json.dumps(data, allow_nan=False).replace("<", "\\u003c"),
     }
-    page = (folder / "exported.html").read_text(encoding="utf-8")
-    return re.sub("@([a-z]+)@", lambda found: values[found[1]], page)
-
-
-def _hash(text: str) -> str:
-    return f"'sha256-{_base64(hashlib.sha256(text.encode()).digest())}'"
-
-
-def _bundle(modules: dict[str, str]) -> str:
-    """Return modules as one script: without imports and exports, since all their names differ."""
-    parts = [re.sub(r"^import .*?;\n", "", text, flags=re.MULTILINE | re.DOTALL) for text in modules.values()]
-    joined = "\n".join(re.sub(r"^export ", "", text, flags=re.MULTILINE) for text in parts)
-    return f'"use strict";\n(() => {{\n{joined}\n}})();\n'
+    return re.sub("@([a-z]+)@", lambda found: values[found[1]], static_text("exported.html"))

@@ -40,7 +40,7 @@ def check_installed() -> None:
         import onnxruntime  # noqa: F401
         import onnxscript  # noqa: F401
     except ImportError as error:
-        message = f'ONNX files need {error.name}, which is not installed: pip install "isthmus[onnx]"'
+        message = f'writing ONNX files needs {error.name}, which is not installed: pip install "isthmus[onnx]"'
         raise ImportError(message, name=error.name) from error
 
 

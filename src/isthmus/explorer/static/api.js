@@ -9,8 +9,8 @@ function unframe(buffer) {
   return { header, bytes: new Uint8Array(buffer, 4 + length) };
 }
 
-/** Ask for something; resolves to {header, bytes}, and rejects with the server's own words. */
-export async function call(name, body = {}, { raw = null, query = "" } = {}) {
+/** Ask the server; resolves to the bytes of the answer. */
+async function askServer(name, body, raw, query) {
   let response;
   try {
     const content = raw ?? JSON.stringify(body);
@@ -22,7 +22,13 @@ export async function call(name, body = {}, { raw = null, query = "" } = {}) {
     const { error } = await response.json().catch(() => ({ error: `Error ${response.status}` }));
     throw new Error(error);
   }
-  return unframe(await response.arrayBuffer());
+  return response.arrayBuffer();
+}
+
+/** Ask for something; resolves to {header, bytes}, and rejects with the server's own words. */
+export async function call(name, body = {}, { raw = null, query = "" } = {}) {
+  const ask = globalThis.isthmusAsk ?? askServer; // see kernel.js
+  return unframe(await ask(name, body, raw, query));
 }
 
 /** Return a function that keeps one request in flight and, of those asked meanwhile, only the latest. */

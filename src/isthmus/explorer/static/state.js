@@ -38,5 +38,6 @@ export function writeAddress(view) {
   put("tab", view.tab);
   put("off", view.off?.join(","));
   put("find", view.find);
+  if (location.protocol === "about:") return; // in a cell of a notebook, which has no address
   history.replaceState(null, "", `#${parts.toString().replaceAll("%2C", ",")}`);
 }
