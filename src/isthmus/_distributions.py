@@ -1,7 +1,6 @@
 """Distributions of codes: torch distributions that also map given noise to draws.
 
-``rsample`` of :mod:`torch.distributions` draws from the global generator; ``from_noise`` makes draws reproducible,
-whatever else was drawn.
+``from_noise`` makes draws reproducible, whatever else was drawn.
 """
 
 from __future__ import annotations
@@ -13,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
+
+from isthmus._random import generator
 
 __all__ = [
     "LOG_SCALE_BOUND",
@@ -79,9 +80,10 @@ class LatentDistribution(Distribution):
         return self
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
-        """Draw with gradients, from torch's default generator."""
-        shape = torch.Size(sample_shape) + self._mean.shape
-        return self.from_noise(torch.randn(shape, dtype=self._mean.dtype, device=self._mean.device))
+        """Draw with gradients."""
+        shape, device = torch.Size(sample_shape) + self._mean.shape, self._mean.device
+        noise = torch.randn(shape, dtype=self._mean.dtype, device=device, generator=generator(device))
+        return self.from_noise(noise)
 
 
 class PointMass(LatentDistribution):
@@ -299,10 +301,11 @@ class Mixture(Distribution):
         return drawn.take_along_dim(index.unsqueeze(-1), -2).squeeze(-2)
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
-        """Draw (..., K) from torch's default generator."""
+        """Draw (..., K)."""
         shape = torch.Size(sample_shape)
         with torch.no_grad():
-            index = torch.multinomial(self.log_weight.exp(), max(1, shape.numel()), replacement=True)
+            p, n = self.log_weight.exp(), max(1, shape.numel())
+            index = torch.multinomial(p, n, replacement=True, generator=generator(p.device))
             draws = self.components.rsample((len(index),))  # (n, M, K)
             chosen = draws[torch.arange(len(index), device=index.device), index]
         return chosen.reshape(*shape, -1)

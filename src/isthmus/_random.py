@@ -1,21 +1,58 @@
-"""Random numbers without global state: seeded blocks, derived seeds, and the name of every random stream."""
+"""Random numbers without global state: seeded blocks, derived seeds, and the name of every random stream.
+
+Inside a :func:`seeded` block, a thread draws from generators of its own. isthmus passes them to torch by
+:func:`generator`, and its layers, distributions and the parts of others get them from :class:`_PassGenerators`.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
-__all__ = ["Stream", "check_generator_states", "derive", "generator_states", "reseed", "seeded", "set_generator_states"]
+__all__ = [
+    "Stream",
+    "check_generator_states",
+    "derive",
+    "generator",
+    "generator_states",
+    "normal_like",
+    "reseed",
+    "seeded",
+    "set_generator_states",
+    "uniform_like",
+]
 
-# torch has one default generator per device, and `Distribution.sample` takes no other. Whoever seeds it holds the lock,
-# so that threads that fit or sample at the same time do not change each other's numbers.
-_GENERATOR = threading.RLock()
+# Functions of torch that draw, and take a generator.
+# fmt: off
+_DRAWS = {
+    "bernoulli", "bernoulli_", "binomial", "cauchy_", "exponential_", "geometric_", "log_normal_", "multinomial",
+    "normal", "normal_", "poisson", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "random_",
+    "randperm", "uniform_", "_sample_dirichlet", "_standard_gamma",
+}
+# fmt: on
+_OWN_PACKAGES = {"isthmus", "torch", "zuko"}  # whose modules draw, in a training step, by `generator` alone
+
+# Functions such as dropout take no generator: with parts that may call them, training seeds torch's default generator,
+# too, and such fits in several threads take turns.
+_DEFAULT_GENERATOR = threading.RLock()
+
+
+class _Block(threading.local):
+    """The generators of this thread's innermost :func:`seeded` block: its own by type of device, and all."""
+
+    own: dict[str, torch.Generator] | None = None
+    all: list[torch.Generator] | None = None
+
+
+_BLOCK = _Block()
 
 
 class Stream(IntEnum):
@@ -33,58 +70,128 @@ class Stream(IntEnum):
 
 
 @contextmanager
-def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
-    """Seed torch's generators inside a block, and restore their states after it.
+def seeded(seed: int, device: torch.device | str = "cpu", module: nn.Module | None = None) -> Iterator[None]:
+    """Let this thread draw from generators of its own, with this seed, inside the block.
 
     Parameters
     ----------
     seed : int
         The seed.
     device : torch.device or str
-        A device whose generator is seeded besides that of the CPU.
+        A device that has a generator besides that of the CPU.
+    module : Module, optional
+        The only module that draws in the block, which is faster if all its parts are of isthmus. If some are not,
+        torch's default generators are seeded as well, for functions that take no other, and restored after the block.
 
     Examples
     --------
     >>> before = torch.get_rng_state()
     >>> with seeded(0):
-    ...     _ = torch.randn(3)
+    ...     x = torch.randn(3)
     >>> bool((torch.get_rng_state() == before).all())
+    True
+    >>> bool((x == torch.randn(3, generator=torch.Generator().manual_seed(0))).all())
     True
     """
     device = torch.device(device)
-    devices = [device.index or 0] if device.type == "cuda" else []
-    with _GENERATOR, torch.random.fork_rng(devices=devices):
-        reseed(seed, device)
-        yield
+    outer, own = (_BLOCK.own, _BLOCK.all), {d.type: torch.Generator(d) for d in _devices(device)}
+    foreign = module is not None and not {_package(part) for part in module.modules()} <= _OWN_PACKAGES
+    with ExitStack() as stack:
+        if foreign:
+            stack.enter_context(_DEFAULT_GENERATOR)
+            stack.enter_context(torch.random.fork_rng(devices=[d.index for d in _devices(device)[1:]]))
+        if foreign or module is None:
+            stack.enter_context(_PassGenerators())
+        _BLOCK.own, _BLOCK.all = own, [*own.values(), *(_default_generators(device) if foreign else ())]
+        try:
+            reseed(seed, device)
+            yield
+        finally:
+            _BLOCK.own, _BLOCK.all = outer
+
+
+class _PassGenerators(TorchFunctionMode):
+    """Pass this thread's generators to every function of torch that draws and takes one.
+
+    Each call of a function takes a microsecond more. The mode belongs to the thread that entered it.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        takes_one = getattr(func, "__name__", "") in _DRAWS or "generator" in kwargs
+        if takes_one and kwargs.get("generator") is None:
+            kwargs = kwargs | {"generator": generator(_device_of(args, kwargs))}
+        return func(*args, **kwargs)
+
+
+def _device_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.device:
+    """Return the device on which a function of torch draws."""
+    if kwargs.get("device") is not None:
+        return torch.device(kwargs["device"])
+    tensors = (value for value in (*args, *kwargs.values()) if isinstance(value, Tensor))
+    return next((tensor.device for tensor in tensors), torch.get_default_device())
+
+
+def _package(module: nn.Module) -> str:
+    return type(module).__module__.partition(".")[0]
+
+
+def generator(device: torch.device | str = "cpu") -> torch.Generator | None:
+    """Return the generator that this thread draws from on a device: None, torch's default, outside seeded blocks."""
+    return (_BLOCK.own or {}).get(torch.device(device).type)
+
+
+def normal_like(x: Tensor) -> Tensor:
+    """Draw standard normal numbers with the shape, dtype and device of `x`."""
+    return torch.empty_like(x).normal_(generator=generator(x.device))
+
+
+def uniform_like(x: Tensor) -> Tensor:
+    """Draw numbers from [0, 1) with the shape, dtype and device of `x`."""
+    return torch.empty_like(x).uniform_(generator=generator(x.device))
 
 
 def reseed(seed: int, device: torch.device | str = "cpu") -> None:
     """Seed the generators again inside a :func:`seeded` block."""
-    torch.default_generator.manual_seed(seed)
-    if torch.device(device).type == "cuda":
-        torch.cuda.default_generators[torch.device(device).index or 0].manual_seed(seed)
+    for own in _generators(torch.device(device)):
+        own.manual_seed(seed)
 
 
 def generator_states(device: torch.device) -> list[Tensor]:
     """Return the states of the generators that a :func:`seeded` block on `device` seeds."""
-    states = [torch.default_generator.get_state()]
-    return [*states, torch.cuda.get_rng_state(device)] if device.type == "cuda" else states
+    return [own.get_state() for own in _generators(device)]
 
 
 def set_generator_states(states: list[Tensor], device: torch.device) -> None:
     """Restore states from :func:`generator_states` inside a :func:`seeded` block."""
-    torch.default_generator.set_state(states[0])
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(states[1], device)
+    for own, state in zip(_generators(device), states, strict=True):
+        own.set_state(state.cpu())
 
 
 def check_generator_states(states: list[Tensor], device: torch.device) -> None:
     """Raise a ValueError unless :func:`set_generator_states` would take these states."""
-    for state, kind in zip(states, (torch.device("cpu"), device), strict=False):
+    for own, state in zip(_generators(device), states, strict=True):
         try:
-            torch.Generator(kind).set_state(state.cpu())
+            torch.Generator(own.device).set_state(state.cpu())
         except RuntimeError as error:
             raise ValueError("the state of a random generator is not valid") from error
+
+
+def _generators(device: torch.device) -> list[torch.Generator]:
+    """Return the generators of this thread's block, or torch's default ones for the CPU and `device`."""
+    return _BLOCK.all or _default_generators(device)
+
+
+def _default_generators(device: torch.device) -> list[torch.Generator]:
+    return [
+        torch.cuda.default_generators[d.index] if d.type == "cuda" else torch.default_generator
+        for d in _devices(device)
+    ]
+
+
+def _devices(device: torch.device) -> list[torch.device]:
+    """Return the CPU, and a GPU with its number."""
+    return [torch.device("cpu"), *([torch.device("cuda", device.index or 0)] if device.type == "cuda" else [])]
 
 
 def derive(seed: int, *stream: int) -> int:

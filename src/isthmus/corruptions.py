@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from isthmus._part import Part
+from isthmus._random import normal_like, uniform_like
 
 __all__ = ["Corruption", "GaussianNoise", "Masking", "NoCorruption", "SaltAndPepper", "UniformNoise"]
 
@@ -75,7 +76,7 @@ class GaussianNoise(Corruption):
 
     def forward(self, x: Tensor) -> Tensor:
         """Add the noise."""
-        return x + self.scale * torch.randn_like(x)
+        return x + self.scale * normal_like(x)
 
 
 @dataclass(eq=False, repr=False)
@@ -107,7 +108,7 @@ class UniformNoise(Corruption):
 
     def forward(self, x: Tensor) -> Tensor:
         """Add the noise."""
-        return x + self.scale * (2 * torch.rand_like(x) - 1)
+        return x + self.scale * (2 * uniform_like(x) - 1)
 
 
 @dataclass(eq=False, repr=False)
@@ -157,7 +158,7 @@ class Masking(Corruption):
 
     def corrupt(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Mask the cells, and return the mask if the encoder gets it."""
-        kept = torch.rand_like(x) >= self.probability
+        kept = uniform_like(x) >= self.probability
         return torch.where(kept, x, 0.0), kept.to(x.dtype) if self.input_mask else None
 
 
@@ -185,7 +186,7 @@ class SaltAndPepper(Corruption):
 
     def forward(self, x: Tensor) -> Tensor:
         """Replace the cells."""
-        u = torch.rand_like(x)
+        u = uniform_like(x)
         extreme = torch.where(u < 0.5 * self.probability, self.get_buffer("low"), self.get_buffer("high"))
         return torch.where(u < self.probability, extreme, x)
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from isthmus import VAE, ConditionalVAE, _torch_private
 from isthmus._batch import Batch
+from isthmus._random import generator
 from isthmus.data.loaders import InMemoryLoader
 from isthmus.engine import loop
 from isthmus.engine.adam import FusedAdam
@@ -241,7 +242,7 @@ def draws_once_more_at(n):
     def change(number, replay):
         row = replay()
         if number == n:
-            torch.randn(())
+            torch.randn((), generator=generator())
         return row
 
     return replay_with(change)

@@ -34,7 +34,7 @@ def training_environment(state: TrainState, seed: int, checkpoints: Checkpoints 
     if state.device.type == "cpu":
         raise_malloc_threshold()
     signals = checkpoints.signals() if checkpoints else nullcontext()
-    with flush_denormals(), deterministic_convolutions(), seeded(seed, state.device), signals:
+    with flush_denormals(), deterministic_convolutions(), seeded(seed, state.device, state.loss), signals:
         state.master_weights.to_bf16()
         try:
             yield

@@ -175,7 +175,7 @@ class TrainingLoop:
         """Return the weighted mean of the loss with its final weights, with the same random numbers at every call."""
         self._module.eval()
         sums, weights = torch.zeros(2, dtype=torch.float64), self._weights(1.0)
-        with seeded(derive(self.seed, Stream.VALIDATION), self.state.device):
+        with seeded(derive(self.seed, Stream.VALIDATION), self.state.device, self.loss):
             for step, batch in enumerate(loader):
                 for i, part in enumerate(batch.split(self.gradient_accumulation)):
                     self._seed_part(i, Stream.VALIDATION, step)

@@ -6,13 +6,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from isthmus._random import generator, uniform_like
+
 __all__ = ["bernoulli", "sample_bernoulli"]
 
 _LEVELS = 1 << 16
 
 
 def bernoulli(p: Tensor) -> Tensor:
-    """Draw zeros and ones with probability `p`, with its shape and dtype, from torch's default generator.
+    """Draw zeros and ones with probability `p`, with its shape and dtype.
 
     ``torch.bernoulli`` takes five times as long on a CPU. :func:`sample_bernoulli` is faster still, but uses numpy, so
     that steps with it cannot be captured.
@@ -22,7 +24,7 @@ def bernoulli(p: Tensor) -> Tensor:
     >>> bernoulli(torch.tensor([0.0, 1.0]))
     tensor([0., 1.])
     """
-    uniform = torch.rand_like(p)
+    uniform = uniform_like(p)
     return torch.lt(uniform, p, out=uniform)
 
 
@@ -47,8 +49,8 @@ def sample_bernoulli(p: Tensor, out: Tensor | None = None) -> Tensor:
     p = p if p.dtype in (torch.float32, torch.float64) else p.float()
     if out.dtype != p.dtype:
         return out.copy_(sample_bernoulli(p))
-    words = np.random.SFC64(int(torch.randint(1 << 62, ()))).random_raw(-(-p.numel() // 4))
+    words = np.random.SFC64(int(torch.randint(1 << 62, (), generator=generator()))).random_raw(-(-p.numel() // 4))
     r = torch.from_numpy(words.view(np.int16)[: p.numel()]).view(p.shape)  # in [-2^15, 2^15)
     steps = round(2 / torch.finfo(p.dtype).eps) // _LEVELS  # as fine as 2^15 + v can be
-    v = torch.randint(steps, p.shape[-1:]).to(p.dtype) / steps
+    v = torch.randint(steps, p.shape[-1:], generator=generator()).to(p.dtype) / steps
     return torch.lt(out.copy_(r).sub_(p, alpha=_LEVELS), -v - _LEVELS // 2, out=out)

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from isthmus._activations import activation, derivative, derivative_at_output
+from isthmus._random import generator
 from isthmus.networks import Layer, join_inputs
 from isthmus.penalties._base import EncodedBatch, Penalty, Warmup
 
@@ -135,7 +136,7 @@ def _product(factors: _Factors) -> Tensor:
 
 
 def _random_signs(like: Tensor) -> Tensor:
-    return torch.empty_like(like).bernoulli_().mul_(2).sub_(1)
+    return torch.empty_like(like).bernoulli_(generator=generator(like.device)).mul_(2).sub_(1)
 
 
 def _projected(batch: EncodedBatch, factors: _Factors | None) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from isthmus._batch import Batch
+from isthmus._random import generator
 
 __all__ = ["capture_cuda_graph"]
 
@@ -18,7 +19,7 @@ def capture_cuda_graph(
     """Run a step eagerly; return its result, and a function that captures such a step and returns its replay.
 
     Capturing runs the step's Python code once more, but changes nothing on the device. Batches are copied into the
-    memory that the step was captured with. torch's default generator of the device continues from replay to replay as
+    memory that the step was captured with. The generator that the step draws from continues from replay to replay as
     from step to step.
 
     Parameters
@@ -59,16 +60,20 @@ def _capture(run: Callable[[], Tensor], device: torch.device) -> tuple[torch.cud
     If capturing fails, torch leaves its own stream current, and the device's generator in a state in which it refuses
     to draw. Both are set back, so that eager steps can follow.
     """
-    graph, generator = torch.cuda.CUDAGraph(), torch.cuda.default_generators[device.index or 0]
-    state = generator.get_state()
+    graph, own = torch.cuda.CUDAGraph(), generator(device)
+    if own is None:
+        own = torch.cuda.default_generators[device.index or 0]  # which is registered with every graph
+    else:
+        graph.register_generator_state(own)
+    state = own.get_state()
     with torch.cuda.device(device), torch.cuda.stream(torch.cuda.current_stream(device)):
         try:
             # Other threads may use the device meanwhile, which the default mode makes an error, in them.
             with torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 output = run()
         except Exception as error:
-            generator.graphsafe_set_state(torch.Generator(device))
-            generator.set_state(state)
+            own.graphsafe_set_state(torch.Generator(device))
+            own.set_state(state)
             first = error.__context__  # ending the capture raises another error, which is less specific
             raise (first if isinstance(first, RuntimeError) else error) from None
     return graph, output

@@ -140,7 +140,8 @@ class _GraphBuilder:
     def __init__(self, batch: Batch) -> None:
         self.graph = fx.Graph()
         self.nodes: dict[_Key, fx.Node] = {}
-        self.constants: list[Tensor] = []
+        self.constants: list[Tensor | torch.Generator] = []
+        self.generators: dict[torch.Generator, fx.Node] = {}
         self.given: set[int] = set()  # memory of the batch
         self.made: set[int] = set()  # memory of what the step has computed so far
         for name, field in zip(batch._fields, batch, strict=True):
@@ -187,6 +188,16 @@ class _GraphBuilder:
             self.constants.append(tensor.detach())
         return self.nodes[key]
 
+    def _argument(self, leaf: Any) -> Any:
+        """Return the node of a tensor or of a generator, of which there is one for each device; else the argument."""
+        if isinstance(leaf, torch.Generator):
+            if leaf not in self.generators:
+                with self.graph.inserting_before(self.head):
+                    self.generators[leaf] = self.graph.placeholder(f"constant_{len(self.constants)}")
+                self.constants.append(leaf)
+            return self.generators[leaf]
+        return self.node(leaf) if isinstance(leaf, Tensor) else leaf
+
     def _is_move(self, call: _Call, empty: set[_Key]) -> bool:
         """Return whether a call copies numbers that the step made into fresh memory of the same shape."""
         if call.operator is not torch.ops.aten.copy_.default:
@@ -202,9 +213,7 @@ class _GraphBuilder:
                 return
             if self.made.isdisjoint(map(_storage, results)) and self.given.isdisjoint(map(_storage, results)):
                 return  # memory that stays where it is has views that stay: each is an input when it is used
-        args, kwargs = map_aggregate(
-            (call.args, call.kwargs), lambda leaf: self.node(leaf) if isinstance(leaf, Tensor) else leaf
-        )
+        args, kwargs = map_aggregate((call.args, call.kwargs), self._argument)
         node = self._call(call.operator, self._with_tensor(call, args), kwargs)
         node.meta["impure"] = writes(call.operator) or torch.Tag.nondeterministic_seeded in call.operator.tags
         if isinstance(call.result, Tensor):
