@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from contextlib import nullcontext, suppress
 
 import numpy as np
@@ -16,7 +17,7 @@ from sklearn.datasets import load_iris
 from disk import small_files
 from isthmus import VAE, DenoisingAutoencoder, serialization
 from isthmus.data.loaders import InMemoryLoader
-from isthmus.engine import Checkpoints, InterruptedTrainingError, keep_until_saved
+from isthmus.engine import Checkpoints, InterruptedTrainingError, folder_lock, keep_until_saved
 from isthmus.training import EarlyStopping, Trainer
 from regression import D, Regression, rows, training_loop
 
@@ -326,9 +327,67 @@ def test_a_fit_that_a_signal_stopped_has_the_epochs_that_it_trained(tmp_path):
     assert model.n_iter_ == len(model.history_) == 2
 
 
-def test_two_processes_in_one_folder(tmp_path):
-    with Checkpoints(tmp_path, {}), pytest.raises(ValueError, match="in use by another process"):
+def test_two_fits_in_one_folder(tmp_path):
+    with Checkpoints(tmp_path, {}), pytest.raises(ValueError, match="in use by another fit; name another"):
         VAE(**FIELDS, trainer=checkpoints(tmp_path)).fit(X)
+    VAE(**FIELDS, trainer=checkpoints(tmp_path)).fit(X)
+
+
+def test_two_fits_in_one_folder_in_threads(tmp_path):
+    begun, refused, errors = threading.Event(), threading.Event(), []
+
+    def wait(record):
+        begun.set()
+        refused.wait(20)
+
+    def fit(**callbacks):
+        try:
+            VAE(**FIELDS, trainer=checkpoints(tmp_path, **callbacks)).fit(X)
+        except ValueError as error:
+            errors.append(str(error))
+
+    thread = threading.Thread(target=fit, kwargs={"callbacks": [wait]})
+    thread.start()
+    begun.wait(20)
+    fit()
+    refused.set()
+    thread.join()
+    assert len(errors) == 1
+    assert "in use by another fit" in errors[0]
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_process_that_is_killed_leaves_no_lock(tmp_path):
+    ready, say = os.pipe()
+    if not (child := os.fork()):
+        with Checkpoints(tmp_path, {}):
+            os.write(say, b"x")
+            time.sleep(30)
+            os._exit(0)
+    try:
+        os.read(ready, 1)
+        with pytest.raises(ValueError, match="in use by another fit"), Checkpoints(tmp_path, {}):
+            pass
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    with Checkpoints(tmp_path, {}):
+        pass
+
+
+def test_a_lock_that_was_removed_after_it_was_opened_counts_for_nothing(tmp_path, monkeypatch):
+    plain = folder_lock._lock
+
+    def lock(file):
+        monkeypatch.setattr(folder_lock, "_lock", plain)
+        (tmp_path / "lock").unlink()  # as the fit that used the folder does at its end
+        plain(file)
+
+    monkeypatch.setattr(folder_lock, "_lock", lock)
+    with Checkpoints(tmp_path, {}):
+        assert (tmp_path / "lock").exists()
+        with pytest.raises(ValueError, match="in use by another fit"), Checkpoints(tmp_path, {}):
+            pass
 
 
 def test_checkpoints_hold_no_code(tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from types import FrameType
@@ -16,6 +16,7 @@ from typing import IO, Any, Self, TypeVar
 
 from torch import Tensor
 
+from isthmus.engine.folder_lock import lock_folder, remove_folder
 from isthmus.serialization import open_saved, quoted, write
 
 __all__ = ["Checkpoints", "InterruptedTrainingError", "keep_until_saved"]
@@ -81,7 +82,7 @@ class Checkpoints:
     Parameters
     ----------
     folder : str or Path
-        Created if it does not exist. One process at a time may use it.
+        Created if it does not exist. One fit at a time may use it.
     settings : dict
         What identifies the run: its fields and data. Checkpoints of a run with other settings are refused, not
         overwritten.
@@ -100,7 +101,7 @@ class Checkpoints:
     Raises
     ------
     ValueError
-        If another process uses the folder.
+        If another fit uses the folder, in this process or in another one.
     """
 
     def __init__(self, folder: str | Path, settings: dict[str, Any], *, every: float = 30.0, keep: int = 2) -> None:
@@ -114,18 +115,11 @@ class Checkpoints:
         self._lock: IO[str] | None = None
 
     def __enter__(self) -> Self:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = (self.folder / "lock").open("w")
         try:
-            import fcntl
-
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:  # no such locks on this system; nothing else depends on them
-            pass
-        except OSError as error:
-            self._lock.close()
+            self._lock = lock_folder(self.folder)
+        except BlockingIOError as error:
             raise ValueError(
-                f"checkpoint_dir={str(self.folder)!r} is in use by another process; name another."
+                f"checkpoint_dir={str(self.folder)!r} is in use by another fit; name another folder."
             ) from error
         for temporary in self.folder.glob(".isthmus-*"):  # of a process that was killed while it wrote
             temporary.unlink(missing_ok=True)
@@ -135,6 +129,7 @@ class Checkpoints:
         if self._lock is not None:
             self._remove_empty_folder()
             self._lock.close()
+            self._lock = None
 
     def files(self) -> list[Path]:
         """Return the checkpoints, oldest first."""
@@ -242,9 +237,7 @@ class Checkpoints:
 
     def _remove_empty_folder(self) -> None:
         if not self.files():
-            (self.folder / "lock").unlink(missing_ok=True)
-            with suppress(OSError):
-                self.folder.rmdir()
+            remove_folder(self.folder)
 
     # ---- signals ---------------------------------------------------------------------------------------------------
 
