@@ -24,6 +24,8 @@ __all__ = ["ColumnMoments", "MinMax", "NoScaling", "PerColumn", "Scaling", "Stan
 # In scikit-learn's data sets: digits 1, linnerud .9, diabetes .8, iris .5; wine .003, breast_cancer .0001.
 _ONE_UNIT = 0.1
 
+_SQUARES = 1e-300, 1e300  # variances that float64 holds with all digits, and sums of them
+
 _RESOLUTION = 1e-6  # in model units: smaller differences from a constant are rounding errors
 
 _SCALED, _SCALED_GPU = 1 << 18, 1 << 26  # numbers scaled at once: in float64 they stay in a processor's cache
@@ -183,16 +185,32 @@ class Standard(Scaling):
         """Set shift to the means, and scale to the standard deviations or the root of the mean variance."""
         if self.per not in ("auto", "feature", "all"):
             raise ValueError(f"{self!r}: per must be 'auto', 'feature' or 'all'.")
-        # The variance of a constant feature is rounding error of its mean.
-        noise = (1e-14 * moments.mean.abs()).square() + 1e-300
-        variance = torch.where(moments.variance > noise, moments.variance, 0.0)
-        ranges = moments.high - moments.low
-        ranges = ranges[ranges > 0]
+        every = moments.high - moments.low
+        ranges = every[every > 0]
         one_unit = len(ranges) == 0 or bool(ranges.median() >= _ONE_UNIT * ranges.max())
-        if self.per == "all" or (self.per == "auto" and one_unit):
-            variance = variance.mean().expand_as(variance)
+        per_feature = self.per == "feature" or (self.per == "auto" and not one_unit)
         self.shift.copy_(moments.mean)
-        self.scale.copy_(torch.where(variance > 0, variance.sqrt(), 1.0))
+        self.scale.copy_(_standard_deviation(moments, every, per_feature=per_feature))
+
+
+def _standard_deviation(moments: ColumnMoments, ranges: Tensor, *, per_feature: bool) -> Tensor:
+    """Return the standard deviation of each feature (D,), or the root of their mean variance; 1 if it is 0.
+
+    Squares of numbers above 1e154 or below 1e-154 are not in float64: for those, it is half the range.
+    """
+    noise = 1e-14 * moments.mean.abs()  # what the variance of a constant feature is: rounding error of its mean
+    held = (moments.variance > _SQUARES[0]) & (moments.variance < _SQUARES[1])
+    rounding = (ranges <= noise) | (held & (moments.variance <= noise.square()))
+    beyond = ~rounding & ~held
+    variance = torch.where(rounding | beyond, 0.0, moments.variance)
+    if not bool(beyond.any()):
+        variance = variance if per_feature else variance.mean().expand_as(variance)
+        return torch.where(variance > 0, variance.sqrt(), ranges.clamp(min=1.0))
+    deviation = torch.where(beyond, 0.5 * ranges, variance.sqrt())
+    if not per_feature:
+        largest = deviation.max()
+        deviation = (largest * (deviation / largest).square().mean().sqrt()).expand_as(deviation)
+    return torch.where(deviation > 0, deviation, ranges.clamp(min=1.0))
 
 
 @dataclass(eq=False, repr=False)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.utils.validation import _check_sample_weight
 
 from isthmus.data import resolve
 from isthmus.engine import Checkpoints, NonFiniteError, TrainingLoop
@@ -27,7 +26,7 @@ from isthmus.estimators._saving import save
 from isthmus.estimators._summary import summarize, summarize_jointly
 from isthmus.estimators._tables import fit_codec
 from isthmus.estimators._transforms import AutoencoderTransforms
-from isthmus.estimators._validate import as_plain_array, as_rows, column_name, column_names
+from isthmus.estimators._validate import as_rows, check_magnitude, column_name, column_names, sample_weights
 from isthmus.estimators._views import ModelViews
 from isthmus.objectives import TrainingLoss
 from isthmus.tables import TableCodec
@@ -178,7 +177,7 @@ class BaseAutoencoder(NotebookDisplay, ModelViews, CallbackSupportMixin, Autoenc
     def _read(self, X: Any, y: Any, sample_weight: Any, processes: Processes, *, new: bool) -> TrainingData:
         """Check and summarise the data to train on."""
         rows = as_rows(self, X, reset=new)
-        weight = _check_sample_weight(as_plain_array(sample_weight), rows, dtype=np.float64, ensure_non_negative=True)
+        weight = sample_weights(sample_weight, rows)
         condition = self._fit_condition(y, weight, reset=new)
         names = column_names(self)
         if processes.world_size == 1:
@@ -189,6 +188,7 @@ class BaseAutoencoder(NotebookDisplay, ModelViews, CallbackSupportMixin, Autoenc
         if new and len(never):
             empty = column_name(names, int(never[0]))
             raise ValueError(f"X has only NaN in {empty}: drop it, nothing can be learned of it.")
+        check_magnitude(summary.low, summary.high, summary.moments.mean, rows.dtype, names)
         return TrainingData(rows, weight, condition, names, summary, processes)
 
     def _train(

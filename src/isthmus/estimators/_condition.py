@@ -163,7 +163,9 @@ def _fit_array(y: Any, weight: np.ndarray, classes: Any) -> DiscreteCondition | 
         return DiscreteCondition(_sorted(values))
     columns = _as_numbers(values.reshape(len(values), -1))
     mean = np.average(columns, axis=0, weights=weight)
-    scale = np.sqrt(np.average((columns - mean) ** 2, axis=0, weights=weight))
+    with np.errstate(over="ignore"):
+        scale = np.sqrt(np.average((columns - mean) ** 2, axis=0, weights=weight))
+    scale = np.where(np.isfinite(scale), scale, 0.5 * np.ptp(columns, axis=0))  # of squares that float64 does not hold
     return ContinuousCondition(mean, np.where(scale > 0, scale, 1.0))
 
 

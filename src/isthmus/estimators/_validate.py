@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import _check_sample_weight, validate_data
 from torch import Tensor
 
 from isthmus.data import ArrayRows, RowSource, as_source, resolve
@@ -23,13 +23,28 @@ __all__ = [
     "as_rows",
     "check_codes",
     "check_finite",
+    "check_magnitude",
     "check_rows",
     "check_support",
     "column_name",
     "column_names",
     "is_missing",
+    "sample_weights",
     "text_in",
 ]
+
+
+# Kinds of dtypes that numpy would convert to floats with a warning, or in its own units, or not at all.
+_NOT_NUMBERS = {
+    "c": "Complex data not supported; pass real and imaginary parts as columns",
+    "M": "pass dates as columns of a DataFrame",
+    "m": "divide durations by one, such as np.timedelta64(1, 's')",
+    "V": "pass a structured array as a DataFrame, or its fields as columns",
+}
+
+_LARGEST = 1e-3  # fraction of the largest float up to which cells are taken
+_USUAL_WEIGHTS = 1e-12, 1e12  # largest weights of which float32 holds any sum
+_TINY_WEIGHT = 1e-30  # fraction of the largest
 
 
 def as_plain_array(values: Any) -> Any:
@@ -131,9 +146,11 @@ def _as_numbers(X: Any) -> Any:
     Raises
     ------
     ValueError
-        If float64 cannot hold a whole number; the message names the first one.
+        If float64 cannot hold a whole number, of which the message names the first one; or if X has another dtype.
     """
     X = as_plain_array(X)
+    if isinstance(X, np.ndarray) and X.dtype.kind in _NOT_NUMBERS:
+        raise ValueError(f"X has dtype {X.dtype}: {_NOT_NUMBERS[X.dtype.kind]}.")
     if isinstance(X, np.ndarray) and X.dtype.kind == "O":
         X = np.where(is_missing(X), np.nan, X)
     elif hasattr(X, "iloc") and any(dtype.kind == "O" for dtype in X.dtypes):
@@ -200,6 +217,38 @@ def check_finite(rows: np.ndarray, names: Sequence[object] | None, first_row: in
             f"X contains infinity (inf) in row {first + row}, {column_name(names, column)}, and "
             f"{infinite.sum()} such cells {span}: clip them, or make them NaN if they are missing."
         )
+
+
+def check_magnitude(
+    low: Tensor, high: Tensor, mean: Tensor, dtype: np.dtype[Any], names: Sequence[object] | None
+) -> None:
+    """Raise a ValueError that names the first column (D,) whose values are so large that their sums overflow."""
+    largest, most = torch.maximum(low.abs(), high.abs()), float(np.finfo(dtype).max)
+    beyond = ((largest > _LARGEST * most) | (mean.isinf() | (mean.isnan() & ~low.isnan()))).nonzero()
+    if len(beyond):
+        column = int(beyond[0])
+        raise ValueError(
+            f"X has {largest[column]:g} in {column_name(names, column)}, and sums of such numbers are beyond the "
+            f"largest {dtype.name}, {most:g}: divide the column by a constant, or make the cell NaN if it is wrong."
+        )
+
+
+def sample_weights(values: Any, rows: Any) -> np.ndarray:
+    """Return the weights of samples (N,), 1 by default, as float32 holds them: only their ratios count.
+
+    They are divided by the largest if that is far from 1, and 0 where they are far smaller than it.
+
+    Raises
+    ------
+    ValueError
+        If they are not N finite numbers of at least 0, or all are 0.
+    """
+    weight = _check_sample_weight(as_plain_array(values), rows, dtype=np.float64, ensure_non_negative=True)
+    largest = weight.max(initial=0.0)
+    if not _USUAL_WEIGHTS[0] <= largest <= _USUAL_WEIGHTS[1] and largest > 0:
+        weight = weight / largest
+    tiny = _TINY_WEIGHT * weight.max(initial=0.0)
+    return weight if not ((weight > 0) & (weight < tiny)).any() else np.where(weight < tiny, 0.0, weight)
 
 
 def check_codes(estimator: Any, Z: Any) -> np.ndarray:
