@@ -11,7 +11,9 @@ from sklearn.datasets import load_iris
 
 from isthmus import VAE, Autoencoder, ConditionalVAE, ContractiveAutoencoder
 from isthmus.assessment import CHECKS, examine
+from isthmus.assessment._context import Context
 from isthmus.assessment._rows import random_rows
+from isthmus.assessment._two_sample import classifier_test
 from isthmus.cli import main
 from isthmus.explorer import Explorer
 from isthmus.export import scoring_noise
@@ -347,6 +349,21 @@ def test_the_command(vae, tmp_path, monkeypatch, capsys):
     ):
         assert main(["report", *arguments]) == 2
         assert message in capsys.readouterr().err
+
+
+def test_trees_tell_samples_from_rows(vae, table_report):
+    ctx = Context.of(vae, TEST, None, 0)
+    assert classifier_test(ctx, TEST + 10.0).accuracy > 0.95
+    assert abs(classifier_test(ctx, TEST[::-1]).accuracy - 0.5) < 0.2
+    with pytest.raises(ValueError, match="there are 5 rows, and two folds need 20"):
+        classifier_test(ctx, TEST[:5])
+    found = table_report.numbers["samples_told_by_trees"]
+    assert 0.3 < found["accuracy"] <= 1
+    assert found["n"] == 100
+    share = f"{100 * found['accuracy']:.0f} %"
+    assert f"Gradient-boosted trees, which learn to tell them, are right for {share}" in html.unescape(
+        table_report.html
+    )
 
 
 def test_log_p_is_the_same_everywhere(vae, report, tmp_path):

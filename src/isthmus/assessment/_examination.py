@@ -13,6 +13,7 @@ from isthmus.assessment._evidence import Check
 from isthmus.assessment._odd import OddRow
 from isthmus.assessment._references import LinearReconstruction, Reference
 from isthmus.assessment._results import Assessment
+from isthmus.assessment._two_sample import ClassifierTest
 
 __all__ = ["Examination"]
 
@@ -47,6 +48,8 @@ class Examination:
         Reconstructions by PCA.
     samples : ndarray, DataFrame or None
         Samples of the model.
+    classifier : ClassifierTest or None
+        How well trees tell samples from rows.
     sample_scores, training_scores : ndarray or None
         Scores of samples of the model, and of training rows.
     effects : Effects or None
@@ -74,6 +77,7 @@ class Examination:
     references: list[Reference]
     linear: LinearReconstruction | None
     samples: Any
+    classifier: ClassifierTest | None
     sample_scores: Array | None
     training_scores: Array | None
     effects: Effects | None

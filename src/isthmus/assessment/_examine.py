@@ -18,6 +18,7 @@ from isthmus.assessment._odd import odd_rows
 from isthmus.assessment._references import density_references, independent_columns, linear_reconstruction
 from isthmus.assessment._results import Assessment
 from isthmus.assessment._rows import count_rows, random_rows
+from isthmus.assessment._two_sample import ClassifierTest, classifier_test
 
 __all__ = ["examine"]
 
@@ -166,6 +167,7 @@ class _Examiner:
             found,
             _or(linear, None),
             samples,
+            self._classify(samples),
             _or(sample_scores, None),
             _or(training_scores, None),
             *by_column,
@@ -228,6 +230,14 @@ class _Examiner:
         with quiet():
             own = Context.of(estimator, drawn, None if ctx.y is None else ctx.y[index], ctx.seed)
             return drawn if ctx.table is not None else own.X, self._scores(own)
+
+    def _classify(self, samples: Any) -> ClassifierTest | None:
+        """Return how well trees tell samples from rows."""
+        name = "Samples told from rows by trees"
+        if samples is None or self.images:
+            self.reasons[name] = "the columns are pixels" if self.images else "the model has no density p(x)"
+            return None
+        return _or(self._try(name, lambda: classifier_test(self.ctx, samples)), None)
 
     def _by_column(self, codes: Array, samples: Any) -> tuple[Any, Any, Any]:
         """Return effects, marginals and dependencies."""

@@ -11,8 +11,8 @@ import numpy as np
 from isthmus import plots
 from isthmus.assessment import Check, Examination, examine
 from isthmus.assessment._evidence import number, percent
-from isthmus.report._charts import history_chart, information_chart
-from isthmus.report._images import reconstructed_images, sampled_images
+from isthmus.report._charts import effect_chart, history_chart, information_chart
+from isthmus.report._images import reconstructed_images, sampled_images, traversed_images
 from isthmus.report._numbers import as_numbers
 from isthmus.report._report import Report, facts, image_shape_of
 from isthmus.report.page import Card, Page, Section, Table, check_installed, render
@@ -90,7 +90,7 @@ def make_comparison(
         header=(),
         rows=(),
         caption="",
-        sections=[*_tables(found), *_pictures(found, shape)],
+        sections=[*_tables(found), *_pictures(found, shape), *_missing(found)],
         facts=facts(first, seed),
     )
     reports = {label: as_numbers(one, name) for label, one in found.items()}
@@ -162,6 +162,7 @@ _NUMBERS: dict[str, Callable[[Examination], str]] = {
     "rate, nats": lambda e: _mean(e.assessment.likelihood, "rate"),
     "distortion, nats": lambda e: _mean(e.assessment.likelihood, "distortion"),
     "samples told from rows": lambda e: _mean(e.assessment.samples, "two_sample_accuracy", percent),
+    "samples told by trees": lambda e: _mean(e.classifier, "accuracy", percent),
     "error of imputed numbers": lambda e: _mean(e.assessment.imputation, "rmse"),
     "accuracy of imputed levels": lambda e: _mean(e.assessment.imputation, "accuracy", percent),
     "trustworthiness of codes": lambda e: _mean(e.assessment.codes, "trustworthiness"),
@@ -178,12 +179,33 @@ def _pictures(found: Named, shape: tuple[int, ...] | None) -> list[Section]:
         _section("training", "Learning curves", found, history_chart, lambda e: bool(e.context.estimator.history_)),
         _section("latent", "Latent units", found, information_chart, lambda e: e.assessment.latent is not None),
     ]
-    if shape is not None:
+    if shape is None:
+        result.append(_section("units", "What each unit does", found, effect_chart, lambda e: e.effects is not None))
+    else:
         result += [
+            _section("units", "What each unit does", found, lambda e: traversed_images(e, shape), _decodes),
             _section("reconstructions", "Reconstructions", found, lambda e: reconstructed_images(e, shape)),
             _section("samples", "Samples", found, lambda e: sampled_images(e, shape), lambda e: e.samples is not None),
         ]
     return [section for section in result if section.pictures]
+
+
+def _decodes(found: Examination) -> bool:
+    """Return whether codes alone can be decoded, and note the reason if not."""
+    if found.context.estimator.conditional:
+        found.not_computed["Traversals"] = "decoding needs a condition"
+        return False
+    return True
+
+
+def _missing(found: Named) -> list[Section]:
+    """Return a section on what was not computed of one of the models, if anything."""
+    rows = [
+        [name, label, f"Not computed, because {reason}."]
+        for label, one in found.items()
+        for name, reason in one.not_computed.items()
+    ]
+    return [Section("missing", "Not computed", "", "", [], [Table("", ["", "", ""], rows)])] if rows else []
 
 
 def _section(

@@ -30,6 +30,7 @@ def as_numbers(found: Examination, name: str) -> dict[str, Any]:
         "assessment": as_json(found.assessment),
         "references": [_reference(reference) for reference in found.references],
         "reconstructions_by_pca": as_json(found.linear),
+        "samples_told_by_trees": as_json(found.classifier),
         "score": found.score_name,
         "scores": {name: _histogram(scores) for name, scores in score_sets(found).items()},
         "membership": None if found.training_scores is None else _membership(found)._asdict(),
