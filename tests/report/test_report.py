@@ -12,6 +12,7 @@ from sklearn.datasets import load_iris
 from isthmus import VAE, Autoencoder, ConditionalVAE, ContractiveAutoencoder
 from isthmus.assessment import CHECKS, examine
 from isthmus.assessment._context import Context
+from isthmus.assessment._evidence import percent
 from isthmus.assessment._rows import random_rows
 from isthmus.assessment._two_sample import classifier_test
 from isthmus.cli import main
@@ -360,7 +361,7 @@ def test_trees_tell_samples_from_rows(vae, table_report):
     found = table_report.numbers["samples_told_by_trees"]
     assert 0.3 < found["accuracy"] <= 1
     assert found["n"] == 100
-    share = f"{100 * found['accuracy']:.0f} %"
+    share = percent(found["accuracy"])
     assert f"Gradient-boosted trees, which learn to tell them, are right for {share}" in html.unescape(
         table_report.html
     )
