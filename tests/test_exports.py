@@ -103,6 +103,7 @@ EXPORTS = {
         "MissingFileError",
         "ParquetRows",
         "RowSource",
+        "TableBlocks",
         "as_source",
         "check_writable",
         "load_bundled",

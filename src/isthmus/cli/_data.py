@@ -50,14 +50,16 @@ def read_data(source: str, labels: str | None = None) -> Dataset:
     return _with_labels(_noted(read(source), source), source, labels)
 
 
-def open_data(source: str, labels: str | None = None, *, columns: bool = True) -> Dataset:
+def open_data(source: str, labels: str | None = None, *, columns: bool = True, tables: bool = False) -> Dataset:
     """Read rows as :func:`read_data` does, but leave large ones on the disk: X is then a source.
 
-    With `columns` false, notes on single columns are not printed: a model knows what they are.
+    With `columns` false, notes on single columns are not printed: a model knows what they are. With `tables` true, also
+    large tables of any columns stay on the disk, unless one of their columns is to be the labels.
     """
     from isthmus.data import open_rows
 
-    return _with_labels(_noted(open_rows(source), source, columns=columns), source, labels)
+    rows = open_rows(source, tables=tables and labels is None)
+    return _with_labels(_noted(rows, source, columns=columns), source, labels)
 
 
 def _noted(rows: Dataset, source: str, *, columns: bool = True) -> Dataset:
@@ -92,9 +94,14 @@ def named_rows(rows: Dataset) -> Any:
 
     A table of numbers with columns of whole numbers is a DataFrame, so that samples have whole numbers there, too.
     """
-    from isthmus.data import BUNDLED, ArrayRows, RowSource
+    from isthmus.data import BUNDLED, ArrayRows, RowSource, TableBlocks
 
-    if isinstance(rows.X, RowSource) or rows.is_frame or rows.columns is None or rows.image_shape is not None:
+    if (
+        isinstance(rows.X, (RowSource, TableBlocks))
+        or rows.is_frame
+        or rows.columns is None
+        or rows.image_shape is not None
+    ):
         return rows.X
     frame = None if rows.name in BUNDLED else with_whole_numbers(rows)
     return ArrayRows(rows.X, rows.columns, rows.name) if frame is None else frame

@@ -79,7 +79,7 @@ def fit(
     fields = _fields(config, assignments, options)
     configured = fields.pop("model", None)
     name = class_name(model or configured or "vae")
-    rows = open_data(data, labels)
+    rows = open_data(data, labels, tables=True)
     folder = fields.setdefault("trainer__checkpoint_dir", f"{output}.checkpoints")
     estimator = build(public_class(name), fields, rows)
     _check_resume(folder, resume)

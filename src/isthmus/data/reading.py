@@ -18,6 +18,7 @@ from isthmus.data.file_rows import rows_of_memmap
 from isthmus.data.formats import Format, find_format
 from isthmus.data.formats.image_folder import ImageFolder
 from isthmus.data.sources import ArrayRows, RowSource
+from isthmus.data.table_blocks import TableBlocks
 from isthmus.data.torch_dataset import DatasetRows
 
 __all__ = ["STREAM_ABOVE", "as_source", "open_rows", "read", "resolve"]
@@ -60,18 +61,20 @@ def read(source: str | os.PathLike[str]) -> Dataset:
         return load_bundled(str(source)) if file is None else file.read()
 
 
-def open_rows(source: str | os.PathLike[str]) -> Dataset:
+def open_rows(source: str | os.PathLike[str], *, tables: bool = False) -> Dataset:
     """Read a file or bundled data set as `read` does, but leave rows of more than `STREAM_ABOVE` bytes on the disk.
 
     Parameters
     ----------
     source : str or os.PathLike
         As for `read`. Rows of `.npy` and Parquet files can be left on the disk.
+    tables : bool, default=False
+        Whether tables with other columns than numbers can be left on the disk, too.
 
     Returns
     -------
     Dataset
-        X is a :class:`RowSource` if its rows are left on the disk.
+        X is a :class:`RowSource`, or a :class:`TableBlocks`, if its rows are left on the disk.
 
     Raises
     ------
@@ -83,6 +86,9 @@ def open_rows(source: str | os.PathLike[str]) -> Dataset:
         if file is None:
             return load_bundled(str(source))
         rows = file.stream(STREAM_ABOVE)
+        blocks = file.table_blocks(STREAM_ABOVE) if rows is None and tables else None
+        if blocks is not None:
+            return Dataset(blocks, blocks.columns, None, None, file.path.stem)
         if rows is None:
             return file.read()
         return Dataset(rows, rows.columns, None, rows.image_shape, file.path.stem)
@@ -125,7 +131,7 @@ def as_source(X: Any) -> RowSource | None:
     return DatasetRows(X) if torch is not None and isinstance(X, torch.utils.data.Dataset) else None
 
 
-def resolve(X: Any) -> Any:
+def resolve(X: Any, *, tables: bool = False) -> Any:
     """Return what a path, a bundled name or an annotated matrix stands for; anything else as it is.
 
     It is a :class:`RowSource`, or a DataFrame for a table with other columns than numbers.
@@ -134,6 +140,8 @@ def resolve(X: Any) -> Any:
     ----------
     X : object
         What an estimator is given.
+    tables : bool, default=False
+        Whether a large table of other columns than numbers may be a :class:`TableBlocks`.
 
     Raises
     ------
@@ -144,8 +152,8 @@ def resolve(X: Any) -> Any:
         return rows_of_annotated(X, STREAM_ABOVE)
     if not isinstance(X, (str, os.PathLike)):
         return X
-    rows = open_rows(X)
-    if rows.is_frame or isinstance(rows.X, RowSource):
+    rows = open_rows(X, tables=tables)
+    if rows.is_frame or isinstance(rows.X, (RowSource, TableBlocks)):
         return rows.X
     return ArrayRows(rows.X, rows.columns, rows.name)
 

@@ -148,7 +148,7 @@ class BaseAutoencoder(NotebookDisplay, ModelViews, CallbackSupportMixin, Autoenc
         # What is described by columns follows from the table; an unknown name is an error before data are read.
         if new and not (isinstance(self.likelihood, Mapping) or isinstance(self.scaling, TableCodec)):
             self._describe_loss(self._describe())
-        X = resolve(X)
+        X = resolve(X, tables=True)
         if new:
             self._table, self._encodes = fit_codec(self, X)
         return X, self._describe_loss(self._describe() if new else self.model_)

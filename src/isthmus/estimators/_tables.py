@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.data import RowSource, TableBlocks
+from isthmus.estimators._table_stream import encode_blocks, fit_blocks
 from isthmus.tables import NumberColumn, TableCodec, is_table, to_pandas
 
 __all__ = ["as_number_frame", "encode_table", "fit_codec"]
@@ -35,16 +37,21 @@ def fit_codec(estimator: Any, X: Any) -> tuple[TableCodec | None, bool]:
     """
     likelihood, scaling = estimator.likelihood, estimator.scaling
     asked = isinstance(scaling, TableCodec) or isinstance(likelihood, Mapping)
-    if not asked and not is_table(X):
+    blocks = X if isinstance(X, TableBlocks) else None
+    if blocks is None and not asked and not is_table(X):
         return None, False
-    if not asked and _has_only(X, "iuf" if likelihood in _BY_KIND else "iufb"):
+    if blocks is None and not asked and _has_only(X, "iuf" if likelihood in _BY_KIND else "iufb"):
         floats = _has_only(X, "f") and hasattr(X, "iloc")
         return (None if floats else TableCodec.of_numbers(X)), False
     if not (isinstance(scaling, TableCodec) or scaling == "auto"):
         raise ValueError(
             f"scaling={scaling!r}: X is a table, which its codec scales: leave it out, or pass a TableCodec."
         )
-    codec = _fit(scaling.clone() if isinstance(scaling, TableCodec) else TableCodec(), likelihood, X)
+    codec = scaling.clone() if isinstance(scaling, TableCodec) else TableCodec()
+    if blocks is None:
+        codec = _fit(codec, likelihood, X)
+    elif codec.columns is None:
+        codec = fit_blocks(blocks, lambda frame: _fit(codec, likelihood, frame), codec)
     if not codec.outputs():
         raise ValueError("X has no column of which anything can be learned: each is empty, or left out.")
     return codec, True
@@ -69,7 +76,7 @@ def _fit(codec: TableCodec, likelihood: Any, X: Any) -> TableCodec:
     return codec
 
 
-def encode_table(estimator: Any, X: Any, *, reset: bool) -> np.ndarray:
+def encode_table(estimator: Any, X: Any, *, reset: bool) -> np.ndarray | RowSource:
     """Return the matrix of a table by the estimator's codec; in ``fit`` (`reset`) remember its columns.
 
     Raises
@@ -77,7 +84,11 @@ def encode_table(estimator: Any, X: Any, *, reset: bool) -> np.ndarray:
     ValueError
         If the table has one row only to learn from, or does not fit the codec.
     """
-    matrix: np.ndarray = estimator._codec.encode(X, noise_seed=0 if reset else None)
+    matrix: np.ndarray | RowSource
+    if isinstance(X, TableBlocks):
+        matrix = encode_blocks(estimator._codec, X, noise=reset)
+    else:
+        matrix = estimator._codec.encode(X, noise_seed=0 if reset else None)
     if not reset:
         return matrix
     if len(matrix) < 2:

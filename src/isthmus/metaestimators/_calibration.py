@@ -43,8 +43,8 @@ def threshold(scores: np.ndarray, rate: float) -> float:
     if k == 0:
         warnings.warn(
             f"false_alarm_rate={rate:g} needs at least {math.ceil(1 / rate) - 1} held-out rows, and there are "
-            f"{len(scores)}: {1 / (len(scores) + 1):.2g} of normal rows will be called outliers. Give it more rows, or "
-            "a larger false_alarm_rate.",
+            f"{len(scores)}: {1 / (len(scores) + 1):.2g} of normal rows will be called outliers, and no p-value is "
+            "smaller. Give it more rows, or a larger false_alarm_rate.",
             stacklevel=3,
         )
         k = 1

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from isthmus.data.dataset import Dataset
 from isthmus.data.errors import DataError
 from isthmus.data.sources import RowSource
+from isthmus.data.table_blocks import TableBlocks
 
 __all__ = ["INFLATE", "Format", "Layout", "as_table", "check_names", "check_same_columns", "has_index"]
 
@@ -85,6 +86,10 @@ class Format(ABC):
 
     def stream(self, above: int) -> RowSource | None:  # noqa: ARG002
         """Return the rows without reading them, or None if they take at most `above` bytes or cannot be streamed."""
+        return None
+
+    def table_blocks(self, above: int) -> TableBlocks | None:  # noqa: ARG002
+        """Return a table that would take more than `above` bytes, without reading it; None if it cannot be streamed."""
         return None
 
     def check_library(self) -> None:  # noqa: B027

@@ -17,8 +17,12 @@ from isthmus.data.errors import AGAIN, DataError, MissingFileError
 from isthmus.data.formats._base import Format, Layout, as_table, check_names, check_same_columns, has_index
 from isthmus.data.formats._frames import arrow_to_frame, as_frame_dataset
 from isthmus.data.sources import RowSource
+from isthmus.data.table_blocks import TableBlocks
 
 __all__ = ["Parquet", "ParquetRows", "block_writer"]
+
+
+_ROWS = 1 << 15  # of a block
 
 
 class Parquet(Format):
@@ -46,6 +50,11 @@ class Parquet(Format):
             return None
         rows = ParquetRows(self.path)
         return rows if rows.nbytes > above else None
+
+    def table_blocks(self, above: int) -> TableBlocks | None:
+        """Return a large table, or a folder of them."""
+        blocks = _ParquetBlocks(self.path, self._paths())
+        return blocks if blocks.nbytes > above else None
 
     def _paths(self) -> list[Path]:
         files = _files(self.path) if self.path.is_dir() else [self.path]
@@ -97,6 +106,38 @@ class Parquet(Format):
         import pyarrow
 
         library.write_table(pyarrow.Table.from_pandas(frame, preserve_index=has_index(frame)), file)
+
+
+class _ParquetBlocks(TableBlocks):
+    """A Parquet file, or a folder of them, in blocks of rows."""
+
+    def __init__(self, path: Path, files: Sequence[Path]) -> None:
+        self._files, n_rows = files, 0
+        names: list[str] = []
+        for file in files:
+            with _opened(file) as parquet:
+                n_rows += parquet.metadata.num_rows
+                own = list(parquet.schema_arrow.names)
+                check_names(own, file)
+                names = names or own
+                check_same_columns(file, own, files[0], names)
+        super().__init__(path, n_rows, names)
+
+    def blocks(self) -> Iterator[Any]:
+        """Yield tables of some ten thousand rows."""
+        import pyarrow
+
+        first = None
+        for file in self._files:
+            with _opened(file) as parquet:
+                for batch in parquet.iter_batches(batch_size=_ROWS):
+                    table = pyarrow.Table.from_batches([batch]).select(list(self.columns))
+                    first = first or table.schema
+                    yield table.replace_schema_metadata(first.metadata)
+
+    def to_frame(self, table: Any) -> Any:
+        """Return a block as a DataFrame, whose values are checked first."""
+        return arrow_to_frame(table, self.path)
 
 
 class ParquetRows(RowSource):
