@@ -250,6 +250,10 @@ BAD = {
         "who,sex,age,height,born,smokes\na,f,20,170,1950-01-01,True\nb,f,old,tall,1950-01-01,True\n",
         "column 'age' has 'old' in line 3; column 'height' has 'tall' in line 3, where the model has numbers",
     ),
+    "a date that is none": (
+        "who,sex,age,height,born,smokes\na,f,20,170,1950-01-01,True\nb,f,30,180,1950-13-01,True\n",
+        "bad.csv: column 'born' has '1950-13-01' in line 3, no date such as 2024-03-31: correct it",
+    ),
     "ragged": ("who,sex\na,f\nb\n", "bad.csv: line 3 has 1 cell"),
 }
 

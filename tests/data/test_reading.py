@@ -20,6 +20,7 @@ from isthmus.data import (
     read,
     reading,
 )
+from isthmus.data.formats.csv import Csv
 
 
 @pytest.mark.parametrize("name", BUNDLED)
@@ -125,3 +126,19 @@ def test_what_is_a_source(tmp_path, monkeypatch):
         np.testing.assert_array_equal(source[:], X)
     assert isinstance(open_rows(tmp_path / "x.npy").X, FileRows)
     assert as_source(X) is None, "an array in memory stays there"
+
+
+def test_a_file_that_changes_while_it_is_read(tmp_path, monkeypatch):
+    """Readers look at a file more than once: to find out how it is laid out, and for its cells."""
+    path = tmp_path / "a.csv"
+    path.write_text("a,b\n1,x\n2,y\n")
+    whole = Csv.read
+
+    def read_while_somebody_writes(self):
+        data = whole(self)
+        with path.open("a") as file:
+            file.write("3,z\n")
+        return data
+
+    monkeypatch.setattr(Csv, "read", read_while_somebody_writes)
+    refused(path, "a.csv: changed while it was read; read it again when nothing writes to it")

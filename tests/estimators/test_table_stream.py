@@ -73,6 +73,14 @@ def test_encoded_rows_are_those_of_the_table_and_their_file_is_removed(path):
         encode_blocks(codec, blocks, noise=False)
 
 
+def test_a_file_that_changes_while_it_is_read(path):
+    blocks = resolve(path, tables=True)
+    codec = VAE(2, **SMALL).fit(table())._codec
+    table()[:500].to_parquet(path)
+    with pytest.raises(DataError, match=r"table.parquet: changed while it was read"):
+        encode_blocks(codec, blocks, noise=False)
+
+
 def test_row_numbers_are_left_out(tmp_path, path):
     table().assign(id=np.arange(1, N + 1)).to_parquet(path)
     with pytest.warns(UserWarning, match="column 'id' numbers the rows"):

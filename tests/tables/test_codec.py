@@ -330,7 +330,7 @@ COLOURS = pd.DataFrame({"colour": ["red", "blue", "red", "green"] * 5})
 
 def test_an_unseen_level_counts_as_missing_after_a_warning():
     codec = TableCodec().fit(COLOURS)
-    with pytest.warns(UserWarning, match="column 'colour' has the level 'pink'.*1 cells count as missing"):
+    with pytest.warns(UserWarning, match="column 'colour' has the level 'pink'.*1 cell counts as missing"):
         matrix = codec.encode(pd.DataFrame({"colour": ["pink", "red"]}))
     np.testing.assert_array_equal(matrix, [[np.nan], [2]])
 
@@ -416,7 +416,10 @@ def test_it_is_shown_as_a_table():
         (lambda t: TableCodec(kinds={"str": "numbr"}).fit(t), "unknown kind of column 'str' 'numbr'.*'number'"),
         (lambda t: TableCodec(kinds={"str": "number"}).fit(t), "column 'str' holds levels .str.*kind 'number'"),
         (lambda t: TableCodec(likelihoods={"str": "poisson"}).fit(t), "column 'str' holds levels"),
-        (lambda t: TableCodec(kinds={"str": "time:%Y"}).fit(t), "column 'str': not all cells are dates like '%Y'"),
+        (
+            lambda t: TableCodec(kinds={"str": "time:%Y"}).fit(t),
+            "column 'str' has .* in row 0, no date of the format '%Y'",
+        ),
         (lambda t: TableCodec().fit(t[:0]), "X has no rows"),
         (lambda t: TableCodec().fit(pd.concat([t, t[["str"]]], axis=1)), "two columns .* same name: 'str'"),
         (lambda t: TableCodec().fit(t.assign(float32=np.inf)), "column 'float32' has infinity .inf. in row 0"),
@@ -460,3 +463,13 @@ def test_a_clone_keeps_what_was_learned():
     codec = TableCodec().fit(every_dtype())
     assert codec.clone() == codec
     assert isinstance(codec.clone().columns[0], NumberColumn)
+
+
+def test_dates_with_a_mistake_are_left_out_with_the_reason():
+    days = pd.Series(pd.date_range("2024-01-01", periods=60).strftime("%d.%m.%Y"))
+    days[7], days[3] = "31.31.2024", None
+    with pytest.warns(UserWarning, match="nearly all of them dates, but not '31.31.2024' in row 7"):
+        TableCodec().fit(pd.DataFrame({"day": days, "x": np.arange(60) % 7}))
+    good = TableCodec().fit(pd.DataFrame({"day": days.drop(7).reset_index(drop=True)}))
+    with pytest.raises(ValueError, match="column 'day' has '31.31.2024' in row 7, no date of the format '%d.%m.%Y'"):
+        good.encode(pd.DataFrame({"day": days}))

@@ -97,24 +97,25 @@ def _retyped(rows: Dataset, codec: Any) -> Dataset:
         return rows
     from isthmus.tables import CategoryColumn, DurationColumn, NumberColumn, TimeColumn
 
-    texts, numbers, times, truths = set(), set(), [], []
+    texts, numbers, times, truths = set(), set(), {}, []
     for column in codec.columns:
+        name = str(column.name)
         if isinstance(column, CategoryColumn) and all(isinstance(level, str) for level in column.values):
-            texts.add(str(column.name))
+            texts.add(name)
         elif isinstance(column, CategoryColumn) and all(isinstance(level, bool) for level in column.values):
-            truths.append(str(column.name))
+            truths.append(name)
         elif isinstance(column, NumberColumn):
-            numbers.add(str(column.name))
+            numbers.add(name)
         elif isinstance(column, TimeColumn):
-            texts.add(str(column.name))
-            times += [str(column.name)] if column.text_format is None else []
+            texts.add(name)
+            times[name] = column.text_format or "ISO8601"
         elif isinstance(column, DurationColumn):
-            times.append(str(column.name))
+            times[name] = ""
     found = rows.text.dataset(texts=texts, numbers=numbers)
-    frame = found.X
-    for name in times:
-        if name in frame and frame[name].dtype.kind not in "Mm":
-            frame[name] = _as_times(frame[name], rows, name, durations=name not in texts)
+    frame = found.X if found.is_frame else _frame_of_numbers(found, found.columns, str(rows.text.path))
+    for name in times.keys() & {name for name in frame if frame[name].dtype.kind not in "Mm"}:
+        converted = _as_times(frame[name], rows, name, times[name])
+        frame[name] = converted if times[name] in ("", "ISO8601") else frame[name]  # dates as texts stay texts
     for name in truths:
         if name in frame and frame[name].dtype.kind not in "biuf":  # R writes TRUE and FALSE
             frame[name] = frame[name].replace({"TRUE": True, "FALSE": False, "true": True, "false": False})
@@ -122,16 +123,21 @@ def _retyped(rows: Dataset, codec: Any) -> Dataset:
     return rows._replace(X=frame, columns=rows.columns or found.columns)
 
 
-def _as_times(series: Any, rows: Dataset, name: str, *, durations: bool) -> Any:
-    """Return texts as times or durations."""
+def _as_times(series: Any, rows: Dataset, name: str, text_format: str) -> Any:
+    """Return texts as times of a format, or as durations if it is empty."""
     import pandas as pd
 
-    convert = pd.to_timedelta if durations else lambda s, errors: pd.to_datetime(s, format="ISO8601", errors=errors)
-    found = convert(series, errors="coerce")
+    iso = text_format == "ISO8601"
+    found = (
+        pd.to_datetime(series, format=text_format, errors="coerce")
+        if text_format
+        else pd.to_timedelta(series, errors="coerce")
+    )
     wrong = found.isna() & series.notna()
     if wrong.any():
         row = int(wrong.to_numpy().argmax())
-        kind = "duration" if durations else "date such as 2024-03-31"
+        example = pd.Timestamp("2024-03-31").strftime("%Y-%m-%d" if iso else text_format)
+        kind = f"date such as {example}" if text_format else "duration"
         raise ValueError(
             f"{rows.text.path}: column {name!r} has {series.iloc[row]!r:.40} in {rows.text.place_of(row)}, no "
             f"{kind}: correct it, or leave it empty if it is missing."

@@ -58,7 +58,7 @@ def read(source: str | os.PathLike[str]) -> Dataset:
     """
     with errors_of_reading(Path(source)):
         file = _find(source)
-        return load_bundled(str(source)) if file is None else file.read()
+        return load_bundled(str(source)) if file is None else _read_whole(file)
 
 
 def open_rows(source: str | os.PathLike[str], *, tables: bool = False) -> Dataset:
@@ -90,7 +90,7 @@ def open_rows(source: str | os.PathLike[str], *, tables: bool = False) -> Datase
         if blocks is not None:
             return Dataset(blocks, blocks.columns, None, None, file.path.stem)
         if rows is None:
-            return file.read()
+            return _read_whole(file)
         return Dataset(rows, rows.columns, None, rows.image_shape, file.path.stem)
 
 
@@ -156,6 +156,21 @@ def resolve(X: Any, *, tables: bool = False) -> Any:
     if rows.is_frame or isinstance(rows.X, (RowSource, TableBlocks)):
         return rows.X
     return ArrayRows(rows.X, rows.columns, rows.name)
+
+
+def _read_whole(file: Format) -> Dataset:
+    """Read a file, which must not change meanwhile: readers look at it more than once."""
+    before = _state(file.path)
+    data = file.read()
+    if _state(file.path) != before:
+        raise DataError(f"{file.path}: changed while it was read; read it again when nothing writes to it.")
+    return data
+
+
+def _state(path: Path) -> list[tuple[Path, int, int]]:
+    """Return the files of a path with their sizes and times of modification."""
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    return [(file, (state := file.stat()).st_size, state.st_mtime_ns) for file in files]
 
 
 def _find(source: str | os.PathLike[str]) -> Format | None:

@@ -177,7 +177,11 @@ def encode_blocks(codec: TableCodec, table: TableBlocks, *, noise: bool) -> RowS
 
 def _write(codec: TableCodec, table: TableBlocks, path: Path, dtype: np.dtype[Any], *, noise: bool) -> None:
     """Write the encoded rows of a table."""
+    n_rows = 0
     with path.open("wb") as file:
         for i, block in enumerate(table.blocks()):
             encoded = codec.encode(table.to_frame(block), noise_seed=i if noise else None)
             file.write(np.ascontiguousarray(encoded, dtype=dtype).data)
+            n_rows += len(encoded)
+    if n_rows != len(table):
+        raise DataError(f"{table.name}: changed while it was read; read it again when nothing writes to it.")

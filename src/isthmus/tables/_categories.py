@@ -123,7 +123,9 @@ class CategoryColumn(Column):
         text = f"column {self.name!r} has {_named(new)}, which the training data did not have"
         if self.unseen == "error":
             raise ValueError(f"{text}; it had {len(self.values)} others.")
-        warnings.warn(f"{text}; {len(levels)} cells count as missing.", stacklevel=2)
+        warnings.warn(
+            f"{text}; {len(levels)} cell{'s count' if len(levels) > 1 else ' counts'} as missing.", stacklevel=2
+        )
         return np.nan
 
     def decode(self, matrix: np.ndarray) -> np.ndarray:

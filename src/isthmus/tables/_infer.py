@@ -133,7 +133,11 @@ def _levels(column: Plain, n_distinct: int, n_observed: int) -> _Chosen:
     if text_format := column.date_format():
         return _Chosen("time", "", text_format)
     if n_distinct > _TEXTS and n_distinct > _TEXT_SHARE * n_observed:
-        return _Chosen("left out", f"has {n_distinct:,} different values in {n_observed:,} rows")
+        reason = f"has {n_distinct:,} different values in {n_observed:,} rows"
+        if (exception := column.exception_to_dates()) is not None:
+            text, row = exception
+            reason += f", nearly all of them dates, but not {text!r:.40} in row {row}"
+        return _Chosen("left out", reason)
     return _Chosen("category")
 
 

@@ -12,6 +12,7 @@ from isthmus.tables._frame import Frame, to_pandas
 __all__ = ["Plain", "as_frame", "read_columns"]
 
 EXACT = 2**53  # every integer up to this one is a float64
+_MOST_EXCEPTIONS = 0.1  # share of texts that are no dates in a column of dates with mistakes
 _DATE_FORMATS = (
     "%Y-%m-%d",
     "%Y-%m-%d %H:%M:%S",
@@ -96,11 +97,30 @@ class Plain(NamedTuple):
             return self
         texts = pd.Series(self.values.astype(object)).mask(pd.Series(self.missing))
         texts = texts.map(lambda v: v if isinstance(v, str) else str(int(v)), na_action="ignore")
-        try:
-            times = pd.to_datetime(texts, format=text_format).to_numpy(dtype="datetime64[us]")
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"column {self.name!r}: not all cells are dates like {text_format!r}: {error}") from error
-        return self._replace(form="times", values=times)
+        times = pd.to_datetime(texts, format=text_format, errors="coerce")
+        wrong = np.asarray(times.isna()) & ~self.missing
+        if wrong.any():
+            row = int(wrong.argmax())
+            raise ValueError(
+                f"column {self.name!r} has {texts[row]!r:.40} in row {row}, no date of the format {text_format!r}: "
+                "correct it, or make it missing."
+            )
+        return self._replace(form="times", values=times.to_numpy(dtype="datetime64[us]"))
+
+    def exception_to_dates(self) -> tuple[str, int] | None:
+        """Return the first text that is no date, and its row, if nearly all others are dates of one format."""
+        import pandas as pd
+
+        texts = pd.Series(self.values)
+        if self.form != "levels" or not all(isinstance(v, str) for v in self.observed()):
+            return None
+        for text_format in _DATE_FORMATS:
+            times = pd.to_datetime(texts, format=text_format, errors="coerce")
+            wrong = np.asarray(times.isna()) & ~self.missing
+            if 0 < wrong.sum() <= _MOST_EXCEPTIONS * (~self.missing).sum():
+                row = int(wrong.argmax())
+                return texts[row], row
+        return None
 
     def date_format(self) -> str | None:
         """Return the format of texts that are all dates, or None."""
