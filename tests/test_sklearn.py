@@ -1,5 +1,6 @@
 """The conventions of scikit-learn, by its own checks."""
 
+import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from isthmus import (
@@ -24,7 +25,7 @@ ESTIMATORS = [
     ContractiveAutoencoder(
         4, hidden_layer_sizes=(), network=MLP(skip=False), max_epochs=5, batch_size=128, trainer=FLOAT64
     ),
-    VAE(),
+    VAE(max_epochs=5),
     ConditionalVAE(max_epochs=5, n_draws=5),
 ]
 
@@ -48,4 +49,11 @@ def excused(estimator):
 
 @parametrize_with_checks(ESTIMATORS, expected_failed_checks=excused)
 def test_sklearn_check(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks([VAE()], expected_failed_checks=excused)
+def test_sklearn_check_of_defaults(estimator, check):
+    """Each fit of the default takes hundreds of steps, twice."""
     check(estimator)

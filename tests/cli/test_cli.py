@@ -699,11 +699,15 @@ def test_a_warning_is_one_line(there, run, monkeypatch):
     assert (code, err) == (0, "isthmus: warning: two lines\n")
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_interrupted_and_resumed_is_the_same_file(tmp_path, monkeypatch, run, number, code):
-    monkeypatch.chdir(tmp_path)
-    fit = ["fit", "iris", "-m", "vae", "-q", "--epochs", "60", "--set", "batch_size=16", "-o", "m.safetensors"]
-    process = subprocess.Popen([sys.executable, "-m", "isthmus", *fit], stderr=subprocess.PIPE, text=True)
+FIT_TO_INTERRUPT = (
+    *("fit", "iris", "-m", "vae", "-q", "--epochs", "60", "--set", "batch_size=16", "-o", "m.safetensors"),
+)
+
+
+def interrupt(tmp_path, number, code):
+    """Start a fit in a process of its own, and interrupt it in training."""
+    command = [sys.executable, "-m", "isthmus", *FIT_TO_INTERRUPT]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while not (tmp_path / "m.safetensors.checkpoints" / "lock").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -712,6 +716,18 @@ def test_interrupted_and_resumed_is_the_same_file(tmp_path, monkeypatch, run, nu
     assert process.communicate()[1] == "isthmus: interrupted; to continue, run the same command with --resume.\n"
     assert process.returncode == code
     assert not (tmp_path / "m.safetensors").exists()
+    assert list((tmp_path / "m.safetensors.checkpoints").glob("checkpoint-*"))
+
+
+def test_terminated_fits_can_be_resumed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    interrupt(tmp_path, signal.SIGTERM, 143)
+
+
+def test_interrupted_and_resumed_is_the_same_file(tmp_path, monkeypatch, run):
+    monkeypatch.chdir(tmp_path)
+    interrupt(tmp_path, signal.SIGINT, 130)
+    fit = FIT_TO_INTERRUPT
     refused = run(*fit)
     assert refused[0] == 2
     assert "holds an unfinished run; add --resume" in refused[2]

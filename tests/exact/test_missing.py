@@ -140,9 +140,9 @@ def test_imputation_beats_the_column_mean():
     missing = np.isnan(data)
     mean_error = ((X - np.nanmean(data, axis=0))[missing] ** 2).mean()
     for model in (
-        VAE(2, random_state=0),
-        ConditionalVAE(2, random_state=0),
-        DenoisingAutoencoder(corruption="masking", random_state=0),
+        VAE(2, max_epochs=40, random_state=0),
+        ConditionalVAE(2, max_epochs=40, random_state=0),
+        DenoisingAutoencoder(corruption="masking", max_epochs=40, random_state=0),
     ):
         filled = model.fit(data, Y).impute(data)
         assert ((X - filled)[missing] ** 2).mean() < 0.5 * mean_error
