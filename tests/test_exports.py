@@ -145,6 +145,7 @@ EXPORTS = {
     ],
     "isthmus.explorer": ["Explorer", "export_page", "make_widget", "serve"],
     "isthmus.export": ["onnx_input", "scoring_noise", "to_onnx"],
+    "isthmus.hub": ["from_hub", "model_card", "push_to_hub"],
     "isthmus.report": ["Report", "make_comparison", "make_report"],
     "isthmus.engine": [
         "CSVLogger",

@@ -45,6 +45,7 @@ LAYERS = {
     "assessment": 7,
     "metaestimators": 7,
     "export": 8,
+    "hub": 8,
     "explorer": 8,
     "report": 8,
     "demo": 9,

@@ -13,6 +13,7 @@ from isthmus.engine.distributed import ProcessGroup
 from isthmus.explorer import _notebook
 from isthmus.explorer._server import check_installed
 from isthmus.export import _onnx
+from isthmus.hub import from_hub
 from isthmus.priors import Flow
 from isthmus.tables import TableCodec
 
@@ -43,6 +44,7 @@ NEEDS = {
     "onnx": ("onnx", ImportError, lambda _: _onnx.check_installed()),
     "onnxruntime": ("onnx", ImportError, lambda _: _onnx.check_installed()),
     "onnxscript": ("onnx", ImportError, lambda _: _onnx.check_installed()),
+    "huggingface_hub": ("hub", ImportError, lambda _: from_hub("me/model")),
     "anywidget": ("notebook", ImportError, lambda _: _notebook._widget_class.__wrapped__()),
     "pyarrow": ("table", DataError, read_parquet),
     "pandas": ("table", ModuleNotFoundError, lambda _: TableCodec().fit([{"a": 1.0}])),

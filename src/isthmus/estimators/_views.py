@@ -127,3 +127,24 @@ class ModelViews(BaseEstimator):
             self, folder, parts=parts, dtype=dtype
         )
         return files
+
+    def push_to_hub(self, repo_id: str, *, report: Any = None, private: bool | None = None) -> str:
+        """Upload the fitted model to a repository of a hub, with a model card.
+
+        Parameters
+        ----------
+        repo_id : str
+            Name of the repository, as "owner/name".
+        report : isthmus.report.Report, optional
+            The report on this model, whose verdict the card quotes; it is uploaded, too, and holds rows of the data.
+        private : bool, optional
+            Whether a repository that is made is private.
+
+        Returns
+        -------
+        str
+            Address of the commit. :func:`isthmus.hub.push_to_hub` has more options, and :func:`isthmus.hub.from_hub`
+            returns the model.
+        """
+        address: str = importlib.import_module("isthmus.hub").push_to_hub(self, repo_id, report=report, private=private)
+        return address
