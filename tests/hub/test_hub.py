@@ -54,7 +54,8 @@ class Hub(BaseHTTPRequestHandler):
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-    do_HEAD = do_GET
+    def do_HEAD(self):
+        self.do_GET()
 
     def answer(self, found):
         self.send(json.dumps(found).encode(), "application/json")
