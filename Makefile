@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format bench bench-quality bench-sparse bench-speed bench-explorer fuzz soak dist sbom docs clean
+.PHONY: demo test lint format bench bench-quality bench-sparse bench-speed bench-explorer fuzz scan soak dist sbom docs clean
 
 $(VENV)/.ok: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -79,10 +79,15 @@ bench-explorer: $(VENV)/.ok browser  ## measure the page of `isthmus explore` in
 	$(BIN)/python benchmarks/explorer
 
 fuzz: MINUTES ?= 10
-fuzz: $(VENV)/.ok  ## change saved models and checkpoints at random, twice for ten minutes; see docs/trust.md
+fuzz: $(VENV)/.ok  ## change saved models and checkpoints at random, three times for ten minutes; see docs/trust.md
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e ".[fuzz]"
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/trust/fuzz.py --minutes $(MINUTES)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/trust/guided.py --minutes $(MINUTES)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/trust/quick.py --minutes $(MINUTES)
+
+scan: $(VENV)/.ok  ## let modelscan and picklescan look at saved models; they have an environment of their own
+	$(PYTHON) -m venv build/scan && build/scan/bin/pip install -q --disable-pip-version-check modelscan picklescan
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/trust/scan.py build/scan/bin
 
 soak: MINUTES ?= 60
 soak: $(VENV)/.ok  ## memory in an hour of partial_fit, and of requests to the explorer; see docs/trust.md

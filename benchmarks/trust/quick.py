@@ -49,7 +49,7 @@ from seeds import write_models  # noqa: E402
 USED = 40  # of descriptions that pass the checks, one in so many is loaded with its tensors, and used
 FILES = 0.05  # share of changes of the header or the bytes of a file
 BATCH = 200  # files for which memory is limited at once
-SLOWEST = 2.0  # seconds that a file may take, at most
+SLOWEST = 2.0  # seconds of a processor that a file may take, at most
 CHECKSUM = "its checksum does not fit"
 WRONG = "passes all checks of the description"
 
@@ -141,7 +141,7 @@ class Run:
     failed : list of str
         Those that failed.
     slowest : float
-        Seconds of the slowest.
+        Seconds of a processor that the slowest took.
     """
 
     def __init__(self, folder: Path, seed: int) -> None:
@@ -177,14 +177,14 @@ class Run:
 
     def count(self, kind: str, content: Callable[[], bytes], judge: Callable[[], str]) -> str:
         """Count an outcome, and keep what failed."""
-        began = time.perf_counter()
+        began = time.process_time()
         try:
             outcome = judge()
         except Exception as error:
             outcome = "failed"
             self.failed.append(f"{self.seed}/{self.number}: {type(error).__name__}: {error}"[:300])
             keep(content(), "model")
-        self.slowest = max(self.slowest, time.perf_counter() - began)
+        self.slowest = max(self.slowest, time.process_time() - began)
         self.counts[kind][outcome] += 1
         return outcome
 
