@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -54,13 +55,13 @@ class NormalMixture(NamedTuple):
         """
         share = weight / weight.mean()
         member = share[:, None] * _kmeans(codes, weight, n_mixture, seed)
+        monomials = _monomials(codes)
         last = -np.inf
         for _ in range(_MAX_ITER):
             weights = (member.sum(0) + 1) / (member.sum() + n_mixture)
-            mixture = cls(weights, *_update(member, codes, shrinkage))
-            log_joint = mixture._log_joint(codes)
-            log_prob = np.logaddexp.reduce(log_joint, axis=1)
-            member = share[:, None] * np.exp(log_joint - log_prob[:, None])
+            mixture = cls(weights, *_update(member, monomials, codes.shape[1], shrinkage))
+            log_prob, member = _normalize(mixture._log_joint(monomials))
+            member *= share[:, None]
             mean = float(np.average(log_prob, weights=weight))
             if mean - last < _TOLERANCE:
                 break
@@ -69,26 +70,59 @@ class NormalMixture(NamedTuple):
 
     def log_prob(self, codes: np.ndarray) -> np.ndarray:
         """Return the log density (N,) of codes (N, K)."""
-        return np.asarray(np.logaddexp.reduce(self._log_joint(codes), axis=1))
+        return _normalize(self._log_joint(_monomials(codes)))[0]
 
-    def _log_joint(self, codes: np.ndarray) -> np.ndarray:
-        """Return log pi_m + log N(code; mu_m, C_m), (N, M)."""
-        factors = np.linalg.cholesky(self.covariances)
-        log_det = np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(1)
-        white = (codes - self.means[:, None]) @ np.linalg.inv(factors).transpose(0, 2, 1)  # (M, N, K)
-        constant = np.log(self.weights) - log_det - 0.5 * codes.shape[1] * np.log(2 * np.pi)
-        return np.asarray((constant[:, None] - 0.5 * (white**2).sum(2)).T)
+    def _log_joint(self, monomials: np.ndarray) -> np.ndarray:
+        """Return log pi_m + log N(code; mu_m, C_m), (N, M): a polynomial of second degree in each code."""
+        n_components = self.means.shape[1]
+        precisions = np.linalg.inv(self.covariances)
+        linear = (precisions @ self.means[:, :, None])[:, :, 0]
+        log_det = np.linalg.slogdet(self.covariances)[1]
+        constant = np.log(self.weights) - 0.5 * (
+            log_det + n_components * np.log(2 * np.pi) + (linear * self.means).sum(1)
+        )
+        rows, columns = _pairs(n_components)
+        quadratic = np.where(rows == columns, -0.5, -1.0) * precisions[:, rows, columns]
+        return np.asarray(monomials @ np.column_stack([constant, linear, quadratic]).T)
 
 
-def _update(member: np.ndarray, codes: np.ndarray, shrinkage: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return means (M, K) and shrunk covariances (M, K, K) from memberships (N, M) and codes (N, K)."""
-    size = member.sum(0) + 1e-10
-    share = member.T[:, :, None]  # (M, N, 1)
-    means = (share * codes).sum(1) / size[:, None]
-    centred = codes - means[:, None]
-    scatter = (share * centred).transpose(0, 2, 1) @ centred
+@cache
+def _pairs(n_components: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the indices of the pairs of units, each pair once."""
+    return np.triu_indices(n_components)
+
+
+def _monomials(codes: np.ndarray) -> np.ndarray:
+    """Return 1, the codes, and their products in pairs, (N, 1 + K + K (K + 1) / 2).
+
+    With them, the sums over samples in both steps of EM are products of matrices.
+    """
+    rows, columns = _pairs(codes.shape[1])
+    return np.column_stack([np.ones(len(codes)), codes, codes[:, rows] * codes[:, columns]])
+
+
+def _normalize(log_joint: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the log densities (N,), and the probability of each component for each code (N, M)."""
+    highest = log_joint.max(axis=1, keepdims=True)
+    member = np.exp(log_joint - highest)
+    total = member.sum(axis=1, keepdims=True)
+    member /= total
+    return (highest + np.log(total))[:, 0], member
+
+
+def _update(
+    member: np.ndarray, monomials: np.ndarray, n_components: int, shrinkage: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return means (M, K) and shrunk covariances (M, K, K) from memberships (N, M)."""
+    sums = member.T @ monomials
+    size = sums[:, :1] + 1e-10
+    means = sums[:, 1 : 1 + n_components] / size
+    rows, columns = _pairs(n_components)
+    scatter = np.empty((len(sums), n_components, n_components))
+    scatter[:, rows, columns] = sums[:, 1 + n_components :] - size * means[:, rows] * means[:, columns]
+    scatter[:, columns, rows] = scatter[:, rows, columns]
     pooled = scatter.sum(0) / size.sum()
-    covariances = (scatter + shrinkage * pooled) / (size + shrinkage)[:, None, None]
+    covariances = (scatter + shrinkage * pooled) / (size + shrinkage)[:, :, None]
     values, vectors = np.linalg.eigh(covariances)
     return means, (vectors * np.maximum(values, _MIN_EIGENVALUE)[:, None, :]) @ vectors.transpose(0, 2, 1)
 
