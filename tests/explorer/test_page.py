@@ -5,6 +5,9 @@ import re
 import numpy as np
 import pytest
 
+from explorer_clients import Page
+from isthmus.explorer._server import Server
+
 
 @pytest.fixture(scope="module")
 def digits_page(open_page, image_explorer):
@@ -177,13 +180,28 @@ def test_another_page_may_not_ask(browser, digits_page):
     page.close()
 
 
-def test_a_server_that_is_gone_is_named(open_page, image_explorer):
-    page = open_page(image_explorer)
-    page.page.route("**/api/*", lambda route: route.abort())
+def test_a_server_that_dies_is_named(browser, image_explorer):
+    with Server(image_explorer, port=0).running() as url:
+        page = Page(browser, url).open()
     page.page.locator("#plane").focus()
     page.page.keyboard.press("ArrowRight")
     page.page.wait_for_selector("#problem:not([hidden])")
-    assert "The server does not answer" in page.text("#problem")
+    assert "The server does not answer. Is `isthmus explore` still running?" in page.text("#problem")
+    page.context.close()
+
+
+def test_a_slow_processor(digits_page):
+    """A quarter of the speed: the image still follows, since requests that were overtaken are left out."""
+    session = digits_page.context.new_cdp_session(digits_page.page)
+    session.send("Emulation.setCPUThrottlingRate", {"rate": 4})
+    before = pixels(digits_page)
+    digits_page.drag((0.2, 0.8), (0.7, 0.3), steps=12)
+    digits_page.wait_for("b => document.querySelector('#here-row canvas').toDataURL() !== b", before)
+    digits_page.wait_for("document.querySelector('#status').textContent.startsWith('Marker at unit')")
+    marker = digits_page.page.evaluate("document.querySelector('#status').textContent")
+    session.send("Emulation.setCPUThrottlingRate", {"rate": 1})
+    session.detach()
+    assert "the image has changed" in marker
 
 
 def test_brushing_over_pixels_shows_eight_completions(digits_page):
