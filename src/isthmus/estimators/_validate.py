@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import validate_data
 from torch import Tensor
 
 from isthmus.data import ArrayRows, RowSource, as_source, resolve
 from isthmus.data.dataset import EXACT, TOO_LARGE
+from isthmus.estimators._sklearn_private import check_sample_weight
 from isthmus.estimators._tables import as_number_frame, encode_table
 from isthmus.likelihoods import Likelihood
 
@@ -243,7 +244,7 @@ def sample_weights(values: Any, rows: Any) -> np.ndarray:
     ValueError
         If they are not N finite numbers of at least 0, or all are 0.
     """
-    weight = _check_sample_weight(as_plain_array(values), rows, dtype=np.float64, ensure_non_negative=True)
+    weight = check_sample_weight(as_plain_array(values), rows)
     largest = weight.max(initial=0.0)
     if not _USUAL_WEIGHTS[0] <= largest <= _USUAL_WEIGHTS[1] and largest > 0:
         weight = weight / largest

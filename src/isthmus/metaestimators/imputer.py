@@ -7,11 +7,12 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from isthmus.estimators import VAE
 from isthmus.estimators._check_fields import as_seed, check_positive_integer
 from isthmus.estimators._given import column_labels
+from isthmus.estimators._sklearn_private import check_feature_names
 from isthmus.metaestimators._inner import add_columns, in_fitted_order, inner_estimator, keep_features, missing_cells
 from isthmus.metaestimators._saving import SaveMixin
 
@@ -205,7 +206,7 @@ class AutoencoderImputer(SaveMixin, TransformerMixin, BaseEstimator):
         ndarray of str
         """
         check_is_fitted(self, "estimator_")
-        names = list(_check_feature_names_in(self, input_features))
+        names = list(check_feature_names(self, input_features))
         return np.array([*names, *_indicator_names(names, self.indicator_features_)], dtype=object)
 
     # ---- saving ---------------------------------------------------------------------------------------------

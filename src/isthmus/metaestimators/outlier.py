@@ -8,13 +8,14 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import _safe_indexing, check_array
-from sklearn.utils.validation import _num_samples, check_is_fitted
+from sklearn.utils import check_array
+from sklearn.utils.validation import check_is_fitted
 
 from isthmus.data import as_source
 from isthmus.estimators import VAE
 from isthmus.estimators._budget import choose_budget
 from isthmus.estimators._check_fields import as_seed, check_positive_integer
+from isthmus.estimators._sklearn_private import count_samples, take_rows
 from isthmus.estimators._tables import fit_codec
 from isthmus.estimators._validate import as_plain_array
 from isthmus.metaestimators._calibration import held_out_rows, p_values, threshold
@@ -143,14 +144,14 @@ class AutoencoderOutlierDetector(SaveMixin, OutlierMixin, BaseEstimator):
         if isinstance(self.estimator, FrozenEstimator):
             self.estimator_, held = inner, in_fitted_order(inner, X)
         else:
-            n_samples = _num_samples(X)
+            n_samples = count_samples(X)
             index = held_out_rows(n_samples, self.false_alarm_rate, as_seed(self.random_state))
             kept = np.setdiff1d(np.arange(n_samples), index)
             self.estimator_ = inner.fit(_take(X, kept), None if y is None else _take(y, kept))
             held = _take(X, index)
         keep_features(self, inner)
         self.calibration_scores_ = self._score(held)
-        self._reference, self._usual = _take(held, np.arange(min(_num_samples(held), _REFERENCE_ROWS))), None
+        self._reference, self._usual = _take(held, np.arange(min(count_samples(held), _REFERENCE_ROWS))), None
         if self.contamination == "auto":
             self.offset_ = threshold(self.calibration_scores_, self.false_alarm_rate)
         else:
@@ -163,11 +164,11 @@ class AutoencoderOutlierDetector(SaveMixin, OutlierMixin, BaseEstimator):
             8,
             prior="standard_normal",
             hidden_layer_sizes=32,
-            max_epochs=min(_MAX_EPOCHS, choose_budget(max(_num_samples(X), 1), "cpu").max_epochs),
+            max_epochs=min(_MAX_EPOCHS, choose_budget(max(count_samples(X), 1), "cpu").max_epochs),
             optimizer=Adam(weight_decay=0.1),
             random_state=self.random_state,
         )
-        if is_table(X) and fit_codec(model, _take(X, np.arange(min(_num_samples(X), 2))))[1]:
+        if is_table(X) and fit_codec(model, _take(X, np.arange(min(count_samples(X), 2))))[1]:
             model.set_params(scaling=TableCodec(unseen="other"))
         return model
 
@@ -351,5 +352,5 @@ def _take(X: Any, index: np.ndarray) -> Any:
     if hasattr(X, "column_names"):  # pyarrow
         return X.take(index)
     if is_table(X):
-        return [X[i] for i in index] if isinstance(X, list) else _safe_indexing(X, index)
+        return [X[i] for i in index] if isinstance(X, list) else take_rows(X, index)
     return np.asarray(X)[index]
