@@ -59,6 +59,18 @@ def test_inspect_names_the_odd_cell(table_model):
     assert header["odd"][0]["name"] in ("kind", "weight")
     assert header["words"][header["original"]["text"][0].index("bird")] == "very unusual"
     assert header["rank"] < 0.1
+    assert header["given"] == "the other cells of the row"
+    np.testing.assert_allclose(header["errors"], -table_model.score_features(odd).to_numpy()[0], atol=1e-3)
+
+
+def test_until_cells_are_compared_errors_are_those_of_the_reconstruction(table_model):
+    explorer = Explorer(table_model, visits(50))
+    explorer.prepare(scores=False)
+    header, _ = explorer.inspect({"point": 0})
+    assert header["given"] == "the code of the row"
+    row = int(explorer.order[0])
+    errors = table_model.feature_errors(visits(50)[row : row + 1]).to_numpy()[0]
+    np.testing.assert_allclose(np.array(header["errors"], dtype=float), errors, atol=1e-3)
 
 
 def test_scores_and_errors_are_those_of_the_estimator(image_client, image_explorer, image_model, images):

@@ -13,12 +13,12 @@ from isthmus.explorer._explorer import Explorer
 __all__ = ["Preparation"]
 
 _FIRST, _MOST = 4, 16384  # rows of the first chunk, and of the largest
-_SECONDS = {"codes": 0.2, "scores": 0.03}  # that a chunk may take: Ctrl-C, and a request, wait for one
+_SECONDS = {"codes": 0.2, "cells": 0.03, "scores": 0.03}  # that a chunk may take: Ctrl-C, and a request, wait for one
 _PAUSE = 0.3  # seconds after a request in which no chunk is started
 
 
 class Preparation:
-    """Computes what the page needs in a separate thread: first the codes of all rows, then their scores.
+    """Computes what the page needs in a separate thread: codes of all rows, then errors to expect, then scores.
 
     Parameters
     ----------
@@ -68,6 +68,8 @@ class Preparation:
                 return
             self.explorer.finish_codes()
             self.ready.set()
+            errors = self.explorer.errors
+            self._chunks("cells", errors.extend, errors.n_to_compare)
             self._chunks("scores", self.explorer.score_part, self.explorer.n_to_score)
             self.stage = "done"
         except Exception as error:
@@ -77,7 +79,7 @@ class Preparation:
     def _chunks(self, stage: str, compute: Callable[[int, int], None], n: int) -> None:
         self.stage, self.done, size = stage, 0, _FIRST
         while self.done < n:
-            while stage == "scores" and time.monotonic() - self._last_request < _PAUSE:
+            while stage != "codes" and time.monotonic() - self._last_request < _PAUSE:
                 if self._stopped.wait(0.05):
                     return
             if self._stopped.is_set():

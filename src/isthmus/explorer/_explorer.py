@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.explorer._colours import Colour, default_colour, list_colours
-from isthmus.explorer._oddness import Oddness
+from isthmus.explorer._inspection import CellErrors, inspect_row
 from isthmus.explorer._prior import PriorShape
 from isthmus.explorer._rows import make_format, n_rows, take
 from isthmus.explorer._units import rank_units, unit_ranges
@@ -117,6 +117,8 @@ class Explorer:
             self.encode_part(start, start + _CHUNK)
             progress("codes", min(start + _CHUNK, self.n_rows), self.n_rows)
         self.finish_codes()
+        if scores and self.errors.n_to_compare:
+            self.errors.extend(0, self.errors.n_to_compare)
         for start in range(0, self.n_to_score if scores else 0, _CHUNK):
             self.score_part(start, start + _CHUNK)
             progress("scores", self.n_scored, self.n_to_score)
@@ -137,7 +139,7 @@ class Explorer:
         with self.lock:
             self.ranges = unit_ranges(self.codes)
             self.importance = rank_units(self.model, self.codes[self._first] if self.n_rows else None, self.ranges)
-            self.oddness = Oddness(self._errors(self._sample, None if self.y is None else self.y[self._first]))
+            self.errors = CellErrors(self, self._sample, None if self.y is None else self.y[self._first])
             self.prior = PriorShape(self.model)
         self.colours: list[Colour] = list_colours(self)
 
@@ -163,9 +165,6 @@ class Explorer:
             if not self.model.has_density:
                 return -np.asarray(self.model.reconstruction_error(X))
             return np.asarray(self.model.score_samples(X, *self.given(y)))
-
-    def _errors(self, X: Any, y: Any = None) -> np.ndarray:
-        return np.asarray(self.model.feature_errors(X, *self.given(y)), dtype=np.float64)
 
     # ---- what the page asks for ----------------------------------------------------------------------------
 
@@ -270,27 +269,8 @@ class Explorer:
         """Return a row, its reconstruction, and the error of each cell in nats and in words; see :meth:`row_like`."""
         name, X, y = self.row_like(where)
         known = self.scores[name["row"]] if "point" in name else np.nan
-        header, body = self._inspect(X, y, float(known))
+        header, body = inspect_row(self, X, y, float(known))
         return header | name, body
-
-    def _inspect(self, X: Any, y: Any, known: float) -> tuple[dict[str, Any], bytes]:
-        code = self.encode(X, y)
-        with self.lock:
-            made = self.model.reconstruct(X, *self.given(y))
-            errors = self._errors(X, y)
-        score = known if np.isfinite(known) else float(self.score(X, y)[0])
-        original, first = self.rows.pack(X)
-        reconstruction, second = self.rows.pack(made)
-        judged = self.oddness.judge(errors[0], self.rows)
-        header = {
-            "code": code[0].tolist(),
-            "score": _finite(score),
-            "rank": self.rank(score),
-            "original": original,
-            "reconstruction": reconstruction,
-            **judged.header,
-        }
-        return header, first + second + judged.picture
 
     def rank(self, score: float) -> float | None:
         """Return the share of the data whose score is lower; None while there are no scores."""
@@ -311,7 +291,3 @@ class Explorer:
         classes = getattr(self.model, "classes_", None)
         found = np.empty(0) if classes is None else np.flatnonzero(classes == label)
         return int(found[0]) if len(found) else None
-
-
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None

@@ -54,8 +54,9 @@ export function comparison(app, header, bytes) {
   const table = element("table", {}, element("thead", {}, head), element("tbody", {}, ...lines));
   const scroll = element("div", { className: "scroll", tabIndex: 0 }, table);
   scroll.setAttribute("role", "region");
-  scroll.setAttribute("aria-label", "Cells of the row, with errors of the reconstruction");
-  return [...words, scroll, ...hiddenColumns(row)];
+  scroll.setAttribute("aria-label", "Cells of the row, with their errors");
+  const note = element("p", { className: "small", textContent: `Nats are −log p of each cell given ${header.given}.` });
+  return [...words, scroll, note, ...hiddenColumns(row)];
 }
 
 export class DatumPanel {
