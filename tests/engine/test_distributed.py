@@ -153,6 +153,7 @@ def killed(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["uninterrupted", "uninterrupted, stream"])
 def test_a_killed_process_resumes_from_the_checkpoint(together, killed, name):
     """The group restarts, and ends with the very same bits."""
@@ -277,6 +278,7 @@ def why_no_hosts():
         return f"no network namespace could be made here: {getattr(error, 'stderr', error)!r}"
 
 
+@pytest.mark.slow
 def test_two_hosts_are_one_process(tmp_path):
     """A process on each of two machines that see one another by a cable alone."""
     if reason := why_no_hosts():
