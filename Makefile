@@ -117,4 +117,4 @@ docs: $(VENV)/.docs  ## build the HTML pages; fails on warnings, and on pages th
 	$(BIN)/sphinx-build -W -q -b html docs docs/_build/html
 
 clean:
-	rm -rf $(VENV) docs/_build isthmus-demo build dist
+	rm -rf $(VENV) docs/_build isthmus-demo build dist mutants
