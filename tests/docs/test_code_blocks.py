@@ -13,7 +13,9 @@ import shlex
 import textwrap
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from isthmus.cli import main
 
@@ -70,6 +72,15 @@ def test_code_of_page(page, tmp_path, monkeypatch):
             run(block, f"{page}:{line}", names)
         if block["output"] is not None:
             assert alike(out.getvalue(), block["output"]), f"{page}:{line} prints\n{out.getvalue()}"
+    for picture in tmp_path.glob("example_*.png"):
+        shown = ROOT / "docs" / "images" / picture.name
+        assert difference(picture, shown) < 4, f"{picture.name} is not what {page} draws; see benchmarks/example_pages.py"
+
+
+def difference(picture, other):
+    """Return the mean difference of two pictures in grey levels of 0 to 255, blurred by the size of a letter."""
+    pixels = [np.asarray(Image.open(path).convert("L").resize((64, 64)), dtype=float) for path in (picture, other)]
+    return np.abs(pixels[0] - pixels[1]).mean()
 
 
 def test_no_code_is_overlooked():
