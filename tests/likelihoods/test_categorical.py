@@ -85,6 +85,15 @@ def test_training_starts_from_the_frequencies():
     assert weighted(weighted.initial_output(torch.zeros(2))).probs[0, 1] > 0.95
 
 
+def test_the_mean_of_ordered_levels_is_their_median():
+    p = Categorical(n_levels=(3, 4), ordered=(False, True))
+    p.build(2)
+    h = torch.tensor([0.4, 0.35, 0.25, 0.35, 0.1, 0.3, 0.25]).log()  # the modes are 0 and 0
+    assert p.mean(h).tolist() == [0.0, 2.0]
+    h = torch.stack([h, torch.tensor([0.1, 0.8, 0.1, 0.1, 0.7, 0.1, 0.1]).log()])
+    assert p.mixture_mean(h, torch.tensor([0.5, 0.5])).tolist() == [1.0, 1.0]
+
+
 def test_pseudo_inputs_of_categories_have_gradients():
     model = built(Categorical(n_levels=(3, 3)), 2, prior=VampPrior(4))
     model.p_z().log_prob(torch.randn(5, 2)).sum().backward()

@@ -356,7 +356,8 @@ def test_the_likelihood_follows_from_the_kinds():
     codec = TableCodec().fit(table)
     assert codec.outputs() == ["float64", "inflated (frequent value)", "inflated", "bool", "str", "int8"]
     likelihood = codec.likelihood()
-    assert likelihood.parts == (Gaussian(scale="feature"), Categorical(n_levels=(2, 3, 5)), "bernoulli")
+    categories = Categorical(n_levels=(2, 3, 5), ordered=(False, False, True))
+    assert likelihood.parts == (Gaussian(scale="feature"), categories, "bernoulli")
     assert likelihood.columns == ((0, 2), (1, 4, 5), (3,))
 
 

@@ -25,12 +25,15 @@ class Categorical(LevelLikelihood):
     ----------
     n_levels : tuple of int, optional
         L_d, the number of levels of each feature. By default, the largest level in the training data plus 1.
+    ordered : tuple of bool, optional
+        Whether the levels of each feature are ordered; by default none are.
 
     Notes
     -----
     The encoder has one input for each level, 1 for that of a sample and 0 for the others.
 
-    Levels have no mean: ``mean`` is the most probable level, or the smaller of two that are equally probable.
+    Levels have no mean: ``mean`` is the most probable level, or the smaller of two that are equally probable; it is the
+    median of ordered levels.
 
     Examples
     --------
@@ -40,15 +43,19 @@ class Categorical(LevelLikelihood):
     (5, tensor([-0.6931, -1.0986]))
     """
 
+    ordered: tuple[bool, ...] | None = None
+
     def build(self, n_features: int) -> None:
         """Store which decoder outputs belong to each feature.
 
         Raises
         ------
         ValueError
-            If `n_levels` is None, or its length is not D.
+            If `n_levels` is None, or its length, or that of `ordered`, is not D.
         """
         super().build(n_features)
+        if self.ordered is not None and len(self.ordered) != n_features:
+            raise ValueError(f"{self!r}: ordered must have one word for each of the {n_features} columns.")
         n_levels = self.n_levels or ()
         largest = max(n_levels)
         if min(n_levels) < 1 or n_features * largest > _MAX_CELLS:
@@ -108,13 +115,20 @@ class Categorical(LevelLikelihood):
         return logits.gather(-1, index).squeeze(-1)
 
     def mean(self, h: Tensor) -> Tensor:
-        """Return the most probable level, (..., D)."""
-        return self(h).logits.argmax(-1).to(h)
+        """Return the most probable level, of ordered ones the median, (..., D)."""
+        return self._central(self(h).probs).to(h)
 
     def mixture_mean(self, h: Tensor, weight: Tensor) -> Tensor:
-        """Return the most probable level under the mixture, (N, D)."""
-        probabilities = weight[..., None, None] * self(h).probs  # (S, N, D, L)
-        return probabilities.sum(0).argmax(-1).to(h)
+        """Return the most probable level under the mixture, of ordered ones the median, (N, D)."""
+        return self._central((weight[..., None, None] * self(h).probs).sum(0)).to(h)
+
+    def _central(self, probabilities: Tensor) -> Tensor:
+        """Return the levels (..., D) for probabilities (..., D, L)."""
+        likely = probabilities.argmax(-1)
+        if not any(self.ordered or ()):
+            return likely
+        median = (probabilities.cumsum(-1) < 0.5).sum(-1).clamp(max=probabilities.shape[-1] - 1)
+        return torch.where(torch.tensor(self.ordered, device=likely.device), median, likely)
 
     def sample(self, h: Tensor) -> Tensor:
         """Draw levels, (..., D), in the dtype of `h`."""

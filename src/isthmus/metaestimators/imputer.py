@@ -22,10 +22,10 @@ __all__ = ["AutoencoderImputer"]
 class AutoencoderImputer(SaveMixin, TransformerMixin, BaseEstimator):
     """Fill in missing values of arrays and tables with an autoencoder that is fitted to the same data.
 
-    Missing numbers become E[x_missing | x_observed], missing categories their most probable level; or, with
-    ``sample_posterior``, both are drawn from p(x_missing | x_observed). Observed values are returned unchanged, bit for
-    bit. A table is returned as a table of the same library, columns and dtypes; it may hold numbers, categories, dates
-    and missing values together.
+    Missing numbers become E[x_missing | x_observed], those of columns with few values their median, and missing
+    categories their most probable level; or, with ``sample_posterior``, all are drawn from p(x_missing | x_observed).
+    Observed values are returned unchanged, bit for bit. A table is returned as a table of the same library, columns and
+    dtypes; it may hold numbers, categories, dates and missing values together.
 
     Parameters
     ----------

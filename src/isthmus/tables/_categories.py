@@ -26,7 +26,7 @@ class CategoryColumn(Column):
     """The codec of categories: their levels are numbered 0, 1, 2, ...
 
     Samples are drawn from the levels' probabilities, so that rare levels keep their frequency. A decoded mean is the
-    most probable level.
+    most probable level, or, of numbers and ordered categories, the median.
 
     Parameters
     ----------
@@ -96,7 +96,10 @@ class CategoryColumn(Column):
         n_levels = len(self.values) + other
         if n_levels > _EMBEDDED:
             return (EmbeddedCategorical(n_levels=(n_levels,)),)
-        return ("bernoulli" if n_levels == 2 and not other else Categorical(n_levels=(n_levels,)),)
+        if n_levels == 2 and not other:
+            return ("bernoulli",)
+        ordered = (True,) if self._has_order and not other else None
+        return (Categorical(n_levels=(n_levels,), ordered=ordered),)
 
     def encode(self, column: Plain, noise: np.random.Generator | None) -> np.ndarray:  # noqa: ARG002 - nothing is rounded
         """Return the number of each level.
@@ -138,6 +141,11 @@ class CategoryColumn(Column):
         return cells if self._objects else cells.astype(np.float64)
 
     @property
+    def _has_order(self) -> bool:
+        """Whether levels are numbers, or ordered categories."""
+        return self.ordered or not self._objects
+
+    @property
     def _objects(self) -> bool:
         """Whether cells are objects, not numbers."""
         return self.categories is not None or not all(map(_is_number, self.values))
@@ -164,6 +172,8 @@ def _named(levels: list[Any]) -> str:
 
 def join_parts(parts: list[str | Likelihood]) -> Mixed:
     """Return the likelihood of columns with these likelihoods, in which all that are categorical are one part."""
-    levels = [part.n_levels[0] for part in parts if isinstance(part, Categorical) and part.n_levels]
-    joined = Categorical(n_levels=tuple(levels))
+    members = [part for part in parts if isinstance(part, Categorical) and part.n_levels]
+    levels = tuple(level for part in members for level in part.n_levels or ())
+    ordered = tuple(flag for part in members for flag in part.ordered or [False] * len(part.n_levels or ()))
+    joined = Categorical(n_levels=levels, ordered=ordered if any(ordered) else None)
     return Mixed.by_column([joined if isinstance(p, Categorical) and p.n_levels else p for p in parts])
