@@ -210,10 +210,13 @@ class Model(nn.Module):
         condition : Tensor of shape (D, C), optional
             What the condition adds to the mean of p(x|z, c).
         """
-        outputs = self.likelihood.linear_outputs(*decoder)
+        weight, bias, log_scale = encoder
+        effects = None
         if condition is not None:
-            condition = F.pad(condition, (0, 0, 0, len(outputs[0]) - len(condition)))
-        self.network.set_linear(self.posterior.linear_outputs(*encoder), outputs, condition)
+            codes = F.pad(-weight @ condition, (0, 0, 0, self.posterior.n_outputs - len(weight)))
+            effects = codes, self.likelihood.linear_outputs(condition, *decoder[1:])[0]
+        inputs = self.posterior.linear_outputs(self._for_inputs(weight), bias, log_scale)
+        self.network.set_linear(inputs, self.likelihood.linear_outputs(*decoder), effects)
 
     def encoder_input(self, x: Tensor) -> Tensor:
         """Return the encoder's inputs (..., n_inputs) for samples (..., D): by the likelihood, and centred."""

@@ -11,6 +11,7 @@ from isthmus.initialization import FactorAnalysis, NormalMixture, fit_linear_mod
 from isthmus.initialization.factor_analysis import complete, moments
 from isthmus.likelihoods import Gaussian
 from isthmus.networks import MLP
+from isthmus.tables import TableCodec
 
 START = {"max_epochs": 1, "learning_rate": 1e-12, "random_state": 0, "network": MLP(skip=True)}
 
@@ -155,3 +156,32 @@ def test_early_stopping_may_end_at_the_start():
     model = VAE(2, max_epochs=3, learning_rate=3.0, early_stopping=True, random_state=0, network=MLP(skip=True)).fit(X)
     start = VAE(2, **(START | {"early_stopping": True})).fit(X)
     np.testing.assert_allclose(model.score_samples(X), start.score_samples(X), atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def mixed():
+    pandas = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    group = rng.integers(0, 2, 600)
+    x = 4.0 * group + rng.standard_normal(600)
+    kind = np.where(rng.random(600) < 0.7, "b", "a")
+    return pandas.DataFrame({"x": x, "kind": kind, "y": 0.5 * x + rng.standard_normal(600)}), group
+
+
+def test_a_mixed_table_starts_from_its_numbers(mixed):
+    table, _ = mixed
+    model = VAE(scaling=TableCodec(kinds={"kind": "category"}), **START).fit(table)
+    drawn = model.sample(5000, random_state=0)
+    numbers = ["x", "y"]
+    np.testing.assert_allclose(drawn[numbers].cov(), table[numbers].cov(), rtol=0.15)
+    assert (drawn["kind"] == "b").mean() == pytest.approx((table["kind"] == "b").mean(), abs=0.03)
+    assert model.n_components_ == 3  # one of them for the category
+    assert model.model_.prior.covariance == "full"
+
+
+def test_a_conditional_vae_of_a_mixed_table_starts_at_the_means_of_the_classes(mixed):
+    table, group = mixed
+    model = ConditionalVAE(2, prior="standard_normal", **START).fit(table, group)
+    for label in (0, 1):
+        found = model.sample(4000, y=label, random_state=0)[["x", "y"]].mean()
+        np.testing.assert_allclose(found, table[group == label][["x", "y"]].mean(), atol=0.4)

@@ -75,7 +75,9 @@ class ModelChoice(Description):
         if loaders.validation is None:
             return
         self._best_epoch, trainer, options = loop.best_epoch, self._trainer(), self._model_options()
-        if self.n_components or not may_have_full_rank(self.model_, any_prior=options.any_prior):
+        n_features = data.X.shape[1]
+        some = len(self.model_.likelihood.linear_columns(n_features)) < n_features  # they have full rank already
+        if some or self.n_components or not may_have_full_rank(self.model_, any_prior=options.any_prior):
             return
         loss = self._describe_loss(self._describe())
         n_components = build_model(loss, data, held_out, options, full_rank=True)

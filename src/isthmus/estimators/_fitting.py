@@ -102,6 +102,8 @@ def build_model(
     start = None
     if model.starts_linear and n_features <= _MAX_LINEAR_FEATURES:
         kept = weight * torch.from_numpy(~np.isin(index, held_out))
+        some = 0 < len(model.likelihood.linear_columns(n_features)) < n_features and n_components is None
+        full_rank = full_rank or (some and may_have_full_rank(model, any_prior=any_prior))
         shape = {"any_prior": any_prior, "full_rank": full_rank}
         start = LinearStart.fit(x, kept, condition, model, n_components, seed, **shape)
         model.prior = start.prior(model.prior)
@@ -130,7 +132,8 @@ def _are_pixels(model: Model, data: TrainingData) -> bool:
 def may_have_full_rank(model: Model, *, any_prior: bool) -> bool:
     """Return whether a linear model with as many factors as features could be better than the trained model."""
     isotropic = getattr(model.likelihood, "scale", None) == "shared"
-    return any_prior and model.starts_linear and not isotropic and len(model.scaling.scale) <= MAX_FACTORS
+    n_columns = len(model.likelihood.linear_columns(len(model.scaling.scale)))
+    return any_prior and model.starts_linear and not isotropic and n_columns <= MAX_FACTORS
 
 
 def make_loop(

@@ -16,6 +16,7 @@ from isthmus.priors import MixtureOfNormals, Prior
 __all__ = ["LinearStart"]
 
 _RIDGE = 1e-6
+_MAX_MORE = 16  # units for the features that the linear model leaves out
 
 
 class LinearStart(NamedTuple):
@@ -25,12 +26,21 @@ class LinearStart(NamedTuple):
     ----------
     linear : LinearModel
         Factor analysis of the samples, without what the condition explains.
-    condition : ndarray of shape (D, C) or None
+    condition : ndarray of shape (L, C) or None
         What the condition adds to the mean of a sample.
+    columns : list of int
+        The L features that the linear model is of.
+    mean : ndarray of shape (D,)
+        Means of all features.
+    more : int
+        Number of units beside the factors, for the other features, if their number is chosen.
     """
 
     linear: LinearModel
     condition: np.ndarray | None
+    columns: list[int]
+    mean: np.ndarray
+    more: int
 
     @classmethod
     def fit(
@@ -46,8 +56,10 @@ class LinearStart(NamedTuple):
         full_rank: bool,
     ) -> Self:
         """Fit to samples (N, D), NaN where a cell is missing, with weights (N,) and conditions (N, C)."""
-        rows, shares = x.numpy().astype(float), weight.numpy().astype(float)
-        effect = None
+        columns = model.likelihood.linear_columns(x.shape[1])
+        shares, effect = weight.numpy().astype(float), None
+        mean = x.nanmean(0).nan_to_num().numpy()
+        rows = x[:, columns].numpy().astype(float)
         if condition is not None:
             effect = _regress(rows, shares, condition)
             rows = rows - condition @ effect.T
@@ -60,12 +72,12 @@ class LinearStart(NamedTuple):
             seed=seed,
             full_rank=full_rank,
         )
-        return cls(linear, effect)
+        return cls(linear, effect, columns, mean, min(x.shape[1] - len(columns), _MAX_MORE))
 
     @property
     def n_components(self) -> int:
-        """K."""
-        return self.linear.n_components
+        """K, if it is chosen."""
+        return self.linear.n_components + self.more
 
     def prior(self, current: Prior) -> Prior:
         """Return the unbuilt prior of the linear model: `current`, or a mixture of normal distributions."""
@@ -74,19 +86,29 @@ class LinearStart(NamedTuple):
 
     def apply(self, model: Model, n_components: int) -> None:
         """Set the tensors of a built model with K = `n_components`; units without a factor start at the prior."""
-        factors, more = self.linear.factors, n_components - self.n_components
+        factors, more = self.linear.factors, n_components - self.linear.n_components
         weight, bias, log_scale = map(_tensor, self.linear.encoder())
         encoder = F.pad(weight, (0, 0, 0, more)), F.pad(bias, (0, more)), F.pad(log_scale, (0, more))
         loadings, mean, noise = map(_tensor, (factors.loadings, factors.mean, factors.noise_variance))
-        effect = None if self.condition is None else _tensor(self.condition)
-        model.set_linear(encoder, (F.pad(loadings, (0, more)), mean, noise), effect)
+        mean = self._of_all(mean, _tensor(self.mean))
+        noise = self._of_all(noise, torch.ones_like(mean))
+        loadings = self._of_all(F.pad(loadings, (0, more)))
+        encoder = (self._of_all(encoder[0].T).T, *encoder[1:])
+        effect = None if self.condition is None else self._of_all(_tensor(self.condition))
+        model.set_linear(encoder, (loadings, mean, noise), effect)
         mixture = self.linear.mixture
         if mixture is not None:
             assert isinstance(model.prior, MixtureOfNormals)
             covariances = torch.eye(n_components).repeat(len(mixture.weights), 1, 1).double()
-            k = self.n_components
+            k = self.linear.n_components
             covariances[:, :k, :k] = torch.from_numpy(mixture.covariances)
             model.prior.set_mixture(_tensor(mixture.weights), F.pad(_tensor(mixture.means), (0, more)), covariances)
+
+    def _of_all(self, values: Tensor, others: Tensor | None = None) -> Tensor:
+        """Return values (D, ...) of all features, those of the linear model given; 0, or `others`, elsewhere."""
+        whole = values.new_zeros(len(self.mean), *values.shape[1:]) if others is None else others.clone()
+        whole[self.columns] = values
+        return whole
 
 
 def _tensor(values: np.ndarray) -> Tensor:

@@ -17,10 +17,11 @@ __all__ = ["MAX_FACTORS", "LinearModel", "fit_linear_model"]
 _FACTORS = (1, 2, 3, 4, 6, 8, 12, 16, 24)
 MAX_FACTORS = 32
 _MAX_SHARE = 0.6  # factors per feature: with more of them the noise is so small that training cannot improve on it
-_MIXTURES = (2, 4, 8, 16, 32)
+_MIXTURES = (2, 4, 8, 16, 32, 64, 128)
 _MIN_PER_COMPONENT = 5  # samples
 _SELECTION_ROWS, _FIT_ROWS = 4000, 16_000
-_DRAWS = 4  # of the code of each sample
+_FULL_SELECTION_ROWS = 10_000  # of models with as many factors as features, whose mixtures are larger
+_DRAWS = 4  # of the code of each sample; with as many factors as features and many samples, one says as much
 _FOLDS, _FEW = 5, 1000  # with more samples than that, a single split decides
 _MISSING_ROWS, _MISSING_FACTORS = 2000, 16
 
@@ -129,14 +130,14 @@ def fit_linear_model(
         model = LinearModel(split.factors[choice.n_factors])
         if choice.n_mixture == 1:
             return model
-        draws = np.random.default_rng(seed)
-        codes, repeated = model.draw_codes(split.x, _DRAWS, draws), np.tile(split.weight, _DRAWS)
-        shrinkage = _DRAWS * choice.shrinkage
+        n_draws = 1 if full_rank and len(split.x) > _SELECTION_ROWS else _DRAWS
+        codes = model.draw_codes(split.x, n_draws, np.random.default_rng(seed))
+        repeated, shrinkage = np.tile(split.weight, n_draws), n_draws * choice.shrinkage
         return LinearModel(model.factors, NormalMixture.fit(codes, repeated, choice.n_mixture, shrinkage, seed))
 
     choice = _Choice(largest)
     if n_components is None or mixture:
-        splits = _splits(*_sample(x, weight, _SELECTION_ROWS, rng), rng)
+        splits = _splits(*_sample(x, weight, _FULL_SELECTION_ROWS if full_rank else _SELECTION_ROWS, rng), rng)
 
         def score(choice: _Choice) -> float:
             if choice.n_factors >= min(len(split.x) for split in splits):

@@ -112,6 +112,33 @@ class Mixed(Likelihood):
         """Whether any part transforms its features for the encoder."""
         return any(part.transforms_input for part in self._described())
 
+    @property
+    def starts_linear(self) -> bool:  # type: ignore[override]
+        """Whether most features are of parts that can start from a linear model."""
+        return 2 * len(self._linear()) > sum(map(len, self.columns))
+
+    def linear_columns(self, n_features: int) -> list[int]:
+        """Return the features of the parts that can start from a linear model if they are most, in ascending order."""
+        return self._linear() if 2 * len(self._linear()) > n_features else []
+
+    def _linear(self) -> list[int]:
+        pairs = zip(self._described(), self.columns, strict=True)
+        return sorted(column for part, group in pairs if part.starts_linear for column in group)
+
+    def linear_outputs(self, loadings: Tensor, mean: Tensor, noise_variance: Tensor) -> tuple[Tensor, Tensor]:
+        """Return weight and bias of a linear decoder; features of other parts have their means, whatever z is."""
+        weights, biases = [], []
+        for part, group in zip(self._members, self.columns, strict=True):
+            own = list(group)
+            if part.starts_linear:
+                weight, bias = part.linear_outputs(loadings[own], mean[own], noise_variance[own])
+            else:
+                bias = part.initial_output(mean[own])
+                weight = loadings.new_zeros(len(bias), loadings.shape[1])
+            weights.append(weight)
+            biases.append(bias)
+        return torch.cat(weights), torch.cat(biases)
+
     def set_from_data(self, x: Tensor, weight: Tensor | None = None) -> None:
         """Set the hyperparameters of each part from its columns, and store them in ``parts``."""
         self.members = nn.ModuleList(self._described(x.shape[-1]))

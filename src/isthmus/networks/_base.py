@@ -113,18 +113,21 @@ class Network(Part):
         return []
 
     def set_linear(
-        self, encoder: tuple[Tensor, Tensor], decoder: tuple[Tensor, Tensor], condition: Tensor | None = None
+        self,
+        encoder: tuple[Tensor, Tensor],
+        decoder: tuple[Tensor, Tensor],
+        condition: tuple[Tensor, Tensor] | None = None,
     ) -> None:
         """Set the weights so that encoder and decoder are linear maps, from which training starts.
 
         Parameters
         ----------
         encoder : tuple of Tensor
-            Weight (n_encoder_outputs, D) and bias (n_encoder_outputs,).
+            Weight (n_encoder_outputs, n_inputs) and bias (n_encoder_outputs,).
         decoder : tuple of Tensor
             Weight (n_decoder_outputs, K) and bias (n_decoder_outputs,).
-        condition : Tensor of shape (n_decoder_outputs, C), optional
-            What the condition adds to the decoder's outputs. The encoder gets the sample without it.
+        condition : tuple of Tensor, optional
+            What the condition adds to the outputs: (n_encoder_outputs, C) and (n_decoder_outputs, C).
         """
         raise NotImplementedError
 

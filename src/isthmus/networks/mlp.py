@@ -189,7 +189,10 @@ class MLP(Network):
 
     @torch.no_grad()
     def set_linear(
-        self, encoder: tuple[Tensor, Tensor], decoder: tuple[Tensor, Tensor], condition: Tensor | None = None
+        self,
+        encoder: tuple[Tensor, Tensor],
+        decoder: tuple[Tensor, Tensor],
+        condition: tuple[Tensor, Tensor] | None = None,
     ) -> None:
         """Set skip connections and biases to linear maps, and the weights of the last layers to 0."""
         (weight, bias), (decoder_weight, decoder_bias) = encoder, decoder
@@ -197,8 +200,8 @@ class MLP(Network):
         inputs[:, : weight.shape[1]] = weight
         codes = decoder_weight
         if condition is not None:
-            inputs[:, -condition.shape[1] :] = -weight @ condition[: weight.shape[1]]
-            codes = torch.cat([decoder_weight, condition], dim=1)
+            inputs[:, -condition[0].shape[1] :] = condition[0]
+            codes = torch.cat([decoder_weight, condition[1]], dim=1)
         for layers, linear, constant, skip in (
             (self.encoder, inputs, bias, self._parameters.get("encoder_skip_weight")),
             (self.decoder, codes, decoder_bias, self._parameters.get("decoder_skip_weight")),
