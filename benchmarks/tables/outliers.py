@@ -25,7 +25,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "speed"))
 
 import numpy as np
 from harness import ROOT, Load, record, save
-from outlier_peers import PEERS, encoded
+from outlier_peers import PEERS, PYOD, encoded
 from outlier_sets import SETS, load
 from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -83,12 +83,13 @@ def scores(odd: Array, oddness: Array, seconds: float) -> dict[str, float]:
     }
 
 
-def detectors(name: str, seed: int) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the scores of each detector in each protocol."""
+def detectors(name: str, seed: int, known: dict[str, dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the scores of each detector in each protocol; those of peers that are known are kept."""
     table, odd = load(name, seed)
     X = as_given(table)
-    installed = [n for n in PEERS if n not in ("ECOD", "COPOD") or importlib.util.find_spec("pyod")]
+    installed = [n for n in PEERS if n not in PYOD or importlib.util.find_spec("pyod")]
     for protocol, train, test in protocols(odd, seed):
+        kept = known.get(f"{name}|{protocol}|{seed}", {})
         start = time.perf_counter()
         detector = AutoencoderOutlierDetector(false_alarm_rate=RATE, random_state=seed).fit(take(X, train))
         oddness = -detector.score_samples(take(X, test))
@@ -97,6 +98,9 @@ def detectors(name: str, seed: int) -> Iterator[tuple[str, dict[str, Any]]]:
         found["AutoencoderOutlierDetector"] |= {"false_alarms": float(alarms.mean()), "normal_rows": len(alarms)}
         a, b = encoded(take(table, train), take(table, test))
         for peer in installed:
+            if peer in kept:
+                found[peer] = kept[peer]
+                continue
             start = time.perf_counter()
             oddness = PEERS[peer](a, a if protocol == "all" else b, seed)
             found[peer] = scores(odd[test], oddness, time.perf_counter() - start)
@@ -132,7 +136,8 @@ def main() -> None:
     output.parent.mkdir(parents=True, exist_ok=True)
     for seed in seeds:
         for name in names:
-            for key, found in (candidates if options.candidates else detectors)(name, seed):
+            runs = candidates(name, seed) if options.candidates else detectors(name, seed, report["runs"])
+            for key, found in runs:
                 report["runs"][key] = found
                 print(key, json.dumps(found), flush=True)
             report["run"] = record(load_, time.perf_counter() - start, len(seeds), 1)

@@ -11,6 +11,8 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+import render_synthetic
+
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE.parents[0] / "results" / "tables"
 PAGE = HERE.parents[1] / "docs" / "tables_measured.md"
@@ -121,6 +123,11 @@ def about(run: Mapping[str, Any]) -> str:
 
 
 PARTS = {
+    "magic": ("synthetic", render_synthetic.magic),
+    "summary": ("synthetic", render_synthetic.summary),
+    "by set": ("synthetic", render_synthetic.by_set),
+    "holes": ("synthetic", render_synthetic.holes),
+    "ablations": ("synthetic.tuning", render_synthetic.ablations),
     "numbers": ("imputation", lambda runs: imputation(runs, "rmse")),
     "categories": (
         "imputation",
@@ -132,7 +139,13 @@ PARTS = {
     "sets": ("outliers", sets),
     "candidates": ("outliers.tuning", candidates),
 }
-LAST = {"coverage": "imputation", "sets": "outliers", "candidates": "outliers.tuning"}
+LAST = {
+    "holes": "synthetic",
+    "ablations": "synthetic.tuning",
+    "coverage": "imputation",
+    "sets": "outliers",
+    "candidates": "outliers.tuning",
+}
 
 
 def main() -> None:

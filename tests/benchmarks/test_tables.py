@@ -11,7 +11,16 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = ROOT / "benchmarks" / "tables"
-MODULES = ("render", "imputation_peers", "outlier_peers", "outlier_sets")
+MODULES = (
+    "render",
+    "render_synthetic",
+    "synthetic_peers",
+    "synthetic_scores",
+    "synthetic_sets",
+    "imputation_peers",
+    "outlier_peers",
+    "outlier_sets",
+)
 
 
 @pytest.fixture
@@ -44,7 +53,9 @@ def test_peers_fill_in_tables_and_keep_observed_cells(load):
     table = pd.DataFrame({"kind": kind, "x": np.where(kind == "a", 5.0, -5.0) + rng.normal(size=200)})
     holes = table.mask(rng.random(table.shape) < 0.2)
     for name, impute in load("imputation_peers").PEERS.items():
-        completed = impute(holes)
+        completed, shares = impute(holes)
+        np.testing.assert_allclose(shares["kind"].sum(axis=1), 1.0)
+        assert list(shares["kind"]) == ["a", "b", "c"], name
         assert not completed.isna().any(axis=None), name
         for column in table:
             seen = holes[column].notna()
@@ -52,6 +63,7 @@ def test_peers_fill_in_tables_and_keep_observed_cells(load):
         if name != "mean or mode":
             only_x = holes["kind"].isna() & (holes["x"] > 3)
             assert (completed["kind"][only_x] == "a").mean() > 0.9, name
+            assert shares["kind"]["a"][only_x].mean() > 0.6, name
 
 
 def test_detectors_find_an_outlier_among_their_rows_and_among_others(load):
