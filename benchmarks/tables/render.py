@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from statistics import mean
+from statistics import mean, stdev
 from typing import Any
 
 import render_synthetic
@@ -88,9 +88,10 @@ def alarms(runs: Runs) -> str:
     own = [run["AutoencoderOutlierDetector"] for key, run in runs.items() if "|normal|" in key]
     rows = sum(run["normal_rows"] for run in own)
     share = sum(run["false_alarms"] * run["normal_rows"] for run in own) / rows
+    error = stdev(run["false_alarms"] for run in own) / len(own) ** 0.5
     return (
-        f"With `false_alarm_rate=0.05`, {100 * share:.1f} % of {rows:,} normal rows that were not in training are "
-        "called outliers."
+        f"With `false_alarm_rate=0.05`, {100 * share:.1f} % (standard error {100 * error:.1f}) of {rows:,} normal rows "
+        "that were not in training are called outliers."
     )
 
 
@@ -150,6 +151,9 @@ LAST = {
 
 def main() -> None:
     page = (HERE / "page.md").read_text()
+    if (RESULTS / "synthetic.json").exists():
+        page = page.replace("<!-- synthetic rows -->\n", (HERE / "page_synthetic.md").read_text())
+    page = page.replace("<!-- synthetic rows -->\n\n", "")
     for name, (file, part) in PARTS.items():
         path = RESULTS / f"{file}.json"
         text = "Not measured yet."

@@ -84,14 +84,14 @@ def magic(runs: Runs) -> str:
 
 
 def summary(runs: Runs) -> str:
-    """Return the means over the sets that all generators were fitted to."""
-    sides = _sides(runs)
-    whole = [run for run in runs.values() if all(side in run for side in sides)]
+    """Return the means of the generators that were fitted to all sets."""
+    whole = list(runs.values())
+    sides = [side for side in _sides(runs) if all(side in run for run in whole)]
     rows = [[side, *cells] for side, *cells in zip(sides, *_columns(sides, whole), strict=True)]
     if all("real rows" in run for run in whole):
         real = [mean(run["real rows"][figure] for run in whole) for figure in ("auroc", "accuracy")]
         rows.append(["real rows", "", *(f"{value:.3f}" for value in real), *[""] * 5])
-    head = [f"mean of {len(whole)} tables", *(head for head, _ in FIGURES.values())]
+    head = [f"mean of {len(_by_name(runs))} tables", *(head for head, _ in FIGURES.values())]
     return _table(head, rows)
 
 

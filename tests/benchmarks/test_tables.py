@@ -77,6 +77,28 @@ def test_detectors_find_an_outlier_among_their_rows_and_among_others(load):
         assert peers[name](train[1:], test, 0).argmax() == 0, name
 
 
+def test_figures_of_synthetic_rows(load):
+    scores, peers = load("synthetic_scores"), load("synthetic_peers")
+    rng = np.random.default_rng(0)
+    kind = rng.choice(["a", "b"], 400)
+    table = pd.DataFrame({"kind": kind, "x": np.where(kind == "a", 5.0, -5.0) + rng.normal(size=400)})
+    table.loc[:99, "x"] = np.nan
+    train, held = table[::2].reset_index(drop=True), table[1::2].reset_index(drop=True)
+    assert scores.shape(train, train) == 1
+    assert scores.information_error(train, train) == 0
+    assert scores.missing(train, train) == 0
+    assert scores.copies(train, held, train, 0)["copying"] == 0
+    errors = {}
+    for name in ("independent columns", "Gaussian copula"):
+        drawn = peers.PEERS[name](train, 0).sample(200)
+        errors[name] = scores.information_error(train, drawn)
+        assert scores.shape(train, drawn) > 0.85, name
+        assert scores.missing(train, drawn) < 3, name
+        assert scores.copies(train, held, drawn, 0)["membership_by_distance"] == pytest.approx(0.5, abs=0.1)
+    assert errors["Gaussian copula"] < 0.5 * errors["independent columns"]
+    assert scores.leaks(np.arange(10.0) + 5, np.arange(10.0)) > 0.8
+
+
 def test_a_set_has_a_twentieth_of_outliers(load):
     X, odd = load("outlier_sets").load("breast_cancer", 0)
     assert len(X) == len(odd) == 357 + 18

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
-from isthmus.initialization import LinearModel, fit_linear_model
+from isthmus.initialization import MAX_FACTORS, LinearModel, fit_linear_model
 from isthmus.model import Model
 from isthmus.priors import MixtureOfNormals, Prior
 
@@ -72,7 +72,8 @@ class LinearStart(NamedTuple):
             seed=seed,
             full_rank=full_rank,
         )
-        return cls(linear, effect, columns, mean, min(x.shape[1] - len(columns), _MAX_MORE))
+        more = min(x.shape[1] - len(columns), _MAX_MORE, max(MAX_FACTORS - linear.n_components, 0))
+        return cls(linear, effect, columns, mean, more)
 
     @property
     def n_components(self) -> int:
