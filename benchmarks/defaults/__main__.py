@@ -24,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "speed"))
+sys.path += [str(Path(__file__).resolve().parents[1] / name) for name in ("speed", "")]
 
 import quality
 import render

@@ -90,11 +90,16 @@ def reconstruction(name: str, k: int, seed: int) -> dict[str, float]:
 
 
 def codes(name: str, k: int, seed: int) -> dict[str, float]:
-    """Return the accuracy of five nearest neighbours on codes of test digits, and on PCA's scores."""
+    """Return the accuracy of five nearest neighbours on codes of test digits, and on PCA's scores, whitened too."""
     A, B, y, y_test = _digits(seed)
     pca, model = PCA(k).fit(A), _fitted(name, k, seed, A, y)
 
     def accuracy(code: Callable[[np.ndarray], np.ndarray]) -> float:
         return float(KNeighborsClassifier(5).fit(code(A), y).score(code(B), y_test))
 
-    return {"PCA": accuracy(pca.transform), "accuracy": accuracy(model.transform)}
+    whitened = PCA(k, whiten=True).fit(A)
+    return {
+        "PCA": accuracy(pca.transform),
+        "PCA, whitened": accuracy(whitened.transform),
+        "accuracy": accuracy(model.transform),
+    }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
+
+from markdown import about, table
 
 from tables import SINGULAR
 
@@ -14,11 +16,6 @@ PAGE = HERE.parents[1] / "docs" / "defaults.md"
 PEERS = ("factor analysis", "mixture")
 
 Report = dict[str, Any]
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a Markdown table."""
-    return "\n".join("| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *rows])
 
 
 def density(found: Report) -> str:
@@ -45,15 +42,18 @@ def truth(found: Report) -> str:
     return f"20,000 rows of a factor model with 3 factors and 10 columns: `VAE()` is {gap:.3f} nats below the truth."
 
 
-def over_widths(found: Report, key: str, form: str) -> str:
-    """Return the table of a number by estimator and width, beside PCA's."""
+def over_widths(found: Report, key: str, form: str, peers: Sequence[str] = ("PCA",)) -> str:
+    """Return the table of a number by estimator and width, beside those of peers."""
     widths = list(next(iter(found["estimators"].values())))
 
     def row(name: str, runs: Report, key: str) -> list[str]:
         return [name, *(f"{mean(run[key] for run in runs[k]):{form}}" for k in widths)]
 
     first = next(iter(found["estimators"].values()))
-    rows = [row("PCA", first, "PCA"), *(row(f"`{name}`", runs, key) for name, runs in found["estimators"].items())]
+    rows = [
+        *(row(peer, first, peer) for peer in peers),
+        *(row(f"`{name}`", runs, key) for name, runs in found["estimators"].items()),
+    ]
     return table(["", *(f"K = {k}" for k in widths)], rows)
 
 
@@ -84,17 +84,10 @@ PARTS = {
     "density": density,
     "truth": truth,
     "reconstruction": lambda found: over_widths(found, "error", ".2f"),
-    "codes": lambda found: over_widths(found, "accuracy", ".3f"),
+    "codes": lambda found: over_widths(found, "accuracy", ".3f", ("PCA", "PCA, whitened")),
     "images": images,
     "rows": rows,
 }
-
-
-def about(run: Report) -> str:
-    """Return when and where a part was measured."""
-    versions = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
-    load = " Other work ran beside it." if run["busy"] else ""
-    return f"<small>{run['date']}; {run['cores']} cores, {run['processor']}; {versions}.{load}</small>"
 
 
 def main(report: Report) -> None:
