@@ -219,7 +219,11 @@ def test_compile_gives_the_same_bits(tmp_path):
     assert (load(tmp_path / "m.safetensors").transform(X) == compiled.transform(X)).all()
 
 
-@by_class
+@pytest.mark.parametrize(
+    "cls",
+    [cls if cls is VAE else pytest.param(cls, marks=pytest.mark.slow) for cls in ESTIMATORS],
+    ids=lambda cls: cls.__name__,
+)
 def test_defaults_beat_pca_on_digits(cls):
     """Held-out reconstruction with as many active units; the conditional model does not get the digit."""
     train, test, y_train, _ = train_test_split(*load_digits(return_X_y=True), train_size=300, random_state=0)
@@ -249,7 +253,7 @@ def test_defaults_are_finite_on_every_bundled_set(cls, bundled):
 def test_conditional_samples_and_predictions():
     digits, labels = load_digits(return_X_y=True)
     train, test, y_train, y_test = train_test_split(digits, labels, random_state=0)
-    model = ConditionalVAE(8, max_epochs=40, n_draws=20, random_state=0).fit(train, y_train)
+    model = ConditionalVAE(8, max_epochs=15, n_draws=20, random_state=0).fit(train, y_train)
     judge = LogisticRegression(max_iter=3000).fit(train / 16, y_train)
     asked = np.repeat(np.arange(10), 30)
     assert (judge.predict(model.sample(300, y=asked, random_state=0) / 16) == asked).mean() > 0.85
@@ -297,7 +301,7 @@ def test_a_refit_with_numbers_forgets_the_labels():
 @pytest.mark.parametrize("labels", [Y, Y.astype(str), pd.Series(Y).map(str).astype("category")])
 def test_conditional_vae_is_a_classifier(labels):
     """Folds are stratified: iris is sorted by species, so that each third, left out, would be a class never seen."""
-    model = ConditionalVAE(2, max_epochs=60, n_draws=10, random_state=0)
+    model = ConditionalVAE(2, max_epochs=20, n_draws=10, prior="standard_normal", random_state=0)
     assert is_classifier(model)
     predicted = cross_val_predict(model, X, labels, cv=3)
     assert (predicted == np.asarray(labels)).mean() > 0.9

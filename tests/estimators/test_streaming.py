@@ -371,6 +371,7 @@ def test_a_failed_transform_leaves_no_file(tmp_path, path, monkeypatch, capsys):
 # ---- the benchmark -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_benchmark_runs(tmp_path):
     """`benchmarks/streaming.py --quick`: all three measurements, on few rows, and no file left."""
     script = Path(__file__).parents[2] / "benchmarks" / "streaming.py"
