@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from typing import IO, Any, NamedTuple
 
@@ -50,7 +51,11 @@ def read_header(stream: IO[bytes], size: int, where: str, kinds: str = NUMERIC) 
         version = np.lib.format.read_magic(stream)
         if version not in headers:  # 3.0 is for tables with field names outside Latin-1
             raise DataError(f"{where}: is not a plain array of numbers; convert it to float64 first.")
-        shape, fortran_order, dtype = headers[version](stream)
+        length = stream.read(2 * version[0])
+        if int.from_bytes(length, "little") > size:  # numpy would reserve the memory
+            raise EOFError
+        header = io.BytesIO(length + stream.read(int.from_bytes(length, "little")))
+        shape, fortran_order, dtype = headers[version](header)
         expected = stream.tell() + math.prod(shape) * dtype.itemsize
     check_dtype(dtype, where, kinds)
     if expected != size:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, NamedTuple, cast
 
 from isthmus.data.errors import AGAIN, DataError, damaged
+from isthmus.data.formats._unpacking import limited
 
 __all__ = ["PACKED", "TextLayout", "find_layout", "open_bytes"]
 
@@ -82,16 +83,16 @@ def open_bytes(path: Path) -> IO[bytes]:
     Raises
     ------
     DataError
-        If it is an archive of several files, or an Excel file.
+        If it is an archive of several files, or an Excel file; also while it is read, if it is a decompression bomb.
     """
     with path.open("rb") as stream:
         magic = stream.read(6)
     if magic.startswith(b"\x1f\x8b"):
-        return cast("IO[bytes]", gzip.open(path))
+        return limited(cast("IO[bytes]", gzip.open(path)), path)
     if magic.startswith(b"BZh"):
-        return bz2.open(path)
+        return limited(bz2.open(path), path)
     if magic.startswith(b"\xfd7zXZ"):
-        return lzma.open(path)
+        return limited(lzma.open(path), path)
     if magic.startswith(b"PK\x03\x04"):
         return _open_member(path)
     return path.open("rb")
@@ -108,7 +109,7 @@ def _open_member(path: Path) -> IO[bytes]:
         held = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
         raise DataError(f"{path}: holds {len(names)} files ({held}); unpack it, and name one of them.")
     with damaged(path):
-        return archive.open(names[0])
+        return limited(archive.open(names[0]), path)
 
 
 def find_layout(path: Path) -> TextLayout:

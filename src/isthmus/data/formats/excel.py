@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import re
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,12 @@ from isthmus.data.dataset import Dataset
 from isthmus.data.errors import AGAIN, DECOMPRESSION, HEADER, DataError
 from isthmus.data.formats._base import Format, Layout, as_table, has_index
 from isthmus.data.formats._frames import as_frame_dataset, import_pandas, whole_numbers
+from isthmus.data.formats._unpacking import check_cells, check_unpacked
 
 __all__ = ["Excel"]
+
+_BLOCK = 1 << 20
+_PLACE = re.compile(rb"""<(?:\w+:)?(?:row|c)\s(?:[^>]*?\s)?r=["']([A-Z]{0,3})(\d{1,7})["']""")  # of a row or a cell
 
 
 class Excel(Format):
@@ -36,6 +42,8 @@ class Excel(Format):
         import pandas as pd
 
         try:
+            with zipfile.ZipFile(self.path) as archive:
+                self._check_sizes(archive)
             with pd.ExcelFile(self.path, engine="openpyxl") as book:
                 sheet = self._choose(book.sheet_names)
                 frame = pd.read_excel(book, sheet_name=sheet, na_values=["?"])
@@ -51,6 +59,26 @@ class Excel(Format):
         others = [name for name in book.sheet_names if name != sheet]
         notes = (f"read the sheet {sheet!r}; others are {', '.join(map(repr, others[:6]))}",) if others else ()
         return as_frame_dataset(whole_numbers(frame), self.path, notes if self.member is None else ())
+
+    def _check_sizes(self, archive: zipfile.ZipFile) -> None:
+        """Raise `DataError` if the archive is a bomb, or a sheet has a cell far away from all others.
+
+        openpyxl fills the rows and columns between them with empty cells.
+        """
+        for part in archive.infolist():
+            check_unpacked(self.path, part.file_size, part.compress_size)
+            if not part.filename.startswith("xl/worksheets/") or part.is_dir():
+                continue
+            rest, n_cells, n_rows, width = b"", 0, 0, 0
+            with archive.open(part) as stream:
+                while block := stream.read(_BLOCK):
+                    text, rest = rest + block, b""
+                    cut = text.rfind(b"<")
+                    if cut > 0 and len(text) - cut < _BLOCK:  # an element that goes on in the next block
+                        text, rest = text[:cut], text[cut:]
+                    for letters, number in _PLACE.findall(text):
+                        n_cells, n_rows, width = n_cells + 1, max(n_rows, int(number)), max(width, len(letters))
+            check_cells(self.path, n_rows, 26**width, n_cells)
 
     def _choose(self, sheets: list[Any]) -> Any:
         """Return the name of the sheet to read."""

@@ -13,6 +13,7 @@ from isthmus.data.dataset import Dataset
 from isthmus.data.errors import AGAIN, DataError
 from isthmus.data.formats._base import Format, Layout, has_index
 from isthmus.data.formats._frames import arrow_to_frame, as_frame_dataset, import_pandas
+from isthmus.data.formats._unpacking import check_cells
 
 __all__ = ["Feather"]
 
@@ -33,7 +34,9 @@ class Feather(Format):
         error: Exception | None = None
         for opened in (pyarrow.ipc.open_file, pyarrow.ipc.open_stream):
             try:
-                return as_frame_dataset(arrow_to_frame(opened(data).read_all(), self.path), self.path)
+                table = opened(data).read_all()
+                check_cells(self.path, table.num_rows, table.num_columns, len(data))
+                return as_frame_dataset(arrow_to_frame(table, self.path), self.path)
             except (pyarrow.ArrowException, OSError) as failed:
                 error = failed
         raise DataError(f"{self.path}: is damaged, cut short, or no Arrow file; {AGAIN}.") from error

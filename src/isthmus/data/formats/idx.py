@@ -14,6 +14,7 @@ import numpy as np
 from isthmus.data.dataset import Dataset, as_dataset
 from isthmus.data.errors import DataError, damaged
 from isthmus.data.formats._base import INFLATE, Format
+from isthmus.data.formats._unpacking import check_unpacked
 
 __all__ = ["Idx"]
 
@@ -48,7 +49,11 @@ class Idx(Format):
         with damaged(self.path, (EOFError, zlib.error)), _open(self.path, zipped=zipped) as stream:
             dtype, shape = _read_header(stream, self.path)
             size = math.prod(shape) * dtype.itemsize
+            if not size:
+                raise DataError(f"{self.path}: holds an empty array of shape {shape}; it needs at least one row.")
             fits = size <= length * INFLATE if zipped else size == length - stream.tell()
+            if fits and zipped:
+                check_unpacked(self.path, size, length)
             data = np.empty(size if fits else 0, np.uint8)
             if not fits or not _fills(stream, data.data):
                 raise DataError(

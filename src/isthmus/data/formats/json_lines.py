@@ -15,6 +15,7 @@ from isthmus.data.dataset import Dataset
 from isthmus.data.errors import DataError
 from isthmus.data.formats._base import Format, Layout, as_table
 from isthmus.data.formats._frames import as_frame_dataset, import_pandas, whole_numbers
+from isthmus.data.formats._unpacking import check_cells
 
 __all__ = ["JsonLines"]
 
@@ -36,8 +37,11 @@ class JsonLines(Format):
             first = next((line for line in stream if line.strip()), b"").removeprefix(codecs.BOM_UTF8)
             stream.seek(0)
             if first.lstrip().startswith(b"["):
-                return as_frame_dataset(whole_numbers(pandas.DataFrame(self._array(stream.read()))), self.path)
-            rows = [self._parse(line, number) for number, line in enumerate(stream, start=1) if line.strip()]
+                rows = self._array(stream.read())
+            else:
+                rows = [self._parse(line, number) for number, line in enumerate(stream, start=1) if line.strip()]
+        names = {name for row in rows for name in row}
+        check_cells(self.path, len(rows), len(names), sum(map(len, rows)))
         return as_frame_dataset(whole_numbers(pandas.DataFrame(rows)), self.path)
 
     def _array(self, content: bytes) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from isthmus.data.dataset import NUMERIC, Dataset, as_dataset
 from isthmus.data.errors import AGAIN, DataError, damaged
 from isthmus.data.formats._base import INFLATE, Format, Layout
 from isthmus.data.formats._npy_header import read_array, write_header
+from isthmus.data.formats._unpacking import check_unpacked
 
 __all__ = ["Npz"]
 
@@ -63,5 +64,6 @@ class Npz(Format):
         where = f"{self.path}, array {name!r}"
         if info.file_size > INFLATE * info.compress_size:
             raise DataError(f"{where}: claims a size that its bytes cannot hold; {AGAIN}.")
+        check_unpacked(where, info.file_size, info.compress_size)
         with damaged(where), archive.open(info) as stream:
             return read_array(stream, info.file_size, where, kinds)

@@ -16,6 +16,7 @@ from isthmus.data.dataset import TOO_LARGE, Dataset
 from isthmus.data.errors import AGAIN, DataError, MissingFileError
 from isthmus.data.formats._base import Format, Layout, as_table, check_names, check_same_columns, has_index
 from isthmus.data.formats._frames import arrow_to_frame, as_frame_dataset
+from isthmus.data.formats._unpacking import check_cells
 from isthmus.data.sources import RowSource
 from isthmus.data.table_blocks import TableBlocks
 
@@ -252,6 +253,7 @@ def _opened(file: Path) -> Iterator[Any]:
 
     try:
         with library.ParquetFile(file) as parquet:
+            check_cells(file, parquet.metadata.num_rows, len(parquet.schema_arrow), file.stat().st_size)
             yield parquet
     except (ArrowException, OSError) as error:
         raise DataError(f"{file}: is damaged, cut short, or no Parquet file; {AGAIN}.") from error
