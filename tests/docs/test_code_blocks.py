@@ -87,7 +87,7 @@ def test_no_code_is_overlooked():
     """Code stands in fenced blocks that name their language, so that no block escapes the test above."""
     for page in PAGES:
         languages = re.findall(r"^ *```(\S*)\n.*?^ *```$", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
-        assert set(languages) <= {"python", "sh", "text", "math", "{eval-rst}", "{toctree}"}, page
+        assert set(languages) <= {"python", "sh", "text", "json", "math", "{eval-rst}", "{toctree}"}, page
 
 
 def test_numbers_may_differ_a_little_and_words_may_not():
