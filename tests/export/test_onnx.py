@@ -133,7 +133,7 @@ def test_a_file_that_differs_is_not_written(monkeypatch, tmp_path):
     assert _check._SIZES == (1, 2, 1000)
 
 
-def test_what_cannot_be_written_is_one_clear_error(model, tmp_path):
+def test_what_cannot_be_written_is_one_clear_error(model, tmp_path, monkeypatch):
     plain = Autoencoder(1, **QUICK | {"max_epochs": 1}).fit(np.random.default_rng(0).normal(size=(20, 2)))
     with pytest.raises(ValueError, match="Autoencoder has no density p\\(x\\), and so no scorer"):
         plain.to_onnx(tmp_path, parts=["scorer"])
@@ -144,4 +144,8 @@ def test_what_cannot_be_written_is_one_clear_error(model, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match="is a file, and must be a folder"):
         plain.to_onnx(tmp_path / "file")
+    monkeypatch.setattr("tempfile.mkdtemp", lambda *_: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
+    with pytest.raises(OSError, match=r"out: .* cannot be written \(Permission denied\); name another folder"):
+        plain.to_onnx(tmp_path / "out")
+    monkeypatch.undo()
     assert isinstance(onnx_input(model, pd.DataFrame(visits())), np.ndarray)

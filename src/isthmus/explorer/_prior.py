@@ -13,7 +13,8 @@ from isthmus.priors import StandardNormal
 
 __all__ = ["PriorShape"]
 
-_N_SAMPLES = 20_000
+_N_SAMPLES, _FEWEST = 20_000, 2000
+_NUMBERS = 1 << 20  # of all samples together: 512 units would take seconds otherwise
 _N_CELLS = 64
 _MASSES = (0.393, 0.865, 0.989)  # inside one, two and three standard deviations of a normal distribution
 
@@ -37,7 +38,8 @@ class PriorShape:
             return
         try:
             with torch.no_grad(), seeded(0):
-                self.samples = net.p_z().sample((_N_SAMPLES,)).reshape(_N_SAMPLES, -1).double().numpy()
+                n = max(_FEWEST, min(_N_SAMPLES, _NUMBERS // net.network.sizes.n_components))
+                self.samples = net.p_z().sample((n,)).reshape(n, -1).double().numpy()
         except ValueError:  # p(z|c) has no contours without a condition
             return
         self.kind = "grid"

@@ -118,8 +118,12 @@ def to_onnx(
     if target.exists() and not target.is_dir():
         raise ValueError(f"{target}: is a file, and must be a folder for the ONNX files.")
     parent = next(place for place in target.absolute().parents if place.is_dir())
+    try:
+        aside = tempfile.TemporaryDirectory(prefix=".isthmus-", dir=parent)
+    except OSError as error:
+        raise OSError(f"{target}: {parent} cannot be written ({error.strerror}); name another folder.") from error
     examples = Examples.of(model)
-    with tempfile.TemporaryDirectory(prefix=".isthmus-", dir=parent) as temporary:
+    with aside as temporary:
         for part in chosen:
             file = Path(temporary) / f"{part}.onnx"
             _write(graphs[part], part, examples, file, _describe(model, part, dtype))

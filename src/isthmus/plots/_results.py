@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -107,9 +107,7 @@ def log_likelihoods(scores: Mapping[str, ArrayLike], *, xlabel: str = "log p(x),
             ax.stairs(100 * share, edges, color=PALETTE[k % len(PALETTE)], linestyle=style, linewidth=1.6, label=label)
     ax.set(xlabel=xlabel, ylabel="rows, %")
     ax.set_ylim(0, (1 + 0.1 * len(values)) * ax.get_ylim()[1])  # space for the legend
-    ax.legend(frameon=False, title="mean", alignment="left", loc="upper left")
-    add_grid(ax)
-    return ax
+    return _with_legend(ax, title="mean", alignment="left")
 
 
 def coverage(imputation: Any, *, ax: Axes | None = None) -> Axes:
@@ -139,9 +137,7 @@ def coverage(imputation: Any, *, ax: Axes | None = None) -> Axes:
     ax.plot([0, 100], [0, 100], color=PALETTE[3], linestyle="--", label="calibrated")
     ax.plot(nominal, 100 * np.asarray(imputation.coverage), color=PALETTE[0], marker="o", label="imputations")
     ax.set(xlabel="interval, %", ylabel="hidden cells inside, %", xlim=(0, 100), ylim=(0, 100))
-    ax.legend(frameon=False, loc="upper left")
-    add_grid(ax)
-    return ax
+    return _with_legend(ax)
 
 
 def unit_effects(effects: Any, *, ax: Axes | None = None) -> Axes:
@@ -161,7 +157,7 @@ def unit_effects(effects: Any, *, ax: Axes | None = None) -> Axes:
     values = np.asarray(effects.values).T  # (columns, units)
     limit = max(1.0, float(np.abs(values).max(initial=0.0)))
     ax = ax or new_axes(3 + 1.1 * values.shape[1], 1.5 + 0.6 * values.shape[0])
-    image = ax.imshow(values, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
+    _heat_map(ax, values, "RdBu_r", (-limit, limit), "change, standard deviations", aspect="auto")
     names = [
         f"{_short(name)}{' *' if own else ''}" for name, own in zip(effects.columns, effects.is_category, strict=True)
     ]
@@ -169,9 +165,6 @@ def unit_effects(effects: Any, *, ax: Axes | None = None) -> Axes:
     ax.set_yticks(range(values.shape[0]), names)
     ax.set_xlabel("latent unit")
     _write_cells(ax, values, limit)
-    ax.spines[:].set_visible(False)
-    ax.tick_params(length=0)
-    ax.figure.colorbar(image, ax=ax, pad=0.02, label="change, standard deviations")
     return ax
 
 
@@ -231,7 +224,7 @@ def dependencies(result: Any, *, ax: Axes | None = None) -> Axes:
     values = np.where(np.tri(n, dtype=bool), rows, drawn)
     np.fill_diagonal(values, np.nan)
     ax = ax or new_axes(4 + 0.8 * n, 3 + 0.8 * n)
-    image = ax.imshow(values, cmap="viridis", vmin=0.0, vmax=1.0)
+    _heat_map(ax, values, "viridis", (0.0, 1.0), "Cramér's V")
     names = [_short(name, 16) for name in result.columns]
     ax.set_xticks(range(n), names, rotation=90 if n > 4 else 0)
     ax.set_yticks(range(n), names)
@@ -241,10 +234,30 @@ def dependencies(result: Any, *, ax: Axes | None = None) -> Axes:
                 if i != j:
                     color = "#ffffff" if values[i, j] < 0.6 else "#111111"
                     ax.text(j, i, f"{values[i, j]:.2f}", ha="center", va="center", fontsize=8, color=color)
+    return ax
+
+
+def _with_legend(ax: Axes, *, title: str | None = None, alignment: Literal["left", "center"] = "center") -> Axes:
+    """Return axes with a legend and a grid."""
+    ax.legend(frameon=False, title=title, alignment=alignment, loc="upper left")
+    add_grid(ax)
+    return ax
+
+
+def _heat_map(
+    ax: Axes,
+    values: Any,
+    cmap: str,
+    limits: tuple[float, float],
+    label: str,
+    *,
+    aspect: Literal["equal", "auto"] = "equal",
+) -> None:
+    """Draw numbers as colours, with a bar that says what they mean."""
+    image = ax.imshow(values, cmap=cmap, vmin=limits[0], vmax=limits[1], aspect=aspect)
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
-    ax.figure.colorbar(image, ax=ax, pad=0.02, label="Cramér's V")
-    return ax
+    ax.figure.colorbar(image, ax=ax, pad=0.02, label=label)
 
 
 def _write_cells(ax: Axes, values: Any, limit: float) -> None:
