@@ -1,5 +1,6 @@
 """``isthmus evaluate``: the table, the JSON, selection among sizes, and errors of one line."""
 
+import html
 import json
 import sys
 import warnings
@@ -9,8 +10,8 @@ import pytest
 
 import isthmus
 from isthmus.assessment import Selection, SizeResult
+from isthmus.assessment._text import as_text, plain_values
 from isthmus.cli import main
-from isthmus.cli._evaluate_text import as_text, plain_values
 from isthmus.data import read
 
 
@@ -230,6 +231,7 @@ def test_the_largest_size_gets_a_note():
     rows = [SizeResult(k, 0.0, 0.1, 0.0, 0.0, 0, 1.0) for k in (2, 4)]
     for best, noted in ((2, False), (4, True)):
         text = as_text(Selection(best, None, rows, [], 80, 20))
+        assert html.escape(text) in Selection(best, None, rows, [], 80, 20)._repr_html_()
         assert f"Selected: {best}, the smallest" in text
         assert ("try larger ones" in text) is noted
 

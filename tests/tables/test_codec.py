@@ -391,7 +391,10 @@ def test_values_of_the_matrix_are_summed_by_column():
 
 
 def test_it_is_shown_as_a_table():
-    shown = repr(TableCodec().fit(every_dtype()[["float64", "inflated", "ordered", "constant"]]))
+    codec = TableCodec().fit(every_dtype()[["float64", "inflated", "ordered", "constant"]])
+    assert codec._repr_html_().count("<tr>") == 5
+    assert TableCodec()._repr_html_() is None
+    shown = repr(codec)
     head, *rows = shown.splitlines()
     assert head.split() == ["column", "kind", "likelihood", "missing", "levels"]
     assert [row.split()[:2] for row in rows] == [

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from isthmus.assessment._text import as_html
+
 __all__ = [
     "AnnealingResult",
     "Assessment",
@@ -275,3 +277,7 @@ class Assessment(NamedTuple):
     samples: SampleResult | None
     codes: CodeResult | None
     imputation: ImputationResult | None
+
+    def _repr_html_(self) -> str:
+        """Return what ``isthmus evaluate`` prints, for notebooks."""
+        return as_html(self)

@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.base import clone
 
 from isthmus.assessment._context import estimate_log_likelihood
+from isthmus.assessment._text import as_html
 from isthmus.estimators._check_fields import as_seed
 
 __all__ = ["Baseline", "Selection", "SizeResult", "choose_n_components", "fit_mixture"]
@@ -98,6 +99,10 @@ class Selection(NamedTuple):
     baselines: list[Baseline]
     n_train: int
     n_test: int
+
+    def _repr_html_(self) -> str:
+        """Return what ``isthmus evaluate --sizes`` prints, for notebooks."""
+        return as_html(self)
 
 
 def choose_n_components(

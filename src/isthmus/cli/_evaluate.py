@@ -87,7 +87,7 @@ def evaluate(
 def _print(result: Any, output: str | None, *, as_json: bool) -> None:
     """Print a result, and write it to `output` if given."""
     from isthmus._atomic import atomic_write
-    from isthmus.cli._evaluate_text import as_text, plain_values
+    from isthmus.assessment._text import as_text, plain_values
 
     text = json.dumps(plain_values(result), allow_nan=False)
     if output is not None:

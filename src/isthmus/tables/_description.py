@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 
 from isthmus.tables._column import Column
 
-__all__ = ["describe_columns"]
+__all__ = ["columns_as_html", "describe_columns"]
 
 _HEAD = ("column", "kind", "likelihood", "missing", "levels")
 
@@ -16,6 +17,17 @@ def describe_columns(columns: Sequence[Column]) -> str:
     rows = [_HEAD, *map(_row, columns)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(_HEAD))]
     return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+
+
+def columns_as_html(columns: Sequence[Column]) -> str:
+    """Return the same table as HTML, for notebooks."""
+
+    def line(tag: str, cells: tuple[str, ...]) -> str:
+        style = ' style="text-align: left"'
+        return f"<tr>{''.join(f'<{tag}{style}>{html.escape(cell)}</{tag}>' for cell in cells)}</tr>"
+
+    body = "".join(line("td", _row(column)) for column in columns)
+    return f"<table><thead>{line('th', _HEAD)}</thead><tbody>{body}</tbody></table>"
 
 
 def _row(column: Column) -> tuple[str, ...]:

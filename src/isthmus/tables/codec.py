@@ -16,7 +16,7 @@ from isthmus.serialization import FileError
 from isthmus.tables._categories import UNSEEN, join_parts
 from isthmus.tables._checks import check_columns
 from isthmus.tables._column import Column
-from isthmus.tables._description import describe_columns
+from isthmus.tables._description import columns_as_html, describe_columns
 from isthmus.tables._fixed import OmittedColumn
 from isthmus.tables._frame import LIBRARIES, Frame, fill_missing, is_table, join_columns, to_pandas, without
 from isthmus.tables._infer import Options, check_names, fit_column
@@ -294,9 +294,8 @@ class TableCodec(Settings):
             own[self.names.index(column.name)].append(ends[-1] + i)
         return own
 
-    # ---- how it is shown ----------------------------------------------------------------------------------------
-
     def __repr__(self) -> str:
-        if self.columns is None:
-            return super().__repr__()
-        return describe_columns(self.columns)
+        return super().__repr__() if self.columns is None else describe_columns(self.columns)
+
+    def _repr_html_(self) -> str | None:
+        return None if self.columns is None else columns_as_html(self.columns)

@@ -1,13 +1,14 @@
-"""The text that ``isthmus evaluate`` prints: one line per metric, with its unit and how to read it."""
+"""Results as text, for ``isthmus evaluate`` and notebooks: one line per metric, with its unit and how to read it."""
 
 from __future__ import annotations
 
+import html
 import math
 import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["as_text", "plain_values"]
+__all__ = ["as_html", "as_text", "plain_values"]
 
 _WIDTH = 99
 _NAME, _VALUE = 24, 18  # widths of the columns
@@ -36,6 +37,11 @@ def as_text(result: Any) -> str:
     """Return an `Assessment` or a `Selection` as text, in lines shorter than 100 characters."""
     lines = _selection(result) if hasattr(result, "baselines") else _assessment(result)
     return "\n".join(line.rstrip() for line in lines)
+
+
+def as_html(result: Any) -> str:
+    """Return the same as HTML, for notebooks."""
+    return f'<pre style="margin: 0; line-height: 1.4">{html.escape(as_text(result))}</pre>'
 
 
 def _line(name: str, value: str, meaning: str = "") -> str:
