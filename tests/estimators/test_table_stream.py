@@ -2,6 +2,8 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.ipc
 import pytest
 
 from data_files import needs_pyarrow
@@ -11,6 +13,7 @@ from isthmus.cli import main
 from isthmus.data import DataError, TableBlocks, reading, resolve
 from isthmus.estimators import _table_stream
 from isthmus.estimators._table_stream import encode_blocks
+from isthmus.tables import TableCodec
 
 pytestmark = needs_pyarrow
 N = 1200
@@ -78,6 +81,19 @@ def test_a_file_that_changes_while_it_is_read(path):
     codec = VAE(2, **SMALL).fit(table())._codec
     table()[:500].to_parquet(path)
     with pytest.raises(DataError, match=r"table.parquet: changed while it was read"):
+        encode_blocks(codec, blocks, noise=False)
+
+
+@pytest.mark.parametrize("make", ["new_file", "new_stream"])
+def test_arrow_files(path, make):
+    file, arrow = path.with_suffix(".arrow"), pa.Table.from_pandas(table(), preserve_index=False)
+    with file.open("wb") as stream, getattr(pa.ipc, make)(stream, arrow.schema) as writer:
+        writer.write_table(arrow, max_chunksize=256)
+    blocks, codec = resolve(file, tables=True), TableCodec().fit(table())
+    assert isinstance(blocks, TableBlocks)
+    np.testing.assert_allclose(encode_blocks(codec, blocks, noise=False)[:], codec.encode(table()), rtol=1e-6)
+    file.write_bytes(file.read_bytes()[:20_000])
+    with pytest.raises(DataError, match=r"table.arrow: (is damaged, cut short|changed while)"):
         encode_blocks(codec, blocks, noise=False)
 
 

@@ -11,11 +11,62 @@ from numpy.typing import NDArray
 
 from isthmus.data.dataset import Dataset
 from isthmus.data.errors import AGAIN, DataError
-from isthmus.data.formats._base import Format, Layout, has_index
+from isthmus.data.formats._base import Format, Layout, check_names, has_index
 from isthmus.data.formats._frames import arrow_to_frame, as_frame_dataset, import_pandas
 from isthmus.data.formats._unpacking import check_cells
+from isthmus.data.table_blocks import TableBlocks
 
 __all__ = ["Feather"]
+
+
+_COMPRESSION = 16  # a file with a smaller share of the size in memory is not looked at
+
+
+class _ArrowBlocks(TableBlocks):
+    """An Arrow file in blocks of rows: its record batches."""
+
+    def __init__(self, path: Path, library: Any) -> None:
+        self.path, self._library, n_rows, schema = path, library, 0, None
+        for table in self.blocks():
+            n_rows, schema = n_rows + len(table), schema or table.schema
+        if schema is None:
+            raise DataError(f"{path}: has no rows; write at least one.")
+        check_names(schema.names, path)
+        check_cells(path, n_rows, len(schema.names), path.stat().st_size)
+        types = library.types
+        self.has_only_numbers = all(types.is_integer(f.type) or types.is_floating(f.type) for f in schema)
+        super().__init__(path, n_rows, schema.names)
+
+    def blocks(self) -> Iterator[Any]:
+        """Yield the record batches as tables; the file is read, not mapped, since it may change meanwhile."""
+        library = self._library
+        try:
+            with library.OSFile(str(self.path)) as file:
+                yield from map(_as_table, _batches(library, file))
+        except (library.ArrowException, OSError) as error:
+            raise DataError(f"{self.path}: is damaged, cut short, or no Arrow file; {AGAIN}.") from error
+
+    def to_frame(self, table: Any) -> Any:
+        """Return a block as a DataFrame, whose values are checked first."""
+        return arrow_to_frame(table, self.path)
+
+
+def _batches(library: Any, file: Any) -> Iterator[Any]:
+    """Yield the record batches of a file of random access, or of a stream."""
+    try:
+        reader = library.ipc.open_file(file)
+    except library.ArrowInvalid:
+        file.seek(0)
+        yield from library.ipc.open_stream(file)
+        return
+    for i in range(reader.num_record_batches):
+        yield reader.get_batch(i)
+
+
+def _as_table(batch: Any) -> Any:
+    import pyarrow
+
+    return pyarrow.Table.from_batches([batch])
 
 
 class Feather(Format):
@@ -40,6 +91,13 @@ class Feather(Format):
             except (pyarrow.ArrowException, OSError) as failed:
                 error = failed
         raise DataError(f"{self.path}: is damaged, cut short, or no Arrow file; {AGAIN}.") from error
+
+    def table_blocks(self, above: int) -> TableBlocks | None:
+        """Return a large table, unless all its columns are numbers: those are learned as an array."""
+        if self.path.stat().st_size <= above // _COMPRESSION:
+            return None
+        blocks = _ArrowBlocks(self.path, self._library())
+        return blocks if blocks.nbytes > above and not blocks.has_only_numbers else None
 
     @contextlib.contextmanager
     def writer(self, file: Path, layout: Layout) -> Iterator[Callable[[NDArray[Any]], object]]:
