@@ -47,6 +47,26 @@ else
 	OMP_NUM_THREADS=1 $(BIN)/python $(PYTEST)
 endif
 
+# Two environments beside .venv, for `make test-oldest` and `make test-newest`. TESTS=tests/data runs a part of the tests.
+# torch is the one of constraints.txt in both: only the oldest and newest versions of all others are installed.
+OLDEST_PYTHON ?= python3.11
+NEWEST_PYTHON ?= $(shell for v in 3.14 3.13 3.12 3.11; do python$$v -c "" 2>/dev/null && echo python$$v && break; done)
+TESTS ?=
+
+$(VENV)-oldest/.ok: pyproject.toml constraints.txt constraints-oldest.txt
+	$(OLDEST_PYTHON) -m venv $(VENV)-oldest
+	$(VENV)-oldest/bin/pip install -q --disable-pip-version-check -c constraints.txt -c constraints-oldest.txt -e ".[test]"
+	touch $@
+
+$(VENV)-newest/.ok: pyproject.toml constraints.txt
+	$(NEWEST_PYTHON) -m venv $(VENV)-newest
+	$(VENV)-newest/bin/pip install -q --disable-pip-version-check --upgrade --upgrade-strategy eager -c constraints.txt -e ".[test]"
+	touch $@
+
+.PHONY: test-oldest test-newest
+test-oldest test-newest: test-%: $(VENV)-%/.ok browser  ## run the tests with the oldest, or the newest, versions that pyproject.toml allows
+	OMP_NUM_THREADS=1 $(VENV)-$*/bin/python $(PYTEST) $(TESTS)
+
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -117,4 +137,4 @@ docs: $(VENV)/.docs  ## build the HTML pages; fails on warnings, and on pages th
 	$(BIN)/sphinx-build -W -q -b html docs docs/_build/html
 
 clean:
-	rm -rf $(VENV) docs/_build isthmus-demo build dist mutants
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest docs/_build isthmus-demo build dist mutants

@@ -5,7 +5,6 @@ scikit-learn's name             used for                              without it
 ==============================  ====================================  =================================================
 ``_check_sample_weight``        checking sample weights               the same checks, by ``check_array``
 ``_num_samples``                number of samples of anything         its shape, or its length
-``_safe_indexing``              rows of any table                     ``iloc``, or rows of polars and pyarrow
 ``_check_feature_names_in``     names of a transformer's features     the names of ``fit``, or x0, x1, ...
 ``_doc_link_template``          address in an estimator's drawing     no link
 ``_repr_html_inner``            an estimator's drawing in a notebook  scikit-learn's own
@@ -21,7 +20,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn import utils
 from sklearn.utils import check_array, validation
 
 __all__ = ["check_feature_names", "check_sample_weight", "count_samples", "take_rows"]
@@ -61,8 +59,6 @@ def count_samples(X: Any) -> int:
 
 def take_rows(X: Any, index: np.ndarray) -> Any:
     """Return some rows of a table: a DataFrame of pandas or polars, or a pyarrow Table."""
-    if hasattr(utils, "_safe_indexing"):
-        return utils._safe_indexing(X, index)
     if hasattr(X, "iloc"):
         return X.iloc[index]
     return X.take(index) if hasattr(X, "take") else X[index.tolist()]
