@@ -71,7 +71,7 @@ class Stream(IntEnum):
 
 @contextmanager
 def seeded(seed: int, device: torch.device | str = "cpu", module: nn.Module | None = None) -> Iterator[None]:
-    """Let this thread draw from generators of its own, with this seed, inside the block.
+    """Let this thread draw from its own generators, with this seed, inside the block.
 
     Parameters
     ----------

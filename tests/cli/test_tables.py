@@ -252,7 +252,7 @@ BAD = {
     ),
     "a date that is none": (
         "who,sex,age,height,born,smokes\na,f,20,170,1950-01-01,True\nb,f,30,180,1950-13-01,True\n",
-        "bad.csv: column 'born' has '1950-13-01' in line 3, no date such as 2024-03-31: correct it",
+        "bad.csv: column 'born' has '1950-13-01' in line 3, not a date such as 2024-03-31: correct it",
     ),
     "ragged": ("who,sex\na,f\nb\n", "bad.csv: line 3 has 1 cell"),
 }
@@ -277,7 +277,7 @@ def test_dates_that_do_not_parse_are_named_by_line(there, run):
     assert run("score", "m.safetensors", "t.csv")[0] == 0
     Path("bad.csv").write_text("t,s\n2024-01-01,a\n31/31/2024,b\n")
     code, _, err = run("score", "m.safetensors", "bad.csv")
-    assert (code, "column 't' has '31/31/2024' in line 3, no date such as 2024-03-31" in err) == (2, True)
+    assert (code, "column 't' has '31/31/2024' in line 3, not a date such as 2024-03-31" in err) == (2, True)
 
 
 def test_texts_for_a_model_of_numbers_are_named_at_once(there, run):

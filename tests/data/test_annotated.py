@@ -40,5 +40,5 @@ def test_a_model_takes_them(monkeypatch):
 
 
 def test_without_a_matrix():
-    with pytest.raises(DataError, match="its X is no matrix of shape"):
+    with pytest.raises(DataError, match="its X is not a matrix of shape"):
         VAE().fit(annotated(None))

@@ -29,7 +29,7 @@ def test_the_widget_answers_messages(widget, monkeypatch, table_client):
     assert content == {"view": "v", "number": 7}
     assert answer == table_client.post("decode", {"codes": [[0.5, 0.5]]}).content
     content, none = ask(widget, monkeypatch, "decode", b'{"codes": [[NaN, 0.5]]}')
-    assert (content["error"], none) == ("NaN is no number that can be used.", None)
+    assert (content["error"], none) == ("NaN is not a finite number.", None)
     content, _ = ask(widget, monkeypatch, "__init__")
     assert content["error"] == "There is no '__init__'."
     content, _ = ask(

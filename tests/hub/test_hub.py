@@ -126,5 +126,5 @@ def test_a_card_without_a_report_says_so(model):
     assert "Not examined: `model.report(X_test)` writes a report on held-out rows." in card
     assert "reconstruction_error(X)" in card
     assert "variational" not in card
-    with pytest.raises(ValueError, match="report: is not one on a single VAE"):
+    with pytest.raises(ValueError, match="report: is not a report on a single VAE"):
         model_card(model, "me/iris", report("Autoencoder"))

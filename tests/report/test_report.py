@@ -362,7 +362,7 @@ def test_trees_tell_samples_from_rows(vae, table_report):
     assert 0.3 < found["accuracy"] <= 1
     assert found["n"] == 100
     share = percent(found["accuracy"])
-    assert f"Gradient-boosted trees, which learn to tell them, are right for {share}" in html.unescape(
+    assert f"Gradient-boosted trees trained to tell them apart are right for {share}" in html.unescape(
         table_report.html
     )
 

@@ -422,7 +422,7 @@ def test_it_is_shown_as_a_table():
         (lambda t: TableCodec(likelihoods={"str": "poisson"}).fit(t), "column 'str' holds levels"),
         (
             lambda t: TableCodec(kinds={"str": "time:%Y"}).fit(t),
-            "column 'str' has .* in row 0, no date of the format '%Y'",
+            "column 'str' has .* in row 0, not a date in the format '%Y'",
         ),
         (lambda t: TableCodec().fit(t[:0]), "X has no rows"),
         (lambda t: TableCodec().fit(pd.concat([t, t[["str"]]], axis=1)), "two columns .* same name: 'str'"),
@@ -475,5 +475,5 @@ def test_dates_with_a_mistake_are_left_out_with_the_reason():
     with pytest.warns(UserWarning, match="nearly all of them dates, but not '31.31.2024' in row 7"):
         TableCodec().fit(pd.DataFrame({"day": days, "x": np.arange(60) % 7}))
     good = TableCodec().fit(pd.DataFrame({"day": days.drop(7).reset_index(drop=True)}))
-    with pytest.raises(ValueError, match="column 'day' has '31.31.2024' in row 7, no date of the format '%d.%m.%Y'"):
+    with pytest.raises(ValueError, match="column 'day' has '31.31.2024' in row 7, not a date in the format '%d.%m.%Y'"):
         good.encode(pd.DataFrame({"day": days}))

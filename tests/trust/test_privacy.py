@@ -36,7 +36,7 @@ def saved(model, path):
 def kept(path, capsys):
     """Return the titles under which `isthmus info` lists what is kept."""
     assert main(["info", str(path)]) == 0
-    _, _, section = capsys.readouterr().out.partition("Kept of the training data")
+    _, _, section = capsys.readouterr().out.partition("Kept from the training data")
     return {line[:16].strip(): line[16:] for line in section.splitlines()[1:]}
 
 

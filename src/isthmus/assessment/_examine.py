@@ -233,7 +233,7 @@ class _Examiner:
 
     def _classify(self, samples: Any) -> ClassifierTest | None:
         """Return how well trees tell samples from rows."""
-        name = "Samples told from rows by trees"
+        name = "How well trees tell samples from rows"
         if samples is None or self.images:
             self.reasons[name] = "the columns are pixels" if self.images else "the model has no density p(x)"
             return None

@@ -14,15 +14,15 @@ __all__ = ["Membership"]
 
 
 class Membership(NamedTuple):
-    """How well a score tells training rows from other rows, who has nothing but the model and the row.
+    """How well a score tells training rows from other rows, given only the model and a row.
 
     Attributes
     ----------
     auc : float
-        The probability that a training row has a higher score than another row, with one half for equal ones: the area
-        under the curve of the test that takes rows with a high score for training rows. 0.5 if it cannot tell.
+        The probability that a training row has a higher score than another row, where ties count one half: the area
+        under the ROC curve of a test that calls rows with a high score training rows. 0.5 if it cannot tell them apart.
     chance : float
-        The standard error of that around 0.5, if the scores of both are of one distribution.
+        The standard error of `auc` around 0.5, if both kinds of rows have the same distribution of scores.
 
     References
     ----------
@@ -34,15 +34,15 @@ class Membership(NamedTuple):
 
     @classmethod
     def of(cls, training_scores: np.ndarray, scores: np.ndarray) -> Membership:
-        """Return that of the scores of N training rows and M other rows."""
+        """Return the result for the scores of N training rows and M other rows."""
         n, m = len(training_scores), len(scores)
         ranks = rankdata(np.concatenate([training_scores, scores]))
         above = float(ranks[:n].sum()) - n * (n + 1) / 2
         return cls(above / (n * m), math.sqrt((n + m + 1) / (12 * n * m)))
 
     def sentence(self, score_name: str) -> str:
-        """Return what this means."""
+        """Return the result in words."""
         return (
-            f"Who guesses by {score_name} which of two rows was a training row is right in {percent(self.auc)} of the "
-            f"cases; by chance, in {percent(0.5)} ± {percent(self.chance)}."
+            f"Somebody who guesses by {score_name} which of two rows was a training row is right in "
+            f"{percent(self.auc)} of the cases; by chance, in {percent(0.5)} ± {percent(self.chance)}."
         )

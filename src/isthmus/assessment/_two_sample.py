@@ -15,14 +15,14 @@ _MAX_LEVELS = 255  # of a column that the trees take as categories
 
 
 class ClassifierTest(NamedTuple):
-    """The accuracy of gradient-boosted trees that tell samples from rows, on pairs that they were not fitted to.
+    """The accuracy of gradient-boosted trees that tell samples from rows, on samples and rows not used to fit them.
 
     Attributes
     ----------
     accuracy : float
         0.5 if samples are like rows.
     standard_error : float
-        Of the accuracy, if it were 0.5.
+        The standard error of the accuracy, if it were 0.5.
     n : int
         Number of rows, and of samples.
     """

@@ -53,8 +53,8 @@ def read_data(source: str, labels: str | None = None) -> Dataset:
 def open_data(source: str, labels: str | None = None, *, columns: bool = True, tables: bool = False) -> Dataset:
     """Read rows as :func:`read_data` does, but leave large ones on the disk: X is then a source.
 
-    With `columns` false, notes on single columns are not printed: a model knows what they are. With `tables` true, also
-    large tables of any columns stay on the disk, unless one of their columns is to be the labels.
+    With `columns` false, notes on single columns are not printed: a model knows the columns. With `tables` true, large
+    tables with columns of any type stay on the disk, too, unless one of their columns is to be the labels.
     """
     from isthmus.data import open_rows
 
@@ -90,7 +90,7 @@ def align_columns(model: Any, rows: Dataset, source: str) -> Dataset:
 
 
 def named_rows(rows: Dataset) -> Any:
-    """Return X to fit to, with the names of its columns if those are a table's; names of pixels are meaningless.
+    """Return X to fit to, with the names of its columns if those are a table's; pixels have no names.
 
     A table of numbers with columns of whole numbers is a DataFrame, so that samples have whole numbers there, too.
     """

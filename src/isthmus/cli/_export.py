@@ -12,7 +12,7 @@ __all__ = ["export"]
 
 @click.command(short_help="Write the model as ONNX files.")
 @click.argument("model")
-@click.option("--onnx", "folder", metavar="DIR", required=True, help="Folder for the ONNX files; made if needed.")
+@click.option("--onnx", "folder", metavar="DIR", required=True, help="Folder for the ONNX files; created if needed.")
 @click.option(
     "--parts", metavar="NAMES", help="Which of encoder,decoder,scorer to write; by default all that the model has."
 )
@@ -21,13 +21,13 @@ __all__ = ["export"]
     type=click.Choice(["float32", "float64"]),
     default="float32",
     show_default=True,
-    help="What the files compute in.",
+    help="Floating-point type in which the files compute.",
 )
 def export(model: str, folder: str, parts: str | None, dtype: str) -> None:
-    """Write encoder, decoder and, for a vae, log p(x) of MODEL as ONNX files, which run without isthmus and PyTorch.
+    """Write encoder, decoder and, for a vae, log p(x) of MODEL as ONNX files that run without isthmus and PyTorch.
 
     Each is one file. Before it is written, onnxruntime computes 1, 2 and 1,000 rows with it, and the results are
-    compared with those of the model. Categories are numbers of levels, which the file's metadata list.
+    compared with those of the model. Categories are indices of levels; the metadata of the file list the levels.
 
     \b
     isthmus export m.safetensors --onnx onnx
@@ -43,4 +43,4 @@ def export(model: str, folder: str, parts: str | None, dtype: str) -> None:
     for file in files.values():
         click.echo(str(file))
     sizes = ", ".join(f"{part} {file.stat().st_size / 1e6:.1f} MB" for part, file in files.items())
-    note(f"wrote {sizes}; onnxruntime computes 1, 2 and 1,000 rows like the model")
+    note(f"wrote {sizes}; onnxruntime gives the results of the model for 1, 2 and 1,000 rows")

@@ -13,17 +13,17 @@ __all__ = ["data"]
 
 @click.group(short_help="Fetch data sets.")
 def data() -> None:
-    """Fetch data sets, which the other commands then find by their names."""
+    """Fetch data sets, so that the other commands find them by name."""
 
 
 @data.command(short_help="Fetch a data set.")
 @click.argument("name", type=click.Choice(FETCHED[:1]))
-@click.option("--to", "folder", metavar="FOLDER", help="Where to put the files, if not where other commands look.")
+@click.option("--to", "folder", metavar="FOLDER", help="Where to put the files; by default where other commands look.")
 @click.option("--url", metavar="URL", help="Address of a copy: a folder with the same files.")
 def fetch(name: str, folder: str | None, url: str | None) -> None:
-    """Fetch a data set, and compare its files with their checksums.
+    """Fetch a data set, and verify the checksums of its files.
 
-    A file that is there already is not fetched again, and one that was interrupted is resumed.
+    Files that are already there are not fetched again, and an interrupted download is resumed.
 
     \b
     isthmus data fetch fashion-mnist

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["aligned", "describe_saved", "names"]
 
-_KEPT = "Kept of the training data: no rows, but (docs/trust.md says how to leave each out)"
+_KEPT = "Kept from the training data (no rows; docs/trust.md says how to leave each out)"
 
 
 def describe_saved(path: str) -> str:
@@ -108,7 +108,7 @@ def _kept(file: SavedFile) -> dict[str, str]:
     found = list_kept(model, estimator._table, condition, names, encoded=estimator._encodes)
     if (scores := file.tensors.get("calibration_scores")) is not None:
         found["scores"] = f"of {math.prod(scores.shape):,} held-out rows"
-    return found or {"nothing": "but what its parameters have learned"}
+    return found or {"nothing": "except what the parameters have learned"}
 
 
 def _checkpoint(entries: dict[str, Any]) -> dict[str, str]:

@@ -39,7 +39,7 @@ _SHOWN, _LEAST = 20, 3  # rows that are printed, at most and at least
     help="Share of normal rows that may be called outliers.",
 )
 @click.option("--normal", metavar="FILE", help="With MODEL: rows that set the threshold; not its training rows.")
-@click.option("--save", metavar="FILE", help="Write the fitted detector, which can be MODEL later.")
+@click.option("--save", metavar="FILE", help="Write the fitted detector; it can be used as MODEL later.")
 @click.option("--seed", type=click.IntRange(0), metavar="N", default=0, show_default=True, help="Random seed.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def outliers(
@@ -54,10 +54,10 @@ def outliers(
 ) -> None:
     """Find the rows of DATA that are improbable.
 
-    Without MODEL, a small vae is fitted to DATA. A part of the rows is held out, and sets the threshold: a normal row
+    Without MODEL, a small vae is fitted to DATA. Some of the rows are held out, and set the threshold: a normal row
     is called an outlier with probability --rate, even if there are no outliers. With MODEL, the rows of --normal set
     the threshold; MODEL must not have been trained on them. Without --normal, the rows of DATA set it, and a share
-    --rate of them is called outliers. A detector that --save wrote has its threshold.
+    --rate of them is called outliers. A detector that was written with --save has a threshold.
 
     \b
     isthmus outliers people.csv --explain

@@ -139,8 +139,8 @@ def _as_times(series: Any, rows: Dataset, name: str, text_format: str) -> Any:
         example = pd.Timestamp("2024-03-31").strftime("%Y-%m-%d" if iso else text_format)
         kind = f"date such as {example}" if text_format else "duration"
         raise ValueError(
-            f"{rows.text.path}: column {name!r} has {series.iloc[row]!r:.40} in {rows.text.place_of(row)}, no "
-            f"{kind}: correct it, or leave it empty if it is missing."
+            f"{rows.text.path}: column {name!r} has {series.iloc[row]!r:.40} in {rows.text.place_of(row)}, "
+            f"not a {kind}: correct it, or leave it empty if it is missing."
         )
     return found
 

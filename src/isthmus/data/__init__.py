@@ -1,7 +1,7 @@
 """Data from files and by name: everything that is read is a `Dataset`, and every failure a `DataError`.
 
 Rows larger than memory are a `RowSource`: a file, a folder of Parquet files, a torch ``Dataset``, or one of your own.
-Tables of any columns that are larger than memory are `TableBlocks`.
+Tables that are larger than memory, with columns of any type, are `TableBlocks`.
 """
 
 from isthmus._formats import BUNDLED, readable_suffixes, writable_suffixes

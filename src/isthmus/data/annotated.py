@@ -1,4 +1,4 @@
-"""Annotated matrices, as AnnData has them: an object with a matrix and the names of its rows and columns."""
+"""Annotated matrices, such as AnnData: objects with a matrix and the names of its rows and columns."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def is_annotated(X: Any) -> bool:
 
 
 class AnnotatedRows(RowSource):
-    """Rows of an annotated matrix that is sparse or on the disk; blocks of rows become dense when they are read.
+    """Rows of an annotated matrix that is sparse or on the disk; blocks of rows are made dense when they are read.
 
     Parameters
     ----------
     annotated : object
-        What has a matrix ``X`` of shape (N, D), and its column names ``var_names``, as an AnnData.
+        An object with a matrix ``X`` of shape (N, D) and column names ``var_names``, such as an AnnData.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def _matrix(annotated: Any) -> Any:
     """Return the matrix."""
     matrix = annotated.X
     if getattr(matrix, "ndim", len(getattr(matrix, "shape", ()))) != 2 or not hasattr(matrix, "dtype"):
-        raise DataError(f"{_name(annotated)}: its X is no matrix of shape (N, D); assign one, or or pass an array.")
+        raise DataError(f"{_name(annotated)}: its X is not a matrix of shape (N, D); assign one, or pass an array.")
     return matrix
 
 

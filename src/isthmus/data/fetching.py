@@ -151,7 +151,8 @@ def fetch(
         If the name is unknown, the server cannot be reached, or a file is not the one that it should be.
     """
     if name not in FETCHED:
-        raise DataError(f"{name}: is no data set that can be fetched.{suggestion(name, FETCHED)} Known: {FETCHED[0]}.")
+        known_names = f"{suggestion(name, FETCHED)} Known: {FETCHED[0]}."
+        raise DataError(f"{name}: is not a data set that can be fetched.{known_names}")
     if url is not None and not url.startswith(("http://", "https://")):
         raise DataError(f"--url {url}: must begin with http:// or https://.")
     progress = progress or (lambda *_: None)
@@ -199,7 +200,7 @@ def _fetch_file(address: str, path: Path, file: RemoteFile, progress: Callable[[
 
 
 def _append(address: str, part: Path, file: RemoteFile, progress: Callable[[str, int], object]) -> None:
-    """Fetch what a part of a file lacks, or the whole file if the server cannot send a rest."""
+    """Fetch the missing rest of a file, or the whole file if the server cannot send a part of it."""
     start = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(address, headers={"Range": f"bytes={start}-"} if start else {})
     try:

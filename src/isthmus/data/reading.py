@@ -34,7 +34,7 @@ def read(source: str | os.PathLike[str]) -> Dataset:
     ----------
     source : str or os.PathLike
         A file in one of the formats of ``isthmus.data.formats``, recognized by its name (`readable_suffixes`) or its
-        content; a folder of tables or images, ``folder:28x28:gray`` to resize images and make them gray;
+        content; a folder of tables or images, ``folder:28x28:gray`` to resize images and convert them;
         ``file.npz:name`` for one of several arrays, ``file.xlsx:sheet`` for a sheet; or one of `BUNDLED`. Arrays of
         more than two dimensions are flattened to (N, D), and `image_shape` keeps the other dimensions.
 

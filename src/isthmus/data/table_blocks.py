@@ -11,7 +11,7 @@ __all__ = ["TableBlocks"]
 
 
 class TableBlocks(ABC):
-    """Base of tables of any columns in files, of which only a block of rows is in memory.
+    """Base of tables in files, with columns of any type, of which only a block of rows is in memory.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class TableBlocks(ABC):
 
     @abstractmethod
     def blocks(self) -> Iterator[Any]:
-        """Yield pyarrow Tables with all rows in their order; each call begins anew."""
+        """Yield pyarrow Tables with all rows in their order; each call starts from the first row."""
 
     @abstractmethod
     def to_frame(self, table: Any) -> Any:
@@ -36,7 +36,7 @@ class TableBlocks(ABC):
 
     @property
     def name(self) -> str:
-        """What errors call the table."""
+        """The name of the table in error messages."""
         return str(self.path)
 
     @property

@@ -97,7 +97,7 @@ class BaseAutoencoder(NotebookDisplay, ModelViews, CallbackSupportMixin, Autoenc
         """Train for one epoch from the current parameters, at a constant learning rate.
 
         The first call sets the scaling. Weights with a warm-up have their final value. Parameters, result and errors
-        are those of :meth:`fit`. ``history_`` keeps the last 10,000 epochs, so that a stream may be endless.
+        are those of :meth:`fit`. ``history_`` keeps only the last 10,000 epochs, since a stream may be endless.
         """
         self._fit(X, y, sample_weight, resume=True, partial=True)
         del self.history_[:-_LONGEST_HISTORY]

@@ -1,4 +1,4 @@
-"""What a saved model keeps of its training data, by its description: no rows, but some things that come near."""
+"""What a saved model keeps of its training data, according to its description: no rows, but facts about them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _FOREVER = 2**62  # microseconds: the range of a time that has none
 def list_kept(
     model: Model, codec: TableCodec | None, condition: Condition | None, names: Sequence[str], *, encoded: bool
 ) -> dict[str, str]:
-    """Return what a model keeps of its training data: what it is, and of which columns.
+    """Return what a model keeps of its training data, and from which columns.
 
     Parameters
     ----------

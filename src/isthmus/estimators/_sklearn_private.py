@@ -1,4 +1,4 @@
-"""Every private name of scikit-learn that isthmus uses, in one place, and what replaces it if it is there no longer.
+"""Every private name of scikit-learn that isthmus uses, in one place, and what replaces it if it no longer exists.
 
 ==============================  ====================================  =================================================
 scikit-learn's name             used for                              without it

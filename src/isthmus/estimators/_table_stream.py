@@ -129,7 +129,7 @@ def _leave_out(codec: TableCodec, names: list[str]) -> None:
 def _with_rest(sample: Any, summaries: dict[str, _ColumnSummary]) -> Any:
     """Return a sample with further rows, in which each column has the cells that only other rows have.
 
-    Where a column has fewer of them than another, the cells of random rows of the sample stand.
+    Where a column has fewer of them than another, it is filled up with cells of random rows of the sample.
     """
     import pyarrow as pa
 

@@ -93,7 +93,8 @@ def column_name(names: Sequence[object] | None, column: int) -> str:
 def as_rows(estimator: BaseEstimator, X: Any, *, reset: bool) -> Any:
     """Return X as a float32 or float64 matrix, or as a `RowSource`; in ``fit`` (`reset`) remember its width and names.
 
-    Its cells are not checked here, except that numbers and not text are in them, and no integer too large for a float.
+    Its cells are not checked here, except that they are numbers, not text, and that no integer is too large for a
+    float.
     """
     X = resolve(X)
     if estimator._codec is not None:

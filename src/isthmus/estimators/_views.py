@@ -27,7 +27,7 @@ class ModelViews(BaseEstimator):
         name: str = "X",
         max_rows: int = 1000,
     ) -> Any:
-        """Examine the model on samples that it was not fitted to, and return one page about it.
+        """Examine the model on samples that it was not fitted to, and return a report of one page.
 
         Parameters
         ----------
@@ -74,7 +74,7 @@ class ModelViews(BaseEstimator):
         data_name: str = "X",
         height: int = 780,
     ) -> Any:
-        """Return a widget that shows the model and samples in a notebook, as the page of ``isthmus explore`` does.
+        """Return a widget that shows the page of ``isthmus explore`` for the model and samples in a notebook.
 
         Parameters
         ----------
@@ -97,7 +97,7 @@ class ModelViews(BaseEstimator):
         Raises
         ------
         ImportError
-            If anywidget is not installed, which the extra "notebook" installs.
+            If anywidget is not installed; the extra "notebook" installs it.
         """
         package = importlib.import_module("isthmus.explorer")
         shown = "" if X is None else data_name
@@ -116,7 +116,7 @@ class ModelViews(BaseEstimator):
         parts : sequence of {"encoder", "decoder", "scorer"}, optional
             Which files to write; by default all that the model has.
         dtype : {"float32", "float64"}, default="float32"
-            What the files compute in.
+            The floating-point type in which the files compute.
 
         Returns
         -------
@@ -136,9 +136,9 @@ class ModelViews(BaseEstimator):
         repo_id : str
             Name of the repository, as "owner/name".
         report : isthmus.report.Report, optional
-            The report on this model, whose verdict the card quotes; it is uploaded, too, and holds rows of the data.
+            The report on this model, whose verdict the card quotes; it is uploaded, too, and contains rows of the data.
         private : bool, optional
-            Whether a repository that is made is private.
+            Whether a newly created repository is private.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""What the page asks for: calls by name, with arguments of JSON, and answers of an object and bytes."""
+"""The calls that the page makes: by name, with JSON arguments; answers are a JSON object and bytes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _RAW = "place"  # the call whose body is a file
 
 
 class Answer(NamedTuple):
-    """The bytes of an answer, or what was wrong: of the request (400), or of isthmus (500)."""
+    """The bytes of an answer, or an error: of the request (400), or of isthmus (500)."""
 
     body: bytes
     error: str | None = None
@@ -31,7 +31,7 @@ class Answer(NamedTuple):
 def frame(header: dict[str, Any], body: bytes = b"") -> bytes:
     """Return an object and bytes as one answer: the length of the JSON, the JSON, and the bytes.
 
-    The bytes start at a multiple of eight, so that a browser can look at them as numbers of any type.
+    The bytes start at a multiple of eight, so that a browser can view them as numbers of any type.
     """
     text = json.dumps(header, allow_nan=False).encode()
     text += b" " * (-(len(text) + 4) % 8)
@@ -44,16 +44,16 @@ def _parse(body: bytes) -> dict[str, Any]:
         raise ValueError(f"A request may have {_MAX_JSON // 2**20} MiB.")
 
     def refuse(text: str) -> Any:
-        raise ValueError(f"{text} is no number that can be used.")
+        raise ValueError(f"{text} is not a finite number.")
 
     found = json.loads(body or b"{}", parse_constant=refuse)
     if not isinstance(found, dict):
-        raise ValueError("A request is one JSON object.")
+        raise ValueError("A request must be one JSON object.")
     return found
 
 
 def _whole(arguments: dict[str, Any], name: str, default: int | None = None) -> int:
-    """Return a whole number of the arguments."""
+    """Return an argument that is a whole number."""
     value = arguments[name] if default is None else arguments.get(name, default)
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         raise ValueError(f"{name}: must be a whole number.")

@@ -18,10 +18,10 @@ _LEAST = 20  # rows that are needed for that
 
 
 class CellErrors:
-    """The errors of cells, and those to expect.
+    """The errors of cells, and the errors to expect.
 
-    They are -log p of the cell given all others of its row, where the model has them for few columns and enough rows
-    were computed by :meth:`extend`; until then, and otherwise, they are those of the reconstruction.
+    If the model has few columns and can compute it, an error is -log p(cell | all other cells of the row), once
+    :meth:`extend` has computed enough rows; until then, and otherwise, it is the error of the reconstruction.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class CellErrors:
 
     @property
     def n_to_compare(self) -> int:
-        """How many rows :meth:`extend` takes; 0 if cells are not scored given the others."""
+        """How many rows :meth:`extend` needs; 0 if cells are not scored given the others."""
         explorer = self.explorer
         few = explorer.rows.n_cells <= _MAX_COLUMNS and not isinstance(explorer.rows, Images)
         return min(_MOST, explorer.n_rows) if few and hasattr(explorer.model, "score_features") else 0
@@ -57,7 +57,7 @@ class CellErrors:
             self.given_others = Oddness(errors)
 
     def judge(self, X: Any, y: Any) -> tuple[Judgement, str]:
-        """Return what is odd about a row (1, D), and what its errors are given."""
+        """Return what is odd about a row (1, D), and what its errors are conditioned on."""
         rows = self.explorer.rows
         oddness = self.given_others
         if oddness is None:
@@ -83,7 +83,7 @@ def inspect_row(explorer: Any, X: Any, y: Any, known: float) -> tuple[dict[str, 
     X, y : array or table, and array or None
         The row, and its label.
     known : float
-        Its score, NaN if that is to be computed.
+        Its score; NaN if the score is still to be computed.
     """
     code = explorer.encode(X, y)
     with explorer.lock:

@@ -105,7 +105,7 @@ def check_file(file: Path, part: str, estimator: Any, examples: Examples, dtype:
         session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime has no common base of what it raises
         advice = "; use float32." if dtype == "float64" else "."
-        raise ValueError(f"onnxruntime does not run the {part} in {dtype}: {error}{advice}") from error
+        raise ValueError(f"onnxruntime cannot run the {part} in {dtype}: {error}{advice}") from error
     names = [output.name for output in session.get_outputs()]
     expected = examples.results(part, estimator)
     kept = _comparable(estimator) if part == "decoder" else slice(None)

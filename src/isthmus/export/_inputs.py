@@ -1,4 +1,4 @@
-"""What goes into the graphs of a table: numbers, and the numbers of levels."""
+"""The inputs of the graphs of a table: numbers, and indices of levels."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _plain_inputs(column: Column, cells: Plain) -> list[np.ndarray]:
 
 
 def onnx_input(model: Any, X: Any) -> np.ndarray:
-    """Return samples as the graphs of :func:`to_onnx` take them: float64, with the numbers of levels for categories.
+    """Return samples as the graphs of :func:`to_onnx` take them: float64, with indices of levels for categories.
 
     Parameters
     ----------

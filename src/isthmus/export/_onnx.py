@@ -54,13 +54,13 @@ def to_onnx(
     ================  ==============================  ==================================================================
     file              inputs                          outputs
     ================  ==============================  ==================================================================
-    ``encoder.onnx``  X (N, F)                        code (N, K), as by ``transform``
-    ``decoder.onnx``  code (N, K)                     reconstruction (N, F), as by ``inverse_transform``
+    ``encoder.onnx``  X (N, F)                        code (N, K), as from ``transform``
+    ``decoder.onnx``  code (N, K)                     reconstruction (N, F), as from ``inverse_transform``
     ``scorer.onnx``   X (N, F), noise (S, N, K)       log_p, elbo and effective_sample_size, (N,) each
     ================  ==============================  ==================================================================
 
-    A conditional model has a further input y. Categories are the numbers of their levels; NaN is a missing cell. The
-    entry "isthmus" of a file's metadata says in JSON what each column is, with its levels.
+    A conditional model has a further input y. Categories are the indices of their levels; NaN is a missing cell. The
+    entry "isthmus" of a file's metadata describes each column in JSON, with its levels.
 
     Before anything is written, onnxruntime computes 1, 2 and 1,000 samples with each file, and the results are compared
     with those of the estimator.
@@ -70,12 +70,12 @@ def to_onnx(
     model : estimator
         Fitted.
     folder : str or Path
-        Folder for the files, which is made if needed; files of the same names are replaced.
+        Folder for the files, which is created if needed; files with the same names are replaced.
     parts : sequence of {"encoder", "decoder", "scorer"}, optional
         Which files to write; by default all that the model has.
     dtype : {"float32", "float64"}, default="float32"
-        What networks and distributions compute in. Float64 agrees with the estimator to about ten digits; onnxruntime
-        has no convolutions for it.
+        The floating-point type in which networks and distributions compute. Float64 agrees with the estimator to about
+        ten digits; onnxruntime has no convolutions for it.
 
     Returns
     -------
@@ -91,13 +91,13 @@ def to_onnx(
 
     Notes
     -----
-    The scorer makes one estimate with the draws of q(z|x), by the `noise` that it is given:
+    The scorer makes one estimate, with draws from q(z|x) that are made from the `noise` that you pass:
 
     .. math:: \log \hat p(x) = \log \frac1S \sum_s \frac{p(x|z_s)\,p(z_s)}{q(z_s|x)}
 
-    ``score_samples`` does the same with the noise of :func:`scoring_noise`, and estimates again, with better draws, the
-    samples of which less than a quarter of the draws are effective. A model that was trained on complete samples
-    returns NaN for samples with missing cells.
+    ``score_samples`` does the same with the noise of :func:`scoring_noise`. If less than a quarter of the draws for a
+    sample are effective, it estimates that sample again, with better draws. A model that was trained on complete
+    samples returns NaN for samples with missing cells.
 
     References
     ----------
@@ -116,7 +116,7 @@ def to_onnx(
     check_installed()
     target = Path(folder)
     if target.exists() and not target.is_dir():
-        raise ValueError(f"{target}: is a file, and must be a folder for the ONNX files.")
+        raise ValueError(f"{target}: is a file; name a folder for the ONNX files.")
     parent = next(place for place in target.absolute().parents if place.is_dir())
     try:
         aside = tempfile.TemporaryDirectory(prefix=".isthmus-", dir=parent)
@@ -160,13 +160,13 @@ def _write(graph: Any, part: str, examples: Examples, file: Path, description: d
             written.save(file, external_data=False)
     except Exception as error:  # torch has no common base of what it raises here
         raise ValueError(
-            f"the {part} cannot be written as ONNX ({_reason(error)}): leave it out (parts), or fit a model of other "
+            f"the {part} cannot be written as ONNX ({_reason(error)}): leave it out (parts), or fit a model with other "
             "parts."
         ) from error
 
 
 def _reason(error: BaseException) -> str:
-    """Return the first line of the error that began it all."""
+    """Return the first line of the original error."""
     while error.__cause__ is not None:
         error = error.__cause__
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

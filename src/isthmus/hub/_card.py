@@ -8,7 +8,7 @@ from isthmus import __version__
 
 __all__ = ["model_card"]
 
-_MARKS = {"good": "passed", "warning": "**warning**", "note": "note", "none": "not made"}
+_MARKS = {"good": "passed", "warning": "**warning**", "note": "note", "none": "not checked"}
 
 
 def model_card(model: Any, repo_id: str, report: Any = None, *, license: str | None = None) -> str:  # noqa: A002
@@ -44,7 +44,7 @@ def model_card(model: Any, repo_id: str, report: Any = None, *, license: str | N
     """
     kind = type(model).__name__
     if report is not None and report.numbers.get("model", {}).get("class") != kind:
-        raise ValueError(f"report: is not one on a single {kind}; pass model.report(X_test).")
+        raise ValueError(f"report: is not a report on a single {kind}; pass model.report(X_test).")
     lines = ["---", "library_name: isthmus"]
     lines += [f"license: {license}"] if license else []
     lines += ["tags:", "- autoencoder", *(["- variational-autoencoder"] if model.has_density else []), "---", ""]
@@ -102,10 +102,10 @@ def _use(model: Any, repo_id: str) -> list[str]:
         f"scores = model.{score}(X)",
         "```",
         "",
-        "The model is one file, model.safetensors, that holds no code.",
+        "The model is one file, model.safetensors, that contains no code.",
     ]
 
 
 def _cell(text: object) -> str:
-    """Return text that does not end a cell of a table."""
+    """Return text that fits into one cell of a table."""
     return " ".join(str(text).split()).replace("|", "\\|").replace("<", "&lt;")

@@ -30,7 +30,7 @@ def push_to_hub(
     message: str = "Add the model",
     endpoint: str | None = None,
 ) -> str:
-    """Upload a fitted estimator to a repository, which is made if needed, with a model card.
+    """Upload a fitted estimator, with a model card, to a repository, which is created if needed.
 
     Parameters
     ----------
@@ -39,12 +39,12 @@ def push_to_hub(
     repo_id : str
         Name of the repository, as "owner/name".
     report : isthmus.report.Report, optional
-        The report on this model: the card quotes its verdict, and page and numbers are uploaded, too. They hold rows of
-        the data.
+        The report on this model, whose verdict the card quotes. Its page and its numbers, which contain rows of the
+        data, are uploaded, too.
     license : str, optional
         License of the model, such as "mit".
     private : bool, optional
-        Whether a repository that is made is private; by default as the account says.
+        Whether a newly created repository is private; by default as set for the account.
     token : str, optional
         Token of the account; by default the one that ``hf auth login`` has saved.
     message : str, default="Add the model"
@@ -89,7 +89,7 @@ def from_hub(
     cache_dir: str | Path | None = None,
     endpoint: str | None = None,
 ) -> Any:
-    """Return the model of a repository, of which only the file model.safetensors is downloaded.
+    """Return the model of a repository; only its file model.safetensors is downloaded.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def from_hub(
     ValueError
         If there is no such repository, or the hub cannot be reached.
     isthmus.serialization.FileError
-        If the file is damaged, or not one of isthmus.
+        If the file is damaged, or not a file of isthmus.
 
     Notes
     -----

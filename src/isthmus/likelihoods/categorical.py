@@ -32,8 +32,8 @@ class Categorical(LevelLikelihood):
     -----
     The encoder has one input for each level, 1 for that of a sample and 0 for the others.
 
-    Levels have no mean: ``mean`` is the most probable level, or the smaller of two that are equally probable; it is the
-    median of ordered levels.
+    Levels have no mean. Instead, ``mean`` is the most probable level, or the smaller of two that are equally probable.
+    For ordered levels, it is the median.
 
     Examples
     --------
@@ -55,7 +55,7 @@ class Categorical(LevelLikelihood):
         """
         super().build(n_features)
         if self.ordered is not None and len(self.ordered) != n_features:
-            raise ValueError(f"{self!r}: ordered must have one word for each of the {n_features} columns.")
+            raise ValueError(f"{self!r}: ordered must have one entry for each of the {n_features} columns.")
         n_levels = self.n_levels or ()
         largest = max(n_levels)
         if min(n_levels) < 1 or n_features * largest > _MAX_CELLS:
@@ -115,11 +115,11 @@ class Categorical(LevelLikelihood):
         return logits.gather(-1, index).squeeze(-1)
 
     def mean(self, h: Tensor) -> Tensor:
-        """Return the most probable level, of ordered ones the median, (..., D)."""
+        """Return the most probable level, or the median of ordered levels, (..., D)."""
         return self._central(self(h).probs).to(h)
 
     def mixture_mean(self, h: Tensor, weight: Tensor) -> Tensor:
-        """Return the most probable level under the mixture, of ordered ones the median, (N, D)."""
+        """Return the most probable level under the mixture, or the median of ordered levels, (N, D)."""
         return self._central((weight[..., None, None] * self(h).probs).sum(0)).to(h)
 
     def _central(self, probabilities: Tensor) -> Tensor:

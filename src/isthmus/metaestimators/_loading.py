@@ -26,15 +26,15 @@ _CLASSES: dict[str, Any] = {cls.__name__: cls for cls in (AutoencoderImputer, Au
 def load(path: str | Path, *, parts: Sequence[type[Part]] = (), sha256: str | None = None) -> Any:
     """Return the fitted estimator from a file that its ``save`` method wrote.
 
-    The file may come from a stranger: it cannot run code, name a class or a file, or ask for more memory than it
-    accounts for, and a change of any of its bits is an error (``docs/trust.md``).
+    The file may come from a stranger: it cannot run code, name a class or another file, or take much more memory
+    than its size, and a change of any of its bits is an error (``docs/trust.md``).
 
     Parameters
     ----------
     path : str or Path
         The file.
     parts : sequence of type, default=()
-        Your own classes of parts that the file uses. No class but these and isthmus' own is ever instantiated.
+        Your own classes of parts that the file uses. Only these classes and those of isthmus are ever used.
     sha256 : str, optional
         The SHA-256 digest that the file must have, as ``sha256sum`` and ``isthmus info`` print it.
 

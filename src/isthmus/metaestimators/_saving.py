@@ -27,7 +27,7 @@ class SaveMixin:
     estimator_: Any
 
     def save(self, path: str | Path) -> None:
-        """Save the fitted meta-estimator, its autoencoder included, to one safetensors file, which holds no code.
+        """Save the fitted meta-estimator, its autoencoder included, to one safetensors file, which contains no code.
 
         Parameters
         ----------
@@ -62,7 +62,7 @@ class SaveMixin:
 
 
 def check_entries(entries: dict[str, Any]) -> None:
-    """Raise a FileError unless all entries of a file are there, and each of them is what it may be."""
+    """Raise a FileError unless all entries of a file are there, and each of them is valid."""
     for name, is_valid in _CHECKS.items():
         if not (name in entries and is_valid(entries[name])):
             raise FileError(f"its description has no valid {name!r}; save the model again.")

@@ -265,7 +265,7 @@ class AutoencoderOutlierDetector(SaveMixin, OutlierMixin, BaseEstimator):
         """Return the odd cells of each outlier, by how many nats they are odd, and what was expected there.
 
         Cells are compared by -log p(x_d | other cells of the row) of :meth:`VAE.score_features`, minus its median over
-        held-out rows; for an estimator without p(x) by -log p(x_d | z). A :class:`ConditionalVAE` is summed over its
+        held-out rows; for an estimator without p(x) by -log p(x_d | z). A :class:`ConditionalVAE` sums over its
         labels, as in its scores. The oddest cell is named first, and then counts
         as missing; the next one is named if it is still more than 3 nats above its median.
 

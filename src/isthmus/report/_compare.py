@@ -162,7 +162,7 @@ _NUMBERS: dict[str, Callable[[Examination], str]] = {
     "rate, nats": lambda e: _mean(e.assessment.likelihood, "rate"),
     "distortion, nats": lambda e: _mean(e.assessment.likelihood, "distortion"),
     "samples told from rows": lambda e: _mean(e.assessment.samples, "two_sample_accuracy", percent),
-    "samples told by trees": lambda e: _mean(e.classifier, "accuracy", percent),
+    "samples told from rows by trees": lambda e: _mean(e.classifier, "accuracy", percent),
     "error of imputed numbers": lambda e: _mean(e.assessment.imputation, "rmse"),
     "accuracy of imputed levels": lambda e: _mean(e.assessment.imputation, "accuracy", percent),
     "trustworthiness of codes": lambda e: _mean(e.assessment.codes, "trustworthiness"),

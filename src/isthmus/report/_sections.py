@@ -229,8 +229,9 @@ def _samples(found: Examination, shape: Shape | None) -> Section | None:
         )
     if found.classifier is not None:
         text += (
-            f" Gradient-boosted trees, which learn to tell them, are right for {percent(found.classifier.accuracy)} of "
-            f"the others (50 ± {100 * found.classifier.standard_error:.0f} % if they are alike)."
+            f" Gradient-boosted trees trained to tell them apart are right for {percent(found.classifier.accuracy)} of "
+            "those that they were not fitted to "
+            f"(50 ± {100 * found.classifier.standard_error:.0f} % if samples and rows are alike)."
         )
     if shape is not None:
         return Section("samples", "Samples", "", text, [pictures.sampled_images(found, shape)])

@@ -79,7 +79,7 @@ class NumberColumn(Column):
         likelihood : str or Likelihood, optional
             See the class.
         within_support : bool, default=True
-            Whether decoded numbers stay in the column's range. If not, the codec keeps no number of a single row.
+            Whether decoded numbers stay in the column's range. If False, the codec keeps no number of a single row.
         step : float, optional
             What the numbers are multiples of; by default it is found.
         """

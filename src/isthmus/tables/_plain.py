@@ -12,7 +12,7 @@ from isthmus.tables._frame import Frame, to_pandas
 __all__ = ["Plain", "as_frame", "read_columns"]
 
 EXACT = 2**53  # every integer up to this one is a float64
-_MOST_EXCEPTIONS = 0.1  # share of texts that are no dates in a column of dates with mistakes
+_MOST_EXCEPTIONS = 0.1  # share of texts that are not dates in a column of dates with mistakes
 _DATE_FORMATS = (
     "%Y-%m-%d",
     "%Y-%m-%d %H:%M:%S",
@@ -89,7 +89,7 @@ class Plain(NamedTuple):
         Raises
         ------
         ValueError
-            If a cell is no date of this format.
+            If a cell is not a date in this format.
         """
         import pandas as pd
 
@@ -102,13 +102,13 @@ class Plain(NamedTuple):
         if wrong.any():
             row = int(wrong.argmax())
             raise ValueError(
-                f"column {self.name!r} has {texts[row]!r:.40} in row {row}, no date of the format {text_format!r}: "
+                f"column {self.name!r} has {texts[row]!r:.40} in row {row}, not a date in the format {text_format!r}: "
                 "correct it, or make it missing."
             )
         return self._replace(form="times", values=times.to_numpy(dtype="datetime64[us]"))
 
     def exception_to_dates(self) -> tuple[str, int] | None:
-        """Return the first text that is no date, and its row, if nearly all others are dates of one format."""
+        """Return the first text that is not a date, and its row, if nearly all others are dates in one format."""
         import pandas as pd
 
         texts = pd.Series(self.values)

@@ -60,7 +60,7 @@ class TableCodec(Settings):
         What becomes of a level that was not in the training data: it counts as missing, after a warning; all such
         levels are one more level, of low probability; or it is an error.
     within_support : bool, default=True
-        Whether decoded numbers and times stay in the range of their column. If not, the codec, and a saved model, keep
+        Whether decoded numbers and times stay in the range of their column. If False, the codec and a saved model keep
         neither the extremes of columns nor any other number of a single row.
     sample_missing : bool, default=False
         Whether missing cells are learned: the matrix then has a column of 0 and 1 for each column with missing cells,

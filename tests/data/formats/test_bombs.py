@@ -158,5 +158,5 @@ def test_a_sheet_does_not_read_other_files(tmp_path):
     declared = f'<?xml version="1.0"?><!DOCTYPE l [<!ENTITY m SYSTEM "{(tmp_path / "secret").as_uri()}">]>'.encode()
     path = tmp_path / "x.xlsx"
     sheet(path, lambda old: declared + old.split(b"?>", 1)[-1].replace(b"<v>1</v>", b"<v>&m;</v>"))
-    with pytest.raises(DataError, match="damaged, or no Excel file"):
+    with pytest.raises(DataError, match="damaged, or not an Excel file"):
         read(path)

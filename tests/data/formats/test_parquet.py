@@ -64,7 +64,7 @@ def test_parquet_types(tmp_path):
 @needs_pyarrow
 def test_damaged_parquet(tmp_path):
     (tmp_path / "t.parquet").write_bytes(b"PAR1 and no more")
-    with pytest.raises(DataError, match="damaged, cut short, or no Parquet file"):
+    with pytest.raises(DataError, match="damaged, cut short, or not a Parquet file"):
         ParquetRows(tmp_path / "t.parquet")
 
 

@@ -157,7 +157,7 @@ def check_names(names: Sequence[str], where: object) -> None:
 
 
 def check_same_columns(path: Path, names: Sequence[str], first: Path, wanted: Sequence[str]) -> None:
-    """Raise `DataError` if a file has other columns than the first one of its folder, in whatever order."""
+    """Raise `DataError` if a file has other columns than the first file of its folder; their order does not matter."""
     lacking, more = [n for n in wanted if n not in set(names)], [n for n in names if n not in set(wanted)]
     if lacking or more:
         said = [f"{verb} {_listed(found)}" for verb, found in (("lacks", lacking), ("has", more)) if found]

@@ -1,4 +1,4 @@
-"""Limits of what a small file may become in memory, so that one of a megabyte does not take gigabytes."""
+"""Limits on the memory that a small file may take, so that a megabyte does not become gigabytes."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def check_unpacked(where: object, unpacked: int, stored: int) -> None:
     """Raise `DataError` if far more bytes are unpacked than are stored."""
     if unpacked > max(_FREE, _TIMES * stored):
         raise DataError(
-            f"{where}: {stored / 1e6:.3g} MB are unpacked to {unpacked / 1e6:.3g} MB or more, over {_TIMES} times as "
-            "much, as in a decompression bomb; if it is right, unpack it first, or write it without compression."
+            f"{where}: {stored / 1e6:.3g} MB unpack to {unpacked / 1e6:.3g} MB or more, over {_TIMES} times as much, "
+            "like a decompression bomb; if the file is right, unpack it first, or write it without compression."
         )
 
 
@@ -27,8 +27,8 @@ def check_cells(where: object, n_rows: int, n_columns: int, stored: int) -> None
     """Raise `DataError` if a table has far more cells than its file has bytes or values."""
     if n_rows * n_columns > max(_FREE, _TIMES * stored):
         raise DataError(
-            f"{where}: has {n_rows} rows and {n_columns} columns, far more cells than the file stores; if it is right, "
-            "drop the columns that are empty or constant."
+            f"{where}: has {n_rows} rows and {n_columns} columns, far more cells than the file stores; if the file is "
+            "right, drop the columns that are empty or constant."
         )
 
 

@@ -50,7 +50,7 @@ class Excel(Format):
         except (OSError, AttributeError, *DECOMPRESSION, *HEADER) as error:
             if isinstance(error, DataError):
                 raise
-            raise DataError(f"{self.path}: is damaged, or no Excel file; {AGAIN}.") from error
+            raise DataError(f"{self.path}: is damaged, or not an Excel file; {AGAIN}.") from error
         frame = frame.dropna(how="all").reset_index(drop=True)
         if sum(str(name).startswith("Unnamed: ") for name in frame.columns[1:]) > len(frame.columns) / 2:
             raise DataError(

@@ -44,7 +44,7 @@ class _ArrowBlocks(TableBlocks):
             with library.OSFile(str(self.path)) as file:
                 yield from map(_as_table, _batches(library, file))
         except (library.ArrowException, OSError) as error:
-            raise DataError(f"{self.path}: is damaged, cut short, or no Arrow file; {AGAIN}.") from error
+            raise DataError(f"{self.path}: is damaged, cut short, or not an Arrow file; {AGAIN}.") from error
 
     def to_frame(self, table: Any) -> Any:
         """Return a block as a DataFrame, whose values are checked first."""
@@ -90,7 +90,7 @@ class Feather(Format):
                 return as_frame_dataset(arrow_to_frame(table, self.path), self.path)
             except (pyarrow.ArrowException, OSError) as failed:
                 error = failed
-        raise DataError(f"{self.path}: is damaged, cut short, or no Arrow file; {AGAIN}.") from error
+        raise DataError(f"{self.path}: is damaged, cut short, or not an Arrow file; {AGAIN}.") from error
 
     def table_blocks(self, above: int) -> TableBlocks | None:
         """Return a large table, unless all its columns are numbers: those are learned as an array."""

@@ -31,9 +31,9 @@ class ImageFolder(Format):
     """Images in the files of a folder, or of its subfolders, in the order of their names.
 
     Pixels are numbers from 0 to 255. The member "28x28" resizes all images to that height and width, "gray" or "rgb"
-    converts them, "28x28:gray" does both. Otherwise all images must have one size; they are gray if all files are, else
-    RGB. Transparent pixels become white. If all images are in subfolders, the names of these are the labels. Files that
-    cannot be read are left out, with a note that names them.
+    converts them, "28x28:gray" does both. Otherwise all images must have the same size; they are gray if all files
+    are, and RGB if not. Transparent pixels become white. If all images are in subfolders, the names of these are the
+    labels. Files that cannot be read are left out, with a note that names them.
     """
 
     @classmethod
@@ -42,7 +42,7 @@ class ImageFolder(Format):
         return path.is_dir() and next(_files(path), None) is not None
 
     def read(self) -> Dataset:
-        """Return the images, of shape (N, H W) if they are gray, and else (N, 3 H W), channel by channel."""
+        """Return the images: (N, H W) if they are gray, otherwise (N, 3 H W), channel by channel."""
         library = _library(self.path)
         options = _parse(self.member, self.path)
         found: dict[Path, NDArray[Any]] = {}
@@ -80,13 +80,13 @@ class ImageFolder(Format):
         more = ", ..." if len(sizes) > _SHOWN else ""
         height, width = sizes.most_common(1)[0][0]
         raise DataError(
-            f"{self.path}: its images have {len(sizes)} sizes, height x width: {shown}{more}. Name the one to "
-            f"which they are resized: {self.path}:{height}x{width}"
+            f"{self.path}: its images have {len(sizes)} sizes, height x width: {shown}{more}. Name the "
+            f"size to resize them to: {self.path}:{height}x{width}"
         )
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Yield the images in a folder and in its subfolders; hidden files are none."""
+    """Yield the images in a folder and in its subfolders, except hidden files."""
     for file in sorted(folder.iterdir()):
         if file.name[0] in "._":
             continue

@@ -256,7 +256,7 @@ def _opened(file: Path) -> Iterator[Any]:
             check_cells(file, parquet.metadata.num_rows, len(parquet.schema_arrow), file.stat().st_size)
             yield parquet
     except (ArrowException, OSError) as error:
-        raise DataError(f"{file}: is damaged, cut short, or no Parquet file; {AGAIN}.") from error
+        raise DataError(f"{file}: is damaged, cut short, or not a Parquet file; {AGAIN}.") from error
 
 
 def _floats(column: Any, where: str) -> NDArray[Any]:

@@ -71,7 +71,7 @@ class TableFolder(Format):
 
 
 def _tables(folder: Path) -> dict[Path, str]:
-    """Return the tables in a folder with the names of their formats; hidden files are none."""
+    """Return the tables in a folder with the names of their formats, except hidden files."""
     found = {}
     for file in sorted(folder.iterdir()):
         row = _formats.find_row(file.name)
