@@ -142,7 +142,7 @@ def test_what_cannot_be_written_is_one_clear_error(model, tmp_path, monkeypatch)
     with pytest.raises(ValueError, match="dtype='half': must be"):
         plain.to_onnx(tmp_path, dtype="half")
     (tmp_path / "file").touch()
-    with pytest.raises(ValueError, match="is a file, and must be a folder"):
+    with pytest.raises(ValueError, match="is a file; name a folder for the ONNX files"):
         plain.to_onnx(tmp_path / "file")
     monkeypatch.setattr("tempfile.mkdtemp", lambda *_: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
     with pytest.raises(OSError, match=r"out: .* cannot be written \(Permission denied\); name another folder"):
