@@ -281,7 +281,7 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: Gaussian(scale="column").build(2), "'shared', 'feature' or 'decoder'"),
     (lambda: Categorical().build(2), "n_levels"),
     (lambda: Categorical(n_levels=(2, 3)).build(3), "n_levels"),
-    (lambda: Categorical(n_levels=(2, 3), ordered=(True,)).build(2), "ordered must have one word"),
+    (lambda: Categorical(n_levels=(2, 3), ordered=(True,)).build(2), "ordered must have one entry"),
     (lambda: StudentT(df=0.0).build(2), "positive number, 'shared' or 'feature'"),
     (lambda: StudentT(df="decoder").build(2), "'shared' or 'feature'"),
     (lambda: Laplace(min_scale=0.0).build(2), "min_scale must be a positive number"),

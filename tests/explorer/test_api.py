@@ -145,7 +145,10 @@ def test_prior_contours(table_client, image_model, image_explorer):
 
 def test_bad_requests_say_what_is_wrong(image_client):
     assert "finite numbers of shape (n, 3)" in image_client.refused("decode", {"codes": [[0.0, 1.0]]})
-    assert "is no number" in Client.post(image_client, "decode", content=b'{"codes": [[NaN, 0, 0]]}').json()["error"]
+    assert (
+        "is not a finite number"
+        in Client.post(image_client, "decode", content=b'{"codes": [[NaN, 0, 0]]}').json()["error"]
+    )
     assert "codes: pass 1 to 1024" in image_client.refused("decode", {"codes": [[0, 0, 0]] * 1025})
     assert "codes is missing" in image_client.refused("decode")
     assert "point 200: there are 200" in image_client.refused("inspect", {"point": 200})
