@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
-from markdown import about, table
+from pages import about, table
 
 from tables import SINGULAR
 

@@ -12,11 +12,16 @@ from __future__ import annotations
 import ast
 import json
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from pages import table
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -62,12 +67,6 @@ def cell(values: Sequence[float]) -> str:
         return mean
     error = float(np.std(values, ddof=1) / np.sqrt(len(values)))
     return f"{mean} ± {error:.1g}" if error else mean
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def entries_table(entries: Sequence[Report]) -> str:

@@ -6,11 +6,16 @@ python benchmarks/sparse/render.py
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from pages import table
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE.parent / "results"
@@ -30,11 +35,6 @@ def load(name: str) -> Report | None:
 def mean(report: Report, model: str, k: int, metric: str) -> float:
     """Return the mean over seeds."""
     return float(np.mean([e["values"][metric] for e in report["entries"] if (e["model"], e["k"]) == (model, k)]))
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a Markdown table."""
-    return "\n".join("| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *rows])
 
 
 def scores_table(report: Report, fits: Iterable[tuple[str, int]]) -> str:

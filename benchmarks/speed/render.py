@@ -6,12 +6,16 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
 import render_gpu
+from pages import table
 
 __all__ = ["main", "page"]
 
@@ -59,11 +63,6 @@ def cell(values: Sequence[float] | None) -> str:
     if len(values) == 1:
         return number(values[0])
     return f"{number(median(values))} ({number(min(values))} to {number(max(values))})"
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table."""
-    return "\n".join("| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *rows])
 
 
 def ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:

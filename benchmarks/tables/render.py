@@ -6,12 +6,17 @@ python benchmarks/tables/render.py
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
 import render_synthetic
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from pages import table
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE.parents[0] / "results" / "tables"
@@ -19,11 +24,6 @@ PAGE = HERE.parents[1] / "docs" / "tables_measured.md"
 PROTOCOLS = {"all": "fitted to all rows", "normal": "fitted to normal rows"}
 
 Runs = Mapping[str, Mapping[str, Mapping[str, Any]]]
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a Markdown table."""
-    return "\n".join("| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *rows])
 
 
 def grouped(runs: Runs) -> dict[tuple[str, str], list[Mapping[str, Mapping[str, Any]]]]:

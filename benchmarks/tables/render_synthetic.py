@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from statistics import mean
 from typing import Any
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from pages import table
 
 __all__ = ["ablations", "by_set", "holes", "magic", "summary"]
 
@@ -30,10 +36,6 @@ PUBLISHED = {
     "TabDiff": (0.773, 0.936, 0.992, 0.995),
     "TabPC": (0.860, 0.932, 0.990, 0.993),
 }
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return "\n".join("| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *rows])
 
 
 def _marked(values: Sequence[float | None], best: Any) -> list[str]:
@@ -80,7 +82,7 @@ def magic(runs: Runs) -> str:
             [f"{name}, published", f"{c2st:.3f}", f"{auroc:.3f}", "", f"{1 - information:.3f}", f"{columns:.3f}"]
             + [""] * 3
         )
-    return _table(["MAGIC", *(head for head, _ in FIGURES.values())], [row for row in rows if row])
+    return table(["MAGIC", *(head for head, _ in FIGURES.values())], [row for row in rows if row])
 
 
 def summary(runs: Runs) -> str:
@@ -92,7 +94,7 @@ def summary(runs: Runs) -> str:
         real = [mean(run["real rows"][figure] for run in whole) for figure in ("auroc", "accuracy")]
         rows.append(["real rows", "", *(f"{value:.3f}" for value in real), *[""] * 5])
     head = [f"mean of {len(_by_name(runs))} tables", *(head for head, _ in FIGURES.values())]
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def by_set(runs: Runs) -> str:
@@ -107,7 +109,7 @@ def by_set(runs: Runs) -> str:
                 wins[side] += value == best
             rows.append([name, *_marked(values, max)])
         said = ", ".join(f"{side} {n}" for side, n in wins.items() if n)
-        texts.append(f"{_table([FIGURES[figure][0], *sides], rows)}\n\nBest in, of {len(rows)}: {said}.")
+        texts.append(f"{table([FIGURES[figure][0], *sides], rows)}\n\nBest in, of {len(rows)}: {said}.")
     return "\n\n".join(texts)
 
 
@@ -133,4 +135,4 @@ def ablations(runs: Runs) -> str:
             head.append(f"{name}, {title}" if figure == "c2st" else title)
             values = [_value(found, side, figure) for side in sides]
             columns.append(_marked(values, max))
-    return _table(head, [list(row) for row in zip(sides, *columns, strict=True)])
+    return table(head, [list(row) for row in zip(sides, *columns, strict=True)])

@@ -18,7 +18,7 @@ def test_the_page_is_the_template_with_the_numbers_of_the_run(name, page, monkey
     script = runpy.run_path(str(folder / "render.py"))
     script["main"].__globals__["PAGE"] = tmp_path / "page.md"
     script["main"](json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text()))
-    for module in ("tables", "markdown"):  # these are also names of other benchmarks' modules
+    for module in ("tables", "pages"):  # these are also names of other benchmarks' modules
         sys.modules.pop(module, None)
     again = f"run: python benchmarks/{name} --render"
     assert (tmp_path / "page.md").read_text() == (ROOT / "docs" / f"{page}.md").read_text(), again
