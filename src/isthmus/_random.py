@@ -1,7 +1,7 @@
 """Random numbers without global state: seeded blocks, derived seeds, and the name of every random stream.
 
-Inside a :func:`seeded` block, a thread draws from generators of its own. isthmus passes them to torch by
-:func:`generator`, and its layers, distributions and the parts of others get them from :class:`_PassGenerators`.
+Inside a :func:`seeded` block, each thread uses its own generators. The code of isthmus passes them to torch explicitly
+(:func:`generator`); for torch's layers and distributions and for custom parts, :class:`_PassGenerators` does.
 """
 
 from __future__ import annotations

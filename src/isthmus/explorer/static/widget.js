@@ -6,7 +6,7 @@ function render({ model, el }) {
   const view = `${Date.now()}-${(views += 1)}`;
   const frame = document.createElement("iframe");
   frame.title = "isthmus explorer";
-  frame.sandbox.add("allow-scripts", "allow-downloads"); // an origin of its own: it cannot reach the notebook
+  frame.sandbox.add("allow-scripts", "allow-downloads"); // a separate origin: the frame cannot reach the notebook
   frame.style.cssText = `width: 100%; height: ${model.get("height")}px; border: 0; display: block; color-scheme: normal`;
   frame.srcdoc = model.get("page");
   const ask = ({ source, data }) => {
