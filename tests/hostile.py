@@ -119,6 +119,20 @@ def conditions(model):
     return [np.zeros((3, model._condition.width))] if model.conditional else []
 
 
+def use(model):
+    """Call methods of a model, an imputer or a detector."""
+    repr(model)
+    model.get_params()
+    inner = getattr(model, "estimator_", model)
+    rows = ROWS if inner._table is None else TABLE.head(3)
+    if hasattr(model, "transform"):
+        model.transform(rows, *conditions(inner))
+    else:
+        model.predict(rows)
+    if hasattr(model, "sample") and not model.conditional:
+        model.sample(3, random_state=0)
+
+
 def judge_model(path):
     """Load a file that may be anything, use the model if there is one, and return what happened."""
     try:
@@ -133,11 +147,7 @@ def judge_model(path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            repr(model)
-            model.get_params()
-            model.transform(ROWS if model._table is None else TABLE.head(3), *conditions(model))
-            if hasattr(model, "sample") and not model.conditional:
-                model.sample(3, random_state=0)
+            use(model)
             model.save(path.with_name("again"))
         except (ValueError, RuntimeError):  # torch raises the second where finite weights make infinite numbers
             return "loaded, not used"

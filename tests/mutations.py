@@ -71,13 +71,40 @@ def get(value: object, path: tuple) -> object:
 
 def change_json(rng: random.Random, root: dict, known: list[tuple] | None = None) -> None:
     """Change one value inside a JSON object in place; `known` are its :func:`places`, if they are known."""
-    path = rng.choice(known or places(root))
+    found = known or places(root)
+    _change_at(rng, root, rng.choice(found), found)
+
+
+def changed_json(rng: random.Random, root: dict, known: list[tuple]) -> dict:
+    """Return a JSON object with one value changed, which shares most of the others with `root`.
+
+    `known` are the places of the object before earlier changes: nothing changes at a place that is not there any more.
+    """
+    path = rng.choice(known)
+    try:
+        copied = _copied_along(root, path[:-1])
+        _change_at(rng, copied, path, known)
+    except (LookupError, TypeError):
+        return root
+    return copied
+
+
+def _copied_along(root: dict, path: tuple) -> dict:
+    """Return a copy of a JSON object in which no container on the way to a place is shared with `root`."""
+    copied = inner = root.copy()
+    for key in path:
+        inner[key] = inner[key].copy() if isinstance(inner[key], (dict, list)) else None
+        inner = inner[key]
+    return copied
+
+
+def _change_at(rng: random.Random, root: dict, path: tuple, known: list[tuple]) -> None:
     parent, key = get(root, path[:-1]), path[-1]
     old, kind = parent[key], rng.randrange(9)
     if kind == 0:
         del parent[key]
     elif kind == 1:
-        parent[key] = copy.deepcopy(get(root, rng.choice(known or places(root))))
+        parent[key] = copy.deepcopy(get(root, rng.choice(known)))
     elif kind == 2:
         parent[key] = rng.choice([[old], {"list": [old]}, {"dict": [[old, old]]}, {"a": old}])
     elif kind == 3 and isinstance(parent, list):

@@ -9,7 +9,15 @@ import numpy as np
 import pandas as pd
 from sklearn.datasets import load_iris
 
-from isthmus import VAE, Autoencoder, ConditionalVAE, DenoisingAutoencoder, SparseAutoencoder
+from isthmus import (
+    VAE,
+    Autoencoder,
+    AutoencoderImputer,
+    AutoencoderOutlierDetector,
+    ConditionalVAE,
+    DenoisingAutoencoder,
+    SparseAutoencoder,
+)
 from isthmus.likelihoods import Categorical, Mixed
 from isthmus.networks import MLP, Conv
 from isthmus.posteriors import FullNormal
@@ -40,6 +48,8 @@ def fitted():
     yield "full", VAE(2, **QUICK, posterior=FullNormal(), prior=MixtureOfNormals(2, covariance="full")).fit(X)
     yield "flow", VAE(2, **QUICK, prior=Flow(1, (3,))).fit(X)
     yield "table", VAE(2, **QUICK).fit(TABLE)
+    yield "imputer", AutoencoderImputer(VAE(2, **QUICK)).fit(TABLE)
+    yield "detector", AutoencoderOutlierDetector(VAE(2, **QUICK)).fit(X)
 
 
 def write_models(folder):

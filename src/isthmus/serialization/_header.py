@@ -105,16 +105,20 @@ def read_tensor_infos(header: dict[str, Any], n_bytes: int) -> dict[str, TensorI
 
 
 def _info(name: str, entry: Any) -> TensorInfo:
-    broken = FileError(BROKEN.format(f"its tensor {quoted(name)} is not described as safetensors does"))
+    if not _is_info(entry):
+        raise FileError(BROKEN.format(f"its tensor {quoted(name)} is not described as safetensors does"))
+    start, stop = entry["data_offsets"]
+    return TensorInfo(DTYPES[entry["dtype"]], tuple(entry["shape"]), start, stop)
+
+
+def _is_info(entry: Any) -> bool:
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
-        raise broken
+        return False
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not (isinstance(dtype, str) and dtype in DTYPES and _are_sizes(shape) and _are_sizes(offsets)):
-        raise broken
+        return False
     size = DTYPES[dtype].itemsize
-    if len(offsets) != 2 or offsets[1] - offsets[0] != math.prod(shape) * size or offsets[0] % size:
-        raise broken
-    return TensorInfo(DTYPES[dtype], tuple(shape), offsets[0], offsets[1])
+    return len(offsets) == 2 and offsets[1] - offsets[0] == math.prod(shape) * size and offsets[0] % size == 0
 
 
 def _are_sizes(value: Any) -> bool:

@@ -172,7 +172,7 @@ def fits(value: Any, hint: Any) -> bool:
     >>> fits([8, 4], int | tuple[int, ...]), fits("8", int | tuple[int, ...])
     (True, False)
     """
-    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    origin, args = _origin_and_args(hint)
     if origin in (Union, types.UnionType):
         return any(fits(value, arg) for arg in args)
     if origin in (tuple, list, collections.abc.Sequence):
@@ -182,6 +182,11 @@ def fits(value: Any, hint: Any) -> bool:
     if origin is collections.abc.Mapping:
         return isinstance(value, dict) and all(fits(k, args[0]) and fits(v, args[1]) for k, v in value.items())
     return hint is Any or isinstance(value, hint)
+
+
+@functools.cache
+def _origin_and_args(hint: Any) -> tuple[Any, tuple[Any, ...]]:
+    return typing.get_origin(hint), typing.get_args(hint)
 
 
 def _items_fit(values: list[Any] | tuple[Any, ...], origin: Any, args: tuple[Any, ...]) -> bool:
