@@ -19,6 +19,7 @@ from isthmus.estimators._check_fields import check_positive_integer
 from isthmus.estimators._chunking import empty_result, row_chunks
 from isthmus.estimators._fields import FirstFields, layer_sizes
 from isthmus.estimators._inference import Chunk, draw_codes, log_det, map_rows, max_draws_per_pass
+from isthmus.estimators._table_means import table_means
 from isthmus.evaluation import (
     Estimate,
     elbo,
@@ -214,17 +215,29 @@ class Variational(BaseAutoencoder, VariationalFields):
 
     def _conditional_means(self, X: np.ndarray, c: np.ndarray | None = None) -> np.ndarray:
         """Return imputed values of valid samples, followed by their effective sample sizes, (N, D + 1)."""
-        return self._complete(lambda model, completion: completion.mean(model).unsqueeze(0), 1, X, c)[0]
+        codec = self._codec
+
+        def means(model: Model, completion: Completion, mask: Tensor) -> Tensor:
+            if codec is not None:
+                return table_means(codec, model, completion, mask).unsqueeze(0)
+            return model.scaling.to_data_units(completion.mean(model).unsqueeze(0))
+
+        return self._complete(means, 1, X, c)[0]
 
     def _conditional_draws(self, X: np.ndarray, n_samples: int, seed: int, c: np.ndarray | None = None) -> np.ndarray:
         """Return completed copies of valid samples, followed by effective sample sizes, (n_samples, N, D + 1)."""
         check_positive_integer("n_samples", n_samples)
+
+        def draws(model: Model, completion: Completion, _: Tensor) -> Tensor:
+            return model.scaling.to_data_units(completion.draws(model, n_samples))
+
         with seeded(seed, check_device(self.device)):
-            return self._complete(lambda model, completion: completion.draws(model, n_samples), n_samples, X, c)
+            return self._complete(draws, n_samples, X, c)
 
     def _complete(
-        self, guess: Callable[[Model, Completion], Tensor], n_guesses: int, X: np.ndarray, c: np.ndarray | None
+        self, guess: Callable[[Model, Completion, Tensor], Tensor], n_guesses: int, X: np.ndarray, c: np.ndarray | None
     ) -> np.ndarray:
+        """Return X with what `guess` returns in place of missing cells, followed by effective sample sizes."""
         noise = self._noise()
 
         def complete(model: Model, rows: Chunk) -> Tensor:
@@ -236,7 +249,7 @@ class Variational(BaseAutoencoder, VariationalFields):
             part = rows.take(index)
             assert part.mask is not None
             completion = Completion.of(model, part.x, part.mask, noise(part), part.c)
-            values = model.scaling.to_data_units(guess(model, completion)).to(whole)
+            values = guess(model, completion, part.mask).to(whole)
             effective = completion.effective_sample_size().to(whole).reshape(1, -1, 1).expand(n_guesses, -1, 1)
             found = torch.cat([torch.where(part.raw.isnan(), values, part.raw), effective], -1)
             return whole.index_copy_(1, index.to(whole.device), found)

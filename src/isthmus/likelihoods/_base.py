@@ -174,6 +174,10 @@ class Likelihood(Part):
         """Return log p(x_d|z) of every cell in nats, (..., D)."""
         return self(h).log_prob(x)
 
+    def marginal(self, h: Tensor, column: int) -> Distribution:
+        """Return p(x_d|z) of one feature, of batch shape (...), from which expectations of any function follow."""
+        raise NotImplementedError
+
     def row_log_prob(self, h: Tensor, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return log p(x|z) in nats, (...): the sum of ``log_prob`` over the features whose `mask` (..., D) is not 0.
 

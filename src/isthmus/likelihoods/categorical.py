@@ -108,6 +108,12 @@ class Categorical(LevelLikelihood):
         logits = torch.where(self.get_buffer("exists"), h[..., self.get_buffer("index")], float("-inf"))
         return TorchCategorical(logits=logits, validate_args=False)
 
+    def marginal(self, h: Tensor, column: int) -> TorchCategorical:
+        """Return the categorical distribution of one feature."""
+        n_levels = self.n_levels or ()
+        start = sum(n_levels[:column])
+        return TorchCategorical(logits=h[..., start : start + n_levels[column]], validate_args=False)
+
     def log_prob(self, h: Tensor, x: Tensor) -> Tensor:
         """Return log p(x_d|z), (..., D)."""
         logits = self(h).logits  # (..., D, L), normalised

@@ -49,6 +49,11 @@ class Gaussian(LocationScale):
         mean, log_scale = self._centre_and_log_scale(h)
         return Normal(mean, log_scale.exp().expand_as(mean), validate_args=False)
 
+    def marginal(self, h: Tensor, column: int) -> Normal:
+        """Return N(f_d(z), sigma_d^2)."""
+        p = self(h)
+        return Normal(p.loc[..., column], p.scale[..., column], validate_args=False)
+
     def log_prob(self, h: Tensor, x: Tensor) -> Tensor:
         """Return log p(x_d|z), (..., D)."""
         mean, log_scale = self._centre_and_log_scale(h)

@@ -8,6 +8,7 @@ from typing import Self, cast
 
 import torch
 from torch import Tensor, nn
+from torch.distributions import Distribution
 
 from isthmus._part import Part, resolve
 from isthmus._tensor_shapes import TensorShape, within
@@ -267,6 +268,11 @@ class Mixed(Likelihood):
     def forward(self, h: Tensor) -> FactorizedDistribution:
         """Return the distribution of all columns, of batch shape (..., D)."""
         return FactorizedDistribution(self, h)
+
+    def marginal(self, h: Tensor, column: int) -> Distribution:
+        """Return p(x_d|z) of one feature, from its part."""
+        pairs = zip(self._outputs(h), self.columns, strict=True)
+        return next(part.marginal(g, group.index(column)) for (part, g), group in pairs if column in group)
 
     def log_prob(self, h: Tensor, x: Tensor) -> Tensor:
         """Return log p(x_d|z), (..., D), a density or a probability depending on the column."""

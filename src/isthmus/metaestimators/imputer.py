@@ -22,8 +22,10 @@ __all__ = ["AutoencoderImputer"]
 class AutoencoderImputer(SaveMixin, TransformerMixin, BaseEstimator):
     """Fill in missing values of arrays and tables with an autoencoder that is fitted to the same data.
 
-    Missing numbers are replaced by E[x_missing | x_observed], or by the median in columns with few values, and missing
-    categories by their most probable level. With ``sample_posterior``, all are drawn from p(x_missing | x_observed).
+    Missing numbers are replaced by E[x_missing | x_observed] in the units of the data, rounded as the numbers of their
+    column are; in columns with few values, by the value that is nearest to it. Missing categories are replaced by their
+    most probable level, ordered ones by their median. With ``sample_posterior``, all are drawn from
+    p(x_missing | x_observed).
     Observed values are returned unchanged, bit for bit. A table is returned as a table of the same library, columns and
     dtypes; it may hold numbers, categories, dates and missing values together.
 

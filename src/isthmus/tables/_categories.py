@@ -140,6 +140,17 @@ class CategoryColumn(Column):
         cells = levels[np.clip(index, 0, gone)]
         return cells if self._objects else cells.astype(np.float64)
 
+    def has_own_mean(self) -> bool:
+        """Return whether levels are numbers, and more than two: the level of two that is nearer has p > 1/2."""
+        return not self._objects and len(self.values) > 2 and isinstance(self.likelihoods()[0], Categorical)
+
+    def level_of_mean(self, share: np.ndarray) -> np.ndarray:
+        """Return the number of the level that is nearest to the mean, (N,), for probabilities of levels (N, L)."""
+        values = np.array(list(map(level_from_json, self.values)), dtype=np.float64)
+        known = share[:, : len(values)]  # without the level that stands for all others
+        mean = known @ values / known.sum(axis=1)
+        return np.abs(mean[:, None] - values).argmin(axis=1).astype(np.float64)
+
     @property
     def _has_order(self) -> bool:
         """Whether levels are numbers, or ordered categories."""

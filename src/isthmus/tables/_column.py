@@ -86,6 +86,14 @@ class Column(Settings, ABC):
 
         return as_series(values, self.dtype)
 
+    def leaves(self) -> tuple[Column, ...]:
+        """Return the codecs of what it is split into, in the order of the matrix: itself, except of times."""
+        return (self,)
+
+    def has_own_mean(self) -> bool:
+        """Return whether the mean of cells is not what is decoded from the mean of the matrix."""
+        return False
+
     def log_det(self, matrix: np.ndarray) -> np.ndarray:
         """Return what log p of each number gains in the data's units, (N, W): the log-derivative of ``encode``."""
         return np.zeros(matrix.shape)

@@ -21,6 +21,8 @@ _MIN_SPIKE, _MIN_SPIKE_SHARE, _MAX_SPIKES = 10, 0.005, 20
 _NEIGHBOURS = 3  # distinct values on either side
 _MAX_DECIMALS = 12
 _NEIGHBOURS_OF_KNOT = 10  # whose mean a knot is, if no number of a single row is to be kept
+_N_NODES = 32  # of Gauss-Hermite quadrature
+_CENTRES = np.concatenate([[-1e4], np.linspace(-8.0, 8.0, 1025), [1e4]])  # T is linear from a score of 5 at most
 _CERTAIN = 0.01  # distance from a whole number below which chance is unlikely
 
 
@@ -152,6 +154,38 @@ class NumberColumn(Column):
             level = np.nan_to_num(matrix[:, 0]).round().astype(int)
             numbers = np.where(level > 0, np.array([0.0, *self.spikes])[level], numbers)
         return numbers
+
+    def has_own_mean(self) -> bool:
+        """Return whether numbers have scores."""
+        return self.knots is not None
+
+    def score_of_mean(
+        self, weight: np.ndarray, centre: np.ndarray, sd: float, levels: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Return the columns of the matrix (N, W) that are decoded to the mean of a mixture of S components.
+
+        The mean of a component is a smooth function of its centre, which is interpolated between 1,000 values.
+
+        Parameters
+        ----------
+        weight : ndarray of shape (S, N)
+            Weights of the components.
+        centre : ndarray of shape (S, N)
+            Means of the scores, which are normal.
+        sd : float
+            Their standard deviation.
+        levels : ndarray of shape (S, N, 1 + number of spikes), optional
+            Probabilities of no spike, and of each of them.
+        """
+        assert self.knots is not None  # has_own_mean
+        scores = NormalScores(*self.knots)
+        node, share = np.polynomial.hermite_e.hermegauss(_N_NODES)
+        values = np.clip(scores.inverse(_CENTRES[:, None] + sd * node), self.low, self.high)
+        mean = np.interp(centre, _CENTRES, values @ (share / share.sum()))
+        if levels is not None:
+            mean = levels[..., 0] * mean + levels[..., 1:] @ np.array(self.spikes)
+        score, _ = scores.forward((weight * mean).sum(axis=0))
+        return np.column_stack([np.zeros(len(score)), score]) if self.spikes else score[:, None]
 
     def to_series(self, values: np.ndarray) -> Any:
         """Return numbers as a pandas Series of the dtype."""

@@ -130,6 +130,10 @@ class TimeColumn(Column):
             texts = np.array([np.nan if text is None else float(text) for text in texts])
         return as_series(texts, self.dtype)
 
+    def leaves(self) -> tuple[Column, ...]:
+        """Return the codec of each element."""
+        return self.parts
+
     def log_det(self, matrix: np.ndarray) -> np.ndarray:
         """Return those of the elements, (N, W)."""
         pairs = zip(self.parts, self._split(matrix), strict=True)
@@ -206,6 +210,10 @@ class DurationColumn(Column):
         days = self._days.decode(matrix)
         ticks = np.round(np.nan_to_num(days) * _DAY / self.resolution).astype(np.int64) * self.resolution
         return np.where(np.isnan(days), np.timedelta64("NaT"), ticks.astype("timedelta64[us]"))
+
+    def leaves(self) -> tuple[Column, ...]:
+        """Return the codec of the number of days."""
+        return (self._days,)
 
     def log_det(self, matrix: np.ndarray) -> np.ndarray:
         """Return that of the number of days, (N, W)."""

@@ -286,6 +286,12 @@ class TableCodec(Settings):
             result[..., i] = np.where(np.isnan(part).all(axis=-1), np.nan, np.nansum(part, axis=-1))
         return result
 
+    def leaves(self) -> list[tuple[Column, list[int]]]:
+        """Return the codecs of single columns, those of times split into elements, with their columns of the matrix."""
+        leaves = [leaf for column in self._columns for leaf in column.leaves()]
+        ends = np.cumsum([0, *(len(leaf.outputs()) for leaf in leaves)]).tolist()
+        return [(leaf, list(range(start, end))) for leaf, (start, end) in zip(leaves, pairwise(ends), strict=True)]
+
     def matrix_columns(self) -> list[list[int]]:
         """Return the indices of the matrix' columns of each of the table's, also that of its missing cells."""
         ends = np.cumsum([len(column.outputs()) for column in self._columns]).tolist()
