@@ -61,6 +61,8 @@ def sheet(path, change):
 LINES = b"a,b\n" + b"0,0\n" * (1 << 18)  # a megabyte
 IDX = b"\0\0\x08\x02" + struct.pack(">II", MANY, 4) + bytes(4 * MANY)
 OBJECTS = [{f"a{i}": i} for i in range(400)]
+ZEROS = pa.table({"a": np.zeros(1 << 17)})
+LEVELS = pa.table({"a": pa.array(["x" * (1 << 20)]).dictionary_encode()})
 WRITERS = {
     "x.npz": lambda path: zipped(path, X_npy=npy("|u1", (MANY * 4, 4)) + bytes(MANY * 16)),
     "x.idx.gz": lambda path: path.write_bytes(gzip.compress(IDX)),
@@ -71,14 +73,24 @@ WRITERS = {
     "x.jsonl": lambda path: path.write_text("\n".join(map(json.dumps, OBJECTS))),
     "x.json": lambda path: path.write_text(json.dumps(OBJECTS)),
     "x.arrow": lambda path: write_arrow(path, pa.table({"a": pa.nulls(1 << 30), "b": pa.nulls(1 << 30)})),
+    "zstd.arrow": lambda path: write_arrow(path, ZEROS, "zstd"),
+    "lz4.arrow": lambda path: write_arrow(path, ZEROS, "lz4"),
+    "stream.arrow": lambda path: write_arrow(path, ZEROS, "zstd", pa.ipc.new_stream),
+    "levels.arrow": lambda path: write_arrow(path, LEVELS, "zstd"),
     "x.parquet": lambda path: pyarrow.parquet.write_table(pa.table({"a": np.zeros(1 << 20, np.float32)}), path),
+    "text.parquet": lambda path: pyarrow.parquet.write_table(pa.table({"a": ["x" * 5000] * 1000}), path),
+    "page.parquet": lambda path: pyarrow.parquet.write_table(
+        pa.table({"a": ["x" * (1 << 20)]}), path, compression="zstd", use_dictionary=False, write_statistics=False
+    ),
+    "list.parquet": lambda path: pyarrow.parquet.write_table(pa.table({"a": [[0] * (1 << 18)]}), path),
     "far.xlsx": lambda path: sheet(path, lambda text: text.replace(b'r="B2"', b'r="XFD1048576"')),
     "x.xlsx": lambda path: sheet(path, lambda text: text.replace(b"<sheetData>", b" " * (1 << 22) + b"<sheetData>")),
 }
 
 
-def write_arrow(path, table):
-    with pa.OSFile(str(path), "wb") as stream, pa.ipc.new_file(stream, table.schema) as writer:
+def write_arrow(path, table, compression=None, new=pa.ipc.new_file):
+    options = pa.ipc.IpcWriteOptions(compression=compression)
+    with pa.OSFile(str(path), "wb") as stream, new(stream, table.schema, options=options) as writer:
         writer.write_table(table)
 
 
@@ -95,6 +107,15 @@ def test_a_bomb(name, tmp_path):
     assert "\n" not in str(raised.value)
     assert name in str(raised.value)
     assert peak < 16 << 20
+
+
+@pytest.mark.parametrize("name", ["zstd.arrow", "lz4.arrow", "stream.arrow", "levels.arrow"])
+def test_it_is_counted_before_it_is_unpacked(name, tmp_path, monkeypatch):
+    WRITERS[name](tmp_path / name)
+    for opener in ("open_file", "open_stream"):
+        monkeypatch.setattr(pa.ipc, opener, None)
+    with pytest.raises(DataError, match="over 100 times as much"):
+        read(tmp_path / name)
 
 
 def test_tables_that_are_packed_as_usual(tmp_path, monkeypatch):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from numpy.typing import NDArray
 
 from isthmus.data.dataset import Dataset
 from isthmus.data.errors import AGAIN, DataError
+from isthmus.data.formats._arrow_messages import unpacked_bytes
 from isthmus.data.formats._base import Format, Layout, check_names, has_index
 from isthmus.data.formats._frames import arrow_to_frame, as_frame_dataset, import_pandas
-from isthmus.data.formats._unpacking import check_cells
+from isthmus.data.formats._unpacking import check_cells, check_unpacked
 from isthmus.data.table_blocks import TableBlocks
 
 __all__ = ["Feather"]
@@ -27,6 +30,8 @@ class _ArrowBlocks(TableBlocks):
 
     def __init__(self, path: Path, library: Any) -> None:
         self.path, self._library, n_rows, schema = path, library, 0, None
+        with path.open("rb") as file:
+            _check_compressed(path, file)
         for table in self.blocks():
             n_rows, schema = n_rows + len(table), schema or table.schema
         if schema is None:
@@ -44,11 +49,24 @@ class _ArrowBlocks(TableBlocks):
             with library.OSFile(str(self.path)) as file:
                 yield from map(_as_table, _batches(library, file))
         except (library.ArrowException, OSError) as error:
-            raise DataError(f"{self.path}: is damaged, cut short, or not an Arrow file; {AGAIN}.") from error
+            raise _damaged(self.path) from error
 
     def to_frame(self, table: Any) -> Any:
         """Return a block as a DataFrame, whose values are checked first."""
         return arrow_to_frame(table, self.path)
+
+
+def _check_compressed(path: Path, file: IO[bytes]) -> None:
+    """Raise `DataError` if a file decompresses to far more than it stores."""
+    try:
+        unpacked = unpacked_bytes(file)
+    except (struct.error, ValueError, OSError, IndexError) as error:
+        raise _damaged(path) from error
+    check_unpacked(path, unpacked, path.stat().st_size)
+
+
+def _damaged(path: Path) -> DataError:
+    return DataError(f"{path}: is damaged, cut short, or not an Arrow file; {AGAIN}.")
 
 
 def _batches(library: Any, file: Any) -> Iterator[Any]:
@@ -82,6 +100,7 @@ class Feather(Format):
         pyarrow = self._library()
         with self.path.open("rb") as stream:
             data = stream.read()  # not mapped: the file may change while it is read
+        _check_compressed(self.path, io.BytesIO(data))
         error: Exception | None = None
         for opened in (pyarrow.ipc.open_file, pyarrow.ipc.open_stream):
             try:
@@ -90,7 +109,7 @@ class Feather(Format):
                 return as_frame_dataset(arrow_to_frame(table, self.path), self.path)
             except (pyarrow.ArrowException, OSError) as failed:
                 error = failed
-        raise DataError(f"{self.path}: is damaged, cut short, or not an Arrow file; {AGAIN}.") from error
+        raise _damaged(self.path) from error
 
     def table_blocks(self, above: int) -> TableBlocks | None:
         """Return a large table, unless all its columns are numbers: those are learned as an array."""

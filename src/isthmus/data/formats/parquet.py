@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from isthmus._names import suggestion
 from isthmus.data.dataset import TOO_LARGE, Dataset
-from isthmus.data.errors import AGAIN, DataError, MissingFileError
+from isthmus.data.errors import DataError, MissingFileError
 from isthmus.data.formats._base import Format, Layout, as_table, check_names, check_same_columns, has_index
 from isthmus.data.formats._frames import arrow_to_frame, as_frame_dataset
-from isthmus.data.formats._unpacking import check_cells
+from isthmus.data.formats._parquet_file import decoded, library_of, opened, opened_tables
 from isthmus.data.sources import RowSource
 from isthmus.data.table_blocks import TableBlocks
 
@@ -66,7 +66,7 @@ class Parquet(Format):
     def _has_only_numbers(self, kinds: str) -> bool:
         """Return whether all columns are of these kinds of numbers, and none is an index that pandas wrote."""
         for path in self._paths():
-            with _opened(path) as file:
+            with opened(path) as file:
                 schema = file.schema_arrow
                 if _has_index(schema):
                     return False
@@ -80,8 +80,8 @@ class Parquet(Format):
 
         tables = []
         for path in self._paths():
-            with _opened(path) as file:
-                tables.append(file.read())
+            with opened_tables(path) as (file, schema):
+                tables.append(decoded(file.read(), schema, path))
             check_same_columns(path, tables[-1].schema.names, self._paths()[0], tables[0].schema.names)
         try:
             table = pyarrow.concat_tables(tables, promote_options="permissive")
@@ -89,21 +89,21 @@ class Parquet(Format):
             raise DataError(f"{self.path}: its files have columns of different types ({error}).") from error
         return arrow_to_frame(table, self.path)
 
-    def check_library(self) -> None:
+    def checklibrary_of(self) -> None:
         """Raise `DataError` if pyarrow is not installed."""
-        _library(self.path)
+        library_of(self.path)
 
     @contextlib.contextmanager
     def writer(self, file: Path, layout: Layout) -> Iterator[Callable[[NDArray[Any]], object]]:
         """Write a table; each block is a row group."""
-        library = _library(self.path)
+        library = library_of(self.path)
         schema, to_table = block_writer(layout, self.path)
         with library.ParquetWriter(file, schema) as writer:
             yield lambda block: writer.write_table(to_table(block))
 
     def write_frame(self, file: Path, frame: Any, like: Any = None) -> None:  # noqa: ARG002
         """Write a DataFrame with its types."""
-        library = _library(self.path)
+        library = library_of(self.path)
         import pyarrow
 
         library.write_table(pyarrow.Table.from_pandas(frame, preserve_index=has_index(frame)), file)
@@ -116,7 +116,7 @@ class _ParquetBlocks(TableBlocks):
         self._files, n_rows = files, 0
         names: list[str] = []
         for file in files:
-            with _opened(file) as parquet:
+            with opened(file) as parquet:
                 n_rows += parquet.metadata.num_rows
                 own = list(parquet.schema_arrow.names)
                 check_names(own, file)
@@ -130,9 +130,9 @@ class _ParquetBlocks(TableBlocks):
 
         first = None
         for file in self._files:
-            with _opened(file) as parquet:
+            with opened_tables(file) as (parquet, schema):
                 for batch in parquet.iter_batches(batch_size=_ROWS):
-                    table = pyarrow.Table.from_batches([batch]).select(list(self.columns))
+                    table = decoded(pyarrow.Table.from_batches([batch]), schema, file).select(list(self.columns))
                     first = first or table.schema
                     yield table.replace_schema_metadata(first.metadata)
 
@@ -169,7 +169,7 @@ class ParquetRows(RowSource):
         self._groups: list[tuple[Path, int]] = []  # file, and position in the file
         sizes, names, dtype = [], list(columns or ()), np.dtype(np.float32)
         for file in files:
-            with _opened(file) as parquet:
+            with opened(file) as parquet:
                 names = names or list(parquet.schema_arrow.names)
                 dtype = np.promote_types(dtype, _type_of(file, parquet.schema_arrow, names))
                 for i in range(parquet.metadata.num_row_groups):
@@ -204,7 +204,7 @@ class ParquetRows(RowSource):
         """Return a row group; the last one is kept, because slices need not end where groups do."""
         if self._last is None or self._last[0] != i:
             file, position = self._groups[i]
-            with _opened(file) as parquet:
+            with opened(file) as parquet:
                 table = parquet.read_row_group(position, columns=list(self.columns or ()))
             values = np.empty((table.num_rows, self.n_features), self.dtype)
             for j, name in enumerate(self.columns or ()):
@@ -245,20 +245,6 @@ def _kind(arrow_type: Any) -> str:
     return "i" if types.is_integer(arrow_type) else "f" if types.is_floating(arrow_type) else "O"
 
 
-@contextlib.contextmanager
-def _opened(file: Path) -> Iterator[Any]:
-    """Open a Parquet file, and turn what pyarrow raises into one `DataError`."""
-    library = _library(file)
-    from pyarrow import ArrowException
-
-    try:
-        with library.ParquetFile(file) as parquet:
-            check_cells(file, parquet.metadata.num_rows, len(parquet.schema_arrow), file.stat().st_size)
-            yield parquet
-    except (ArrowException, OSError) as error:
-        raise DataError(f"{file}: is damaged, cut short, or not a Parquet file; {AGAIN}.") from error
-
-
 def _floats(column: Any, where: str) -> NDArray[Any]:
     """Return the numbers of a column, after checking that no integer loses digits."""
     import pyarrow
@@ -292,12 +278,3 @@ def _type_of(file: Path, schema: Any, names: Sequence[str]) -> np.dtype[Any]:
 def _files(folder: Path) -> list[Path]:
     """Return the Parquet files of a folder."""
     return sorted(folder.glob("*.parquet"))
-
-
-def _library(path: Path) -> Any:
-    """Return ``pyarrow.parquet``, or raise `DataError` that says how to install it."""
-    try:
-        import pyarrow.parquet
-    except ImportError as error:
-        raise DataError(f'{path}: Parquet needs pyarrow; pip install "isthmus[table]".') from error
-    return pyarrow.parquet
