@@ -14,7 +14,7 @@ from isthmus.data import DataError, MissingFileError, fetching, read
 IMAGES = np.random.default_rng(0).integers(0, 256, (300, 4, 4), np.uint8) // 64 * 64
 LABELS = np.arange(300, dtype=np.uint8) % 10
 CONTENT = {"images.gz": idx_bytes(IMAGES), "labels.gz": idx_bytes(LABELS)}
-FILES = {name: gzip.compress(content) for name, content in CONTENT.items()}
+FILES = {name: gzip.compress(content, mtime=0) for name, content in CONTENT.items()}
 
 
 class Server(ThreadingHTTPServer):

@@ -26,7 +26,8 @@ def test_a_table_comes_back(tmp_path, suffix):
     write_frame(path, FRAME)
     rows = open_rows(path)
     assert (rows.name, rows.columns, rows.notes) == ("t", ("n", "x", "t", "b"), ())
-    pd.testing.assert_frame_equal(rows.X, FRAME)
+    texts = rows.X["t"].where(rows.X["t"].notna(), None)  # before pandas 3 they are objects, and Excel's are NaN
+    pd.testing.assert_frame_equal(rows.X.assign(t=texts), FRAME)
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".feather"])
