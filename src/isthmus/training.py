@@ -45,7 +45,8 @@ class Trainer(Settings):
     compile : bool, default=False
         Whether to capture whole training steps and replay them: an operator graph on a CPU, a CUDA graph on a GPU.
         Results are the same, and small networks train faster. Steps that cannot be captured run eagerly, with a
-        warning.
+        warning. On a GPU, other threads must not draw from the default generator of that GPU while a step is captured,
+        at the start of training: torch refuses this with an error in these threads.
     gradient_accumulation : int, default=1
         Number of parts in which each batch is computed. Their gradients are summed: the same step in less memory. Terms
         that are means over the batch, such as "kl_sparsity", become means over each part.

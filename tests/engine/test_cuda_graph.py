@@ -1,8 +1,11 @@
 """Steps captured as CUDA graphs, and the rest of what only a GPU does; skipped where there is none."""
 
+import gc
 import subprocess
 import sys
+import threading
 import warnings
+import weakref
 
 import numpy as np
 import pytest
@@ -85,6 +88,32 @@ def test_a_cuda_graph():
     torch.testing.assert_close(found, torch.stack([step(batch, weights) for batch in batches]))
 
 
+def test_graphs_of_earlier_fits_are_not_freed_during_a_capture():
+    """Freeing one then is an error, and the collector may run at any allocation."""
+    gc.collect()
+    freed, thresholds = [], gc.get_threshold()
+
+    def step(batch, weights):
+        [[i] for i in range(1000)]  # allocates
+        return batch.x.sum()
+
+    batch = Batch(torch.ones(2, 3, device="cuda"), torch.ones(2, device="cuda"))
+    for _ in range(20):
+        cycle = [capture_cuda_graph(step, batch, [])[1]()]
+        cycle.append(cycle)
+        weakref.finalize(cycle[0], freed.append, True)
+        del cycle
+        gc.set_threshold(1, 1, 1)
+        try:
+            replay = capture_cuda_graph(step, batch, [])[1]()
+        finally:
+            gc.set_threshold(*thresholds)
+        assert float(replay(batch)) == 6
+    gc.collect()
+    assert len(freed) == 20
+    assert gc.isenabled()
+
+
 class Waits(MLP):
     """A network that waits for the device, which ends a capture."""
 
@@ -108,6 +137,31 @@ def test_a_step_that_cannot_be_captured_is_taken_once():
     torch.randn(3, device="cuda")
     torch.cuda.empty_cache()
     test_a_cuda_graph()
+
+
+def test_another_thread_that_draws_does_not_change_a_fit():
+    """The fit draws from a generator of its own."""
+    alone = fit("VAE", {"likelihood": Bernoulli(binarize=True)}, X, False)
+    state, stop = torch.cuda.get_rng_state(), threading.Event()
+
+    def draw():
+        own = torch.cuda.Stream()
+        while not stop.wait(1e-3):
+            with torch.cuda.stream(own):
+                torch.randn(3, device="cuda")
+
+    thread = threading.Thread(target=draw)
+    thread.start()
+    try:
+        beside = fit("VAE", {"likelihood": Bernoulli(binarize=True)}, X, False)
+    finally:
+        stop.set()
+        thread.join()
+    assert losses(alone) == losses(beside)
+    torch.cuda.set_rng_state(state)
+    for compiled in (False, True):
+        fit("VAE", {"likelihood": Bernoulli(binarize=True)}, X, compiled)
+        assert torch.equal(torch.cuda.get_rng_state(), state)
 
 
 def test_a_gpu_computes_what_a_cpu_does():

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -11,6 +14,8 @@ from isthmus._batch import Batch
 from isthmus._random import generator
 
 __all__ = ["capture_cuda_graph"]
+
+_ONE_CAPTURE = threading.Lock()  # torch captures all graphs of a process on one stream
 
 
 def capture_cuda_graph(
@@ -57,23 +62,37 @@ def capture_cuda_graph(
 def _capture(run: Callable[[], Tensor], device: torch.device) -> tuple[torch.cuda.CUDAGraph, Tensor]:
     """Return the graph of what a function launches, and the tensor that it returns.
 
-    If capturing fails, torch leaves its own stream current, and the device's generator in a state in which it refuses
-    to draw. Both are set back, so that eager steps can follow.
+    If capturing fails, torch leaves its own stream current, and the device's generators in a state in which they
+    refuse to draw. Both are set back, so that eager steps can follow.
     """
     graph, own = torch.cuda.CUDAGraph(), generator(device)
-    if own is None:
-        own = torch.cuda.default_generators[device.index or 0]  # which is registered with every graph
-    else:
+    generators = [torch.cuda.default_generators[device.index or 0]]  # which torch registers with every graph
+    if own is not None:
         graph.register_generator_state(own)
-    state = own.get_state()
-    with torch.cuda.device(device), torch.cuda.stream(torch.cuda.current_stream(device)):
+        generators.append(own)
+    states = [each.get_state() for each in generators]
+    current = torch.cuda.current_stream(device)
+    with _ONE_CAPTURE, _no_garbage_collection(), torch.cuda.device(device), torch.cuda.stream(current):
         try:
             # Other threads may use the device meanwhile, which the default mode makes an error, in them.
             with torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 output = run()
         except Exception as error:
-            own.graphsafe_set_state(torch.Generator(device))
-            own.set_state(state)
+            for each, state in zip(generators, states, strict=True):
+                each.graphsafe_set_state(torch.Generator(device))
+                each.set_state(state)
             first = error.__context__  # ending the capture raises another error, which is less specific
             raise (first if isinstance(first, RuntimeError) else error) from None
     return graph, output
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Keep the collector from freeing the graph of an earlier fit, which CUDA refuses while a stream is captured."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
