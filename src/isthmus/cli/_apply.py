@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from isthmus._formats import find_row
-from isthmus.cli._data import LABELS, OUTPUT, align_columns, named_rows, open_data
+from isthmus.cli._data import LABELS, OUTPUT, AlignedBlocks, align_columns, named_rows, open_data
 from isthmus.cli._errors import about, note
 from isthmus.cli._given import parse_given
 from isthmus.cli._models import load_model, loading
 from isthmus.cli._paths import check_output
-from isthmus.cli._results import write_by_chunks, write_frame_result, write_result
+from isthmus.cli._results import datasets, write_by_chunks, write_frame_result, write_frames, write_result
 from isthmus.cli._tables import as_result_frame, check_holds, with_text
 from isthmus.cli._values import parse_value
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from isthmus.data import Dataset
 
 __all__ = ["impute", "model_and_rows", "numbers_per_row", "reconstruct", "sample", "split_files", "transform"]
 
 
-def model_and_rows(path: str, data: str, labels: str | None) -> tuple[Any, Dataset, Any]:
-    """Return a saved model, the rows of DATA, and their conditions if `labels` names them."""
+def model_and_rows(path: str, data: str, labels: str | None, *, tables: bool = False) -> tuple[Any, Dataset, Any]:
+    """Return a saved model, the rows of DATA, and their conditions if `labels` names them.
+
+    With `tables` true, large tables stay on the disk, and are read in the order of their rows.
+    """
     if data.endswith(".safetensors"):
         raise ValueError(f"{data}: is a model, not data; pass MODEL first, then DATA.")
-    rows = open_data(data, labels, columns=False)
+    rows = open_data(data, labels, columns=False, tables=tables, in_order=True)
     model = load_model(path)
     if labels is not None and not model.conditional:
         raise ValueError(f"--y {labels}: {path} holds {_article(model)}, which has no conditions; leave out --y.")
@@ -52,12 +58,16 @@ def split_files(files: tuple[str, ...], command: str) -> tuple[str | None, str]:
 def _write_rows(method: str, path: str, data: str, labels: str | None, output: str) -> None:
     """Write ``model.method(X, y)``, computed chunk by chunk."""
     check_output(output, path, data, labels)
-    _write_result_of(method, *model_and_rows(path, data, labels), data, output)
+    _write_result_of(method, *model_and_rows(path, data, labels, tables=True), data, output)
 
 
 def _write_result_of(method: str, model: Any, rows: Dataset, y: Any, data: str, output: str) -> None:
     """Write ``model.method(X, y)`` of rows."""
     function = getattr(model, method)
+    if method != "transform" and isinstance(rows.X, AlignedBlocks):
+        with about(data):
+            _write_blocks(method, model, rows, output)
+        return
     if rows.is_frame and method != "transform":
         check_holds(output, rows.X)
     if method != "transform":
@@ -67,14 +77,36 @@ def _write_result_of(method: str, model: Any, rows: Dataset, y: Any, data: str, 
             result = function(rows.X) if y is None else function(rows.X, y)
         _write_table(method, output, result, rows, model)
         return
-    # The chunks are those of the estimator: their size can change the last bits of a result.
-    uses_draws = method == "impute" or (model.conditional and y is None)
-    width = numbers_per_row(model, draws=uses_draws)
+    width = _width(method, model, y)
     columns = list(model.get_feature_names_out()) if method == "transform" else rows.columns or _column_names(model)
     with about(data):
         write_by_chunks(
             output, method, lambda X, c: function(X) if c is None else function(X, c), rows, y, width, columns
         )
+
+
+def _width(method: str, model: Any, y: Any) -> int:
+    """Return the numbers per row that set the chunks of the estimator: their size can change the last bits."""
+    return numbers_per_row(model, draws=method == "impute" or (model.conditional and y is None))
+
+
+def _write_blocks(method: str, model: Any, rows: Dataset, output: str) -> None:
+    """Write ``model.method(X)`` of a table that is read block by block, in its form."""
+    function = getattr(model, method)
+    parts = datasets(method, rows, _width(method, model, None))
+    first = next(parts)
+    if first.is_frame:
+        check_holds(output, first.X)
+    row = find_row(output)
+    is_text = row is not None and row.class_name == "Csv"
+    fills = method == "impute" and is_text and first.text is not None
+
+    def results() -> Iterator[Any]:
+        for part in itertools.chain([first], parts):
+            made = as_result_frame(function(part.X), part)
+            yield part.text.filled(made) if fills else made
+
+    write_frames(output, results(), first.text if is_text else None)
 
 
 def _with_form(method: str, rows: Dataset, data: str, output: str) -> Dataset:
@@ -151,14 +183,17 @@ def impute(files: tuple[str, ...], output: str, labels: str | None, seed: int) -
     check_output(output, data)
     if labels is not None:
         raise ValueError(f"--y {labels}: is for a fitted conditional_vae; pass MODEL first.")
-    rows = open_data(data)
+    rows = open_data(data, tables=True)
     if rows.is_frame:
         check_holds(output, rows.X)
     with loading():
         from isthmus import VAE, AutoencoderImputer
     with about(data):
         imputer = AutoencoderImputer(VAE(random_state=seed, verbose=int(sys.stderr.isatty()))).fit(named_rows(rows))
-    _write_result_of("impute", imputer.estimator_, rows, None, data, output)
+    model = imputer.estimator_
+    if not (rows.is_frame or hasattr(rows.X, "dtype")):  # it stays on the disk
+        rows = align_columns(model, open_data(data, columns=False, tables=True, in_order=True), data)
+    _write_result_of("impute", model, rows, None, data, output)
 
 
 @click.command(short_help="Generate new rows.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +15,13 @@ from isthmus.cli._errors import note
 from isthmus.cli._tables import check_columns, with_whole_numbers
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
 
-    from isthmus.data import Dataset
+    from isthmus.data import Dataset, TableBlocks
 
-__all__ = ["LABELS", "OUTPUT", "align_columns", "named_rows", "open_data", "read_data"]
+__all__ = ["LABELS", "OUTPUT", "AlignedBlocks", "align_columns", "named_rows", "open_data", "read_data"]
 
 OUTPUT = click.option(
     "-o", "--output", metavar="FILE", required=True, help=f"File to write: {any_of(writable_suffixes())}."
@@ -50,15 +54,18 @@ def read_data(source: str, labels: str | None = None) -> Dataset:
     return _with_labels(_noted(read(source), source), source, labels)
 
 
-def open_data(source: str, labels: str | None = None, *, columns: bool = True, tables: bool = False) -> Dataset:
+def open_data(
+    source: str, labels: str | None = None, *, columns: bool = True, tables: bool = False, in_order: bool = False
+) -> Dataset:
     """Read rows as :func:`read_data` does, but leave large ones on the disk: X is then a source.
 
     With `columns` false, notes on single columns are not printed: a model knows the columns. With `tables` true, large
-    tables with columns of any type stay on the disk, too, unless one of their columns is to be the labels.
+    tables with columns of any type stay on the disk, too, unless one of their columns is to be the labels; with
+    `in_order` true, their rows are needed in their order only.
     """
     from isthmus.data import open_rows
 
-    rows = open_rows(source, tables=tables and labels is None)
+    rows = open_rows(source, tables=tables and labels is None, in_order=in_order)
     return _with_labels(_noted(rows, source, columns=columns), source, labels)
 
 
@@ -70,14 +77,49 @@ def _noted(rows: Dataset, source: str, *, columns: bool = True) -> Dataset:
     return rows
 
 
+class AlignedBlocks:
+    """A table that is read block by block, with the columns that a model was fitted on.
+
+    Parameters
+    ----------
+    blocks : TableBlocks
+        The table.
+    model : estimator
+        The model.
+    source : str
+        The file.
+    """
+
+    def __init__(self, blocks: TableBlocks, model: Any, source: str) -> None:
+        self.blocks, self.model, self.source = blocks, model, source
+        self.shape, self.ndim = blocks.shape, blocks.ndim
+
+    def __len__(self) -> int:
+        return len(self.blocks)
+
+    def datasets(self, n_rows: int) -> Iterator[Dataset]:
+        """Yield all rows, `n_rows` at a time."""
+        for i, rows in enumerate(self.blocks.datasets(n_rows)):
+            # Notes are about the columns of the file: one time is enough.
+            with contextlib.redirect_stderr(io.StringIO()) if i else contextlib.nullcontext():
+                aligned = align_columns(self.model, rows, self.source)
+            yield aligned
+
+
 def align_columns(model: Any, rows: Dataset, source: str) -> Dataset:
     """Return the columns that a model was fitted on, matched by name if both the model and the rows have names.
+
+    Those of a table that is read block by block are `AlignedBlocks`.
 
     Raises
     ------
     ValueError
         If a column is missing, or holds something else than in the training data.
     """
+    from isthmus.data import TableBlocks
+
+    if isinstance(rows.X, TableBlocks):
+        return rows._replace(X=AlignedBlocks(rows.X, model, source))
     if rows.is_frame or model._codec is not None:
         from isthmus.cli._tables import align_frame
 

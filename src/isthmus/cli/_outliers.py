@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from isthmus._formats import any_of, writable_suffixes
-from isthmus.cli._apply import model_and_rows, split_files
-from isthmus.cli._data import align_columns, read_data
+from isthmus.cli._apply import model_and_rows, numbers_per_row, split_files
+from isthmus.cli._data import AlignedBlocks, align_columns, read_data
 from isthmus.cli._errors import about, note
 from isthmus.cli._models import load_any, loading
 from isthmus.cli._paths import check_output
-from isthmus.cli._results import write_frame_result
+from isthmus.cli._results import compute_by_chunks, write_frame_result
 from isthmus.cli._tables import as_table, check_holds
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["outliers"]
 
+_ROWS = 10_000  # of a block in which some are explained
 _SHOWN, _LEAST = 20, 3  # rows that are printed, at most and at least
 
 
@@ -76,15 +77,19 @@ def outliers(
     if save is not None:
         check_output(save, path, data, normal, output, suffix=".safetensors")
     detector, rows = _detector(path, data, normal, rate, seed)
-    X = as_table(rows)
+    streamed = isinstance(rows.X, AlignedBlocks)
+    X = rows.X if streamed else as_table(rows)
     if explain and output is not None:
-        check_holds(output, X[:0].assign(explanation="") if hasattr(X, "iloc") else X)
+        import pandas as pd
+
+        check_holds(output, pd.DataFrame({"explanation": [""]}))
     with about(data):
-        scores = detector.score_samples(X)
+        scores = _scores(detector, rows) if streamed else detector.score_samples(X)
         found = scores < detector.offset_
         order = scores.argsort(kind="stable")
         shown = order[: max(int(found.sum()), _LEAST)]  # the oddest rows if there is no outlier
-        sentences = _explained(detector, X, shown) if explain else {}
+        explained = _explained_of_blocks if streamed else _explained
+        sentences = explained(detector, X, shown) if explain else {}
     values = _p_values(detector, scores)
     if save is not None:
         detector.save(save)
@@ -112,8 +117,10 @@ def _detector(path: str | None, data: str, normal: str | None, rate: float, seed
         detector = AutoencoderOutlierDetector(false_alarm_rate=rate, random_state=seed)
         with about(data):
             return detector.fit(as_table(rows)), rows
-    model, rows, _ = model_and_rows(path, data, None)
-    if normal is None and hasattr(saved := load_any(path), "calibration_scores_"):
+    saved = load_any(path) if normal is None else None
+    has_threshold = hasattr(saved, "calibration_scores_")
+    model, rows, _ = model_and_rows(path, data, None, tables=has_threshold)
+    if has_threshold:
         return saved, rows
     from sklearn.frozen import FrozenEstimator
 
@@ -138,6 +145,27 @@ def _explained(detector: Any, X: Any, rows: np.ndarray) -> dict[int, str]:
     """Return a sentence about each of some rows."""
     sentences = [sentence.partition(": ") for sentence in detector.explain(X, rows=rows).sentences]
     return {int(head.split()[1]): text for head, _, text in sentences}
+
+
+def _scores(detector: Any, rows: Dataset) -> np.ndarray:
+    """Return log p(x) of the rows of a table that is read block by block."""
+    width = numbers_per_row(detector.estimator_)
+    return compute_by_chunks("log p(x)", lambda X, _: detector.score_samples(X), rows, None, width)
+
+
+def _explained_of_blocks(detector: Any, X: AlignedBlocks, rows: np.ndarray) -> dict[int, str]:
+    """Return a sentence about each of some rows of a table that is read block by block."""
+    import numpy as np
+
+    found: dict[int, str] = {}
+    start = 0
+    for part in X.datasets(_ROWS):
+        own = np.flatnonzero(np.isin(np.arange(start, start + len(part.X)), rows))
+        if len(own):
+            sentences = _explained(detector, as_table(part), own)
+            found |= {start + row: text for row, text in sentences.items()}
+        start += len(part.X)
+    return found
 
 
 def _write(

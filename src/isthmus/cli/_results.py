@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from isthmus.cli._data import AlignedBlocks
 from isthmus.cli._errors import note
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from isthmus.data import Dataset
 
-__all__ = ["compute_by_chunks", "write_by_chunks", "write_frame_result", "write_result"]
+__all__ = ["compute_by_chunks", "datasets", "write_by_chunks", "write_frame_result", "write_frames", "write_result"]
 
 _Function = Callable[[Any, Any], "np.ndarray"]
 
@@ -95,6 +96,21 @@ def write_frame_result(path: str, frame: Any, like: Any = None) -> None:
     _note_written(path, frame.shape, "table")
 
 
+def write_frames(path: str, frames: Iterator[Any], like: Any) -> None:
+    """Write a table in parts, laid out as the file `like` if both are text."""
+    from isthmus.data.writing import open_frame_writer
+    from isthmus.engine.distributed import rank
+
+    if rank() > 0:
+        return
+    n_rows, width = 0, 0
+    with open_frame_writer(path, like) as write_part:
+        for frame in frames:
+            write_part(frame)
+            n_rows, width = n_rows + len(frame), frame.shape[1]
+    _note_written(path, (n_rows, width), "table")
+
+
 def _chunks(
     title: str, function: _Function, rows: Dataset, y: Any, width: int, part: tuple[int, int] = (0, 1)
 ) -> Iterator[np.ndarray]:
@@ -102,6 +118,10 @@ def _chunks(
     from isthmus.data import ArrayRows, RowSource
     from isthmus.estimators._chunking import row_chunks
 
+    if isinstance(rows.X, AlignedBlocks):
+        for part_of_rows in datasets(title, rows, width):
+            yield function(part_of_rows.X, None)
+        return
     if rows.is_frame:  # in memory, and so warnings about its columns come once
         yield function(rows.X, y)
         return
@@ -112,6 +132,17 @@ def _chunks(
     with click.progressbar(slices, label=title, file=sys.stderr, hidden=hidden) as bar:
         for chunk in bar:  # a part of the source, whose errors count rows as the whole does
             yield function(source.part(chunk.start, chunk.stop), None if y is None else y[chunk])
+
+
+def datasets(title: str, rows: Dataset, width: int) -> Iterator[Dataset]:
+    """Yield the rows of a table that is read block by block, in chunks of the estimator, with a progress bar."""
+    from isthmus.estimators._chunking import row_chunks
+
+    size = next(row_chunks(len(rows.X), width)).stop
+    n_parts = -(-len(rows.X) // size)
+    hidden = n_parts < 2 or not sys.stderr.isatty()
+    with click.progressbar(rows.X.datasets(size), n_parts, title, file=sys.stderr, hidden=hidden) as bar:
+        yield from bar
 
 
 def _gather(path: str, blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:

@@ -10,7 +10,7 @@ import click
 
 from isthmus._formats import any_of, writable_suffixes
 from isthmus.cli._apply import model_and_rows, numbers_per_row
-from isthmus.cli._data import LABELS
+from isthmus.cli._data import LABELS, AlignedBlocks
 from isthmus.cli._errors import about, note
 from isthmus.cli._paths import check_output
 from isthmus.cli._results import compute_by_chunks, write_result
@@ -44,7 +44,7 @@ def score(model: str, data: str, output: str | None, labels: str | None, by_colu
     """
     if output is not None:
         check_output(output, model, data, labels)
-    fitted, rows, y = model_and_rows(model, data, labels)
+    fitted, rows, y = model_and_rows(model, data, labels, tables=True)
     if by_column:
         _score_columns(fitted, rows, y, data, output, as_json=as_json)
         return
@@ -53,7 +53,7 @@ def score(model: str, data: str, output: str | None, labels: str | None, by_colu
             call = fitted.score_samples if fitted.conditional else lambda X, _: fitted.score_samples(X)
             scores = compute_by_chunks("log p(x)", call, rows, y, numbers_per_row(fitted))
         else:
-            scores = -fitted.reconstruction_error(rows.X)
+            scores = -_by_chunks(fitted.reconstruction_error, fitted, rows)
         terms = _elbo_terms(fitted, rows, y)
     quantity = ("log p(x)" if y is None else "log p(x|y)") if fitted.has_density else "log p(x|f(x))"
     result = {"model": type(fitted).__name__, "quantity": quantity, "unit": "nats per row", "rows": len(scores)}
@@ -72,12 +72,14 @@ def _score_columns(model: Any, rows: Dataset, y: Any, data: str, output: str | N
     given_others = hasattr(model, "score_features") and y is None
     with about(data):
         if given_others:
-            cells = model.score_features(rows.X)
+            cells = _by_chunks(model.score_features, model, rows)
+        elif y is None:
+            cells = -_by_chunks(model.feature_errors, model, rows)
         else:
-            cells = -(model.feature_errors(rows.X) if y is None else model.feature_errors(rows.X, y))
+            cells = -model.feature_errors(rows.X, y)
     names = rows.columns or tuple(getattr(model, "feature_names_in_", ()))
-    if hasattr(cells, "iloc"):
-        names, cells = tuple(map(str, cells.columns)), cells.to_numpy()
+    if model._codec is not None:
+        names, cells = tuple(map(str, model._codec.names)), np.asarray(cells)
     names = names or tuple(f"x{i}" for i in range(cells.shape[1]))
     if output is not None:
         write_result(output, cells, list(names))
@@ -94,6 +96,15 @@ def _score_columns(model: Any, rows: Dataset, y: Any, data: str, output: str | N
             click.echo(f"{name:<{width}}{'-':>10}   left out of the model, or missing in all rows")
         else:
             click.echo(f"{name:<{width}}{mean:>10.3f}{np.nanmin(own):>12.3f}   {np.nanargmin(own)}")
+
+
+def _by_chunks(method: Any, model: Any, rows: Dataset) -> Any:
+    """Return ``method(X)``, of a table that is read block by block as an array."""
+    import numpy as np
+
+    if not isinstance(rows.X, AlignedBlocks):
+        return method(rows.X)
+    return compute_by_chunks("cells", lambda X, _: np.asarray(method(X)), rows, None, numbers_per_row(model))
 
 
 def _elbo_terms(model: Any, rows: Dataset, y: Any) -> dict[str, float | None]:
@@ -139,7 +150,7 @@ def _note_grey_cells(model: Any, rows: Dataset) -> None:
     import numpy as np
     import torch
 
-    if rows.is_frame:
+    if rows.is_frame or isinstance(rows.X, AlignedBlocks):
         return
     likelihood = model.model_.likelihood
     binary = [column for column in range(model.n_features_in_) if likelihood.for_column(column).binary]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Sequence
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,7 @@ from isthmus.data.errors import AGAIN, DataError, MissingFileError
 from isthmus.data.formats._npy_header import read_header
 from isthmus.data.sources import ArrayRows, RowSource
 
-__all__ = ["FileRows", "rows_of_memmap"]
+__all__ = ["FileRows", "rows_of_memmap", "stored_rows"]
 
 
 class FileRows(RowSource):
@@ -109,6 +112,52 @@ def rows_of_memmap(array: Any) -> RowSource:
     if not whole or array.filename is None:
         return ArrayRows(array)
     return FileRows(array.filename, shape=array.shape, dtype=array.dtype, offset=array.offset)
+
+
+def stored_rows(
+    blocks: Iterable[NDArray[Any]], shape: tuple[int, int], dtype: DTypeLike, name: str, columns: Sequence[str] | None
+) -> FileRows:
+    """Return blocks of rows as a source: they are written to a temporary file, which is kept as long as it is used.
+
+    Parameters
+    ----------
+    blocks : iterable of ndarray of shape (n, D)
+        All rows in their order.
+    shape : (int, int)
+        (N, D).
+    dtype : numpy dtype
+        Type of the numbers in the file.
+    name : str
+        The name of the source in error messages.
+    columns : sequence of str, optional
+        Names of the D columns.
+
+    Raises
+    ------
+    DataError
+        If there is no room for the file, or there are not N rows.
+    """
+    folder = tempfile.mkdtemp(prefix="isthmus-")
+    path, n_rows = Path(folder) / "rows", 0
+    try:
+        with path.open("wb") as file:
+            for block in blocks:
+                file.write(np.ascontiguousarray(block, dtype=dtype).data)
+                n_rows += len(block)
+        rows = FileRows(path, shape=(n_rows, *shape[1:]), dtype=dtype)
+    except BaseException as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        if not isinstance(error, OSError):
+            raise
+        raise DataError(
+            f"{name}: its encoded rows cannot be written to {folder} ({error.strerror or error}); set TMPDIR to a "
+            "folder with more room."
+        ) from error
+    weakref.finalize(rows, shutil.rmtree, folder, ignore_errors=True)
+    if n_rows != shape[0]:
+        raise DataError(f"{name}: changed while it was read; read it again when nothing writes to it.")
+    rows.name, rows.columns = name, None if columns is None else tuple(columns)
+    return rows
 
 
 def _check_exists(path: Path) -> None:

@@ -16,6 +16,7 @@ from isthmus.data.dataset import NUMERIC, Dataset
 from isthmus.data.errors import DataError, MissingFileError, errors_of_reading, unknown_suffix
 from isthmus.data.file_rows import rows_of_memmap
 from isthmus.data.formats import Format, find_format
+from isthmus.data.formats.csv import Csv
 from isthmus.data.formats.image_folder import ImageFolder
 from isthmus.data.sources import ArrayRows, RowSource
 from isthmus.data.table_blocks import TableBlocks
@@ -61,15 +62,18 @@ def read(source: str | os.PathLike[str]) -> Dataset:
         return load_bundled(str(source)) if file is None else _read_whole(file)
 
 
-def open_rows(source: str | os.PathLike[str], *, tables: bool = False) -> Dataset:
+def open_rows(source: str | os.PathLike[str], *, tables: bool = False, in_order: bool = False) -> Dataset:
     """Read a file or bundled data set as `read` does, but leave rows of more than `STREAM_ABOVE` bytes on the disk.
 
     Parameters
     ----------
     source : str or os.PathLike
-        As for `read`. Rows of `.npy` and Parquet files can be left on the disk.
+        As for `read`. Rows of `.npy` and Parquet files can be left on the disk; numbers in tables of text are stored in
+        a temporary file.
     tables : bool, default=False
         Whether tables with other columns than numbers can be left on the disk, too.
+    in_order : bool, default=False
+        Whether rows are read in their order only. With `tables`, numbers in tables of text then stay there, too.
 
     Returns
     -------
@@ -85,10 +89,11 @@ def open_rows(source: str | os.PathLike[str], *, tables: bool = False) -> Datase
         file = _find(source)
         if file is None:
             return load_bundled(str(source))
-        rows = file.stream(STREAM_ABOVE)
+        text = file.table_blocks(STREAM_ABOVE) if tables and in_order and isinstance(file, Csv) else None
+        rows = file.stream(STREAM_ABOVE) if text is None else None
         blocks = file.table_blocks(STREAM_ABOVE) if rows is None and tables else None
         if blocks is not None:
-            return Dataset(blocks, blocks.columns, None, None, file.path.stem)
+            return Dataset(blocks, blocks.columns, None, None, file.path.stem, blocks.notes)
         if rows is None:
             return _read_whole(file)
         return Dataset(rows, rows.columns, None, rows.image_shape, file.path.stem)

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["TableBlocks"]
+from isthmus.data.dataset import Dataset
+
+__all__ = ["TableBlocks", "rebatched"]
 
 
 class TableBlocks(ABC):
@@ -34,6 +36,16 @@ class TableBlocks(ABC):
     def to_frame(self, table: Any) -> Any:
         """Return a block, or rows of several, as the pandas DataFrame that reading the whole file would give."""
 
+    def datasets(self, n_rows: int) -> Iterator[Dataset]:
+        """Yield all rows, `n_rows` at a time and fewer at the end, as reading the file would give them."""
+        for table in rebatched(self.blocks(), n_rows):
+            yield Dataset(self.to_frame(table), self.columns, None, None, self.path.stem)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was decided about the file that its reader may not expect."""
+        return ()
+
     @property
     def name(self) -> str:
         """The name of the table in error messages."""
@@ -56,3 +68,21 @@ class TableBlocks(ABC):
 
     def __len__(self) -> int:
         return self.n_rows
+
+
+def rebatched(tables: Iterator[Any], n_rows: int) -> Iterator[Any]:
+    """Yield the rows of pyarrow Tables in tables of `n_rows`, and fewer at the end."""
+    import pyarrow as pa
+
+    held: list[Any] = []
+    for table in tables:
+        held.append(table)
+        if sum(map(len, held)) < n_rows:
+            continue
+        whole = pa.concat_tables(held, promote_options="permissive")
+        starts = range(0, len(whole) - n_rows + 1, n_rows)
+        yield from (whole.slice(start, n_rows) for start in starts)
+        held = [whole.slice(len(starts) * n_rows)]
+    rest = pa.concat_tables(held, promote_options="permissive") if held else held
+    if len(rest):
+        yield rest

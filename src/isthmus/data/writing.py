@@ -17,7 +17,7 @@ from isthmus.data.dataset import check_dtype
 from isthmus.data.errors import DataError, MissingFileError, errors_of_writing, unknown_suffix
 from isthmus.data.formats import Format, Layout, load_format
 
-__all__ = ["check_writable", "open_writer", "write", "write_frame"]
+__all__ = ["check_writable", "open_frame_writer", "open_writer", "write", "write_frame"]
 
 
 def write(path: str | os.PathLike[str], array: ArrayLike, columns: Sequence[str] | None = None) -> None:
@@ -91,9 +91,54 @@ def write_frame(path: str | os.PathLike[str], frame: Any, like: Any = None) -> N
     """
     path = Path(path)
     check_writable(path)
-    with errors_of_writing(path), atomic_write(path) as temporary:
+    with errors_of_writing(path), atomic_write(path) as temporary, _errors_of_frames(path):
+        _format_to_write(path).write_frame(temporary, frame, like)
+
+
+@contextlib.contextmanager
+def open_frame_writer(path: str | os.PathLike[str], like: Any = None) -> Iterator[Callable[[Any], None]]:
+    """Open a file for writing a table in parts, pandas DataFrames with the same columns.
+
+    As with `open_writer`, the file is renamed when the ``with`` block ends without an error. Parquet files and tables
+    of text are written part by part; for other formats, all parts are kept until the end.
+
+    Parameters
+    ----------
+    path, like
+        As for `write_frame`.
+
+    Yields
+    ------
+    callable
+        Writes a DataFrame.
+
+    Raises
+    ------
+    MissingFileError, DataError
+        As for `write_frame`.
+    """
+    path = Path(path)
+    check_writable(path)
+    with contextlib.ExitStack() as stack:  # errors in the caller's block are not errors of writing
+        with _errors_of_frames(path):
+            temporary = stack.enter_context(atomic_write(path))
+            append = stack.enter_context(_format_to_write(path).frame_writer(temporary, like))
+
+        def write_part(frame: Any) -> None:
+            with _errors_of_frames(path):
+                append(frame)
+
+        yield write_part
+        with _errors_of_frames(path):
+            stack.pop_all().close()
+
+
+@contextlib.contextmanager
+def _errors_of_frames(path: Path) -> Iterator[None]:
+    """Turn what is raised for a table that cannot be written into one `DataError`."""
+    with errors_of_writing(path):
         try:
-            _format_to_write(path).write_frame(temporary, frame, like)
+            yield
         except (TypeError, ValueError, OverflowError) as error:  # such as lists in cells of an Excel file
             if isinstance(error, DataError):
                 raise

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import warnings
-import weakref
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from isthmus.data import FileRows, RowSource, TableBlocks
-from isthmus.data.errors import DataError
+from isthmus.data import RowSource, TableBlocks
+from isthmus.data.file_rows import stored_rows
 from isthmus.tables import NumberColumn, TableCodec
 
 __all__ = ["encode_blocks", "fit_blocks"]
@@ -155,33 +151,9 @@ def encode_blocks(codec: TableCodec, table: TableBlocks, *, noise: bool) -> RowS
     DataError
         If there is no room for the file.
     """
-    folder = tempfile.mkdtemp(prefix="isthmus-")
-    path = Path(folder) / "rows"
     raw = any(isinstance(column, NumberColumn) and column.knots is None for column in codec.columns or ())
-    dtype = np.dtype(np.float64 if raw else np.float32)  # scores need no more digits than the model computes with
-    try:
-        _write(codec, table, path, dtype, noise=noise)
-        rows = FileRows(path, shape=(len(table), len(codec.outputs())), dtype=dtype)
-    except BaseException as error:
-        shutil.rmtree(folder, ignore_errors=True)
-        if not isinstance(error, OSError):
-            raise
-        raise DataError(
-            f"{table.name}: its encoded rows cannot be written to {folder} ({error.strerror or error}); set TMPDIR to "
-            "a folder with more room."
-        ) from error
-    rows.name = table.name
-    weakref.finalize(rows, shutil.rmtree, folder, ignore_errors=True)
-    return rows
-
-
-def _write(codec: TableCodec, table: TableBlocks, path: Path, dtype: np.dtype[Any], *, noise: bool) -> None:
-    """Write the encoded rows of a table."""
-    n_rows = 0
-    with path.open("wb") as file:
-        for i, block in enumerate(table.blocks()):
-            encoded = codec.encode(table.to_frame(block), noise_seed=i if noise else None)
-            file.write(np.ascontiguousarray(encoded, dtype=dtype).data)
-            n_rows += len(encoded)
-    if n_rows != len(table):
-        raise DataError(f"{table.name}: changed while it was read; read it again when nothing writes to it.")
+    # Scores for training need no more digits than the model computes with; results are those of the table in memory.
+    dtype = np.float32 if noise and not raw else np.float64
+    frames = map(table.to_frame, table.blocks())
+    encoded = (codec.encode(frame, noise_seed=i if noise else None) for i, frame in enumerate(frames))
+    return stored_rows(encoded, (len(table), len(codec.outputs())), dtype, table.name, None)

@@ -96,7 +96,7 @@ def as_rows(estimator: BaseEstimator, X: Any, *, reset: bool) -> Any:
     Its cells are not checked here, except that they are numbers, not text, and that no integer is too large for a
     float.
     """
-    X = resolve(X)
+    X = resolve(X, tables=estimator._codec is not None)
     if estimator._codec is not None:
         return encode_table(estimator, X, reset=reset)
     X = as_number_frame(X)

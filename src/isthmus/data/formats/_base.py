@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -131,6 +132,18 @@ class Format(ABC):
         array = frame.astype(float).to_numpy(na_value=np.nan)
         with self.writer(file, Layout(array.dtype, array.shape, [str(name) for name in frame])) as append:
             append(array)
+
+    @contextlib.contextmanager
+    def frame_writer(self, file: Path, like: Any = None) -> Iterator[Callable[[Any], object]]:
+        """Write DataFrames with the same columns, one below the other: the context yields a function that appends one.
+
+        The default keeps them until all are there. For the parameters and errors, see :meth:`write_frame`.
+        """
+        import pandas as pd
+
+        frames: list[Any] = []
+        yield frames.append
+        self.write_frame(file, pd.concat(frames, ignore_index=not has_index(frames[0])), like)
 
 
 def as_table(block: NDArray[Any]) -> NDArray[Any]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from isthmus.data.dataset import Dataset
 from isthmus.data.errors import AGAIN, DataError
-from isthmus.data.formats._base import check_names
+from isthmus.data.formats._base import check_names, has_index
 
-__all__ = ["arrow_to_frame", "as_frame_dataset", "import_pandas", "whole_numbers"]
+__all__ = ["arrow_to_frame", "as_frame_dataset", "frame_appender", "import_pandas", "whole_numbers"]
 
 
 def import_pandas(path: Path, what: str, extra: str = "table") -> Any:
@@ -71,3 +72,19 @@ def as_frame_dataset(frame: Any, path: Path, notes: tuple[str, ...] = ()) -> Dat
         notes = (*notes, "the first column, which has no name, is taken for the names of the rows, and is not learned")
         names = names[1:]
     return Dataset(frame, names, None, None, path.name.partition(".")[0] or path.name, notes)
+
+
+def frame_appender(open_writer: Callable[[Any], Any]) -> Callable[[Any], None]:
+    """Return a function that appends DataFrames to a writer of pyarrow Tables, opened with the schema of the first."""
+    import pyarrow as pa
+
+    writers: list[Any] = []
+
+    def append(frame: Any) -> None:
+        schema = writers[0].schema if writers else None
+        table = pa.Table.from_pandas(frame, schema, preserve_index=has_index(frame))
+        if not writers:
+            writers.append(open_writer(table.schema))
+        writers[0].write_table(table)
+
+    return append

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -14,10 +12,12 @@ import numpy as np
 from isthmus.data.dataset import EXACT, Dataset
 from isthmus.data.errors import DataError
 from isthmus.data.formats._base import check_names
-from isthmus.data.formats._text_cells import libraries, read_cells
+from isthmus.data.formats._text_cells import libraries, line_of_row, read_cells
+from isthmus.data.formats._text_columns import TextColumn
 from isthmus.data.formats._text_header import is_header, looks_like_index
-from isthmus.data.formats._text_layout import TextLayout, find_layout, open_bytes
-from isthmus.data.formats._text_values import Converted, convert, fill_cells, find_decimal
+from isthmus.data.formats._text_layout import TextLayout, find_layout
+from isthmus.data.formats._text_style import NumberStyle, fill_cells
+from isthmus.data.formats._text_values import Converted, convert, find_decimal, observed_cells
 
 __all__ = ["TextTable"]
 
@@ -48,6 +48,10 @@ class TextTable:
         What was decided about the file that its reader may not expect.
     parts : tuple of TextTable
         The tables that were joined, if `path` is a folder.
+    columns : mapping of str to TextColumn
+        What the columns of the whole file hold, if these are some of its rows.
+    first_row : int
+        The number of the first of these rows.
     """
 
     path: Path
@@ -59,6 +63,8 @@ class TextTable:
     index: tuple[str, Any] | None = None
     notes: list[str] = field(default_factory=list)
     parts: tuple[TextTable, ...] = ()
+    columns: Mapping[str, TextColumn] = field(default_factory=dict)
+    first_row: int = 0
 
     @classmethod
     def read(cls, path: Path, *, quoted_header: bool = False, like: TextTable | None = None) -> Self:
@@ -80,7 +86,22 @@ class TextTable:
         """
         libraries(path)
         layout = find_layout(path)
-        table = read_cells(path, layout)
+        return cls.of_cells(path, layout, read_cells(path, layout), quoted_header=quoted_header, like=like)
+
+    @classmethod
+    def of_cells(
+        cls,
+        path: Path,
+        layout: TextLayout,
+        table: Any,
+        *,
+        quoted_header: bool = False,
+        like: TextTable | None = None,
+    ) -> Self:
+        """Return the table of all cells of a file, or of its first block, a pyarrow Table of strings.
+
+        For the other parameters and the errors, see :meth:`read`.
+        """
         cells = [table.column(i) for i in range(table.num_columns)]
         names, header = layout.names, False
         if names is None:
@@ -160,7 +181,7 @@ class TextTable:
         import pandas as pd
 
         found = {
-            name: convert(cells, self.decimal, texts=name in texts, codes=name not in numbers)
+            name: self._convert(name, cells, texts=name in texts, codes=name not in numbers)
             for name, cells in zip(self.names, self.cells, strict=True)
         }
         self._check_numbers(found, numbers)
@@ -177,6 +198,12 @@ class TextTable:
             notes.insert(0, "the first line is data, not names: columns are named x0, x1, ...")
         return Dataset(frame, self.names, None, None, name, tuple(notes), self)
 
+    def _convert(self, name: str, cells: Any, *, texts: bool = False, codes: bool = True) -> Converted:
+        """Return the cells of a column in the type of its cells, or of all cells in the file."""
+        if name in self.columns:
+            return self.columns[name].convert(cells, texts=texts, codes=codes)
+        return convert(cells, self.decimal, texts=texts, codes=codes)
+
     def index_values(self) -> Any:
         """Return the index, or None if there is none."""
         import pandas as pd
@@ -192,7 +219,13 @@ class TextTable:
         import pandas as pd
 
         own = dict(zip(self.names, self.cells, strict=True))
-        columns = {name: fill_cells(own[str(name)], made[name], self.decimal) for name in made.columns}
+        columns = {}
+        for name in made.columns:
+            cells = own[str(name)]
+            gone = self._convert(str(name), cells).series.isna().to_numpy()
+            column = self.columns.get(str(name))
+            style = NumberStyle.of(observed_cells(cells), self.decimal) if column is None else column.style
+            columns[name] = fill_cells(cells, made[name], gone, style, self.decimal)
         texts = pd.DataFrame(columns)
         if self.index is not None:
             texts.index = pd.Index(self.index[1].to_pandas(), name=self.index[0] or None)
@@ -242,22 +275,7 @@ class TextTable:
             if row < len(part.cells[0]):
                 return f"{part.place_of(row)} of {part.path.name}"
             row -= len(part.cells[0])
-        return f"line {self.line_of(row)}"
-
-    def line_of(self, row: int) -> int:
-        """Return the number of the line in which a row of cells ends, from 1."""
-        skipped = self.layout.preamble
-        seen = -1 - self.header
-        with open_bytes(self.path) as binary, io.TextIOWrapper(binary, self.layout.encoding, newline="") as stream:
-            for _ in range(skipped):
-                stream.readline()
-            reader = csv.reader(stream, delimiter=self.layout.delimiter)
-            for cells in reader:
-                comment = self.layout.comments and cells and cells[0].startswith("#")
-                seen += bool(cells) and not comment
-                if seen == row:
-                    return skipped + reader.line_num
-        return skipped + self.header + row + 1
+        return f"line {line_of_row(self.path, self.layout, self.first_row + row, header=self.header)}"
 
 
 def _joined(columns: Sequence[Any]) -> Any:

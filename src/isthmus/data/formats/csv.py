@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import importlib.util
+import io
 import itertools
 import math
 import re
@@ -17,12 +19,18 @@ from numpy.typing import NDArray
 
 from isthmus.data.dataset import EXACT, TOO_LARGE, Dataset, as_dataset
 from isthmus.data.errors import DataError
+from isthmus.data.file_rows import stored_rows
 from isthmus.data.formats._base import Format, Layout, as_table, check_names, has_index
+from isthmus.data.sources import RowSource
+from isthmus.data.table_blocks import TableBlocks
 
 if TYPE_CHECKING:
+    from isthmus.data.formats._text_blocks import TextBlocks
     from isthmus.data.formats._text_table import TextTable
 
 __all__ = ["Csv"]
+
+_PACKED, _TIMES = (".gz", ".bz2", ".xz", ".zip"), 5  # of which tables of text take about five times as much unpacked
 
 
 class _Numbers(NamedTuple):
@@ -40,6 +48,10 @@ class Csv(Format):
     Numbers separated by commas, in UTF-8, are read without any other library. What separates cells, the encoding,
     decimal commas, comments, lines above the table and the header are found out in all other files.
     """
+
+    def __init__(self, path: Path, member: str | None = None) -> None:
+        super().__init__(path, member)
+        self._found: TextBlocks | None = None
 
     def read(self) -> Dataset:
         """Return the table: an array of float64 if all columns are numbers, else a pandas DataFrame."""
@@ -60,6 +72,33 @@ class Csv(Format):
             raise DataError(f"{problem} {str(error).partition(': ')[2]}") from error
         return self.read_text(quoted_header=numbers is not None and numbers.quoted_header).dataset()
 
+    def stream(self, above: int) -> RowSource | None:
+        """Return the rows of a large table of numbers, which are read once and kept in a temporary file."""
+        blocks = self._blocks(above)
+        if blocks is None or not blocks.has_only_numbers:
+            return None
+        return stored_rows(blocks.matrices(), blocks.shape, np.float64, str(self.path), blocks.columns)
+
+    def table_blocks(self, above: int) -> TableBlocks | None:
+        """Return a large table."""
+        return self._blocks(above)
+
+    def _blocks(self, above: int) -> TextBlocks | None:
+        """Return the table in blocks if its text has more than `above` bytes."""
+        if not all(map(importlib.util.find_spec, ("pandas", "pyarrow"))):
+            return None
+        packed = self.path.suffix.lower() in _PACKED
+        if self.path.stat().st_size * (_TIMES if packed else 1) <= above:
+            return None
+        from isthmus.data.formats._text_blocks import TextBlocks
+        from isthmus.data.formats._text_layout import open_bytes
+
+        if self._found is None:
+            with open_bytes(self.path) as binary, io.TextIOWrapper(binary, "utf-8", errors="replace") as stream:
+                lines = io.StringIO(stream.readline() + stream.readline())
+            self._found = TextBlocks(self.path, quoted_header=_is_quoted_header(lines))
+        return self._found
+
     def read_text(self, *, quoted_header: bool | None = None) -> TextTable:
         """Return the table with its cells as they are written.
 
@@ -79,6 +118,25 @@ class Csv(Format):
 
     def write_frame(self, file: Path, frame: Any, like: Any = None) -> None:
         """Write a DataFrame, laid out as the file that it came from."""
+        options = self._options(frame, like)
+        try:
+            frame.to_csv(file, **options)
+        except UnicodeEncodeError:  # a level of the training data has letters that the file's encoding has not
+            frame.to_csv(file, **options | {"encoding": "utf-8"})
+
+    @contextlib.contextmanager
+    def frame_writer(self, file: Path, like: Any = None) -> Iterator[Callable[[Any], object]]:
+        """Write DataFrames one below the other, laid out as the file that they came from."""
+        with file.open("w", encoding="utf-8" if like is None else like.layout.encoding, newline="") as stream:
+
+            def append(frame: Any) -> None:
+                options = self._options(frame, like)
+                frame.to_csv(stream, **options | {"header": options["header"] and not stream.tell()})
+
+            yield append
+
+    def _options(self, frame: Any, like: Any) -> dict[str, Any]:
+        """Return the parameters with which pandas writes a table as the file `like` is written."""
         separator = "\t" if self._is_tabbed else ","
         options = {"sep": separator, "encoding": "utf-8", "header": True}
         if like is not None:
@@ -89,10 +147,7 @@ class Csv(Format):
         options |= {"index": has_index(frame), "lineterminator": "\n"}
         if options["index"] and options["header"]:
             options["index_label"] = frame.index.names if frame.index.nlevels > 1 else frame.index.name or ""
-        try:
-            frame.to_csv(file, **options)
-        except UnicodeEncodeError:  # a level of the training data has letters that the file's encoding has not
-            frame.to_csv(file, **options | {"encoding": "utf-8"})
+        return options
 
     @property
     def _is_tabbed(self) -> bool:

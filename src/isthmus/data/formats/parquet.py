@@ -15,7 +15,7 @@ from isthmus._names import suggestion
 from isthmus.data.dataset import TOO_LARGE, Dataset
 from isthmus.data.errors import DataError, MissingFileError
 from isthmus.data.formats._base import Format, Layout, as_table, check_names, check_same_columns, has_index
-from isthmus.data.formats._frames import arrow_to_frame, as_frame_dataset
+from isthmus.data.formats._frames import arrow_to_frame, as_frame_dataset, frame_appender
 from isthmus.data.formats._parquet_file import decoded, library_of, opened, opened_tables
 from isthmus.data.sources import RowSource
 from isthmus.data.table_blocks import TableBlocks
@@ -107,6 +107,13 @@ class Parquet(Format):
         import pyarrow
 
         library.write_table(pyarrow.Table.from_pandas(frame, preserve_index=has_index(frame)), file)
+
+    @contextlib.contextmanager
+    def frame_writer(self, file: Path, like: Any = None) -> Iterator[Callable[[Any], object]]:  # noqa: ARG002
+        """Write DataFrames one below the other; each is a row group."""
+        library = library_of(self.path)
+        with contextlib.ExitStack() as stack:
+            yield frame_appender(lambda schema: stack.enter_context(library.ParquetWriter(file, schema)))
 
 
 class _ParquetBlocks(TableBlocks):
