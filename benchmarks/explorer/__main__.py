@@ -17,39 +17,13 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from playwright.sync_api import sync_playwright
-from sklearn.datasets import load_digits
-
-from isthmus import VAE
-from isthmus.explorer import Explorer
-from isthmus.explorer._server import Server
+from served import explore_digits, explore_points, explore_table, served
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "explorer.json"
 FRAMES = """() => { window.frames_ = []; let last = performance.now(); const tick = (t) => {
   window.frames_.push(t - last); last = t; if (!window.stop_) requestAnimationFrame(tick); };
   window.stop_ = false; requestAnimationFrame(tick); }"""
-
-
-def visits(n: int = 2000) -> pd.DataFrame:
-    """Return a mixed table: categories, numbers, a date, a boolean, missing cells."""
-    rng = np.random.default_rng(0)
-    kind = rng.choice(["cat", "dog", "bird"], n, p=[0.5, 0.4, 0.1])
-    weight = pd.Series(kind).map({"cat": 4.0, "dog": 20.0, "bird": 0.1}) * rng.lognormal(0, 0.2, n)
-    table = pd.DataFrame(
-        {
-            "kind": kind,
-            "weight": weight.round(2),
-            "fee": np.where(rng.random(n) < 0.3, 0.0, rng.lognormal(4, 0.5, n).round(2)),
-            "visits": rng.poisson(6, n),
-            "day": rng.choice(pd.bdate_range("2024-01-01", periods=250), n),
-            "chipped": rng.random(n) < np.where(kind == "dog", 0.9, 0.3),
-            "length": (10 * weight**0.33 * rng.lognormal(0, 0.1, n)).round(1),
-            "city": rng.choice(["Bern", "Basel", "Genf", "Chur"], n),
-        }
-    )
-    table.loc[rng.random(n) < 0.2, "kind"] = None
-    return table
 
 
 def quantiles(values: list[float]) -> dict[str, float]:
@@ -110,29 +84,19 @@ class Measured:
 
 
 def dragging(browser, n_events: int) -> dict[str, dict]:
-    X, y = load_digits(return_X_y=True)
-    images = Explorer(VAE(8, max_epochs=10, random_state=0).fit(X), X, y, image_shape=(8, 8))
-    table = Explorer(VAE(4, max_epochs=10, random_state=0).fit(visits()), visits())
     found = {}
-    for name, explorer in (("digits", images), ("mixed table of 8 columns", table)):
-        with Server(explorer, port=0).running() as url:
+    for name, make in (("digits", explore_digits), ("mixed table of 8 columns", explore_table)):
+        with served(make) as url:
             page = Measured(browser, url, n_events)
-            while explorer.n_scored < explorer.n_to_score:
-                page.page.wait_for_timeout(1000)
             found[name] = page.drag()
             page.page.close()
     return found
 
 
 def panning(browser, n: int, n_events: int) -> dict[str, dict]:
-    rng = np.random.default_rng(0)
-    y = rng.integers(0, 8, n)
-    X = (3 * np.eye(8)[y] + rng.normal(size=(n, 8))).astype(np.float32)
-    explorer = Explorer(VAE(4, max_epochs=5, random_state=0).fit(X[:1000]), X, y)
-    explorer.n_to_score = 0  # the frames are those of the map alone
     found = {}
-    for name, address in (("webgl", ""), ("density", "?map=density")):
-        with Server(explorer, port=0).running() as url:
+    with served(explore_points, n) as url:
+        for name, address in (("webgl", ""), ("density", "?map=density")):
             page = Measured(browser, url + address, n_events)
             found[f"{n} points, {name}"] = {"frames": page.pan(), "bytes": page.sent()}
             page.page.close()

@@ -6,11 +6,13 @@ import pytest
 from starlette.testclient import TestClient
 
 from explorer_clients import HOST, Client, visits
+from isthmus import VAE
 from isthmus.explorer import Explorer
 from isthmus.explorer._app import MAX_BODY, create_app
 from isthmus.explorer._background import Preparation
 from isthmus.explorer._calls import frame
 from isthmus.explorer._guard import HEADERS
+from mixed_tables import every_dtype, only_pandas
 
 
 def test_model(image_client, table_client):
@@ -276,3 +278,11 @@ def test_bytes_of_an_answer_start_at_a_multiple_of_eight():
         content = frame({"n": "x" * n}, b"12345678")
         assert content[-8:] == b"12345678"
         assert (len(content) - 8) % 8 == 0
+
+
+def test_decoded_cells_read_as_those_of_the_decoded_table():
+    table = every_dtype(n=100).join(only_pandas(n=100))
+    model = VAE(2, max_epochs=1, random_state=0).fit(table)
+    explorer = Explorer(model, table)
+    codes = np.random.default_rng(0).normal(size=(20, 2)).astype(np.float32)
+    assert explorer.decode(codes) == explorer.rows.pack(model.inverse_transform(codes))

@@ -89,15 +89,19 @@ class ConditionalTransforms(Conditional):
         -------
         ndarray of shape (N, D), or a DataFrame if X is one
         """
+        return self._like(X, self._decode_codes(X, y))
+
+    def _decode_codes(self, X: Any, y: Any = None) -> np.ndarray:
+        """Return the decoder means of codes, (N, D); of a table, the matrix of its codec."""
         check_is_fitted(self, "model_")
         Z = check_codes(self, X)
         if y is not None:
-            return self._like(X, map_codes(self, Z, self._condition.encode(y, len(Z))))
+            return map_codes(self, Z, self._condition.encode(y, len(Z)))
         means = np.stack([map_codes(self, Z, c) for c in self._each_label(len(Z))])
         log_prior, levels = self._require_labels().log_prior, self._level_columns()
         mean = np.tensordot(np.exp(log_prior), means, 1).astype(Z.dtype)
         mean[:, levels] = means[log_prior.argmax()][:, levels]
-        return self._like(X, mean)
+        return mean
 
     def reconstruct(self, X: Any, y: Any = None) -> Any:
         """Return the decoder mean at each sample's code given y, or without y averaged over p(y|x).

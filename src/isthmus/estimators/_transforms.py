@@ -70,8 +70,12 @@ class AutoencoderTransforms(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         ndarray of shape (N, D), or a DataFrame if X is one
             Means of p(x|z).
         """
+        return self._like(X, self._decode_codes(X))
+
+    def _decode_codes(self, X: Any) -> np.ndarray:
+        """Return the decoder means of codes, (N, D); of a table, the matrix of its codec."""
         check_is_fitted(self, "model_")
-        return self._like(X, map_codes(self, check_codes(self, X)))
+        return map_codes(self, check_codes(self, X))
 
     def reconstruct(self, X: Any) -> Any:
         """Return the reconstruction of each sample: the mean of p(x|z) at its code, in the data's units.

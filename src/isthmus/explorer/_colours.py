@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.explorer._rows import Images, _number, _values
+from isthmus.explorer._cells import number_text, number_values
+from isthmus.explorer._rows import Images
 
 __all__ = ["Colour", "default_colour", "list_colours"]
 
@@ -43,7 +44,7 @@ class Colour:
         Numbers are put into eight bands with equally many rows. Beyond eleven levels, the rarer ones share an entry.
         """
         values = self.read(explorer)
-        numbers = _values(values) if hasattr(values, "dtype") and values.dtype.kind in "iufmM" else None
+        numbers = number_values(values) if hasattr(values, "dtype") and values.dtype.kind in "iufmM" else None
         few = numbers is not None and values.dtype.kind in "iuf" and len(np.unique(numbers)) <= _MAX_LEVELS
         if numbers is None or (self.kind != "score" and few):
             return _levels(values)
@@ -145,4 +146,4 @@ def _day(value: float) -> str:
 
 def _text(value: Any) -> str:
     number = isinstance(value, (float, np.floating))
-    return _number(float(value)) if number else str(value)
+    return number_text(float(value)) if number else str(value)

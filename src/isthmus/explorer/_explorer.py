@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from isthmus.explorer._colours import Colour, default_colour, list_colours
+from isthmus.explorer._formats import make_format
 from isthmus.explorer._inspection import CellErrors, inspect_row
 from isthmus.explorer._prior import PriorShape
-from isthmus.explorer._rows import make_format, n_rows, take
+from isthmus.explorer._rows import n_rows, take
 from isthmus.explorer._units import rank_units, unit_ranges
 from isthmus.tables import is_table, to_pandas
 
@@ -218,14 +219,21 @@ class Explorer:
         label : int, optional
             Number of the class that a conditional model is given.
         """
-        return self.rows.pack(self._decoded(codes, self.label(label)))
+        Z, given = self._check_codes(codes), self.given(self.label(label))
+        with self.lock:
+            values = self.model._decode_codes(Z, *given)
+        return self.rows.pack_decoded(values)
 
     def _decoded(self, codes: Any, label: Any) -> Any:
+        Z = self._check_codes(codes)
+        with self.lock:
+            return self.model.inverse_transform(Z, *self.given(label))
+
+    def _check_codes(self, codes: Any) -> np.ndarray:
         Z = np.asarray(codes, dtype=np.float32)
         if Z.ndim != 2 or Z.shape[1] != self.n_units or not np.isfinite(Z).all():
             raise ValueError(f"codes must be finite numbers of shape (n, {self.n_units}).")
-        with self.lock:
-            return self.model.inverse_transform(Z, *self.given(label))
+        return Z
 
     def label(self, label: int | None) -> Any:
         """Return the class of a number."""

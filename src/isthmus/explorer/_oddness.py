@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.explorer._rows import MAX_CELLS, Images, RowFormat
+from isthmus.explorer._cells import MAX_CELLS
+from isthmus.explorer._rows import Images, RowFormat
 
 __all__ = ["Judgement", "Oddness"]
 

@@ -252,6 +252,11 @@ class TableCodec(Settings):
 
     def _decode(self, matrix: np.ndarray, *, missing: bool) -> list[Any]:
         """Return the columns of the table of a matrix, as pandas Series."""
+        values = self.decode_values(matrix, missing=missing)
+        return [column.to_series(cells) for column, cells in zip(self._columns, values, strict=True)]
+
+    def decode_values(self, matrix: np.ndarray, *, missing: bool = True) -> list[np.ndarray]:
+        """Return the values (N,) of each column, as :class:`Plain` has them: :meth:`decode` without pandas."""
         columns = self._columns
         matrix = np.asarray(matrix, dtype=np.float64)
         *parts, gone = self._split(matrix)
@@ -262,7 +267,7 @@ class TableCodec(Settings):
         for column, part in zip(columns, parts, strict=True):
             if column.outputs():
                 values[column.name] = without(values[column.name], np.isnan(part).all(axis=1))
-        return [column.to_series(values[column.name]) for column in columns]
+        return list(values.values())
 
     def log_det(self, matrix: np.ndarray) -> np.ndarray:
         """Return what log p of each cell of a matrix (N, M) gains in the units of the table, (N, M)."""

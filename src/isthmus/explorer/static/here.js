@@ -51,10 +51,12 @@ export class Here {
     box.append(more);
   }
 
-  /** Decode the marker's code again; `stamp` is the time of the event that moved it. */
-  decode(stamp = null) {
-    const { view } = this.app;
-    this.ask({ codes: [Array.from(view.code)], label: view.label, stamp });
+  /** Decode the marker's code unless that was asked last; `stamp` is the time of the event that moved it. */
+  decode(stamp = null, code = this.app.view.code) {
+    const asked = [...code, this.app.view.label].join();
+    if (asked === this.asked) return;
+    this.asked = asked;
+    this.ask({ codes: [Array.from(code)], label: this.app.view.label, stamp });
   }
 
   /** The code has changed: move the marker, the sliders and the row. */
@@ -68,10 +70,13 @@ export class Here {
   showCode() {
     for (const [k, { slider, value }] of this.sliders) {
       const code = this.app.view.code[k];
+      const text = short(code);
+      if (value.textContent === text && document.activeElement !== slider) continue; // most units stay as they are
       if (document.activeElement !== slider || Math.abs(slider.value - code) > slider.step) slider.value = code;
-      value.textContent = short(code);
+      value.textContent = text;
     }
-    this.select.value = this.app.view.label ?? "";
+    const label = String(this.app.view.label ?? "");
+    if (this.select.value !== label) this.select.value = label;
   }
 
   show({ header, bytes }, body) {

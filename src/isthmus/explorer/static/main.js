@@ -54,6 +54,7 @@ class App {
         this.near = null;
         this.moveMarker(x, y, stamp);
       },
+      early: (x, y, stamp) => this.here.decode(stamp, this.withPlace(x, y)),
       pick: (point) => this.pick(point),
       hover: (point) => this.hover(point),
       view: () => this.remember(),
@@ -229,10 +230,17 @@ class App {
     this.map.setMarker([this.view.code[x], y === undefined ? 0 : this.view.code[y]]);
   }
 
+  /** Return the marker's code with other values of the units on the axes. */
+  withPlace(x, y) {
+    const code = [...this.view.code];
+    const [first, second] = this.axisUnits();
+    code[first] = x;
+    if (second !== undefined) code[second] = y;
+    return code;
+  }
+
   moveMarker(x, y, stamp) {
-    const units = this.axisUnits();
-    this.view.code[units[0]] = x;
-    if (units.length > 1) this.view.code[units[1]] = y;
+    this.view.code = this.withPlace(x, y);
     this.picked = null;
     this.here.moved(stamp);
   }
