@@ -8,7 +8,8 @@ from sklearn.datasets import load_iris
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from isthmus import VAE, Autoencoder
+from isthmus import VAE, Autoencoder, load
+from isthmus.assessment import assess
 from isthmus.estimators import _notebook
 
 X = load_iris().data
@@ -36,6 +37,22 @@ def test_after_fit_there_are_the_curve_and_the_key_numbers(fitted):
         lines = re.findall(r'<polyline points="([^"]*)"', summary)
         assert [len(line.split()) for line in lines] == [len(fitted.history_)] * 2
         assert 'role="img" aria-label="Training curve' in summary
+
+
+def test_the_history_is_a_list_with_a_curve(fitted, tmp_path):
+    assert isinstance(fitted.history_, list)
+    shown = fitted.history_._repr_html_()
+    assert shown.count("<polyline") == 2  # the losses of training and of validation rows
+    assert f"{fitted.n_iter_} epochs · loss {fitted.history_[-1]['loss']:.4g} nats" in shown
+    fitted.save(tmp_path / "m.safetensors")
+    assert load(tmp_path / "m.safetensors").history_._repr_html_() == shown
+    assert _notebook.History()._repr_html_().count("<svg") == 0
+
+
+def test_what_assess_returns_is_the_text_of_evaluate(fitted):
+    shown = assess(fitted, X[:20])._repr_html_()
+    assert shown.startswith("<pre")
+    assert "likelihood, in nats per" in shown
 
 
 def test_a_long_history_is_thinned():

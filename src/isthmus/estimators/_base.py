@@ -21,7 +21,7 @@ from isthmus.estimators._choice import ModelChoice
 from isthmus.estimators._data import TrainingData
 from isthmus.estimators._fitting import build_model, make_checkpoints, make_loop, worst_columns
 from isthmus.estimators._loaders import Loaders, LoaderSettings, make_loaders
-from isthmus.estimators._notebook import NotebookDisplay
+from isthmus.estimators._notebook import History, NotebookDisplay
 from isthmus.estimators._saving import save
 from isthmus.estimators._summary import summarize, summarize_jointly
 from isthmus.estimators._tables import fit_codec
@@ -157,7 +157,7 @@ class BaseAutoencoder(NotebookDisplay, ModelViews, CallbackSupportMixin, Autoenc
         """Choose the seed of a new model, and forget what was learned before."""
         stored = checkpoints.stored_seed() if checkpoints else None
         self.seed_ = data.processes.broadcast(as_seed(self.random_state) if stored is None else stored)
-        self.n_iter_, self.history_, self._optimizer_state = 0, [], None
+        self.n_iter_, self.history_, self._optimizer_state = 0, History(), None
 
     def _build(self, loss: TrainingLoss, data: TrainingData, held_out: np.ndarray, *, full_rank: bool) -> None:
         """Build the model of a loss, and keep it."""
@@ -236,7 +236,7 @@ class BaseAutoencoder(NotebookDisplay, ModelViews, CallbackSupportMixin, Autoenc
                     f"learning_rate={self.learning_rate_:g}."
                 ) from error
             finally:
-                self.history_ = [*self.history_, *loop.history]
+                self.history_ = History([*self.history_, *loop.history])
                 self.n_iter_ += len(loop.history)
                 model.eval()
                 model.to("cpu")
@@ -244,7 +244,7 @@ class BaseAutoencoder(NotebookDisplay, ModelViews, CallbackSupportMixin, Autoenc
                 writer.complete()
         if trial:
             validated = zip(self.history_, trial.history_, strict=False)
-            self.history_ = [own | {"validation_loss": other["validation_loss"]} for own, other in validated]
+            self.history_ = History(own | {"validation_loss": other["validation_loss"]} for own, other in validated)
 
     def _fit_condition(self, y: Any, weight: np.ndarray, *, reset: bool) -> np.ndarray | None:  # noqa: ARG002
         """Return what the model is conditioned on, (N, C); None for all but the conditional estimator."""

@@ -18,6 +18,7 @@ from isthmus._random import seeded
 from isthmus.estimators._base import BaseAutoencoder
 from isthmus.estimators._check_fields import check_fields
 from isthmus.estimators._condition import Condition, DiscreteCondition
+from isthmus.estimators._notebook import History
 from isthmus.estimators._saved_entries import check_entries, decode_condition, invalid
 from isthmus.estimators._saved_tensors import check_shapes, set_tensors
 from isthmus.model import Model
@@ -157,7 +158,7 @@ def _set_attributes(estimator: Any, model: Model, entries: dict[str, Any], condi
         estimator._dataframe_columns = list(serialization.decode(entries["dataframe_columns"]))
     estimator._dtype = np.dtype(np.float32 if entries["dtype"] == "float32" else np.float64)
     estimator.seed_, estimator.n_iter_ = entries["seed"], entries["n_iter"]
-    estimator.history_ = list(serialization.decode(entries["history"]))
+    estimator.history_ = History(serialization.decode(entries["history"]))
     if condition is not None:
         estimator._condition = condition
     if isinstance(condition, DiscreteCondition):

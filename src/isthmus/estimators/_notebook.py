@@ -11,7 +11,7 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
-__all__ = ["NotebookDisplay"]
+__all__ = ["History", "NotebookDisplay"]
 
 _WIDTH, _HEIGHT = 220, 48  # of the curve, in pixels
 _MAX_POINTS = 200
@@ -61,10 +61,23 @@ def fit_summary(estimator: Any) -> str:
         f"{sum(parameter.numel() for parameter in estimator.model_.parameters()):,} parameters",
         f"{estimator.n_iter_:,} epochs, {seconds:.1f} s",
     ]
+    return _drawing(history, numbers)
+
+
+class History(list[dict[str, float]]):
+    """The records of all epochs, which a notebook shows as a small curve."""
+
+    def _repr_html_(self) -> str:
+        return _drawing(self, [f"{len(self):,} epochs"])
+
+
+def _drawing(history: Sequence[dict[str, float]], numbers: list[str]) -> str:
+    """Return the training curve as HTML, and below it some numbers and the last losses."""
     losses = [(name, label) for name, label in _LOSSES if history and name in history[-1]]
-    numbers += [f"{label} {history[-1][name]:.4g} nats per row of scaled data" for name, label in losses]
-    text = html.escape(" · ".join(numbers))
-    curve = _curve([[record.get(name, math.nan) for record in history] for name, _ in losses], ", ".join(numbers[2:]))
+    last = [f"{label} {history[-1][name]:.4g} nats per row of scaled data" for name, label in losses]
+    lines = [[record.get(name, math.nan) for record in history] for name, _ in losses]
+    text = html.escape(" · ".join([*numbers, *last]))
+    curve = _curve(lines, ", ".join([numbers[-1], *last]))
     return f'<div style="font: 13px/1.5 sans-serif; margin: 6px 0 0 2px">{curve}<div>{text}</div></div>'
 
 
