@@ -102,6 +102,8 @@ def test_operators_that_onnx_lacks():
     own = {str(op): function for op, function in decompositions(torch.float64).items()}
     x = torch.tensor([1e-3, 0.5, 1.0, 2.0, 30.0, 1e6], dtype=torch.float64)
     assert torch.allclose(own["aten.lgamma.default"](x), torch.lgamma(x), rtol=1e-11, atol=1e-11)
+    x, y = torch.tensor([[0.0, 3.0, -1e200, 1e-200], [0.0, -4.0, 1e200, 0.0]], dtype=torch.float64)
+    assert torch.allclose(own["aten.hypot.default"](x, y), torch.hypot(x, y), rtol=1e-14, atol=1e-300)
     x = torch.linspace(-40, 40, 9, dtype=torch.float64)
     assert torch.allclose(own["aten.elu.default"](x), torch.nn.functional.elu(x))
     assert torch.allclose(own["aten.softplus.default"](x), torch.nn.functional.softplus(x, threshold=1e9))

@@ -51,7 +51,7 @@ def vae():
 
 @pytest.fixture(scope="module")
 def report(vae):
-    return vae.report(TEST, labels=Y[1::2], X_train=TRAIN, name="iris <test>")
+    return vae.report(TEST, Y[1::2], X_train=TRAIN, name="iris <test>")
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +150,14 @@ def test_sections_by_kind_of_data(report, table_report, image_report):
     assert not {"samples", "columns", "marginals"} & set(keys(image_report))
     assert "the columns are pixels" in image_report.html
     assert "the model has no density p(x)" in image_report.html
+
+
+def test_y_of_a_model_without_conditions_are_labels(vae, report):
+    found = examine(vae, TEST[:20], Y[1::2][:20], X_train=TRAIN, y_train=Y[::2], n_draws=5)
+    assert (found.labels == Y[1::2][:20]).all()
+    assert "by label" in report.html
+    other = examine(vae, TEST[:20], Y[1::2][:20], labels=np.arange(20), n_draws=5)
+    assert (other.labels == np.arange(20)).all()
 
 
 def test_it_is_saved_with_its_numbers(report, tmp_path):

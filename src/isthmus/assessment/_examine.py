@@ -50,7 +50,8 @@ def examine(
     estimator : estimator
         Fitted.
     X, y : array-like
-        Held-out samples, and the conditions of a ConditionalVAE, as in :func:`assess`.
+        Held-out samples, and the conditions of a ConditionalVAE, as in :func:`assess`; the y of any other model are
+        labels.
     labels : array-like of shape (N,), optional
         Labels of the samples.
     X_train, y_train : array-like, optional
@@ -80,6 +81,8 @@ def examine(
     """
     say = progress or (lambda _: None)
     say("rows")
+    if not estimator.conditional:
+        labels, y, y_train = (y if labels is None else labels), None, None
     n_rows = _count(X)
     rows, index = random_rows(X, max_rows, seed)
     ctx = Context.of(estimator, rows, None if y is None else np.asarray(y)[index], seed)

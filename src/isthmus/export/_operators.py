@@ -42,6 +42,13 @@ def _softplus(x: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor: 
     return (x.clamp(min=0.0) * beta + (1 + (-(x * beta).abs()).exp()).log()) / beta
 
 
+def _hypot(a: Tensor, b: Tensor) -> Tensor:
+    """Return the square root of a^2 + b^2, without a square that overflows."""
+    a, b = a.abs(), b.abs()
+    large = torch.maximum(a, b).clamp(min=torch.finfo(a.dtype).tiny)
+    return large * (1 + (torch.minimum(a, b) / large).square()).sqrt()
+
+
 def _solve_triangular(a: Tensor, b: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False) -> Tensor:
     """Return the solution of a x = b for a triangular matrix, row by row."""
     if not left or unitriangular:
@@ -60,6 +67,7 @@ def decompositions(dtype: torch.dtype) -> dict[Any, Callable[..., Any]]:
     """Return the operators to replace in graphs that compute in a dtype."""
     aten = torch.ops.aten
     replaced: dict[Any, Callable[..., Any]] = {
+        aten.hypot.default: _hypot,
         aten.lgamma.default: _lgamma,
         aten.linalg_solve_triangular.default: _solve_triangular,
     }

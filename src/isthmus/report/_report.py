@@ -94,7 +94,7 @@ def make_report(
     X : array-like, table or source of shape (N, D)
         Held-out samples.
     y : array-like, optional
-        Conditions of a ConditionalVAE.
+        Conditions of a ConditionalVAE; labels for any other model.
     labels : array-like of shape (N,), optional
         Labels, which colour the latent plane.
     X_train, y_train : array-like, optional
