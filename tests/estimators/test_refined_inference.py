@@ -85,14 +85,7 @@ def test_imputation_warns_of_few_effective_draws(cls, monkeypatch):
     model = cls(2, max_epochs=2, random_state=0).fit(X, Y)
     incomplete = X.copy()
     incomplete[3:20, 1] = np.nan
-    whole = Completion.effective_sample_size
-
-    def small(self):
-        size = whole(self).clone()
-        size[1:] = 1.5
-        return size
-
-    monkeypatch.setattr(Completion, "effective_sample_size", small)
+    monkeypatch.setattr(Completion, "effective_sample_size", lambda self: torch.full_like(self.log_w[0], 1.5))
     for method in (model.impute, lambda X: model.sample_imputations(X, 2, random_state=0)):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -100,9 +93,25 @@ def test_imputation_warns_of_few_effective_draws(cls, monkeypatch):
         assert filled.shape[-2:] == X.shape
         assert [w.category for w in caught] == [UserWarning]
         text = str(caught[0].message)
-        assert "Imputations of 16 of 150 rows are unreliable (fewer than 3 effective draws)" in text
-        assert "rows 4, 5, 6, 7, 8, 9, 10, 11, 12, 13 and 6 more" in text
+        assert "Imputations of 17 of 150 rows are unreliable (fewer than 3 effective draws)" in text
+        assert "rows 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 and 7 more" in text
         assert "n_draws" in text
+
+
+def test_samples_with_few_effective_draws_get_more(monkeypatch):
+    model = VAE(2, max_epochs=10, random_state=0, n_draws=20).fit(X)
+    incomplete = np.where(np.random.default_rng(0).random(X.shape) < 0.3, np.nan, X)[:60]
+    once, whole = model.impute(incomplete), Completion.effective_sample_size
+
+    def few_at_first(self):
+        return whole(self) * torch.where(self.log_w[0] > self.log_w[0].median(), 0.1, 1.0) ** (len(self.log_w) == 20)
+
+    monkeypatch.setattr(Completion, "effective_sample_size", few_at_first)
+    more = model.impute(incomplete)
+    again = (more != once).any(axis=1)
+    assert 10 < again.sum() < 50
+    exact = model.set_params(n_draws=2000).impute(incomplete)
+    assert np.square(more - exact)[again].sum() < 0.3 * np.square(once - exact)[again].sum()
 
 
 def test_the_warning_points_at_the_caller(monkeypatch):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Self
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,15 +17,14 @@ from isthmus._random import Stream, derive, seeded
 from isthmus.estimators._base import BaseAutoencoder
 from isthmus.estimators._check_fields import check_positive_integer
 from isthmus.estimators._chunking import empty_result, row_chunks
+from isthmus.estimators._estimates import Elbo, LogLikelihoodEstimate, named_rows
 from isthmus.estimators._fields import FirstFields, layer_sizes
 from isthmus.estimators._inference import Chunk, draw_codes, log_det, map_rows, max_draws_per_pass
 from isthmus.estimators._table_means import table_means
 from isthmus.evaluation import (
-    Estimate,
     elbo,
     log_marginal,
     log_marginal_estimate,
-    unreliable,
 )
 from isthmus.evaluation.imputation import Completion
 from isthmus.evaluation.row_noise import row_noise
@@ -36,98 +35,9 @@ from isthmus.penalties import KL, Penalty
 __all__ = ["Elbo", "LogLikelihoodEstimate", "Variational"]
 
 
-class Elbo(NamedTuple):
-    """Evidence lower bound of each sample and its parts, in nats of the data's units.
-
-    Attributes
-    ----------
-    elbo : ndarray of shape (N,)
-        ``-(reconstruction + kl)``. Its expectation is at most log p(x).
-    reconstruction : ndarray of shape (N,)
-        E_q[-log p(x|z)].
-    kl : ndarray of shape (N,)
-        KL(q(z|x) || p(z)).
-    """
-
-    elbo: np.ndarray
-    reconstruction: np.ndarray
-    kl: np.ndarray
-
-
-class LogLikelihoodEstimate(NamedTuple):
-    """Importance-sampling estimate of log p(x) of each sample, with measures of its reliability.
-
-    Attributes
-    ----------
-    value : ndarray of shape (N,)
-        The estimate, in nats of the data's units. Its bias is about ``-standard_error**2 / 2``.
-    standard_error : ndarray of shape (N,)
-        Standard error of the estimate, in nats; NaN for a single draw.
-    effective_sample_size : ndarray of shape (N,)
-        Number of draws from the true posterior that would be as good as the weighted ones, 1 to ``n_draws``.
-    pareto_k : ndarray of shape (N,)
-        Tail index of the importance weights. Above 0.7 the standard error is meaningless. NaN if there are too few
-        draws to estimate it.
-    """
-
-    value: np.ndarray
-    standard_error: np.ndarray
-    effective_sample_size: np.ndarray
-    pareto_k: np.ndarray
-
-    def unreliable(self) -> np.ndarray:
-        """Return the indices of unreliable samples in ascending order, by :func:`isthmus.evaluation.unreliable`."""
-        return unreliable(Estimate(*(torch.from_numpy(np.asarray(column)) for column in self))).numpy()
-
-    def warn_if_unreliable(self) -> Self:
-        """Warn if there are unreliable samples, naming the first of them, and return the estimate."""
-        rows = self.unreliable()
-        if len(rows):
-            warnings.warn(
-                f"log p(x) is unreliable, usually too low, in {len(rows)} of {len(self.value)} rows (few effective "
-                f"draws, or weights with a heavy tail): {_named(rows)}. Try more draws (n_draws), or "
-                "isthmus.evaluation.annealed_estimate, which helps most.",
-                stacklevel=3,
-            )
-        return self
-
-    @classmethod
-    def sum_over_labels(cls, log_prior: np.ndarray, estimates: Sequence[Self], n_draws: int) -> Self:
-        """Return the estimate of log p(x) = log sum_y p(y) p(x|y) from those of log p(x|y), one for each label.
-
-        The labels share their draws, so that errors may add up: the standard error is an upper bound, the sum of the
-        labels' errors with weights p(y|x), and the effective sample size is computed from it. ``pareto_k`` is the
-        largest of the labels with p(y|x) of at least 0.01.
-
-        Parameters
-        ----------
-        log_prior : ndarray of shape (C,)
-            log p(y).
-        estimates : sequence of LogLikelihoodEstimate
-            Estimates of log p(x|y), in the order of the labels.
-        n_draws : int
-            Number of draws of each estimate.
-        """
-        value, error, _, k = (np.stack(columns) for columns in zip(*estimates, strict=True))  # (C, N)
-        joint = value + log_prior[:, None]
-        total = np.logaddexp.reduce(joint, axis=0)
-        with np.errstate(invalid="ignore"):  # -inf - -inf for a sample of probability 0
-            share = np.exp(joint - total)
-        error = np.where(share > 0, share * error, 0.0).sum(axis=0)
-        square = np.nan_to_num(error, nan=0.0, posinf=np.inf) ** 2
-        tail = np.where(share >= _MIN_PROBA, k, -np.inf).max(axis=0)
-        return cls(*(a.astype(value.dtype) for a in (total, error, n_draws / (1 + (n_draws - 1) * square), tail)))
-
-
-_MAX_NAMED = 10  # samples that a warning names
+_ENOUGH = 50  # effective draws for an imputation: its mean squared error is then 2 % above that of the exact one
+_MORE = 10  # times as many draws for a sample with fewer
 _MIN_EFFECTIVE = 3.0  # draws for an imputation: its error is then within about 1.15 times that of the exact one
-_MIN_PROBA = 0.01  # p(y|x) from which the tail of a label's weights matters
-
-
-def _named(rows: np.ndarray) -> str:
-    """Return the first of the indices of rows, in words."""
-    more = f" and {len(rows) - _MAX_NAMED} more" if len(rows) > _MAX_NAMED else ""
-    return ("row " if len(rows) == 1 else "rows ") + ", ".join(map(str, rows[:_MAX_NAMED])) + more
 
 
 @dataclasses.dataclass(kw_only=True, eq=False, repr=False)
@@ -202,10 +112,13 @@ class Variational(BaseAutoencoder, VariationalFields):
 
         return Elbo(*map_rows(self, parts, X, c, draws=self.n_draws, axis=1))
 
-    def _noise(self) -> Callable[[Chunk], Tensor]:
-        """Return a function from samples to their noise (S, N, K), which depends on nothing but each sample."""
+    def _noise(self, times: int = 1) -> Callable[[Chunk], Tensor]:
+        """Return a function from samples to their noise (S, N, K), which depends on nothing but each sample.
+
+        S is `times` as large as ``n_draws``.
+        """
         seed = derive(self.seed_, Stream.SCORING)
-        n_draws, n_components = self.n_draws, self._n_features_out
+        n_draws, n_components = times * self.n_draws, self._n_features_out
         return lambda rows: row_noise(rows.raw, n_draws, n_components, seed, device=rows.x.device).to(rows.x)
 
     # ---- missing values -------------------------------------------------------------------------------------
@@ -237,8 +150,16 @@ class Variational(BaseAutoencoder, VariationalFields):
     def _complete(
         self, guess: Callable[[Model, Completion, Tensor], Tensor], n_guesses: int, X: np.ndarray, c: np.ndarray | None
     ) -> np.ndarray:
-        """Return X with what `guess` returns in place of missing cells, followed by effective sample sizes."""
-        noise = self._noise()
+        """Return X with what `guess` returns in place of missing cells, followed by effective sample sizes.
+
+        Samples of which few draws are effective get ten times as many.
+        """
+        noise, more_noise = self._noise(), self._noise(_MORE)
+
+        def guesses(model: Model, rows: Chunk, noise: Callable[[Chunk], Tensor]) -> tuple[Tensor, Tensor]:
+            assert rows.mask is not None
+            completion = Completion.of(model, rows.x, rows.mask, noise(rows), rows.c)
+            return guess(model, completion, rows.mask).to(rows.raw), completion.effective_sample_size().to(rows.raw)
 
         def complete(model: Model, rows: Chunk) -> Tensor:
             size = torch.full((len(rows.raw), 1), self.n_draws).to(rows.raw)
@@ -246,12 +167,15 @@ class Variational(BaseAutoencoder, VariationalFields):
             if rows.mask is None:
                 return whole
             index = (rows.mask == 0).any(-1).nonzero().squeeze(1)  # complete samples need no draws
+            if not len(index):
+                return whole
             part = rows.take(index)
-            assert part.mask is not None
-            completion = Completion.of(model, part.x, part.mask, noise(part), part.c)
-            values = guess(model, completion, part.mask).to(whole)
-            effective = completion.effective_sample_size().to(whole).reshape(1, -1, 1).expand(n_guesses, -1, 1)
-            found = torch.cat([torch.where(part.raw.isnan(), values, part.raw), effective], -1)
+            values, effective = guesses(model, part, noise)
+            few = (effective < min(_ENOUGH, self.n_draws / 2)).nonzero().squeeze(1)
+            for own in few.split(max(1, len(rows.raw) // _MORE)) if len(few) else ():
+                values[:, own], effective[own] = guesses(model, part.take(own), more_noise)
+            sizes = effective.reshape(1, -1, 1).expand(n_guesses, -1, 1)
+            found = torch.cat([torch.where(part.raw.isnan(), values, part.raw), sizes], -1)
             return whole.index_copy_(1, index.to(whole.device), found)
 
         return map_rows(self, complete, X, c, draws=max(n_guesses, self.n_draws), axis=1)
@@ -263,7 +187,7 @@ class Variational(BaseAutoencoder, VariationalFields):
         if len(rows):
             warnings.warn(
                 f"Imputations of {len(rows)} of {len(size)} rows are unreliable (fewer than {_MIN_EFFECTIVE:.0f} "
-                f"effective draws): {_named(rows)}. Try more draws (n_draws), or train on rows with missing cells.",
+                f"effective draws): {named_rows(rows)}. Try more draws (n_draws), or train on rows with missing cells.",
                 stacklevel=stacklevel,
             )
         return np.ascontiguousarray(values[..., :-1])
