@@ -67,6 +67,7 @@ class Stream(IntEnum):
     SAMPLED_LABELS = 6  # labels drawn from p(y) by ConditionalVAE.sample
     POSTERIOR_LABELS = 7  # labels drawn from p(y|x), where a ConditionalVAE gets no y
     SUMMARY = 8  # which samples the likelihood and the prior are initialised from
+    CODES = 9  # codes that a prior is fitted to after training
 
 
 @contextmanager

@@ -1,10 +1,12 @@
 """Held-out samples choose how long a small model trains, or that it is a linear one; then all samples are used."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.datasets import load_iris
 
-from isthmus import VAE, Autoencoder
+from isthmus import VAE, Autoencoder, load
+from isthmus.priors import MixtureOfNormals, StandardNormal
 from isthmus.training import EarlyStopping, Trainer
 
 X = load_iris().data[::3]
@@ -62,3 +64,30 @@ def test_a_mixture_of_all_features_where_that_is_better():
     assert model.model_.prior.covariance == "full"
     fixed = VAE(2, learning_rate=3.0, early_stopping=EarlyStopping(0.2, 2), max_epochs=3, random_state=0).fit(samples)
     assert model.score(samples) > fixed.score(samples)
+
+
+def ring(n_samples):
+    """Return a table of points on a ring, so that codes are not normal, and of the half in which they are."""
+    rng = np.random.default_rng(n_samples)
+    angle = rng.uniform(0, 2 * np.pi, n_samples)
+    x, y = np.cos(angle) + rng.normal(0, 0.05, n_samples), np.sin(angle) + rng.normal(0, 0.05, n_samples)
+    return pd.DataFrame({"x": x, "y": y, "half": np.where(x > 0, "right", "left")})
+
+
+@pytest.mark.parametrize(("max_epochs", "early_stopping"), [("auto", "auto"), (20, EarlyStopping(0.2, 5)), (20, False)])
+def test_the_prior_of_a_table_is_fitted_to_codes_after_training(max_epochs, early_stopping, tmp_path):
+    table, held_out = ring(150), ring(500)
+    how = {"max_epochs": max_epochs, "early_stopping": early_stopping}
+    fields = {"hidden_layer_sizes": (8,), "random_state": 0, **how}
+    model, fixed = VAE(2, **fields).fit(table), VAE(2, **fields, prior="standard_normal").fit(table)
+    assert isinstance(model.model_.prior, MixtureOfNormals)
+    assert model.score(held_out) > fixed.score(held_out) + 0.05
+    model.save(tmp_path / "model.safetensors")
+    loaded = load(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(loaded.score_samples(held_out), model.score_samples(held_out))
+    assert model.sample(5, random_state=0).equals(loaded.sample(5, random_state=0))
+
+
+def test_a_prior_that_was_asked_for_stays():
+    model = VAE(2, prior="standard_normal", hidden_layer_sizes=(4,), max_epochs=2, random_state=0).fit(ring(40))
+    assert isinstance(model.model_.prior, StandardNormal)

@@ -138,6 +138,8 @@ class BaseAutoencoder(NotebookDisplay, ModelViews, CallbackSupportMixin, Autoenc
             self._train(loop, data, loaders, checkpoints, epochs, None if partial else budget, trial)
         if new:
             self._compare_with_full_rank(loop, data, loaders, split.held_out, device)
+        if new and not partial:
+            self._choose_prior(data, split.held_out, trial)
         self._optimizer_state = loop.optimizer.state() if partial else None
         if epochs:
             epochs.end()

@@ -16,6 +16,8 @@ from isthmus.estimators._description import Description
 from isthmus.estimators._fields import as_part
 from isthmus.estimators._fitting import ModelOptions, build_model, make_loop, may_have_full_rank
 from isthmus.estimators._loaders import Loaders
+from isthmus.estimators._refit_prior import refit_prior
+from isthmus.initialization import CodeMixture
 from isthmus.model import Model
 from isthmus.optimizers import Adam
 from isthmus.training import Trainer
@@ -37,6 +39,7 @@ class ModelChoice(Description):
     _optimizer_state: list[dict[str, Tensor]] | None = None
     _best_epoch: int = 0  # number of epochs after which the validation loss was lowest
     _full_rank: bool = False  # whether a linear model with K = D had a lower validation loss than the trained model
+    _code_mixture: CodeMixture | None = None  # that replaced the prior after training
     _dtype: np.dtype[Any] = np.dtype(np.float64)  # of generated samples
 
     def _choose_budget(self, n_samples: int, device: torch.device, model: Model, *, partial: bool) -> Budget:
@@ -88,6 +91,13 @@ class ModelChoice(Description):
             self.model_, self._full_rank, self._best_epoch = loss.model, True, 0
             self.n_components_ = self._n_features_out = n_components
         self.model_.eval().to("cpu")
+
+    def _choose_prior(self, data: TrainingData, held_out: np.ndarray, trial: Self | None) -> None:
+        """Fit the prior to the codes of a trained model of a table, if the prior is to be chosen."""
+        self._code_mixture, chosen = None, trial and trial._code_mixture
+        is_open = self._encodes and self._prior() == "auto" and data.processes.world_size == 1
+        if is_open and (trial is None or chosen):
+            self._code_mixture = refit_prior(self, data, held_out, chosen)
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit the model to samples."""

@@ -206,9 +206,10 @@ class Variational(BaseAutoencoder, VariationalFields):
         dtype = model.network.dtype
 
         n_features = model.network.sizes.n_features
+        largest = max(n_features, *layer_sizes(self.hidden_layer_sizes), model.prior.numbers_per_row)
         drawn = empty_result((n_samples, n_features), self._dtype)
         with torch.no_grad(), seeded(seed):
-            for part in row_chunks(n_samples, max(n_features, *layer_sizes(self.hidden_layer_sizes), 1)):
+            for part in row_chunks(n_samples, largest):
                 condition = None if c is None else torch.from_numpy(c[part]).to(dtype)
                 rows = drawn[part]
                 if model.scaling.identity:

@@ -1,0 +1,109 @@
+"""The mixture of normal distributions that held-out codes choose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from isthmus.initialization.mixture import NormalMixture
+
+__all__ = ["CodeMixture", "choose_code_mixture", "fit_code_mixture"]
+
+_MIXTURES = (1, 2, 4, 8, 16, 32, 64, 128)
+_MIN_PER_COMPONENT = 5  # codes
+_FITS = 3  # whose mean is the mixture: it has a higher held-out likelihood than the best of them
+
+
+class CodeMixture(NamedTuple):
+    """How a mixture is fitted to codes.
+
+    Attributes
+    ----------
+    n_mixture : int
+        Number of components of each fit.
+    shrinkage : float
+        Shrinkage of their covariances, as of :meth:`NormalMixture.fit`, in samples.
+    """
+
+    n_mixture: int
+    shrinkage: float
+
+
+def choose_code_mixture(
+    codes: np.ndarray, weight: np.ndarray, held: np.ndarray, held_weight: np.ndarray, current: float, seed: int
+) -> tuple[CodeMixture, NormalMixture] | None:
+    """Return the mixture with the highest held-out log density of codes, or None if that is not above the current one.
+
+    Parameters
+    ----------
+    codes, held : ndarray of shape (S, N, K)
+        S draws of the code of each of N samples, to fit to and to score.
+    weight, held_weight : ndarray of shape (N,)
+        Weights of the samples.
+    current : float
+        Held-out log density of the prior that the model has.
+    seed : int
+        Seed of k-means.
+
+    Returns
+    -------
+    tuple of CodeMixture and NormalMixture, or None
+        What was chosen, and the mean of its fits to `codes`.
+    """
+    k = codes.shape[-1]
+
+    def score(mixture: NormalMixture) -> float:
+        return float(np.average(mixture.log_prob(held.reshape(-1, k)), weights=np.tile(held_weight, len(held))))
+
+    best = _choose_single(lambda choice: score(_fit(codes, weight, choice, seed)), k, codes.shape[1])
+    # The mean of several fits varies less with the sample: it may have more components, which are shrunk less.
+    means = {best: fit_code_mixture(codes, weight, best, seed)}
+    scores = {best: score(means[best])}
+    for changes in ({"n_mixture": min(2 * best.n_mixture, _MIXTURES[-1])}, {"shrinkage": best.shrinkage / 4}):
+        choice = max(scores, key=scores.__getitem__)._replace(**changes)
+        if choice in means:
+            continue
+        means[choice] = fit_code_mixture(codes, weight, choice, seed)
+        scores[choice] = score(means[choice])
+    chosen = max(scores, key=scores.__getitem__)
+    return (chosen, means[chosen]) if scores[chosen] > current else None
+
+
+def fit_code_mixture(codes: np.ndarray, weight: np.ndarray, choice: CodeMixture, seed: int) -> NormalMixture:
+    """Return the mean of the densities of several fits to codes (S, N, K), from different starts.
+
+    References
+    ----------
+    Ormoneit & Tresp (1998), Averaging, Maximum Penalized Likelihood and Bayesian Estimation for Improving Gaussian
+    Mixture Probability Density Estimates.
+    """
+    fits = [_fit(codes, weight, choice, seed + i) for i in range(_FITS if choice.n_mixture > 1 else 1)]
+    weights, means, covariances = map(np.concatenate, zip(*fits, strict=True))
+    return NormalMixture(weights / len(fits), means, covariances)
+
+
+def _choose_single(score: Callable[[CodeMixture], float], k: int, n_rows: int) -> CodeMixture:
+    """Return the single fit with the highest score: first the number of components, then more shrinkage."""
+    scores: dict[CodeMixture, float] = {}
+    previous = -np.inf
+    for m in _MIXTURES:
+        if m > 1 and m * _MIN_PER_COMPONENT > n_rows:
+            break
+        choice = CodeMixture(m, float(k))
+        scores[choice] = score(choice)
+        if scores[choice] < previous:
+            break
+        previous = scores[choice]
+    m = max(scores, key=scores.__getitem__).n_mixture
+    if m > 1:
+        choice = CodeMixture(m, 5.0 * k)
+        scores[choice] = score(choice)
+    return max(scores, key=scores.__getitem__)
+
+
+def _fit(codes: np.ndarray, weight: np.ndarray, choice: CodeMixture, seed: int) -> NormalMixture:
+    n_draws, _, k = codes.shape
+    shrinkage = n_draws * choice.shrinkage
+    return NormalMixture.fit(codes.reshape(-1, k), np.tile(weight, n_draws), choice.n_mixture, shrinkage, seed)
