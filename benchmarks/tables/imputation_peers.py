@@ -14,12 +14,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer
 
-__all__ = ["PEERS", "TREES", "Imputation", "Peer", "votes"]
+__all__ = ["PEERS", "ROUNDED", "TREES", "Imputation", "Peer", "votes"]
 
 Array = np.ndarray
 Imputation = tuple[pd.DataFrame, Mapping[str, pd.DataFrame]]
 Peer = Callable[[pd.DataFrame], Imputation]
 
+ROUNDED = "mean, rounded"
 _COPIES = 5  # of miceforest
 _LEAST = 0.01  # probability of a level under a regression, whose values may be negative
 
@@ -153,8 +154,25 @@ def missforest(table: pd.DataFrame) -> Imputation:
         return model.fit_transform(table), {}
 
 
+def _rounded(peer: Peer) -> Peer:
+    """Return the imputation in which whole numbers stay whole: the observed number that is nearest to a mean."""
+
+    def completed(table: pd.DataFrame) -> Imputation:
+        result, shares = peer(table)
+        for name in table:
+            cells = table[name].dropna()
+            if cells.dtype.kind == "f" and (cells % 1 == 0).all():
+                levels, gone = np.sort(cells.unique()), table[name].isna()
+                means = result.loc[gone, name].to_numpy()
+                result.loc[gone, name] = levels[np.abs(means[:, None] - levels).argmin(axis=1)]
+        return result, shares
+
+    return completed
+
+
 PEERS = {
     "mean or mode": _on_table(mean),
+    ROUNDED: _rounded(_on_table(mean)),
     "KNNImputer": _on_table(knn),
     "IterativeImputer": _on_table(iterative, all_levels=False),
     "EM, normal": _on_table(em),
