@@ -45,6 +45,20 @@ def test_chunks_make_no_difference(method, n_rows, model, monkeypatch):
     np.testing.assert_allclose(parts, whole, rtol=1e-10, atol=1e-12)
 
 
+def test_a_chunk_that_memory_does_not_suffice_for_is_halved(model, monkeypatch):
+    whole, real = model.transform(X), type(model.model_).encode
+
+    def encode(self, x, *arguments, **keywords):
+        if len(x) > 20:
+            raise MemoryError
+        return real(self, x, *arguments, **keywords)
+
+    monkeypatch.setattr(type(model.model_), "encode", encode)
+    with pytest.warns(RuntimeWarning, match="rows at once: they are computed in halves"):
+        halves = model.transform(X)
+    np.testing.assert_allclose(halves, whole, rtol=1e-10)
+
+
 def test_draws_in_chunks(model, monkeypatch):
     whole = model.sample(40, random_state=0)
     monkeypatch.setattr(_chunking, "_CHUNK", 7 * 64)

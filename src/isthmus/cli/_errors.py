@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from isthmus._chunks import is_out_of_memory
 from isthmus._names import UnknownNameError, unknown_name
 from isthmus.cli._process import Terminated
 
@@ -19,8 +20,6 @@ __all__ = ["Commands", "about", "note", "one_line"]
 
 # Advice for callers in Python, in messages of scikit-learn.
 _RESHAPE_ADVICE = re.compile(r"\s*Reshape your data either using.*", re.DOTALL)
-# torch raises RuntimeError where Python raises MemoryError.
-_TORCH_OUT_OF_MEMORY = re.compile(r"(can't allocate memory|out of memory|Storage size calculation overflowed)")
 
 
 class Failure(click.ClickException):
@@ -92,7 +91,7 @@ def _text_of_expected(error: Exception) -> str | None:
     text = str(error)
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}."
-    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _TORCH_OUT_OF_MEMORY.search(text)):
+    if is_out_of_memory(error):
         size = re.search(r"allocate (\d+) bytes", text)  # in torch's message
         failed = f" (An allocation of {int(size[1]) / 1e9:,.1f} GB failed.)" if size else ""
         return f"not enough memory: use less data, smaller layers or a smaller batch_size.{failed}"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from isthmus._chunks import halved_if_needed
 from isthmus._device import check_device
 from isthmus._distributions import PointMass
 from isthmus.data.sources import RowSource
@@ -102,21 +104,24 @@ def map_rows(
     model = model_as(estimator, dtype, device)
     first_row, names, codec = getattr(X, "first_row", 0), column_names(estimator), estimator._codec
 
+    def compute(block: np.ndarray, start: int, part: slice) -> Tensor:
+        values = block[part.start - start : part.stop - start]
+        raw = as_tensor(values)
+        scaled, mask = model.scaling.to_model_units(raw.to(device), dtype)
+        check_support(model.likelihood, values, scaled, mask, names, first_row + part.start)
+        condition = None if c is None else torch.from_numpy(c[part]).to(device, dtype)
+        with torch.no_grad():
+            scaled, gain = model.scaling.without_broken(scaled)
+            if codec is not None:
+                own = torch.from_numpy(codec.log_det(values)).to(scaled)
+                gain = own if gain is None else own + gain
+            return function(model, Chunk(raw, scaled, condition, mask, gain))
+
     def results() -> Iterator[tuple[slice, Tensor]]:
         for part, values in read_chunks(X, draws * estimator.model_.numbers_per_row, chunk_budget(device)):
             if isinstance(X, RowSource):
                 check_finite(values, names, first_row + part.start)
-            raw = as_tensor(values)
-            scaled, mask = model.scaling.to_model_units(raw.to(device), dtype)
-            check_support(model.likelihood, values, scaled, mask, names, first_row + part.start)
-            condition = None if c is None else torch.from_numpy(c[part]).to(device, dtype)
-            with torch.no_grad():
-                scaled, gain = model.scaling.without_broken(scaled)
-                if codec is not None:
-                    own = torch.from_numpy(codec.log_det(values)).to(scaled)
-                    gain = own if gain is None else own + gain
-                result = function(model, Chunk(raw, scaled, condition, mask, gain))
-            yield part, result
+            yield from halved_if_needed(partial(compute, values, part.start), part)
 
     return concat_chunks(results(), len(X), X.dtype, axis)
 
