@@ -15,7 +15,7 @@ try:
 except ImportError:
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Replace scikit-learn's mixin, which versions before 1.9 do not have."""
+        """Base of estimators in place of scikit-learn's mixin, which versions before 1.9 do not have."""
 
     def with_callbacks(method: Any) -> Any:
         """Return the method unchanged."""
