@@ -130,7 +130,7 @@ class AutoencoderTransforms(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         A deterministic autoencoder fills missing values with the decoder output; this is a point estimate, not a
         conditional expectation. If it was trained on complete data, the reconstruction is iterated up to 20 times. The
         VAE family fills them with E[x_missing | x_observed] in the units of the data, by importance sampling with
-        ``n_draws`` draws, and ten times as many for samples of which fewer than 50 are effective; it warns of samples
+        ``n_draws`` draws, and ten times as many for samples of which fewer than 20 are effective; it warns of samples
         of which fewer than 3 are. Numbers of a table are rounded as those of their column are.
 
         Parameters
