@@ -12,6 +12,7 @@ from isthmus.explorer._app import MAX_BODY, create_app
 from isthmus.explorer._background import Preparation
 from isthmus.explorer._calls import frame
 from isthmus.explorer._guard import HEADERS
+from isthmus.explorer._oddness import Oddness
 from mixed_tables import every_dtype, only_pandas
 
 
@@ -63,6 +64,13 @@ def test_inspect_names_the_odd_cell(table_model):
     assert header["rank"] < 0.1
     assert header["given"] == "the other cells of the row"
     np.testing.assert_allclose(header["errors"], -table_model.score_features(odd).to_numpy()[0], atol=1e-3)
+
+
+def test_a_rare_error_of_a_fraction_of_a_nat_is_as_expected():
+    errors = np.linspace(0, 0.5, 200)[:, None]
+    oddness = Oddness(errors)
+    assert oddness.words(np.array([0.9])) == ["as expected"]
+    assert oddness.words(np.array([1.3])) == ["very unusual"]
 
 
 def test_until_cells_are_compared_errors_are_those_of_the_reconstruction(table_model):

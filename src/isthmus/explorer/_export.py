@@ -79,7 +79,7 @@ def _grid_codes(explorer: Explorer, units: list[int], limits: list[list[float]],
 
 def _axis(explorer: Explorer, k: int, n: int) -> dict[str, Any]:
     low, high = explorer.ranges[:, k].tolist()
-    return {"name": f"unit {k + 1}", "low": low, "high": high, "data": as_base64(explorer.unit(k)[: 2 * n])}
+    return {"name": f"unit {k}", "low": low, "high": high, "data": as_base64(explorer.unit(k)[: 2 * n])}
 
 
 def _shown_colours(explorer: Explorer) -> list[int]:

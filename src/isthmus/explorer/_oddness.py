@@ -13,6 +13,7 @@ from isthmus.explorer._rows import Images, RowFormat
 __all__ = ["Judgement", "Oddness"]
 
 _UNUSUAL, _VERY = 0.95, 0.995  # quantiles of a column's errors
+_LEAST = 1.0  # nats above the median below which no error is unusual, however rare it is
 _NAMED = 5  # odd cells that are named
 
 
@@ -43,7 +44,8 @@ class Oddness:
 
     def words(self, errors: np.ndarray) -> list[str]:
         """Return how unusual each error (D,) is."""
-        level = (errors > self.unusual + 1e-3).astype(int) + (errors > self.very + 1e-3)
+        least = self.median + _LEAST
+        level = (errors > np.maximum(self.unusual, least)).astype(int) + (errors > np.maximum(self.very, least))
         names = ("as expected", "unusual", "very unusual")
         return ["missing" if np.isnan(e) else names[k] for e, k in zip(errors.tolist(), level.tolist(), strict=True)]
 

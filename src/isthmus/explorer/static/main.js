@@ -112,7 +112,7 @@ class App {
   // ---- units and the plane ---------------------------------------------------------------------------------------
 
   unitName(k) {
-    return `unit ${k + 1}`;
+    return `unit ${k}`; // numbered from 0, as in the report
   }
 
   axisUnits() {

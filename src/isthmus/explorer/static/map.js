@@ -9,7 +9,8 @@ const REACH = 12; // pixels around the pointer in which a point is found
 const REST = 160; // milliseconds after which a moved view is at rest
 
 export class LatentMap {
-  /** `on` has the functions move(x, y, stamp), early(x, y, stamp), pick(point), hover(point), view() and lasso(points). */
+  /** `on` has the functions move(x, y, stamp), pick(point), hover(point), view()
+      and lasso(points); it may have early(x, y, stamp), which comes before move. */
   constructor(root, on) {
     this.root = root;
     this.on = on;
@@ -275,7 +276,7 @@ export class LatentMap {
     root.addEventListener("pointerdown", (event) => this.down(event, at(event)));
     root.addEventListener("pointermove", (event) => this.moveTo(event, at(event)));
     root.addEventListener("pointerrawupdate", (event) => { // comes before the pointermove, which waits for a frame
-      if (this.action === "drag" && this.pointers.has(event.pointerId)) this.on.early(...this.toData(at(event)), event.timeStamp);
+      if (this.action === "drag" && this.pointers.has(event.pointerId)) this.on.early?.(...this.toData(at(event)), event.timeStamp);
     });
     for (const name of ["pointerup", "pointercancel"]) root.addEventListener(name, (event) => this.up(event));
     root.addEventListener("pointerleave", () => this.on.hover(-1));
