@@ -15,8 +15,10 @@ X, Y = load_iris(return_X_y=True)
 # In a process of its own, because such a hook cannot be removed.
 WATCH = """
     import sys, warnings
+    import torch
     from isthmus import load
     warnings.simplefilter("error")
+    torch.cuda.device_count = lambda: 0  # builds of torch for CUDA open NVIDIA's library
     paths = sys.argv[1:]
     load(paths[0])  # imports what any file needs
     events, watched = [], False
@@ -36,7 +38,7 @@ WATCH = """
         watched = False
         opened = [what for event, what in events if event == "open"]
         # traces of Python's own work: attributes of objects, identities, and the frames of an exception
-        harmless = ("open", "object.__getattr__", "builtins.id", "sys._getframe")
+        harmless = ("open", "object.__getattr__", "builtins.id", "sys._getframe", "sys._getframemodulename")
         others = sorted({event for event, _ in events if event not in harmless})
         print(outcome, opened == [path], others)
         events.clear()

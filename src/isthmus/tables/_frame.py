@@ -144,7 +144,7 @@ def without(values: np.ndarray, gone: np.ndarray) -> np.ndarray:
     """Return plain values with missing cells where `gone`."""
     if not gone.any():
         return values
-    missing: dict[str, Any] = {"f": np.nan, "M": np.datetime64("NaT"), "m": np.timedelta64("NaT"), "O": None}
+    missing: dict[str, Any] = {"f": np.nan, "M": np.datetime64("NaT", "us"), "m": np.timedelta64("NaT", "us"), "O": None}
     return np.where(gone, missing[values.dtype.kind], values)
 
 

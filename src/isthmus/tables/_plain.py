@@ -178,7 +178,7 @@ def _values(series: Any, form: str, missing: np.ndarray) -> np.ndarray:
         elif series.dtype.kind == "O":
             series = pd.to_datetime(series)
             series = series.dt.tz_localize(None)
-        return np.asarray(series.to_numpy(dtype="datetime64[us]", na_value=np.datetime64("NaT")))
+        return np.asarray(series.to_numpy(dtype="datetime64[us]", na_value=np.datetime64("NaT", "us")))
     if form == "durations":
         return np.asarray(
             pd.to_timedelta(series.astype(object).where(~missing, None)).to_numpy(dtype="timedelta64[us]")

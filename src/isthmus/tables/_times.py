@@ -114,7 +114,7 @@ class TimeColumn(Column):
         time = sum(_JOIN[name](np.nan_to_num(v)) for name, v in days.items()) * _DAY
         time = np.round(np.asarray(time) / self.resolution).astype(np.int64) * self.resolution
         times = np.clip(time, self.low, self.high).astype("datetime64[us]")
-        return np.where(gone, np.datetime64("NaT"), times)
+        return np.where(gone, np.datetime64("NaT", "us"), times)
 
     def to_series(self, values: np.ndarray) -> Any:
         """Return times as a pandas Series of the dtype."""
@@ -209,7 +209,7 @@ class DurationColumn(Column):
         """Return durations, timedelta64[us]."""
         days = self._days.decode(matrix)
         ticks = np.round(np.nan_to_num(days) * _DAY / self.resolution).astype(np.int64) * self.resolution
-        return np.where(np.isnan(days), np.timedelta64("NaT"), ticks.astype("timedelta64[us]"))
+        return np.where(np.isnan(days), np.timedelta64("NaT", "us"), ticks.astype("timedelta64[us]"))
 
     def leaves(self) -> tuple[Column, ...]:
         """Return the codec of the number of days."""
