@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format bench bench-quality bench-sparse bench-speed bench-explorer fuzz scan soak dist sbom docs clean
+.PHONY: demo test lint format bench bench-quality bench-sparse bench-speed bench-explorer fuzz mutants scan soak dist sbom docs clean
 
 $(VENV)/.ok: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -104,6 +104,11 @@ fuzz: $(VENV)/.ok  ## change saved models and checkpoints at random, three times
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/trust/fuzz.py --minutes $(MINUTES)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/trust/guided.py --minutes $(MINUTES)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/trust/quick.py --minutes $(MINUTES)
+
+mutants: SAMPLE ?= 24
+mutants: $(VENV)/.ok  ## change the source at random, and look whether the tests notice; see docs/trust.md
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e ".[mutants]"
+	OMP_NUM_THREADS=1 nice $(BIN)/python benchmarks/trust/mutants.py --sample $(SAMPLE)
 
 scan: $(VENV)/.ok  ## let modelscan and picklescan look at saved models; they have an environment of their own
 	$(PYTHON) -m venv build/scan && build/scan/bin/pip install -q --disable-pip-version-check modelscan picklescan

@@ -45,6 +45,12 @@ def test_not_a_number_comes_back():
     assert math.isnan(decode(encode(np.float32("nan"))))
 
 
+@pytest.mark.parametrize("value", [{"float": []}, {"float": 1}, {"list": {}}, {"dict": [[1]]}, {"dict": ""}])
+def test_tags_of_other_values(value):
+    with pytest.raises(FileError, match="its description has an invalid"):
+        decode(value)
+
+
 @pytest.mark.parametrize("value", [np.zeros(2), print, {1, 2}, object()])
 def test_what_has_no_json_form(value):
     with pytest.raises(TypeError, match="cannot be saved: it has no JSON form"):

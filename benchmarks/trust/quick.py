@@ -247,6 +247,12 @@ class Run:
         """Raise an AssertionError if what changes start from has changed."""
         assert self.texts == [json.dumps([each.header, each.description]) for each in self.seeds]
 
+    def close(self) -> None:
+        """Check once more what changes started from, and close its files."""
+        self.check_seeds()
+        for each in self.seeds:
+            each.file.close()
+
 
 def look_at(made: Change, seed: Seed) -> str:
     """Load what a change makes, as if it were a file."""
@@ -288,7 +294,7 @@ def main() -> None:
             if run.number % (100 * BATCH) == 0:
                 run.check_seeds()
                 print(run.number, run.counts, run.failed[-1:], flush=True)
-        run.check_seeds()
+        run.close()
     result = {
         "seed": seed,
         "minutes": round((time.monotonic() - began) / 60, 1),

@@ -382,12 +382,18 @@ def test_every_cell_is_in_the_support():
 # ---- sums by column, and the table that is shown --------------------------------------------------------------------
 
 
+def test_only_changed_parameters_are_shown():
+    assert repr(TableCodec(unseen="error")) == "TableCodec(unseen='error')"
+
+
 def test_values_of_the_matrix_are_summed_by_column():
     table = every_dtype()[["float64", "inflated", "bool"]]
     codec = TableCodec(sample_missing=True).fit(table)
     assert len(codec.outputs()) == 6
     values = np.array([[1.0, 2.0, 4.0, 8.0, 16.0, 32.0], [np.nan, np.nan, np.nan, 8.0, np.nan, np.nan]])
-    np.testing.assert_array_equal(codec.sum_by_column(values), [[17, 38, 8], [np.nan, np.nan, 8]])
+    expected = np.array([[17, 38, 8], [np.nan, np.nan, 8]])
+    np.testing.assert_array_equal(codec.sum_by_column(values), expected)
+    np.testing.assert_array_equal(codec.sum_by_column(values[:, None]), expected[:, None])
 
 
 def test_it_is_shown_as_a_table():
