@@ -144,7 +144,8 @@ def without(values: np.ndarray, gone: np.ndarray) -> np.ndarray:
     """Return plain values with missing cells where `gone`."""
     if not gone.any():
         return values
-    missing: dict[str, Any] = {"f": np.nan, "M": np.datetime64("NaT", "us"), "m": np.timedelta64("NaT", "us"), "O": None}
+    no_time, no_duration = np.datetime64("NaT", "us"), np.timedelta64("NaT", "us")
+    missing: dict[str, Any] = {"f": np.nan, "M": no_time, "m": no_duration, "O": None}
     return np.where(gone, missing[values.dtype.kind], values)
 
 
