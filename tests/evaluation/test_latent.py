@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from isthmus._distributions import DiagonalGaussian, FullGaussian, Mixture, PointMass, WhitenedGaussian
+from isthmus._distributions import DiagonalGaussian, FullGaussian, PointMass, WhitenedGaussian
+from isthmus._mixture import Mixture
 from isthmus.evaluation import (
     active_units,
     activity,

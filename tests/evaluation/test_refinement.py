@@ -8,7 +8,8 @@ import torch
 from scipy.stats import multivariate_normal
 
 from cases import LIKELIHOODS
-from isthmus._distributions import DiagonalGaussian, Mixture, WhitenedGaussian
+from isthmus._distributions import DiagonalGaussian, WhitenedGaussian
+from isthmus._mixture import Mixture
 from isthmus.evaluation import _two_stages as two_stages
 from isthmus.evaluation import (
     conditional_draws,

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from isthmus._distributions import LatentDistribution, Mixture
+from isthmus._distributions import LatentDistribution
+from isthmus._mixture import Mixture
 from isthmus._random import derive, seeded
 from isthmus.evaluation.row_noise import row_noise
 from isthmus.model import Model

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from isthmus._distributions import LatentDistribution, Mixture
+from isthmus._distributions import LatentDistribution
+from isthmus._mixture import Mixture
 
 __all__ = ["DefensiveMixture", "from_prior"]
 

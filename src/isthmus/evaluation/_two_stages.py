@@ -7,7 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from isthmus._distributions import LatentDistribution, Mixture
+from isthmus._distributions import LatentDistribution
+from isthmus._mixture import Mixture
 from isthmus.evaluation._modes import ModeMixture, find_modes
 from isthmus.evaluation._proposals import DefensiveMixture
 from isthmus.evaluation._rows import Rows

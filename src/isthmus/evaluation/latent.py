@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from isthmus._chunks import chunks
-from isthmus._distributions import DiagonalGaussian, FullGaussian, LatentDistribution, Mixture, WhitenedGaussian
+from isthmus._distributions import DiagonalGaussian, FullGaussian, LatentDistribution, WhitenedGaussian
+from isthmus._mixture import Mixture
 from isthmus.evaluation.log_marginal import Bound
 from isthmus.kl import kl_per_unit
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
 from isthmus._chunks import chunks
 from isthmus._distributions import LatentDistribution, WhitenedGaussian
+from isthmus.evaluation._derivatives import gradient, gradient_and_hessian, hessian_products, jacobian
 from isthmus.evaluation._proposals import from_prior
 from isthmus.evaluation._rows import Rows
 from isthmus.model import Model
@@ -137,42 +136,15 @@ def _expansion(rows: Rows, z: Tensor) -> tuple[Tensor, Tensor]:
     def observed(cells: Tensor) -> Tensor:
         return cells if mask is None else cells.masked_fill(mask == 0, 0.0)
 
-    axes = torch.eye(z.shape[-1]).to(z).unsqueeze(1).expand(-1, *z.shape)  # (K, N, K)
-    h, jacobian = _jacobian(lambda codes: rows.model.decode(codes, rows.c), z, axes)
-    slope, _ = _second_order(lambda h: observed(likelihood.log_prob(h, x)), h, jacobian[:0])
-    _, curved = _second_order(lambda h: observed(likelihood.smooth_log_prob(h, x)), h, jacobian)
-    prior_slope, prior_curved = _second_order(rows.model.p_z(rows.c).log_prob, z, axes)
-    gradient = torch.einsum("kno,no->nk", jacobian, slope) + prior_slope
-    precision = -torch.einsum("kno,lno->nkl", jacobian, curved) - prior_curved.movedim(0, -1)
-    return gradient.double(), (0.5 * (precision + precision.mT)).double()
-
-
-@torch.enable_grad()
-def _jacobian(decode: Callable[[Tensor], Tensor], z: Tensor, axes: Tensor) -> tuple[Tensor, Tensor]:
-    """Return decoder outputs (N, n_outputs) and their derivatives (K, N, n_outputs).
-
-    J v is the derivative of J'u in u along v. Forward-mode differentiation is as fast, but compiles functions for a
-    second when it is first used.
-    """
-    z = z.detach().requires_grad_()
-    h = decode(z)
-    u = torch.zeros_like(h, requires_grad=True)
-    # Gradients of sums: torch imports sympy, which takes half a second, if gradients of several numbers are weighted.
-    (product,) = torch.autograd.grad((u * h).sum(), z, create_graph=True)
-    columns = [torch.autograd.grad((axis * product).sum(), u, retain_graph=True)[0] for axis in axes]
-    return h.detach(), torch.stack(columns)
-
-
-@torch.enable_grad()
-def _second_order(function: Callable[[Tensor], Tensor], at: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the gradient of the sum of a function, and the products of its Hessian with `directions` (A, ...)."""
-    at = at.detach().requires_grad_()
-    (slope,) = torch.autograd.grad(function(at).sum(), at, create_graph=True)
-    if not slope.requires_grad:  # of a linear function
-        return slope, torch.zeros_like(directions)
-    products = ((one * slope).sum() for one in directions)
-    along = [torch.autograd.grad(product, at, retain_graph=True, materialize_grads=True)[0] for product in products]
-    return slope.detach(), torch.stack(along) if along else directions
+    h, slopes = jacobian(lambda codes: rows.model.decode(codes, rows.c), z)
+    along = gradient(lambda h: observed(likelihood.log_prob(h, x)), h)
+    curved = hessian_products(lambda h: observed(likelihood.smooth_log_prob(h, x)), h, slopes)
+    prior_gradient, prior_hessian = gradient_and_hessian(rows.model.p_z(rows.c), z)
+    precision = -torch.einsum("kno,lno->nkl", slopes, curved) - prior_hessian
+    return (
+        (torch.einsum("kno,no->nk", slopes, along) + prior_gradient).double(),
+        (0.5 * (precision + precision.mT)).double(),
+    )
 
 
 def _cholesky(precision: Tensor) -> Tensor:

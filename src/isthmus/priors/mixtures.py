@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from isthmus._distributions import DiagonalGaussian, Mixture, WhitenedGaussian
+from isthmus._distributions import DiagonalGaussian, WhitenedGaussian
+from isthmus._mixture import Mixture
 from isthmus._tensor_shapes import TensorShape
 from isthmus.priors._base import Encode, Prior, check_count
 
