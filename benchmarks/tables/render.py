@@ -126,6 +126,20 @@ def about(run: Mapping[str, Any]) -> str:
     return f"<small>{run['date']}; {run['cores']} cores, {run['processor']}; {versions}.{load}</small>"
 
 
+def large(runs: Runs) -> str:
+    """Return the table of what each command takes, by table and command."""
+    lines = []
+    for key, found in runs.items():
+        name, n_rows = key.split("|")
+        shown = f"{int(n_rows):,} x {found['table']['columns']}{', 50,000 levels' if name == 'levels' else ''}"
+        for command, took in found.items():
+            if "memory" in took:
+                more = took["memory"] - found["info"]["memory"]
+                numbers = [took["seconds"], took["cpu"], took["memory"], more]
+                lines.append([shown, command, *(f"{number:,.0f}" for number in numbers)])
+    return table(["table", "command", "seconds", "seconds of processor", "memory, MB", "more than `info`"], lines)
+
+
 PARTS = {
     "magic": ("synthetic", render_synthetic.magic),
     "summary": ("synthetic", render_synthetic.summary),
@@ -138,6 +152,7 @@ PARTS = {
         lambda runs: imputation(runs, "wrong"),
     ),
     "coverage": ("imputation", coverage),
+    "large": ("large", large),
     "means": ("outliers", means),
     "alarms": ("outliers", alarms),
     "sets": ("outliers", sets),
@@ -147,6 +162,7 @@ LAST = {
     "holes": "synthetic",
     "ablations": "synthetic.tuning",
     "coverage": "imputation",
+    "large": "large",
     "sets": "outliers",
     "candidates": "outliers.tuning",
 }
