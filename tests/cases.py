@@ -12,7 +12,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
-from isthmus.corruptions import Corruption, GaussianNoise, Masking, NoCorruption, SaltAndPepper, UniformNoise
+from isthmus.corruptions import (
+    Corruption,
+    GaussianNoise,
+    Masking,
+    NoCorruption,
+    SaltAndPepper,
+    UniformNoise,
+    VaryingNoise,
+)
 from isthmus.likelihoods import (
     Bernoulli,
     Categorical,
@@ -196,6 +204,7 @@ CORRUPTIONS: list[Corruption] = [
     Masking(0.4, input_mask=True),
     SaltAndPepper(0.2),
     UniformNoise(scale=0.3),
+    VaryingNoise(scale=0.3),
 ]
 SCALINGS: list[Scaling] = [
     NoScaling(),
@@ -321,6 +330,7 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: Conv(image_shape=(4, 7)).build(IMAGE._replace(n_decoder_outputs=57)), "whole number"),
     (lambda: GaussianNoise(scale=-0.1).build(None), "must not be negative"),
     (lambda: UniformNoise(scale=-0.1).build(None), "must not be negative"),
+    (lambda: VaryingNoise(scale=-0.1).build(None), "must not be negative"),
     (lambda: Masking(1.5).build(None), r"\[0, 1\]"),
     (lambda: Masking(-0.5, input_mask=True).build(None), r"probability=-0.5, input_mask=True.*\[0, 1\]"),
     (lambda: SaltAndPepper(-0.1).build(None), r"\[0, 1\]"),

@@ -4,7 +4,7 @@ import torch
 from scipy.stats import kstest
 
 from isthmus._random import seeded
-from isthmus.corruptions import GaussianNoise, Masking, SaltAndPepper, UniformNoise
+from isthmus.corruptions import GaussianNoise, Masking, SaltAndPepper, UniformNoise, VaryingNoise
 from models import normal
 
 
@@ -30,6 +30,14 @@ def test_corruptions_have_their_distributions():
     with seeded(0):
         added = UniformNoise(0.5)(x) - x
     assert kstest(added.flatten().numpy(), "uniform", (-0.5, 1.0)).pvalue > 1e-3
+
+
+def test_the_level_of_varying_noise_is_uniform_over_samples():
+    x = 1 + normal(400, 2000)
+    with seeded(0):
+        added = VaryingNoise(0.5)(x) - x
+    assert kstest(added.std(1).numpy(), "uniform", (0.0, 0.5)).pvalue > 1e-3
+    assert abs(float(added.mean())) < 0.002
 
 
 def test_corruptions_of_probability_0_and_1():

@@ -57,7 +57,15 @@ EXPORTS = {
         "TopK",
     ],
     "isthmus.priors": ["ConditionalNormal", "Flow", "MixtureOfNormals", "Prior", "StandardNormal", "VampPrior"],
-    "isthmus.corruptions": ["Corruption", "GaussianNoise", "Masking", "NoCorruption", "SaltAndPepper", "UniformNoise"],
+    "isthmus.corruptions": [
+        "Corruption",
+        "GaussianNoise",
+        "Masking",
+        "NoCorruption",
+        "SaltAndPepper",
+        "UniformNoise",
+        "VaryingNoise",
+    ],
     "isthmus.scaling": ["MinMax", "ColumnMoments", "NoScaling", "PerColumn", "Scaling", "Standard"],
     "isthmus.networks": ["MLP", "Conv", "Layer", "Network", "Sizes", "join_inputs"],
     "isthmus.penalties": [

@@ -69,8 +69,8 @@ def truth(options: argparse.Namespace) -> dict[str, Any]:
 
 def over_widths(function: Any, options: argparse.Namespace) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for name in quality.ESTIMATORS:
-        found[name] = {k: [function(name, k, seed) for seed in range(options.seeds)] for k in quality.WIDTHS}
+    for name in options.estimators:
+        found[name] = {str(k): [function(name, k, seed) for seed in range(options.seeds)] for k in quality.WIDTHS}
         say(f"{name}: {json.dumps(found[name])}")
     return {"estimators": found}
 
@@ -117,6 +117,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser("benchmarks/defaults", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--only", action="append", choices=list(PARTS), help="run only this part; can be repeated")
     parser.add_argument("--tables", nargs="+", default=[*TABLES, "digits", *SINGULAR], help="tables of density")
+    parser.add_argument(
+        "--estimators",
+        nargs="+",
+        default=quality.ESTIMATORS,
+        choices=quality.ESTIMATORS,
+        help="models of reconstruction and codes; the results of the others are kept",
+    )
     parser.add_argument("--seeds", type=int, default=1, help="splits of the data (%(default)s)")
     parser.add_argument("--repeats", type=int, default=3, help="repeats of timed fits (%(default)s)")
     parser.add_argument("--render", action="store_true", help="only write the page from the results")
@@ -127,6 +134,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(name, flush=True)
         load, start = Load(), time.perf_counter()
         found = PARTS[name](options)
+        if "estimators" in found and name in report:
+            found["estimators"] = report[name]["estimators"] | found["estimators"]
         report[name] = {"run": record(load, time.perf_counter() - start, options.repeats, 2)} | found
         save(options.output, report)  # after every part, so that a later failure loses nothing
     render.main(report)

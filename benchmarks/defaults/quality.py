@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,9 @@ def _digits(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     return X[train] / 16, X[test] / 16, y[train], y[test]
 
 
-def _fitted(name: str, k: int, seed: int, A: np.ndarray, y: np.ndarray) -> Any:
+@cache  # both parts look at the same models
+def _fitted(name: str, k: int, seed: int) -> Any:
+    A, _, y, _ = _digits(seed)
     model = getattr(isthmus, name)(k, random_state=seed)
     if name == "SparseAutoencoder":
         model.set_params(n_components=64, k=k)
@@ -77,9 +80,9 @@ def _fitted(name: str, k: int, seed: int, A: np.ndarray, y: np.ndarray) -> Any:
 
 def reconstruction(name: str, k: int, seed: int) -> dict[str, float]:
     """Return the mean squared error of reconstructions of test digits, and that of PCA with as many units."""
-    A, B, y, y_test = _digits(seed)
+    A, B, _, y_test = _digits(seed)
     pca = PCA(k).fit(A)
-    model = _fitted(name, k, seed, A, y)
+    model = _fitted(name, k, seed)
     given = (y_test,) if name == "ConditionalVAE" else ()
     back = pca.inverse_transform(pca.transform(B))
     found = {"PCA": float(((back - B) ** 2).sum(1).mean())}
@@ -92,7 +95,7 @@ def reconstruction(name: str, k: int, seed: int) -> dict[str, float]:
 def codes(name: str, k: int, seed: int) -> dict[str, float]:
     """Return the accuracy of five nearest neighbours on codes of test digits, and on PCA's scores, whitened too."""
     A, B, y, y_test = _digits(seed)
-    pca, model = PCA(k).fit(A), _fitted(name, k, seed, A, y)
+    pca, model = PCA(k).fit(A), _fitted(name, k, seed)
 
     def accuracy(code: Callable[[np.ndarray], np.ndarray]) -> float:
         return float(KNeighborsClassifier(5).fit(code(A), y).score(code(B), y_test))

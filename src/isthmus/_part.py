@@ -146,7 +146,7 @@ def find_parts(module_name: str) -> dict[str, type[Settings]]:
     Examples
     --------
     >>> sorted(find_parts("corruptions"))
-    ['gaussian_noise', 'masking', 'none', 'salt_and_pepper', 'uniform_noise']
+    ['gaussian_noise', 'masking', 'none', 'salt_and_pepper', 'uniform_noise', 'varying_noise']
     """
     module = importlib.import_module(f"isthmus.{module_name}")
     classes = {name: getattr(module, name) for name in module.__all__}

@@ -11,7 +11,7 @@ from torch import Tensor
 from isthmus._part import Part
 from isthmus._random import normal_like, uniform_like
 
-__all__ = ["Corruption", "GaussianNoise", "Masking", "NoCorruption", "SaltAndPepper", "UniformNoise"]
+__all__ = ["Corruption", "GaussianNoise", "Masking", "NoCorruption", "SaltAndPepper", "UniformNoise", "VaryingNoise"]
 
 
 class Corruption(Part):
@@ -77,6 +77,47 @@ class GaussianNoise(Corruption):
     def forward(self, x: Tensor) -> Tensor:
         """Add the noise."""
         return x + self.scale * normal_like(x)
+
+
+@dataclass(eq=False, repr=False)
+class VaryingNoise(Corruption):
+    r"""Add normal noise whose level differs between samples: x~ ~ N(x, s^2 I) with s ~ U(0, scale) for each sample.
+
+    A model that is trained with noise of one level takes every sample to be that noisy, and smooths samples without
+    noise too. If the level varies from 0 on, the model learns to recognise it.
+
+    Parameters
+    ----------
+    scale : float, default=0.7
+        Largest standard deviation of the noise, in the units of the scaled data (the data's own units with
+        ``scaling="none"``).
+
+    See Also
+    --------
+    GaussianNoise : Noise of a known level.
+
+    References
+    ----------
+    Zhang et al. (2017), Beyond a Gaussian Denoiser: Residual Learning of Deep CNN for Image Denoising, which calls it
+    blind denoising.
+
+    Examples
+    --------
+    >>> import torch
+    >>> level = (VaryingNoise(0.7)(torch.zeros(1000, 500))).std(1)
+    >>> bool(level.min() < 0.1 and level.max() > 0.6)
+    True
+    """
+
+    scale: float = 0.7
+
+    def build(self, x: Tensor) -> None:  # noqa: ARG002 - the signature of the base class
+        """Check the scale."""
+        _check_scale(self, self.scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add the noise."""
+        return x + self.scale * uniform_like(x[..., :1]) * normal_like(x)
 
 
 @dataclass(eq=False, repr=False)

@@ -121,6 +121,11 @@ def test_an_autoencoder_starts_as_pca():
     pca = PCA(4).fit(X)
     error = ((X - pca.inverse_transform(pca.transform(X))) ** 2).mean()
     assert ((X - model.reconstruct(X)) ** 2).mean() == pytest.approx(error, rel=1e-3)
+    codes, scores = model.transform(X), pca.transform(X)
+    slopes = (codes * scores).sum(0) / (scores**2).sum(0)
+    np.testing.assert_allclose(codes - codes.mean(0), scores * slopes, atol=0.02)
+    np.testing.assert_allclose(np.abs(slopes), np.abs(slopes[0]), rtol=1e-2)  # not whitened
+    assert 1.0 <= codes.var(0).mean() < 1.5
 
 
 def test_a_conditional_vae_starts_at_the_means_of_the_classes():

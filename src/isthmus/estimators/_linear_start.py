@@ -89,14 +89,17 @@ class LinearStart(NamedTuple):
         """Set the tensors of a built model with K = `n_components`; units without a factor start at the prior."""
         factors, more = self.linear.factors, n_components - self.linear.n_components
         weight, bias, log_scale = map(_tensor, self.linear.encoder())
-        encoder = F.pad(weight, (0, 0, 0, more)), F.pad(bias, (0, more)), F.pad(log_scale, (0, more))
+        weight = self._of_all(F.pad(weight.T, (0, more))).T
+        bias, log_scale = F.pad(bias, (0, more)), F.pad(log_scale, (0, more))
         loadings, mean, noise = map(_tensor, (factors.loadings, factors.mean, factors.noise_variance))
         mean = self._of_all(mean, _tensor(self.mean))
         noise = self._of_all(noise, torch.ones_like(mean))
         loadings = self._of_all(F.pad(loadings, (0, more)))
-        encoder = (self._of_all(encoder[0].T).T, *encoder[1:])
+        if model.posterior.has_free_scale:
+            size = _relative_lengths(loadings)
+            weight, bias, loadings = size[:, None] * weight, size * bias, loadings / size
         effect = None if self.condition is None else self._of_all(_tensor(self.condition))
-        model.set_linear(encoder, (loadings, mean, noise), effect)
+        model.set_linear((weight, bias, log_scale), (loadings, mean, noise), effect)
         mixture = self.linear.mixture
         if mixture is not None:
             assert isinstance(model.prior, MixtureOfNormals)
@@ -110,6 +113,16 @@ class LinearStart(NamedTuple):
         whole = values.new_zeros(len(self.mean), *values.shape[1:]) if others is None else others.clone()
         whole[self.columns] = values
         return whole
+
+
+def _relative_lengths(loadings: Tensor) -> Tensor:
+    """Return the lengths of the columns (D, K), divided by their root mean square.
+
+    Units that are multiplied by them vary as PCA's scores do, so that distances between codes are about as large as
+    those between samples. With unit variances, directions in which samples hardly differ would count as much as others.
+    """
+    length = loadings.norm(dim=0)
+    return torch.where(length > 0, length / length.square().mean().sqrt(), 1.0)
 
 
 def _tensor(values: np.ndarray) -> Tensor:

@@ -45,8 +45,8 @@ class Autoencoder(DeterministicAutoencoder):
         Results are in the units of the data, likelihoods too. A :class:`isthmus.tables.TableCodec` says how the columns
         of a table are encoded.
     corruption : str or Corruption, default="none"
-        Corruption of the encoder's input during training: "none", "gaussian_noise", "uniform_noise", "masking",
-        "salt_and_pepper", or an object that sets its strength, such as ``Masking(0.5)``.
+        Corruption of the encoder's input during training: "none", "gaussian_noise", "varying_noise", "uniform_noise",
+        "masking", "salt_and_pepper", or an object that sets its strength, such as ``Masking(0.5)``.
     max_epochs : int or "auto", default="auto"
         Maximum number of epochs. "auto" is 4,000 steps, fewer for less than 1,000 samples, and at least two epochs.
     batch_size : int or "auto", default="auto"

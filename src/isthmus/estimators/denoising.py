@@ -17,9 +17,11 @@ class DenoisingAutoencoder(DeterministicAutoencoder):
 
     .. math:: L(x) = E_{\tilde x \sim c(\cdot \mid x)}\big[-\log p(x \mid z = f(\tilde x))\big].
 
-    Samples are corrupted during training only: ``reconstruct`` of a noisy sample is the denoised one. With Gaussian
-    noise of variance s^2 the best reconstruction is E[x|x~] = x~ + s^2 grad log p(x~) (Tweedie's formula), so that the
-    model learns the score of the noisy data. K may exceed D: the noise keeps the network from copying its input.
+    Samples are corrupted during training only: ``reconstruct`` of a noisy sample is the denoised one. By default the
+    noise is normal, and its level differs between samples, from none to 0.7 standard deviations of the scaled data. If
+    you know the noise of your data, use ``corruption=GaussianNoise(s)``: with noise of variance s^2 the best
+    reconstruction is E[x|x~] = x~ + s^2 grad log p(x~) (Tweedie's formula), so that the model learns the score of the
+    noisy data. K may exceed D: the noise keeps the network from copying its input.
 
     To impute missing values, train with ``corruption=Masking(0.5, input_mask=True)``, which shows the encoder the mask.
 
@@ -45,9 +47,9 @@ class DenoisingAutoencoder(DeterministicAutoencoder):
         Scaling of the data inside the model: "standard", "min_max", "none", or "auto", the default of the likelihood.
         Results are in the units of the data, likelihoods too. A :class:`isthmus.tables.TableCodec` says how the columns
         of a table are encoded.
-    corruption : str or Corruption, default="gaussian_noise"
-        Corruption of the encoder's input during training: "none", "gaussian_noise", "uniform_noise", "masking",
-        "salt_and_pepper", or an object that sets its strength, such as ``Masking(0.5)``.
+    corruption : str or Corruption, default="varying_noise"
+        Corruption of the encoder's input during training: "none", "gaussian_noise", "varying_noise", "uniform_noise",
+        "masking", "salt_and_pepper", or an object that sets its strength, such as ``Masking(0.5)``.
     max_epochs : int or "auto", default="auto"
         Maximum number of epochs. "auto" is 4,000 steps, fewer for less than 1,000 samples, and at least two epochs.
     batch_size : int or "auto", default="auto"
@@ -104,4 +106,4 @@ class DenoisingAutoencoder(DeterministicAutoencoder):
     (1797, 64)
     """
 
-    corruption: str | Part = "gaussian_noise"
+    corruption: str | Part = "varying_noise"

@@ -22,6 +22,7 @@ class Posterior(Part):
 
     n_components: int
     starts_linear: bool = False  # whether `linear_outputs` works
+    has_free_scale: bool = False  # whether units may have any variance, as no prior gives them one
 
     @property
     def mean_activation(self) -> str | None:

@@ -38,6 +38,8 @@ class Point(Posterior):
 
     activation: str = "identity"
 
+    has_free_scale = True
+
     @property
     def mean_activation(self) -> str:
         """The activation a."""
