@@ -151,3 +151,23 @@ def test_what_cannot_be_written_is_one_clear_error(model, tmp_path, monkeypatch)
         plain.to_onnx(tmp_path / "out")
     monkeypatch.undo()
     assert isinstance(onnx_input(model, pd.DataFrame(visits())), np.ndarray)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "fields",
+    [{"likelihood": "student_t"}, {"prior": "vamp_prior"}, {"prior": "flow"}, {"posterior": "flow_normal"}],
+    ids=lambda fields: next(iter(fields.values())),
+)
+def test_scorers_of_other_parts(fields, tmp_path):
+    """onnxruntime gives log p(x) of score_samples where enough draws of q(z|x) are effective."""
+    import onnxruntime
+
+    X = np.random.default_rng(0).normal(size=(60, 3)) @ np.array([[1.0, 0.5, 0], [0, 1, 0.5], [0, 0, 1]])
+    model = VAE(1, n_draws=20, **QUICK | {"max_epochs": 30} | fields).fit(X)
+    to_onnx(model, tmp_path / "out", dtype="float64")
+    scorer = onnxruntime.InferenceSession(tmp_path / "out" / "scorer.onnx")
+    log_p, bound, effective = scorer.run(None, {"X": X, "noise": scoring_noise(model, X)})
+    assert (effective >= 5).sum() > 20
+    assert np.allclose(log_p[effective >= 5], model.score_samples(X)[effective >= 5])
+    assert np.allclose(bound, model.elbo(X).elbo)
