@@ -205,29 +205,20 @@ class BaseAutoencoder(NotebookDisplay, ModelViews, CallbackSupportMixin, Autoenc
     ) -> None:
         """Train the model and extend its history, also if training is interrupted; for as long as a trial says."""
         stop_after = trial._best_epoch if trial else None
-        model, is_main = self.model_, data.processes.is_main
+        model, stopping = self.model_, self.early_stopping_
         if checkpoints:
             checkpoints.seed = self.seed_
-        writer = checkpoints if checkpoints and is_main else None
-        shown = self.verbose > 0 and is_main
-        n_epochs, plan = (budget.max_epochs, budget.describe(len(data.X))) if budget else (None, "")
-        plan = f"{stop_after} epochs with all samples" if stop_after else plan
-        n_shown, n_rows = stop_after or n_epochs or 1, loaders.train.n_rows
-        progress = ProgressBar(type(self).__name__, n_shown, n_rows, shown=shown, plan=plan)
-        callbacks, stopping = as_callbacks(self._trainer().callbacks), self.early_stopping_
-        if epochs:
-            callbacks.append(epochs)
-        if stop_after:
-            callbacks.append(lambda record: record["epoch"] >= stop_after)
+        writer = checkpoints if checkpoints and data.processes.is_main else None
+        progress = self._progress_bar(data, loaders, budget, stop_after)
         with writer or nullcontext(), progress:
             try:
                 loop.fit(
                     loaders.train,
                     first_epoch=self.n_iter_,
-                    n_epochs=n_epochs,
+                    n_epochs=budget.max_epochs if budget else None,
                     validation=loaders.validation,
                     patience=stopping.n_iter_no_change if stopping else 1,
-                    callbacks=callbacks,
+                    callbacks=self._callbacks(epochs, stop_after),
                     checkpoints=checkpoints,
                     progress=progress,
                 )
@@ -247,6 +238,28 @@ class BaseAutoencoder(NotebookDisplay, ModelViews, CallbackSupportMixin, Autoenc
         if trial:
             validated = zip(self.history_, trial.history_, strict=False)
             self.history_ = History(own | {"validation_loss": other["validation_loss"]} for own, other in validated)
+
+    def _progress_bar(
+        self, data: TrainingData, loaders: Loaders, budget: Budget | None, stop_after: int | None
+    ) -> ProgressBar:
+        """Return the bar that `verbose` asks for; it says how long training is meant to be."""
+        plan = budget.describe(len(data.X)) if budget else ""
+        return ProgressBar(
+            type(self).__name__,
+            stop_after or (budget.max_epochs if budget else 1),
+            loaders.train.n_rows,
+            shown=self.verbose > 0 and data.processes.is_main,
+            plan=f"{stop_after} epochs with all samples" if stop_after else plan,
+        )
+
+    def _callbacks(self, epochs: Epochs | None, stop_after: int | None) -> list[Any]:
+        """Return what is called after each epoch: the user's callbacks, and what ends training as a trial says."""
+        callbacks: list[Any] = [*as_callbacks(self._trainer().callbacks)]
+        if epochs:
+            callbacks.append(epochs)
+        if stop_after:
+            callbacks.append(lambda record: record["epoch"] >= stop_after)
+        return callbacks
 
     def _fit_condition(self, y: Any, weight: np.ndarray, *, reset: bool) -> np.ndarray | None:  # noqa: ARG002
         """Return what the model is conditioned on, (N, C); None for all but the conditional estimator."""
