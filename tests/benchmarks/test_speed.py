@@ -52,6 +52,7 @@ def test_quick_form():
     assert (results.read_bytes() if results.exists() else None) == before
 
 
+@pytest.mark.slow
 def test_quick_form_on_a_gpu():
     """It also runs without a GPU, where numbers on it and on the CPU are the same; and it writes nothing."""
     done = subprocess.run(

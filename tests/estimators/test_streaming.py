@@ -115,6 +115,7 @@ def test_a_deterministic_full_batch_is_the_fit_in_memory(path, monkeypatch, fiel
     assert [r["loss"] for r in a.history_] == pytest.approx([r["loss"] for r in b.history_], rel=1e-9)
 
 
+@pytest.mark.slow
 def test_sorted_rows_train_as_well_as_shuffled_ones(tmp_path):
     """Classes one after the other in the file, pools of a tenth of it: the final ELBO is within the seeds' noise."""
     order = np.argsort(LABELS, kind="stable")
