@@ -20,6 +20,7 @@ __all__ = ["check_columns"]
 
 _DTYPE = re.compile(r"[\w\[\]<>=:,. ()/+-]{1,150}", re.ASCII)
 _FIXED_WIDTH = re.compile(r"[<>=]?[SUVa]\d*", re.ASCII)  # of NumPy; no table has them, and each cell takes the width
+_WRONG_WIDTH = re.compile(r"(arrow:)?([Uu]?[Ii]nt|[Ff]loat)(?!(8|16|32|64|128)$)\d+")  # int6
 _LONGEST = 100  # characters of a format
 _MOST_DECIMALS = 20
 
@@ -43,7 +44,9 @@ def check_columns(columns: Sequence[Column]) -> None:
 
 
 def _is_valid(column: Column) -> bool:
-    if not (_DTYPE.fullmatch(column.dtype) and 0 <= column.missing <= 1) or _FIXED_WIDTH.fullmatch(column.dtype):
+    if not (_DTYPE.fullmatch(column.dtype) and 0 <= column.missing <= 1):
+        return False
+    if _FIXED_WIDTH.fullmatch(column.dtype) or _WRONG_WIDTH.fullmatch(column.dtype):
         return False
     check: Callable[[Any], bool] | None = _CHECKS.get(type(column))
     return check is None or check(column)

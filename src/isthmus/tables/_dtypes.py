@@ -58,12 +58,13 @@ def as_series(values: np.ndarray, dtype: str, decimals: int | None = None) -> An
     series = pd.Series(values)
     if values.dtype.kind == "M" and (zone := re.fullmatch(r"datetime64\[\w+, (.+)\]", dtype)):
         series = series.dt.tz_localize(zone[1], ambiguous=np.ones(len(series), bool), nonexistent="shift_forward")
+    target = dtype
     if is_integer(dtype) and values.dtype != object:
         series = series.astype("Float64").round()
-        lost = series.isna().any() and not dtype[0].isupper()  # numpy's integers have no missing cells
-        return series.astype(dtype.capitalize().replace("Uint", "UInt") if lost else dtype)
+        if series.isna().any() and not dtype[0].isupper():  # numpy's integers have no missing cells
+            target = dtype.capitalize().replace("Uint", "UInt")
     try:
-        return series.astype(dtype)
+        return series.astype(target)
     except TypeError as error:  # no library has that dtype: it is from a file, or from another version of the library
         raise ValueError(f"a column cannot have the dtype {dtype!r} ({error}).") from error
 
