@@ -254,7 +254,7 @@ class BaseAutoencoder(NotebookDisplay, ModelViews, CallbackSupportMixin, Autoenc
 
     def _callbacks(self, epochs: Epochs | None, stop_after: int | None) -> list[Any]:
         """Return what is called after each epoch: the user's callbacks, and what ends training as a trial says."""
-        callbacks: list[Any] = [*as_callbacks(self._trainer().callbacks)]
+        callbacks = as_callbacks(self._trainer().callbacks)
         if epochs:
             callbacks.append(epochs)
         if stop_after:
