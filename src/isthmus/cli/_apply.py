@@ -97,8 +97,7 @@ def _write_blocks(method: str, model: Any, rows: Dataset, output: str) -> None:
     first = next(parts)
     if first.is_frame:
         check_holds(output, first.X)
-    row = find_row(output)
-    is_text = row is not None and row.class_name == "Csv"
+    is_text = _is_text(output)
     fills = method == "impute" and is_text and first.text is not None
 
     def results() -> Iterator[Any]:
@@ -109,10 +108,15 @@ def _write_blocks(method: str, model: Any, rows: Dataset, output: str) -> None:
     write_frames(output, results(), first.text if is_text else None)
 
 
+def _is_text(output: str) -> bool:
+    """Return whether a file to write is a table of text."""
+    row = find_row(output)
+    return row is not None and row.class_name == "Csv"
+
+
 def _with_form(method: str, rows: Dataset, data: str, output: str) -> Dataset:
     """Return rows with their text, if the result is a table of text too, so that it can have the same form."""
-    row = find_row(output)
-    if row is None or row.class_name != "Csv":
+    if not _is_text(output):
         return rows._replace(text=None) if not rows.is_frame else rows
     return with_text(rows, data) if method == "impute" else rows
 
@@ -123,8 +127,7 @@ def _write_table(method: str, output: str, result: Any, rows: Dataset, model: An
         write_result(output, result, list(model.get_feature_names_out()))
         return
     made = as_result_frame(result, rows)
-    row = find_row(output)
-    if method == "impute" and rows.text is not None and row is not None and row.class_name == "Csv":
+    if method == "impute" and rows.text is not None and _is_text(output):
         made = rows.text.filled(made)
     write_frame_result(output, made, rows.text)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +10,7 @@ import click
 from isthmus._formats import any_of, writable_suffixes
 from isthmus._names import suggestion
 from isthmus.cli._errors import note
-from isthmus.cli._tables import check_columns, with_whole_numbers
+from isthmus.cli._tables import align_frame, check_columns, with_whole_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,10 +98,7 @@ class AlignedBlocks:
     def datasets(self, n_rows: int) -> Iterator[Dataset]:
         """Yield all rows, `n_rows` at a time."""
         for i, rows in enumerate(self.blocks.datasets(n_rows)):
-            # Notes are about the columns of the file: one time is enough.
-            with contextlib.redirect_stderr(io.StringIO()) if i else contextlib.nullcontext():
-                aligned = align_columns(self.model, rows, self.source)
-            yield aligned
+            yield align_frame(self.model, rows, self.source, notes=i == 0)  # notes are about the file's columns
 
 
 def align_columns(model: Any, rows: Dataset, source: str) -> Dataset:
@@ -121,8 +116,6 @@ def align_columns(model: Any, rows: Dataset, source: str) -> Dataset:
     if isinstance(rows.X, TableBlocks):
         return rows._replace(X=AlignedBlocks(rows.X, model, source))
     if rows.is_frame or model._codec is not None:
-        from isthmus.cli._tables import align_frame
-
         return align_frame(model, rows, source)
     wanted = getattr(model, "feature_names_in_", None)
     if wanted is None or rows.columns is None or tuple(wanted) == rows.columns:

@@ -29,7 +29,7 @@ def named(names: list[Any]) -> str:
     return ", ".join(repr(str(name)) for name in names[:_SHOWN]) + more
 
 
-def check_columns(wanted: Any, present: Any, source: str) -> None:
+def check_columns(wanted: Any, present: Any, source: str, *, notes: bool = True) -> None:
     """Raise a ValueError that names the columns of the model that a file does not have; note those that it has besides.
 
     Parameters
@@ -38,6 +38,8 @@ def check_columns(wanted: Any, present: Any, source: str) -> None:
         The columns of the model and of the file.
     source : str
         The file.
+    notes : bool, default=True
+        Whether to print notes.
     """
     missing = [name for name in wanted if name not in set(present)]
     if missing:
@@ -46,14 +48,15 @@ def check_columns(wanted: Any, present: Any, source: str) -> None:
             f"missing); the model was fitted on: {', '.join(map(str, wanted))}."
         )
     extra = [name for name in present if name not in set(wanted)]
-    if extra:
+    if extra and notes:
         note(f"{source}: ignored columns that the model was not fitted on: {', '.join(map(str, extra))}")
 
 
-def align_frame(model: Any, rows: Dataset, source: str) -> Dataset:
+def align_frame(model: Any, rows: Dataset, source: str, *, notes: bool = True) -> Dataset:
     """Return a table with the columns of a model, in the order of the file, and with cells of the same kind.
 
-    A model of numbers gets an array with its columns in its own order.
+    A model of numbers gets an array with its columns in its own order. With `notes` false, no note is printed on other
+    columns.
 
     Raises
     ------
@@ -69,7 +72,7 @@ def align_frame(model: Any, rows: Dataset, source: str) -> Dataset:
         frame = _frame_of_numbers(rows, wanted, source)
     if wanted is not None:
         names = {str(name): name for name in wanted}
-        check_columns(list(names), [str(name) for name in frame.columns], source)
+        check_columns(list(names), [str(name) for name in frame.columns], source, notes=notes)
         frame = frame[[name for name in frame.columns if str(name) in names]]
         frame.columns = [names[str(name)] for name in frame.columns]
     if codec is not None:
