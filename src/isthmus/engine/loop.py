@@ -47,8 +47,7 @@ class TrainingLoop:
     capture : bool, default=False
         Whether to capture whole steps and replay them (:class:`~isthmus.engine.capture.CapturedStep`).
     processes : Processes, optional
-        The processes that train together; by default a single one. The same number of parts per batch, in one process
-        or in several, gives the same parameters.
+        The processes that train together. The same number of parts per batch gives the same parameters in one or more.
     """
 
     def __init__(
@@ -92,9 +91,8 @@ class TrainingLoop:
         """Train for at most `n_epochs` epochs, numbered from `first_epoch`, and return their records.
 
         If `n_epochs` is None, one epoch is run with the final weights of the loss. With `validation`, training stops
-        after `patience` epochs without a lower validation loss, and ends with the parameters that had the lowest. A
-        callback gets each epoch's record, and stops training by returning True. After an interruption, ``history`` has
-        the records of the completed epochs.
+        after `patience` epochs without a lower validation loss, and ends with the parameters of the lowest. A callback
+        gets each epoch's record, and stops training by returning True. ``history`` has the epochs completed so far.
 
         Raises
         ------
@@ -104,15 +102,10 @@ class TrainingLoop:
             If a signal was received; only with `checkpoints`.
         """
         with training_environment(self.state, self.seed, checkpoints):
-            self._module = self.processes.setup(self.loss)
-            pays = self.capture and len(loader) * (n_epochs or 1) >= MIN_STEPS
-            self._captured = CapturedStep(self._train_step, self.state, self.n_parts) if pays else None
             run = TrainingRun(self.state, self.processes, len(loader), checkpoints, progress)
-            self.history = run.history
-            if validation is not None and not run.started:  # the parameters to start from may be the best
-                run.keep_if_best(self.evaluate(validation), epoch=-1)
+            self._begin(run, n_epochs, validation)
             while run.epochs < (n_epochs or 1) and not run.ended:
-                epoch = EpochSpan.of(first_epoch + run.epochs, run.epochs, n_epochs, len(loader))
+                epoch = EpochSpan.of(first_epoch + run.epochs, run.epochs, n_epochs, run.n_steps)
                 record = self._train_epoch(loader, epoch, run)
                 if validation is not None:
                     record["validation_loss"] = self.evaluate(validation)
@@ -127,13 +120,21 @@ class TrainingLoop:
             self.best_loss, self.best_epoch = run.best_loss, run.best_epoch + 1  # reached after so many epochs
         return run.history
 
+    def _begin(self, run: TrainingRun, n_epochs: int | None, validation: Loader | None) -> None:
+        """Set up the processes, resume from a checkpoint, or validate the parameters to start from."""
+        self._module = self.processes.setup(self.loss)
+        pays = self.capture and run.n_steps * (n_epochs or 1) >= MIN_STEPS
+        self._captured = CapturedStep(self._train_step, self.state, self.n_parts) if pays else None
+        run.resume()
+        self.history = run.history
+        if validation is not None and not run.started:  # they may be the best
+            run.keep_if_best(self.evaluate(validation), epoch=-1)
+
     def _train_epoch(self, loader: Loader, epoch: EpochSpan, run: TrainingRun) -> Record:
         """Train on every sample once, or on those that remain after an interruption."""
         start, first, rows = time.perf_counter(), run.steps, list(run.rows)
         self._module.train()
-        reseed(derive(self.seed, Stream.TRAINING, epoch.number), self.state.device)
-        run.restore_generators()
-        before = self.state.snapshot()
+        before = run.begin_epoch(self.seed, epoch.number)
         train_step = self._captured or self._train_step
         try:
             for batch, weights in self._scheduled(loader, epoch, first):
@@ -186,8 +187,8 @@ class TrainingLoop:
 
     def _scheduled(self, loader: Loader, epoch: EpochSpan, first: int) -> Iterator[tuple[Batch, Weights]]:
         """Yield the batches from number `first` with the weights of the loss, and set the learning rate for each."""
-        seed = derive(self.seed, Stream.SHUFFLING, epoch.number)
-        for step, batch in enumerate(loader.shuffled(seed, first), start=first):
+        batches = loader.shuffled(derive(self.seed, Stream.SHUFFLING, epoch.number), first)
+        for step, batch in enumerate(batches, start=first):
             self.optimizer.set_learning_rate(self._rate(epoch.progress(step)))
             yield batch, self._weights(epoch.progress(step))
 

@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from isthmus._random import check_generator_states, generator_states, set_generator_states
+from isthmus._random import Stream, check_generator_states, derive, generator_states, reseed, set_generator_states
 from isthmus.engine.checkpoint import Checkpoints
 from isthmus.engine.distributed import Processes
 from isthmus.engine.progress_bar import ProgressBar
 from isthmus.engine.protocols import Record
 from isthmus.engine.saved_state import check_entries, check_tensors
-from isthmus.engine.state import TrainState
+from isthmus.engine.state import Snapshot, TrainState
 
 __all__ = ["TrainingRun"]
 
@@ -22,7 +22,7 @@ _MAX_SEPARATE_ROWS = 64
 
 
 class TrainingRun:
-    """A run of epochs; with checkpoints, it resumes from the newest one.
+    """A run of epochs, which can resume from a checkpoint.
 
     Parameters
     ----------
@@ -73,8 +73,11 @@ class TrainingRun:
         self.best_loss = float("inf")
         self.best_parameters: list[Tensor] | None = None
         self.generators: list[Tensor] | None = None
-        if checkpoints:
-            checkpoints.resume(self._load)
+
+    def resume(self) -> None:
+        """Continue from the newest checkpoint, if there is one."""
+        if self.checkpoints:
+            self.checkpoints.resume(self._load)
 
     @property
     def started(self) -> bool:
@@ -86,10 +89,15 @@ class TrainingRun:
         """Epochs since the one with the lowest validation loss; 0 without validation."""
         return 0 if self.best_parameters is None else self.epochs - 1 - self.best_epoch
 
-    def restore_generators(self) -> None:
-        """Set the generators to their states in the checkpoint, if the run resumed inside this epoch."""
+    def begin_epoch(self, seed: int, number: int) -> Snapshot:
+        """Seed the generators for an epoch, and return the state before it.
+
+        If the run resumed inside this epoch, the generators have their states in the checkpoint instead.
+        """
+        reseed(derive(seed, Stream.TRAINING, number), self.state.device)
         if self.steps and self.generators is not None:
             set_generator_states(self.generators, self.state.device)
+        return self.state.snapshot()
 
     def end_step(self, row: Tensor, names: list[str]) -> None:
         """Append a step, and write a checkpoint if one is due.

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import torch
 
 from isthmus.data import resolve
 from isthmus.engine import Checkpoints, NonFiniteError, TrainingLoop
-from isthmus.engine.distributed import Processes, find_processes
+from isthmus.engine.distributed import find_processes
 from isthmus.engine.precision import parameter_dtype
 from isthmus.engine.progress_bar import ProgressBar
 from isthmus.estimators._budget import Budget, choose_optimizer
@@ -106,10 +107,10 @@ class BaseAutoencoder(NotebookDisplay, ModelViews, CallbackSupportMixin, Autoenc
     @with_callbacks  # type: ignore[untyped-decorator]
     def _fit(self, X: Any, y: Any, sample_weight: Any, *, resume: bool, partial: bool = False) -> Self:
         """Read the data, build the model and the loss, and train."""
-        device, trainer = check_fields(self), self._trainer()
+        device, trainer = check_fields(self)
         new = not (resume and hasattr(self, "model_"))
         X, loss = self._describe_training(X, new=new)
-        data = self._read(X, y, sample_weight, find_processes(device), new=new)
+        data = self._read(X, y, sample_weight, device, new=new)
         checkpoints = None
         if trainer.checkpoint_dir and not partial:
             checkpoints = make_checkpoints(trainer, type(self).__name__, self.get_params(deep=False), data)
@@ -119,12 +120,10 @@ class BaseAutoencoder(NotebookDisplay, ModelViews, CallbackSupportMixin, Autoenc
         trial = self._trial(budget, X, y, sample_weight) if new and budget.refit and data.is_whole else None
         fraction = budget.early_stopping.validation_fraction if budget.early_stopping and not trial else 0.0
         split = data.split(fraction, self.seed_)
-        if new:
-            self._build(loss, data, split.held_out, full_rank=bool(trial and trial._full_rank))
-        else:
-            loss.model.scaling.forget_varying(data.summary.moments)
-        loss.model.to(device=device, dtype=(dtype := parameter_dtype(trainer.precision)))
-        settings = LoaderSettings(budget.batch_size, trainer.gradient_accumulation, split, self.seed_, dtype)
+        self._build(loss, data, split.held_out, device, new=new, full_rank=bool(trial and trial._full_rank))
+        settings = LoaderSettings(
+            budget.batch_size, trainer.gradient_accumulation, split, self.seed_, trainer.precision
+        )
         loaders = make_loaders(data, loss.model.scaling, settings)
         loop = self._make_loop(loss, data, loaders, partial=partial)
 
@@ -161,10 +160,24 @@ class BaseAutoencoder(NotebookDisplay, ModelViews, CallbackSupportMixin, Autoenc
         self.seed_ = data.processes.broadcast(as_seed(self.random_state) if stored is None else stored)
         self.n_iter_, self.history_, self._optimizer_state = 0, History(), None
 
-    def _build(self, loss: TrainingLoss, data: TrainingData, held_out: np.ndarray, *, full_rank: bool) -> None:
-        """Build the model of a loss, and keep it."""
-        k = build_model(loss, data, held_out, self._model_options(), full_rank=full_rank)
-        self.model_, self._dtype, self.n_components_, self._n_features_out = loss.model, np.dtype(data.X.dtype), k, k
+    def _build(
+        self,
+        loss: TrainingLoss,
+        data: TrainingData,
+        held_out: np.ndarray,
+        device: torch.device,
+        *,
+        new: bool,
+        full_rank: bool,
+    ) -> None:
+        """Build and keep the model of a loss if it is new, and move it to the device that trains it."""
+        if new:
+            k = build_model(loss, data, held_out, self._model_options(), full_rank=full_rank)
+            self.model_, self.n_components_, self._n_features_out = loss.model, k, k
+            self._dtype = np.dtype(data.X.dtype)
+        else:
+            loss.model.scaling.forget_varying(data.summary.moments)
+        loss.model.to(device=device, dtype=parameter_dtype(self._trainer().precision))
 
     def _make_loop(self, loss: TrainingLoss, data: TrainingData, loaders: Loaders, *, partial: bool) -> TrainingLoop:
         """Return the training loop, in the optimizer's state after the last ``partial_fit``."""
@@ -176,8 +189,9 @@ class BaseAutoencoder(NotebookDisplay, ModelViews, CallbackSupportMixin, Autoenc
             loop.optimizer.load_state(self._optimizer_state)
         return loop
 
-    def _read(self, X: Any, y: Any, sample_weight: Any, processes: Processes, *, new: bool) -> TrainingData:
+    def _read(self, X: Any, y: Any, sample_weight: Any, device: torch.device, *, new: bool) -> TrainingData:
         """Check and summarise the data to train on."""
+        processes = find_processes(device)
         rows = as_rows(self, X, reset=new)
         weight = sample_weights(sample_weight, rows)
         condition = self._fit_condition(y, weight, reset=new)

@@ -70,8 +70,8 @@ def check_positive_integer(name: str, value: Any) -> None:
         raise ValueError(f"{name}={value!r} is too large; it must be below 2**63.")
 
 
-def check_fields(estimator: Any) -> torch.device:
-    """Check what would be found late or not at all, of fields and of how to train, and return the device to train on.
+def check_fields(estimator: Any) -> tuple[torch.device, Trainer]:
+    """Check what would be found late or not at all, and return the device to train on, and the trainer.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def check_fields(estimator: Any) -> torch.device:
         raise ValueError(f"penalties={values['penalties']!r} must be a list: penalties=[{values['penalties']!r}].")
     device = check_device(values["device"])
     check_precision(values["precision"], device)
-    return device
+    return device, estimator._trainer()
 
 
 def _check_numbers(values: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor
 from isthmus._batch import Batch
 from isthmus.data.loaders import BatchPartition, InMemoryLoader, StreamingLoader
 from isthmus.data.sources import RowSource
+from isthmus.engine.precision import parameter_dtype
 from isthmus.estimators._chunking import as_tensor
 from isthmus.estimators._data import Split, TrainingData
 from isthmus.scaling import Scaling
@@ -32,15 +33,20 @@ class LoaderSettings(NamedTuple):
         The samples to train on, and those that early stopping holds out.
     seed : int
         Seed of the sample.
-    dtype : torch.dtype
-        Type of the batches.
+    precision : str
+        Precision of the trainer, which decides the dtype of the batches.
     """
 
     batch_size: int
     gradient_accumulation: int
     split: Split
     seed: int
-    dtype: torch.dtype
+    precision: str
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the batches."""
+        return parameter_dtype(self.precision)
 
 
 class Loaders(NamedTuple):
