@@ -40,6 +40,8 @@ class FormatRow(NamedTuple):
         Whether a file holds several arrays, one of which is selected as FILE:NAME.
     pattern : str
         Regular expression for the ending of other file names, in lower case.
+    is_text : bool
+        Whether numbers are written as text, so that a result can have the decimals and the dates of the file read.
     """
 
     module: str
@@ -49,6 +51,7 @@ class FormatRow(NamedTuple):
     read_only: tuple[str, ...] = ()
     members: bool = False
     pattern: str | None = None
+    is_text: bool = False
 
     def matches(self, name: str) -> bool:
         """Return whether a file of this name is in this format."""
@@ -71,6 +74,7 @@ TABLE = (
         (".csv", ".tsv"),
         read_only=(".txt", ".dat", ".data", ".tab", ".csv.gz", ".zip"),
         pattern=r"\.(csv|tsv|tab|txt|dat|data)\.(gz|bz2|xz|zip)",
+        is_text=True,
     ),
     FormatRow("parquet", "Parquet", (".parquet",)),
     FormatRow("feather", "Feather", (".feather", ".arrow")),

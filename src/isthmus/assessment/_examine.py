@@ -130,14 +130,7 @@ class _Examiner:
         estimated = _metrics.estimate(ctx, self.n_draws) if density else None
         scores = self._scores(ctx) if estimated is None else estimated.value.astype(np.float64)
         assessment = self._assess(estimated)
-        self.say("simple models")
-        n_units = self._n_units(codes)
-        references = self._try(
-            "Comparison with PCA, FactorAnalysis and GaussianMixture",
-            lambda: density_references(ctx, self.train, n_units),
-        )
-        independent = self._try("Comparison with independent columns", lambda: independent_columns(ctx, self.train))
-        linear = self._try("Reconstructions by PCA", lambda: linear_reconstruction(ctx, self.train, n_units))
+        references, independent, linear = self._compare(self._n_units(codes))
         self.say("samples")
         samples, sample_scores = self._samples()
         training_scores = self._scores(self.train) if self.train else "no training rows were given"
@@ -178,6 +171,19 @@ class _Examiner:
             self.labels,
             self.reasons,
         )
+
+    def _compare(self, n_units: int) -> tuple[Any, Any, Any]:
+        """Return the scores of simple models with as many units: densities, independent columns, PCA."""
+        self.say("simple models")
+        computations: dict[str, Callable[[], Any]] = {
+            "Comparison with PCA, FactorAnalysis and GaussianMixture": lambda: density_references(
+                self.ctx, self.train, n_units
+            ),
+            "Comparison with independent columns": lambda: independent_columns(self.ctx, self.train),
+            "Reconstructions by PCA": lambda: linear_reconstruction(self.ctx, self.train, n_units),
+        }
+        references, independent, linear = (self._try(name, compute) for name, compute in computations.items())
+        return references, independent, linear
 
     def _assess(self, estimated: Any) -> Assessment:
         """Return all metrics."""

@@ -111,7 +111,7 @@ def _write_blocks(method: str, model: Any, rows: Dataset, output: str) -> None:
 def _is_text(output: str) -> bool:
     """Return whether a file to write is a table of text."""
     row = find_row(output)
-    return row is not None and row.class_name == "Csv"
+    return row is not None and row.is_text
 
 
 def _with_form(method: str, rows: Dataset, data: str, output: str) -> Dataset:
