@@ -1,7 +1,9 @@
 """Fixtures and settings that several tests share."""
 
+import copy
 import os
 
+import joblib
 import pytest
 from hypothesis import settings
 
@@ -14,6 +16,27 @@ def no_waiting_for_the_disk():
     """Write files without syncing them: they need not survive a power cut, and a busy disk takes seconds a test."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: None)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def linear_models_are_kept():
+    """Fit the linear model from which training starts once to the same samples: of a short fit it is the longest part.
+
+    It depends on its arguments alone, as tests/initialization/test_linear_model.py shows.
+    """
+    from isthmus.estimators import _linear_start
+
+    fit, kept = _linear_start.fit_linear_model, {}
+
+    def fit_once(x, weight, **options):
+        key = joblib.hash((x, weight, options))
+        if key not in kept:
+            kept[key] = fit(x, weight, **options)
+        return copy.deepcopy(kept[key])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_linear_start, "fit_linear_model", fit_once)
         yield
 
 

@@ -1,5 +1,7 @@
 """The linear model from which training starts, against scikit-learn and closed forms."""
 
+import pickle
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_diabetes, load_iris, load_wine
@@ -90,6 +92,17 @@ def test_held_out_samples_choose_the_mixture():
     options = {"n_components": None, "mixture": True, "isotropic": False, "seed": 0}
     assert fit_linear_model(normal, np.ones(500), **options).mixture is None
     assert fit_linear_model(clusters, np.ones(500), **options).mixture is not None
+
+
+@pytest.mark.parametrize("n_components", [2, None])
+def test_the_same_samples_give_the_same_bits(n_components):
+    """The other tests rely on it: they keep what was fitted (see tests/conftest.py)."""
+    X, state = standardized(load_iris), np.random.get_state()[1].copy()  # noqa: NPY002 - it must not be used
+    options = {"n_components": n_components, "mixture": True, "isotropic": False, "seed": 3}
+    first, second = (fit_linear_model(X, np.ones(150), **options) for _ in range(2))
+    assert pickle.dumps(first) == pickle.dumps(second)
+    assert first.mixture is not None
+    np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002
 
 
 # ---- the estimators ---------------------------------------------------------------------------------------------
