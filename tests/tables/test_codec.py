@@ -486,3 +486,12 @@ def test_dates_with_a_mistake_are_left_out_with_the_reason():
     good = TableCodec().fit(pd.DataFrame({"day": days.drop(7).reset_index(drop=True)}))
     with pytest.raises(ValueError, match="column 'day' has '31.31.2024' in row 7, not a date in the format '%d.%m.%Y'"):
         good.encode(pd.DataFrame({"day": days}))
+
+
+def test_times_are_completed_as_times_where_those_of_fit_were_texts():
+    times = pd.Series(pd.date_range("2024-01-01", periods=40))
+    codec = TableCodec().fit(pd.DataFrame({"day": times.dt.strftime("%d.%m.%Y"), "n": np.arange(40.0)}))
+    given = pd.DataFrame({"day": times.mask(times.index == 1), "n": np.arange(40.0)})
+    made = codec.complete(given, codec.encode(pd.DataFrame({"day": times, "n": np.arange(40.0)})))
+    assert made["day"].dtype == given["day"].dtype
+    assert (made["day"] == times).all()

@@ -263,7 +263,7 @@ def _samples(e: Evidence) -> Check:
 def _imputations(e: Evidence) -> Check:
     found = e.assessment.imputation
     if found is None:
-        return missing(8, "no cells were hidden")
+        return missing(8, e.no_imputation)
     parts, good = [], True
     value = baseline = None
     if found.rmse is not None and found.rmse_of_column_means is not None:

@@ -81,6 +81,8 @@ class Evidence(NamedTuple):
         Codes of the rows.
     dependence : dict of str to float or None
         Largest Cramer's V with any other column, by column; None for images.
+    no_imputation : str
+        Why no cells were imputed, if none were.
     """
 
     assessment: Assessment
@@ -95,6 +97,7 @@ class Evidence(NamedTuple):
     history: list[dict[str, float]]
     codes: Array
     dependence: dict[str, float] | None
+    no_imputation: str
 
 
 def check(number: int, status: str, sentence: str, value: float | None = None, baseline: float | None = None) -> Check:

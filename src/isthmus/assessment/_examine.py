@@ -149,6 +149,7 @@ class _Examiner:
             history=list(ctx.estimator.history_),
             codes=codes,
             dependence=None if self.images else strongest_dependence(ctx, assessment.reconstruction),
+            no_imputation=self.reasons.get("Imputations", "no cells were hidden"),
         )
         return Examination(
             context=ctx,

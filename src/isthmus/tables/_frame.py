@@ -10,7 +10,7 @@ import numpy as np
 from isthmus._part import Settings
 from isthmus.tables._cells import level_from_json, level_to_json
 
-__all__ = ["LIBRARIES", "Frame", "fill_missing", "is_table", "join_columns", "to_pandas", "without"]
+__all__ = ["LIBRARIES", "Frame", "fill_missing", "is_table", "join_columns", "made_like", "to_pandas", "without"]
 
 
 LIBRARIES = ("pandas", "polars", "pyarrow", "dicts")
@@ -147,6 +147,15 @@ def without(values: np.ndarray, gone: np.ndarray) -> np.ndarray:
     no_time, no_duration = np.datetime64("NaT", "us"), np.timedelta64("NaT", "us")
     missing: dict[str, Any] = {"f": np.nan, "M": no_time, "m": no_duration, "O": None}
     return np.where(gone, missing[values.dtype.kind], values)
+
+
+def made_like(given: Any, column: Any, values: np.ndarray) -> Any:
+    """Return decoded values of a column as a pandas Series: times for times, even if those of `fit` were texts."""
+    import pandas as pd
+
+    if isinstance(given.dtype, np.dtype) and given.dtype.kind == values.dtype.kind == "M":
+        return pd.Series(values.astype(given.dtype))
+    return column.to_series(values)
 
 
 def fill_missing(given: Any, made: Any) -> Any:

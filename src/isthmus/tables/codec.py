@@ -18,7 +18,7 @@ from isthmus.tables._checks import check_columns
 from isthmus.tables._column import Column
 from isthmus.tables._description import columns_as_html, describe_columns
 from isthmus.tables._fixed import OmittedColumn
-from isthmus.tables._frame import LIBRARIES, Frame, fill_missing, is_table, join_columns, to_pandas, without
+from isthmus.tables._frame import LIBRARIES, Frame, fill_missing, is_table, join_columns, made_like, to_pandas, without
 from isthmus.tables._infer import Options, check_names, fit_column
 from isthmus.tables._numbers import NumberColumn
 from isthmus.tables._plain import Plain, as_frame, read_columns
@@ -246,7 +246,8 @@ class TableCodec(Settings):
         """Return a table with its missing cells filled in by those of a matrix (N, M); all others as they are."""
         assert self.frame is not None  # fit sets it
         frame, table = Frame.of(X) if is_table(X) else self.frame, as_frame(X, self.names)
-        made = dict(zip(self.names, self._decode(matrix, missing=False), strict=True))
+        decoded = zip(self._columns, self.decode_values(matrix, missing=False), strict=True)
+        made = {column.name: made_like(table[column.name], column, values) for column, values in decoded}
         filled = [fill_missing(table[name], made[name]) for name in frame.column_names()]
         return frame.restore(join_columns(filled, frame.column_names(), table.index))
 
