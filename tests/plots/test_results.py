@@ -26,7 +26,7 @@ def test_histograms_have_shares_and_means():
     first, second = ax.patches
     assert first.get_data().values.sum() == pytest.approx(100)
     assert second.get_data().values.sum() == pytest.approx(100)
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["rows: -2.00", "samples: -1.00"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["rows: −2.00", "samples: −1.00"]
     with pytest.raises(ValueError, match="no finite log-likelihood"):
         plots.log_likelihoods({"rows": [np.nan]})
 

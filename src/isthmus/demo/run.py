@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import sys
 import time
 from datetime import datetime
@@ -88,15 +89,20 @@ def _page(figures: Figures, results: Results, facts: dict[str, str]) -> Page:
         lead=f"Six models are fitted to {len(digits.train)} handwritten digits of 8 × 8 pixels. All "
         f"errors, densities and accuracies are those of {len(digits.test)} held-out digits.",
         cards=[
-            Card(row.key, row.model, row.strength.text, row.strength.name, row.strength.comparison_text)
+            Card(row.key, row.model, *map(_minus, (row.strength.text, row.strength.name, row.strength.comparison_text)))
             for row in results.models.values()
         ],
         header=HEADER,
-        rows=table_cells(results),
+        rows=[[_minus(cell) for cell in row] for row in table_cells(results)],
         caption=CAPTION,
         sections=sections(figures, results),
         facts=facts,
     )
+
+
+def _minus(text: str) -> str:
+    """Return a text whose numbers have a minus sign; the table on a terminal has hyphens."""
+    return re.sub(r"-(?=\d)", "−", text)
 
 
 def _facts(trained: TrainedModels, random_state: int, start: float) -> dict[str, str]:

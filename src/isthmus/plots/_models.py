@@ -195,7 +195,7 @@ def history(
     ax.set(xlabel="epoch", ylabel="nats per sample")
     low, high = ax.get_ylim()
     ax.set_ylim(low, high + 0.08 * len(names) * (high - low))  # space for the legend
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.legend(frameon=False, loc="upper right")  # "best" is slow, and differs between runs
     add_grid(ax)
     return ax

@@ -99,7 +99,7 @@ def log_likelihoods(scores: Mapping[str, ArrayLike], *, xlabel: str = "log p(x),
     ax = ax or new_axes(12, 5)
     for k, (name, score) in enumerate(values.items()):
         share = np.histogram(np.clip(score, low, None), edges)[0] / max(1, len(score))
-        label = f"{name}: {score.mean():.2f}" if len(score) else name
+        label = f"{name}: {score.mean():.2f}".replace(": -", ": −") if len(score) else name
         if k == 0:
             ax.stairs(100 * share, edges, fill=True, color=PALETTE[0], alpha=0.6, label=label)
         else:

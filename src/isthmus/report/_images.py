@@ -17,6 +17,7 @@ Array = np.ndarray
 _N = 10  # images in a line
 _TILE = 0.72  # inches
 _MARGIN = 1.1  # for the names at the left
+_FEW = 6  # images in a line that fit a phone
 
 
 def _lines(
@@ -33,7 +34,7 @@ def _lines(
         plots.image_rows(lines, image_shape=image_shape, limits=limits, cmap=theme.cmap, ax=figure.subplots())
         return figure
 
-    return render(draw, alt, caption)
+    return render(draw, alt, caption, chart=n > _FEW)
 
 
 def reconstructed_images(found: Examination, image_shape: tuple[int, ...]) -> Picture:
@@ -44,8 +45,8 @@ def reconstructed_images(found: Examination, image_shape: tuple[int, ...]) -> Pi
     lines = {}
     for name, index in (("best", order[:n]), ("typical", order[middle : middle + n]), ("worst", order[::-1][:n])):
         lines[name] = np.nan_to_num(np.asarray(found.context.rows(index)))
-        # names are unique, and spaces are invisible
-        lines["rebuilt" + " " * len(lines)] = np.asarray(found.context.call("reconstruct", index))
+        # names are unique, and spaces are invisible: names end at the images
+        lines[" " * len(lines) + "rebuilt"] = np.asarray(found.context.call("reconstruct", index))
     return _lines(
         found,
         lines,
@@ -82,7 +83,7 @@ def traversed_images(found: Examination, image_shape: tuple[int, ...]) -> Pictur
 
     alt = f"Nine images for each of {n_units} latent units, as the unit goes from small to large values."
     caption = "Each unit goes from its 1 % to its 99 % quantile; all others keep their values in a typical row."
-    return render(draw, alt, caption)
+    return render(draw, alt, caption, chart=True)
 
 
 def odd_images(found: Examination, image_shape: tuple[int, ...]) -> Picture:

@@ -182,12 +182,13 @@ def _lead(found: Examination, name: str, shape: tuple[int, ...] | None) -> str:
     n, used = found.n_rows, len(found.index)
     rows = f"{n:,} rows" if n == used else f"{used:,} of {n:,} rows, drawn at random,"
     size = f"images of {' × '.join(map(str, shape))} pixels" if shape else f"{estimator.n_features_in_} columns"
+    epochs = f"{estimator.n_iter_} epoch{'' if estimator.n_iter_ == 1 else 's'}"
     warnings = sum(check.status == "warning" for check in found.checks)
     passed = sum(check.status == "good" for check in found.checks)
     verdict = f"{passed} checks passed, and {warnings or 'none'} {'gives' if warnings == 1 else 'give'} a warning."
     return (
         f"A {type(estimator).__name__} with {estimator.n_components_} latent "
-        f"{'unit' if estimator.n_components_ == 1 else 'units'}, trained for {estimator.n_iter_} epochs and examined "
+        f"{'unit' if estimator.n_components_ == 1 else 'units'}, trained for {epochs} and examined "
         f"on {rows} of {name}: {size}. {verdict}"
     )
 

@@ -86,7 +86,7 @@ def _model(found: Examination, _shape: Shape | None) -> Section:
         ["Likelihood", about["likelihood"]],
         *([["Prior", about["prior"]]] if about["prior"] else []),
         ["Parameters", f"{about['n_parameters']:,}"],
-        ["Training", f"{about['epochs']} epochs, {about['seconds']:.1f} s"],
+        ["Training", f"{about['epochs']} epoch{'' if about['epochs'] == 1 else 's'}, {about['seconds']:.1f} s"],
         ["Used here", f"{len(found.index):,} of {found.n_rows:,} rows"],
     ]
     tables = [Table("", ["", ""], rows)]
@@ -117,7 +117,7 @@ def _training(found: Examination, _shape: Shape | None) -> Section | None:
     terms = [name for name in history[-1] if name not in ("epoch", "learning_rate", "seconds")]
     table = Table(
         "", ["epoch", *(t.replace("_", " ") for t in terms)],
-        [[str(int(r["epoch"])), *(number(r.get(t, math.nan)) for t in terms)] for r in (history[0], history[-1])], True,
+        [[str(int(r["epoch"])), *(number(r.get(t, math.nan)) for t in terms)] for r in history[:: max(1, len(history) - 1)]], True,
     )  # fmt: skip
     return Section("training", "Learning curves", "", "", [charts.history_chart(found)], [table])
 
