@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -219,7 +220,7 @@ class WhitenedGaussian(LatentDistribution):
         inverse = torch.linalg.solve_triangular(self.whitening, identity, upper=self.upper)
         return inverse.square().sum(-1)
 
-    @property
+    @cached_property
     def precision(self) -> Tensor:
         """A_m' A_m, (M, K, K)."""
         return self.whitening.mT @ self.whitening

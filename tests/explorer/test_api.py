@@ -188,6 +188,17 @@ def test_the_preparation_encodes_and_scores(image_model, images):
     assert np.isfinite(preparation.explorer.scores).all()
 
 
+def test_rows_of_a_slow_model_are_scored_when_they_are_looked_at(image_model, images, monkeypatch):
+    monkeypatch.setattr("isthmus.explorer._background._TOO_LONG", 0.0)
+    preparation = Preparation(Explorer(image_model, images[0]))
+    preparation.start()
+    preparation._thread.join(timeout=60)
+    explorer = preparation.explorer
+    assert (preparation.status()["stage"], explorer.n_scored, explorer.n_to_score) == ("done", 4, 4)
+    assert explorer.rank(0.0) is None  # too few to compare with
+    assert np.isfinite(explorer.inspect({"point": 100})[0]["score"])
+
+
 def test_an_error_of_the_preparation_is_shown(image_model, images, capsys, monkeypatch):
     preparation = Preparation(Explorer(image_model, images[0]))
     monkeypatch.setattr(preparation.explorer, "encode_part", lambda *_: 1 / 0)

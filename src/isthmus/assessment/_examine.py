@@ -26,6 +26,7 @@ Array = np.ndarray
 
 _MAX_CELLS = 200_000  # of the rows of which some are hidden
 _N_SAMPLES = 1000  # of the model, for its own likelihoods and distributions
+_MAX_CODES = 100_000  # numbers of all codes: with 512 units, log p(x) takes half a second a row
 
 
 def examine(
@@ -60,7 +61,7 @@ def examine(
     images : bool, default=False
         Whether samples are images: pixels are not compared one by one.
     max_rows : int, default=1000
-        Number of samples to use, drawn at random if there are more.
+        Number of samples to use, drawn at random if there are more; fewer of a model with more than a hundred units.
     n_draws : int, default=100
         Importance samples per sample.
     impute : float, default=0.2
@@ -83,7 +84,7 @@ def examine(
     say("rows")
     if not estimator.conditional:
         labels, y, y_train = (y if labels is None else labels), None, None
-    n_rows = _count(X)
+    n_rows, max_rows = _count(X), min(max_rows, _affordable(estimator))
     rows, index = random_rows(X, max_rows, seed)
     ctx = Context.of(estimator, rows, None if y is None else np.asarray(y)[index], seed)
     if len(ctx.X) < 2:
@@ -101,6 +102,11 @@ def _count(X: Any) -> int:
 
     source = as_source(X)
     return count_rows(X if source is None else source)
+
+
+def _affordable(estimator: Any) -> int:
+    """Return of how many rows log p(x) can be computed in minutes."""
+    return max(100, _MAX_CODES // estimator.n_components_) if estimator.has_density else _MAX_CODES
 
 
 class _Examiner:
@@ -233,9 +239,10 @@ class _Examiner:
         ctx, estimator = self.ctx, self.ctx.estimator
         if not estimator.has_density:
             return None, "the model has no density p(x)"
-        index = ctx.generator(Stream.SAMPLES).integers(len(ctx.X), size=_N_SAMPLES)
+        n = min(_N_SAMPLES, _affordable(estimator))
+        index = ctx.generator(Stream.SAMPLES).integers(len(ctx.X), size=n)
         with quiet():
-            drawn = estimator.sample(_N_SAMPLES, random_state=ctx.seed, **ctx.condition(index))
+            drawn = estimator.sample(n, random_state=ctx.seed, **ctx.condition(index))
         if ctx.table is not None:
             drawn = as_pandas(drawn, estimator._codec)
         with quiet():

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from isthmus._chunks import halved_if_needed
 from isthmus._device import check_device
-from isthmus._distributions import PointMass
+from isthmus._distributions import LatentDistribution, PointMass
 from isthmus.data.sources import RowSource
 from isthmus.estimators._chunking import as_tensor, chunk_budget, concat_chunks, read_chunks, row_chunks
 from isthmus.estimators._validate import check_finite, check_support, column_names
@@ -173,7 +173,11 @@ def encode(model: Model, chunk: Chunk) -> Tensor:
     index = rows.unlike_training().nonzero().squeeze(1)
     if isinstance(q, PointMass) or not len(index):
         return q.mean
-    return q.mean.index_copy(0, index, laplace_approximation(*rows.take(index)).mean)
+    return q.mean.index_copy(0, index, _approximate(rows.take(index)).mean)
+
+
+def _approximate(rows: Rows) -> LatentDistribution:
+    return laplace_approximation(rows.model, rows.x, rows.c, rows.mask)
 
 
 def draw_codes(model: Model, chunk: Chunk, noise: Tensor) -> Tensor:
@@ -182,7 +186,7 @@ def draw_codes(model: Model, chunk: Chunk, noise: Tensor) -> Tensor:
     z, index = rows.encode().from_noise(noise), rows.unlike_training().nonzero().squeeze(1)
     if not len(index):
         return z
-    return z.index_copy(1, index, laplace_approximation(*rows.take(index)).from_noise(noise[:, index]))
+    return z.index_copy(1, index, _approximate(rows.take(index)).from_noise(noise[:, index]))
 
 
 def decode(model: Model, z: Tensor, c: Tensor | None) -> Tensor:

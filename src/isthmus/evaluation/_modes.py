@@ -82,7 +82,7 @@ def _fill(rows: Rows, n_starts: int, mean: Tensor, root: Tensor, log_mass: Tenso
     """Write the modes of a chunk of samples."""
     z = codes_of_prior(rows, n_starts)  # (A, N, K)
     log_joint = rows.log_joint(z)
-    log_share = log_joint[1:] - rows.model.p_z(rows.c).log_prob(z[1:]) - math.log(len(z) - 1)
+    log_share = log_joint[1:] - rows.p_z().log_prob(z[1:]) - math.log(len(z) - 1)
     everyone = torch.arange(len(rows.x), device=z.device)
     index, start = everyone, best_code(z, log_joint)[0]
     for m in range(_N_MODES):

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.distributions import Distribution
 
 from isthmus._distributions import LatentDistribution
 from isthmus.model import Model
@@ -26,16 +27,28 @@ class Rows(NamedTuple):
         Conditions.
     mask : Tensor of shape (N, D) or None
         1 where a cell was observed.
+    prior : Distribution, optional
+        p(z), if it is the same for all samples and was made before: for hundreds of units that takes long.
     """
 
     model: Model
     x: Tensor
     c: Tensor | None = None
     mask: Tensor | None = None
+    prior: Distribution | None = None
 
-    def take(self, index: Tensor) -> Rows:
+    def take(self, index: Tensor | slice) -> Rows:
         """Return the samples with these indices."""
-        return Rows(self.model, self.x[index], *(None if t is None else t[index] for t in (self.c, self.mask)))
+        c, mask = (None if t is None else t[index] for t in (self.c, self.mask))
+        return self._replace(x=self.x[index], c=c, mask=mask)
+
+    def with_prior(self) -> Rows:
+        """Return the samples with their prior, unless it may depend on conditions."""
+        return self if self.c is not None or self.prior is not None else self._replace(prior=self.model.p_z())
+
+    def p_z(self) -> Distribution:
+        """Return p(z), or p(z|c)."""
+        return self.model.p_z(self.c) if self.prior is None else self.prior
 
     def encode(self) -> LatentDistribution:
         """Return q(z|x)."""
@@ -50,8 +63,10 @@ class Rows(NamedTuple):
     def log_joint(self, z: Tensor) -> Tensor:
         """Return log p(x, z), (..., N), of codes (..., N, K); minus infinity where it is not a number."""
         log_px = self.model.log_likelihood(z, self.x, self.c, self.mask)
-        return (log_px + self.model.p_z(self.c).log_prob(z)).nan_to_num(nan=-torch.inf)
+        return (log_px + self.p_z().log_prob(z)).nan_to_num(nan=-torch.inf)
 
     def log_weights(self, p: LatentDistribution, z: Tensor, h: Tensor | None = None) -> Tensor:
         """Return the log importance weights (S, N) of codes (S, N, K) drawn from `p`, by their decoder outputs `h`."""
-        return self.model.log_joint_ratio(p, z, self.x, self.c, self.mask, h)
+        h = self.model.decode(z, self.c) if h is None else h
+        log_px = self.model.likelihood.row_log_prob(h, self.x, self.mask)
+        return log_px + self.p_z().log_prob(z) - p.log_prob(z)

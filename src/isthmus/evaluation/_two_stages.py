@@ -47,6 +47,7 @@ def in_two_stages(
     proposal_scale : float, default=1.0
         Factor of the noise of q(z|x).
     """
+    rows = rows.with_prior()
     unlike = rows.unlike_training()
     first, unseen = (~unlike).nonzero().squeeze(1), unlike.nonzero().squeeze(1)
     q = rows.take(first).encode()
@@ -70,7 +71,7 @@ def in_two_stages(
 
 def _refined(rows: Rows, n_draws: int, n_starts: int) -> Proposal:
     """Return the second proposal: normal distributions at modes, mixed with a prior that has several modes itself."""
-    (modes, log_mass), prior = find_modes(rows, n_starts), rows.model.p_z(rows.c)
+    (modes, log_mass), prior = find_modes(rows, n_starts), rows.p_z()
     if isinstance(prior, Mixture):
         own = n_draws - n_draws // 4
         return lambda first: DefensiveMixture(ModeMixture(modes, log_mass, own, first), prior, n_draws, first)

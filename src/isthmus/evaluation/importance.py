@@ -129,8 +129,9 @@ def log_marginal_estimate(
     n_block = min(_BLOCK, n_draws, max(1, budget // model.numbers_per_row))
     n_tail = tail_length(n_draws) + 1
     per_row = max(n_block * model.numbers_per_row, n_tail + n_block)
+    everything = Rows(model, x, c, mask).with_prior()
     for chunk in chunks(len(x), per_row, budget):
-        rows = Rows(model, x[chunk], *(None if t is None else t[chunk] for t in (c, mask)))
+        rows = everything.take(chunk)
         keys = (x if key is None else key)[chunk]
 
         def draw(

@@ -75,8 +75,9 @@ def laplace_approximation(
     """
     k = model.network.sizes.n_components
     mean, root = x.new_zeros(len(x), k), x.new_zeros(len(x), k, k)
+    everything = Rows(model, x, c, mask).with_prior()
     for part in chunks(len(x), numbers_per_row(model, _N_STARTS), _BUDGET):
-        rows = Rows(model, x[part], *(None if t is None else t[part] for t in (c, mask)))
+        rows = everything.take(part)
         z = codes_of_prior(rows, _N_STARTS)
         mean[part], root[part] = climb(rows, best_code(z, rows.log_joint(z))[0], n_steps)
     return WhitenedGaussian(mean, root.mT, upper=True)
@@ -92,7 +93,7 @@ def codes_of_prior(rows: Rows, n: int) -> Tensor:
     mean = rows.encode().mean
     uniform = torch.quasirandom.SobolEngine(mean.shape[-1], scramble=True, seed=0).draw(n, dtype=torch.float64)
     noise = torch.special.ndtri(uniform.clamp(1e-6, 1 - 1e-6)).to(mean).unsqueeze(1)
-    return torch.cat([mean.unsqueeze(0), from_prior(rows.model.p_z(rows.c), noise.expand(-1, *mean.shape))])
+    return torch.cat([mean.unsqueeze(0), from_prior(rows.p_z(), noise.expand(-1, *mean.shape))])
 
 
 def best_code(z: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
@@ -139,7 +140,7 @@ def _expansion(rows: Rows, z: Tensor) -> tuple[Tensor, Tensor]:
     h, slopes = jacobian(lambda codes: rows.model.decode(codes, rows.c), z)
     along = gradient(lambda h: observed(likelihood.log_prob(h, x)), h)
     curved = hessian_products(lambda h: observed(likelihood.smooth_log_prob(h, x)), h, slopes)
-    prior_gradient, prior_hessian = gradient_and_hessian(rows.model.p_z(rows.c), z)
+    prior_gradient, prior_hessian = gradient_and_hessian(rows.p_z(), z)
     precision = -torch.einsum("kno,lno->nkl", slopes, curved) - prior_hessian
     return (
         (torch.einsum("kno,no->nk", slopes, along) + prior_gradient).double(),

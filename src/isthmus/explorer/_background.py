@@ -14,6 +14,7 @@ __all__ = ["Preparation"]
 
 _FIRST, _MOST = 4, 16384  # rows of the first chunk, and of the largest
 _SECONDS = {"codes": 0.2, "cells": 0.03, "scores": 0.03}  # that a chunk may take: Ctrl-C, and a request, wait for one
+_TOO_LONG = 0.25  # seconds of processor time for the score of one row: then only rows that are looked at are scored
 _PAUSE = 0.3  # seconds after a request in which no chunk is started
 
 
@@ -84,10 +85,13 @@ class Preparation:
                     return
             if self._stopped.is_set():
                 return
-            start = time.monotonic()
+            start, used = time.monotonic(), time.thread_time()
             compute(self.done, self.done + size)
             self.done = min(self.done + size, n)
             if self._progress is not None:
                 self._progress(stage, self.done, n)
+            if stage == "scores" and time.thread_time() - used > _TOO_LONG * size:
+                self.explorer.n_to_score = self.explorer.n_scored
+                return
             ideal = size * _SECONDS[stage] / max(time.monotonic() - start, 1e-6)
             size = max(1, min(2 * size, int(ideal), _MOST))

@@ -20,6 +20,7 @@ from isthmus.tables import is_table, to_pandas
 __all__ = ["Explorer"]
 
 MAX_SCORED = 50_000  # points that are scored: enough for a rank, and a million would take an hour
+_FEWEST = 20  # scores among which a row has a rank
 _CHUNK = 1024  # rows that are encoded or scored at once
 N_SAMPLE = 2000  # rows from which ranges, errors to expect, and the importance of units are taken
 
@@ -281,9 +282,9 @@ class Explorer:
         return header | name, body
 
     def rank(self, score: float) -> float | None:
-        """Return the share of the data whose score is lower; None while there are no scores."""
+        """Return the share of the data whose score is lower; None while few rows have a score."""
         known = self.scores[np.isfinite(self.scores)]
-        return float((known < score).mean()) if len(known) else None
+        return float((known < score).mean()) if len(known) >= min(_FEWEST, self.n_rows) > 0 else None
 
     def path(self, start: int, stop: int, n: int) -> tuple[dict[str, Any], bytes]:
         """Return `n` rows decoded on the straight line between the codes of two points."""

@@ -105,7 +105,7 @@ def make_report(
     name : str, default="X"
         Name of the data on the page.
     max_rows : int, default=1000
-        Number of samples to use, drawn at random if there are more.
+        Number of samples to use, drawn at random if there are more; at most 100,000 divided by the number of units.
     n_draws : int, default=100
         Importance samples per sample for log p(x).
     seed : int, default=0

@@ -115,9 +115,10 @@ def _training(found: Examination, _shape: Shape | None) -> Section | None:
         found.not_computed["Learning curves"] = "the model has no history: there was nothing to train"
         return None
     terms = [name for name in history[-1] if name not in ("epoch", "learning_rate", "seconds")]
+    ends = history[:: max(1, len(history) - 1)]  # one record of one epoch
     table = Table(
         "", ["epoch", *(t.replace("_", " ") for t in terms)],
-        [[str(int(r["epoch"])), *(number(r.get(t, math.nan)) for t in terms)] for r in history[:: max(1, len(history) - 1)]], True,
+        [[str(int(r["epoch"])), *(number(r.get(t, math.nan)) for t in terms)] for r in ends], True,
     )  # fmt: skip
     return Section("training", "Learning curves", "", "", [charts.history_chart(found)], [table])
 
