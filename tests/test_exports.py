@@ -216,8 +216,8 @@ def test_star_import():
 
 def test_training_imports_neither_a_compiler_nor_sympy():
     """They take longer to import than a small model to train."""
-    trainer = "trainer=Trainer(compile=True)"
-    train = f"VAE(2, max_epochs=60, batch_size=75, random_state=0, {trainer}).fit(load_iris().data)"
+    fields = "max_epochs=60, batch_size=75, random_state=0, prior='standard_normal', trainer=Trainer(compile=True)"
+    train = f"VAE(2, {fields}).fit(load_iris().data)"
     heavy = "[m for m in ('sympy', 'torch._dynamo', 'torch._inductor') if m in sys.modules]"
     imports = "import sys; from sklearn.datasets import load_iris; from isthmus import VAE"
     imports += "; from isthmus.training import Trainer"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from joblib.externals.loky import get_reusable_executor
+from sklearn.base import clone
 from sklearn.datasets import load_iris
 from torch import nn
 
@@ -116,9 +117,12 @@ def test_transform_in_forked_workers(model):
         assert all(np.array_equal(codes, model.transform(X)) for codes in pool.map(model.transform, [X] * 4))
 
 
-def test_transform_in_a_worker_of_joblib(model):
+def test_fit_and_transform_in_a_worker_of_joblib(model):
+    """As in a search with n_jobs=2."""
     with get_reusable_executor(max_workers=1) as pool:
         assert np.array_equal(pool.submit(model.transform, X).result(), model.transform(X))
+        fitted = pool.submit(clone(model).fit, X).result()
+    np.testing.assert_allclose(fitted.transform(X), model.transform(X), rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.slow  # starts a Python of its own, which imports everything
