@@ -65,8 +65,9 @@ def test_methods_return_the_same_bits(cls, path):
         model.set_params(n_draws=4)
     for method in ("transform", "reconstruct", "impute", "reconstruction_error", "feature_errors", "score_samples"):
         if hasattr(model, method):
+            expected = getattr(model, method)(X)
             for source in (path, np.load(path, mmap_mode="r"), FileRows.npy(path)):
-                np.testing.assert_array_equal(getattr(model, method)(source), getattr(model, method)(X), method)
+                np.testing.assert_array_equal(getattr(model, method)(source), expected, method)
     assert model.score(path) == model.score(X)
     if hasattr(model, "elbo"):
         np.testing.assert_array_equal(np.stack(model.elbo(path)), np.stack(model.elbo(X)))

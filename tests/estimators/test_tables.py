@@ -43,7 +43,7 @@ def table():
 
 @pytest.fixture(scope="module")
 def model(table):
-    return VAE(3, max_epochs=60, random_state=0).fit(table)
+    return VAE(3, max_epochs=30, random_state=0).fit(table)
 
 
 def assert_observed_unchanged(result, given):
@@ -163,9 +163,9 @@ def test_errors_by_column_add_up(model, table):
 def test_a_density_of_numbers_agrees_with_that_of_the_plain_model():
     """Normal columns beside a category that says nothing: log p is that of an array, plus log p of the category."""
     r = np.random.default_rng(0)
-    X = r.multivariate_normal([3, -5], [[4, 3], [3, 4]], 2000)
-    table = pd.DataFrame(X, columns=["a", "b"]).assign(c=r.choice(["u", "v"], 2000))
-    settings = {"max_epochs": 30, "random_state": 0, "likelihood": "gaussian"}
+    X = r.multivariate_normal([3, -5], [[4, 3], [3, 4]], 1000)
+    table = pd.DataFrame(X, columns=["a", "b"]).assign(c=r.choice(["u", "v"], 1000))
+    settings = {"max_epochs": 5, "random_state": 0, "likelihood": "gaussian"}
     plain = VAE(1, **settings).fit(X).score(X)
     assert VAE(2, **settings).fit(table).score(table) == pytest.approx(plain - np.log(2), abs=0.1)
 
@@ -189,8 +189,8 @@ def test_the_density_of_a_table_integrates_to_one():
     r = np.random.default_rng(0)
     x = np.where(r.random(500) < 0.3, 0.0, r.lognormal(size=500))
     table = pd.DataFrame({"x": x, "c": r.choice(["u", "v"], 500)})
-    model = VAE(1, max_epochs=20, random_state=0).fit(table)
-    grid = np.linspace(-5, 60, 4001)
+    model = VAE(1, max_epochs=5, random_state=0).fit(table)
+    grid = np.linspace(-5, 60, 2001)
     total = 0.0
     for level in ("u", "v"):
         total += np.exp(model.score_samples(pd.DataFrame({"x": [0.0], "c": level})))[0]  # a probability
@@ -209,7 +209,7 @@ def test_missing_cells_are_integrated_out():
 
 
 def test_samples_have_missing_cells_if_asked(table):
-    model = VAE(2, scaling=TableCodec(sample_missing=True), max_epochs=100, random_state=0).fit(table)
+    model = VAE(2, scaling=TableCodec(sample_missing=True), max_epochs=30, random_state=0).fit(table)
     n = 4000
     missing = model.sample(n, random_state=0).isna().mean()
     share = table.isna().mean()
@@ -310,10 +310,10 @@ def test_conditions_of_a_conditional_model(table):
 def test_levels_are_not_averaged_over_labels():
     """Of levels 0 and 2, as probable as each other, the mean is no 1."""
     r = np.random.default_rng(0)
-    y = r.choice(["first", "second"], 400)
-    table = pd.DataFrame({"c": np.where(y == "first", "a", "c"), "x": r.normal(size=400)})
-    table.loc[:20, "c"] = "b"  # rare, and between the others
-    model = ConditionalVAE(1, max_epochs=60, random_state=0).fit(table, y)
+    y = r.choice(["first", "second"], 200)
+    table = pd.DataFrame({"c": np.where(y == "first", "a", "c"), "x": r.normal(size=200)})
+    table.loc[:10, "c"] = "b"  # rare, and between the others
+    model = ConditionalVAE(1, max_epochs=20, random_state=0).fit(table, y)
     hidden = table.assign(c=None)
     for result in (model.impute(hidden), model.reconstruct(hidden), model.inverse_transform(model.transform(table))):
         assert set(result.c) <= {"a", "c"}
@@ -397,7 +397,7 @@ def test_scores_of_features_are_conditional_densities():
     """Of a normal distribution: log p(x_1 | x_2), for which the density of each is known."""
     r = np.random.default_rng(0)
     X = r.multivariate_normal([3, -5], [[4, 3], [3, 4]], 2000)
-    model = VAE(1, max_epochs=60, random_state=0).fit(X)
+    model = VAE(1, max_epochs=10, random_state=0).fit(X)
     scores = model.score_features(X[:500])
     residual = X[:500, 0] - 3 - 0.75 * (X[:500, 1] + 5)
     expected = stats.norm(0, np.sqrt(4 - 9 / 4)).logpdf(residual)
@@ -411,7 +411,7 @@ def test_the_odd_cell_is_the_one_that_scores_least():
     table = pd.DataFrame(
         {"kind": kind, "size": size, "legs": np.where(kind == "ant", 6, 4), "note": r.normal(size=600)}
     )
-    model = VAE(2, max_epochs=100, random_state=0).fit(table)
+    model = VAE(2, max_epochs=40, random_state=0).fit(table)
     odd = table[:4].assign(kind="ant", size=[1.0, 1.1, 150.0, np.nan], legs=[6, 4, 6, 6])
     scores = model.score_features(odd)
     assert list(scores.columns) == list(table.columns)

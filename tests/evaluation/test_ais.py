@@ -94,7 +94,7 @@ def test_conditions_and_a_mixture_prior():
     model = build(4, 2, n_conditions=3, prior=MixtureOfNormals(3))
     c = normal(20, 3)
     result = sandwich(model, 20, c, annealing=Annealing(60, 16, 3, from_posterior=False))
-    reference = log_marginal_estimate(model, result.x, c, n_draws=100_000, proposal_scale=1.5)
+    reference = log_marginal_estimate(model, result.x, c, n_draws=30_000, proposal_scale=1.5)
     error = 5 * (reference.standard_error + result.lower.standard_error)
     assert ((result.lower.value - reference.value).abs() < error).all()
     assert abs((result.upper.value - result.lower.value).mean()) < 0.7  # 0.3 with a standard deviation of 0.1

@@ -117,19 +117,19 @@ def test_mixed_scales_each_column_as_its_likelihood_does():
 def check_fit(model, X, tmp_path):
     """Check scores, samples, imputations and saving of a fit; return the imputation of every fifth cell."""
     model.fit(X)
-    score, drawn, incomplete = model.score_samples(X), model.sample(300, random_state=0), with_missing(X)
+    score, drawn, incomplete = model.score_samples(X[:60]), model.sample(300, random_state=0), with_missing(X)
     support = model.model_.likelihood.supports(model.model_.scaling(torch.from_numpy(drawn)))
     assert np.isfinite(score).all()
     assert support.all()
     filled = model.impute(incomplete)
     assert np.isfinite(filled).all()
     assert (filled[~np.isnan(incomplete)] == X[~np.isnan(incomplete)]).all()
-    assert np.isfinite(model.sample_imputations(incomplete, 2, random_state=0)).all()
+    assert np.isfinite(model.sample_imputations(incomplete[:60], 2, random_state=0)).all()
     assert (np.isnan(model.feature_errors(incomplete)) == np.isnan(incomplete)).all()
     model.save(tmp_path / "m.safetensors")
     again = isthmus.load(tmp_path / "m.safetensors")
     assert again.likelihood == model.likelihood
-    assert (again.score_samples(incomplete) == model.score_samples(incomplete)).all()
+    assert (again.score_samples(incomplete[:60]) == model.score_samples(incomplete[:60])).all()
     assert (again.sample(3, random_state=0) == model.sample(3, random_state=0)).all()
     return filled
 
@@ -187,10 +187,10 @@ def test_log_p_of_held_out_counts_is_near_the_truth(dispersion):
     nodes = stats.norm.ppf((np.arange(400) + 0.5) / 400)
     truth = np.log(np.mean([np.exp(log_px(z)) for z in nodes], axis=0)).mean()
     likelihood = "negative_binomial" if dispersion else "poisson"
-    model = VAE(1, likelihood=likelihood, max_epochs=30, random_state=0).fit(train)
+    model = VAE(1, likelihood=likelihood, max_epochs=15, random_state=0).fit(train)
     assert truth - 0.1 < model.score(test) < truth + 0.02
     if dispersion:
-        poisson = VAE(1, likelihood="poisson", max_epochs=10, random_state=0).fit(train)
+        poisson = VAE(1, likelihood="poisson", max_epochs=5, random_state=0).fit(train)
         assert poisson.score(test) < truth - 1, "another family is told by its log-probability"
 
 
@@ -217,7 +217,7 @@ def test_student_t_is_robust_to_an_outlier():
 
 def test_mixed_table(tmp_path):
     X = table()
-    model = VAE(2, likelihood=KINDS, max_epochs=100, random_state=0, n_draws=50)
+    model = VAE(2, likelihood=KINDS, max_epochs=50, random_state=0, n_draws=50)
     filled = check_fit(model, X, tmp_path)
     assert model.likelihood == KINDS, "what the user passed is never changed"
     assert model.model_.likelihood.parts[2] == Categorical((3, 2))
@@ -232,7 +232,7 @@ def test_mixed_table(tmp_path):
 
 def test_mixed_table_with_missing_cells():
     X, incomplete = table(), with_missing(table())
-    model = VAE(2, likelihood=KINDS, max_epochs=100, random_state=0, n_draws=20).fit(incomplete)
+    model = VAE(2, likelihood=KINDS, max_epochs=50, random_state=0, n_draws=20).fit(incomplete)
     filled = model.impute(incomplete)
     assert np.isfinite(model.score_samples(incomplete)).all()
     categories = np.isnan(incomplete) & np.isin(np.arange(6), (2, 5))

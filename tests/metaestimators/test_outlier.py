@@ -78,7 +78,7 @@ def test_false_alarms_are_as_many_as_stated(rate, n):
 
 
 def test_the_rate_holds_for_new_rows_and_a_bad_model():
-    for seed, epochs in enumerate((1, 20)):
+    for seed, epochs in enumerate((1, 8)):
         detector = AutoencoderOutlierDetector(VAE(1, max_epochs=epochs), false_alarm_rate=0.1, random_state=seed)
         detector.fit(normal_rows(1000, seed))
         share = (detector.predict(normal_rows(2000, 100 + seed)) == -1).mean()
@@ -315,7 +315,7 @@ def test_each_library(by_table, odd, library):
     make = {"polars": pl.from_pandas, "pyarrow": lambda t: pa.Table.from_pandas(t, preserve_index=False)}
     convert = make.get(library, lambda t: t.to_dict("records"))
     X, new = convert(visits().drop(columns="day")), convert(odd.drop(columns="day").reset_index(drop=True))
-    detector = AutoencoderOutlierDetector(VAE(2, hidden_layer_sizes=8, max_epochs=20), random_state=0).fit(X)
+    detector = AutoencoderOutlierDetector(VAE(2, hidden_layer_sizes=8, max_epochs=10), random_state=0).fit(X)
     assert detector.predict(new).tolist()[1] == -1
     assert detector.explain(new).cells["column"][0] == "fee"
     assert np.array_equal(detector.score_samples(new), detector.score_samples(convert(odd[["fee", "weight", "kind"]])))
