@@ -348,11 +348,15 @@ def test_the_command(vae, tmp_path, monkeypatch, capsys):
     assert [line[:7] for line in out.splitlines()] == list(CHECKS)
     assert "isthmus: wrote report.html, and its numbers as report.json\n" in err
     assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["data"]["rows"] == 300
+    Autoencoder(1, **QUICK).fit(rows).save("c.safetensors")
+    assert main(["report", "b.safetensors", "c.safetensors", "rows.csv", "-o", "two.html"]) == 0
+    assert "log p(x|code)" in capsys.readouterr().out
     for arguments, message in (
         (["a.safetensors", "b.safetensors", "c.safetensors"], "c.safetensors: is a model, not data"),
         (["b.safetensors", "rows.json", "-o", "rows.html"], "rows.json: would replace rows.json"),
         (["a.safetensors", "iris", "-o", "a.pdf"], "a.pdf: must end in .html; name it a.html."),
         (["a.safetensors", "a.safetensors", "a.safetensors", "iris"], "are 3 models; a report is on one or two."),
+        (["a.safetensors"], "a.safetensors: alone is not enough: pass one or two models, then DATA."),
         (["none.safetensors", "iris"], "none.safetensors: no such model"),
         (["b.safetensors", "iris"], "iris"),
     ):

@@ -17,7 +17,7 @@ __all__ = ["report"]
 
 
 @click.command(short_help="Write one page that says whether a model is any good.")
-@click.argument("models", nargs=-1, required=True, metavar="MODEL [MODEL]")
+@click.argument("models", nargs=-1, metavar="MODEL [MODEL]")
 @click.argument("data")
 @click.option("-o", "--output", metavar="FILE", default="report.html", show_default=True, help="Page to write.")
 @click.option("--train", metavar="DATA", help="Training rows, to check for overfitting and to fit simple models to.")
@@ -50,6 +50,8 @@ def report(
     isthmus report m.safetensors test.csv --train train.csv -o report.html
     isthmus report a.safetensors b.safetensors test.csv    two models side by side
     """  # noqa: D301
+    if not models:
+        raise ValueError(f"{data}: alone is not enough: pass one or two models, then DATA.")
     check_output(output, *models, data, train, labels, suffix=".html")
     numbers = str(Path(output).with_suffix(".json"))
     check_output(numbers, *models, data, train, labels, suffix=".json")
@@ -60,9 +62,10 @@ def report(
     fitted = [load_model(model) for model in models]
     rows, y, row_labels = _read(fitted[0], data, labels)
     for path, other in zip(models[1:], fitted[1:], strict=True):
-        if align_columns(other, rows, data) is not rows:
+        own = align_columns(other, rows, data)
+        if own.columns != rows.columns or own.is_frame != rows.is_frame:
             raise ValueError(f"{path}: was fitted to other columns than {models[0]}, or in another order.")
-    own = _read(fitted[0], train, labels) if train else (None, None, None)
+    trained = _read(fitted[0], train, labels) if train else (None, None, None)
 
     from isthmus.report import make_comparison, make_report
     from isthmus.report.page import check_installed
@@ -71,8 +74,8 @@ def report(
     with about(data), Stages() as stages:
         options: dict[str, Any] = {
             "labels": row_labels,
-            "X_train": None if own[0] is None else own[0].X,
-            "y_train": own[1],
+            "X_train": None if trained[0] is None else trained[0].X,
+            "y_train": trained[1],
             "image_shape": rows.image_shape,
             "name": rows.name,
             "max_rows": max_rows,

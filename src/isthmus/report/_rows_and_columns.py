@@ -27,7 +27,7 @@ def likelihood(found: Examination, _shape: Shape | None) -> Section:
     if part is not None:
         text += (
             f" The ELBO is {plus_minus(part.elbo)}: distortion {number(part.distortion)} and rate {number(part.rate)}. "
-            f"The estimate is unreliable in {len(part.unreliable)} rows."
+            f"The estimate is unreliable in {len(part.unreliable)} {'row' if len(part.unreliable) == 1 else 'rows'}."
         )
     rows = []
     for reference in found.references:
