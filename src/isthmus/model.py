@@ -211,6 +211,8 @@ class Model(nn.Module):
             What the condition adds to the mean of p(x|z, c).
         """
         weight, bias, log_scale = encoder
+        if self.centre is not None:
+            bias = bias + weight @ self.centre.to(weight)
         effects = None
         if condition is not None:
             codes = F.pad(-weight @ condition, (0, 0, 0, self.posterior.n_outputs - len(weight)))

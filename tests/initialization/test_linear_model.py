@@ -197,6 +197,22 @@ def test_a_mixed_table_starts_from_its_numbers(mixed):
     assert model.model_.prior.covariance == "full"
 
 
+def test_a_binary_column_starts_as_a_number_with_normal_noise(mixed):
+    table, group = mixed
+    model = VAE(**START).fit(table[["x", "y"]].assign(group=group == 1))
+    drawn = model.sample(5000, random_state=0)
+    assert drawn["group"].mean() == pytest.approx(group.mean(), abs=0.03)
+    difference = drawn["x"][drawn["group"]].mean() - drawn["x"][~drawn["group"]].mean()
+    assert difference == pytest.approx(4.0, abs=0.4)
+
+
+def test_few_missing_cells_leave_all_samples_to_the_linear_model():
+    X = np.random.default_rng(0).standard_normal((3000, 3))
+    X[0, 0] = np.nan
+    found = fit_linear_model(X, np.ones(3000), n_components=1, mixture=False, isotropic=False, seed=0)
+    np.testing.assert_allclose(found.factors.mean, np.nanmean(X, axis=0), atol=2e-3)
+
+
 def test_a_conditional_vae_of_a_mixed_table_starts_at_the_means_of_the_classes(mixed):
     table, group = mixed
     model = ConditionalVAE(2, prior="standard_normal", **START).fit(table, group)

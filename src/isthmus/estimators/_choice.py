@@ -14,7 +14,7 @@ from isthmus.estimators._budget import Budget, choose_budget
 from isthmus.estimators._data import TrainingData
 from isthmus.estimators._description import Description
 from isthmus.estimators._fields import as_part
-from isthmus.estimators._fitting import ModelOptions, build_model, make_loop, may_have_full_rank
+from isthmus.estimators._fitting import ModelOptions, build_model, has_other_columns, make_loop, may_have_full_rank
 from isthmus.estimators._loaders import Loaders
 from isthmus.estimators._refit_prior import refit_prior
 from isthmus.initialization import CodeMixture
@@ -79,7 +79,7 @@ class ModelChoice(Description):
             return
         self._best_epoch, trainer, options = loop.best_epoch, self._trainer(), self._model_options()
         n_features = data.X.shape[1]
-        some = len(self.model_.likelihood.linear_columns(n_features)) < n_features  # they have full rank already
+        some = has_other_columns(self.model_, n_features)  # it has full rank already
         if some or self.n_components or not may_have_full_rank(self.model_, any_prior=options.any_prior):
             return
         loss = self._describe_loss(self._describe())

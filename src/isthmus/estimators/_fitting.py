@@ -102,7 +102,7 @@ def build_model(
     start = None
     if model.starts_linear and n_features <= _MAX_LINEAR_FEATURES:
         kept = weight * torch.from_numpy(~np.isin(index, held_out))
-        some = 0 < len(model.likelihood.linear_columns(n_features)) < n_features and n_components is None
+        some = n_components is None and has_other_columns(model, n_features)
         full_rank = full_rank or (some and may_have_full_rank(model, any_prior=any_prior))
         shape = {"any_prior": any_prior, "full_rank": full_rank}
         start = LinearStart.fit(x, kept, condition, model, n_components, seed, **shape)
@@ -127,6 +127,12 @@ def _are_pixels(model: Model, data: TrainingData) -> bool:
     variance = variance[variance > 0]
     one_unit = bool((model.scaling.scale == model.scaling.scale[0]).all())
     return one_unit and len(variance) >= _MIN_PIXELS and bool(variance.max() > 2 * variance.min())
+
+
+def has_other_columns(model: Model, n_features: int) -> bool:
+    """Return whether there are other columns than numbers, if training starts from a linear model."""
+    columns = model.likelihood.linear_columns(n_features)
+    return bool(columns) and (len(columns) < n_features or bool(model.likelihood.binary_columns(n_features)))
 
 
 def may_have_full_rank(model: Model, *, any_prior: bool) -> bool:

@@ -71,6 +71,7 @@ class LinearStart(NamedTuple):
             isotropic=getattr(model.likelihood, "scale", None) == "shared",
             seed=seed,
             full_rank=full_rank,
+            binary=np.isin(columns, model.likelihood.binary_columns(x.shape[1])),
         )
         more = min(x.shape[1] - len(columns), _MAX_MORE, max(MAX_FACTORS - linear.n_components, 0))
         return cls(linear, effect, columns, mean, more)

@@ -13,6 +13,8 @@ __all__ = ["CodeMixture", "choose_code_mixture", "fit_code_mixture"]
 
 _MIXTURES = (1, 2, 4, 8, 16, 32, 64, 128)
 _MIN_PER_COMPONENT = 5  # codes
+_MAX_ITER = 40  # of EM; more of them change the density by thousandths of a nat
+_AS_LIKELY = 0.01  # nats, which held-out codes hardly tell apart
 _FITS = 3  # whose mean is the mixture: it has a higher held-out likelihood than the best of them
 
 
@@ -57,18 +59,24 @@ def choose_code_mixture(
     def score(mixture: NormalMixture) -> float:
         return float(np.average(mixture.log_prob(held.reshape(-1, k)), weights=np.tile(held_weight, len(held))))
 
-    best = _choose_single(lambda choice: score(_fit(codes, weight, choice, seed)), k, codes.shape[1])
+    n_mixture = _choose_single(codes, weight, score, seed)
+    found: dict[CodeMixture, tuple[float, NormalMixture]] = {}
+
+    def of_mean(choice: CodeMixture) -> float:
+        if choice not in found:
+            mixture = fit_code_mixture(codes, weight, choice, seed)
+            found[choice] = score(mixture), mixture
+        return found[choice][0]
+
     # The mean of several fits varies less with the sample: it may have more components, which are shrunk less.
-    means = {best: fit_code_mixture(codes, weight, best, seed)}
-    scores = {best: score(means[best])}
-    for changes in ({"n_mixture": min(2 * best.n_mixture, _MIXTURES[-1])}, {"shrinkage": best.shrinkage / 4}):
-        choice = max(scores, key=scores.__getitem__)._replace(**changes)
-        if choice in means:
-            continue
-        means[choice] = fit_code_mixture(codes, weight, choice, seed)
-        scores[choice] = score(means[choice])
-    chosen = max(scores, key=scores.__getitem__)
-    return (chosen, means[chosen]) if scores[chosen] > current else None
+    doubled = min(2 * n_mixture, _MIXTURES[-1])
+    best = max((CodeMixture(m, float(k)) for m in (n_mixture, doubled)), key=of_mean)
+    for shrinkage in (k / 4, k / 16):  # samples are closer to the data with less of it
+        other = best._replace(shrinkage=shrinkage)
+        if of_mean(other) < of_mean(best) - _AS_LIKELY:
+            break
+        best = other
+    return (best, found[best][1]) if of_mean(best) > current else None
 
 
 def fit_code_mixture(codes: np.ndarray, weight: np.ndarray, choice: CodeMixture, seed: int) -> NormalMixture:
@@ -84,26 +92,22 @@ def fit_code_mixture(codes: np.ndarray, weight: np.ndarray, choice: CodeMixture,
     return NormalMixture(weights / len(fits), means, covariances)
 
 
-def _choose_single(score: Callable[[CodeMixture], float], k: int, n_rows: int) -> CodeMixture:
-    """Return the single fit with the highest score: first the number of components, then more shrinkage."""
-    scores: dict[CodeMixture, float] = {}
-    previous = -np.inf
+def _choose_single(codes: np.ndarray, weight: np.ndarray, score: Callable[[NormalMixture], float], seed: int) -> int:
+    """Return the number of components of the single fit with the highest score; with ever more, it falls."""
+    _, n_rows, k = codes.shape
+    best, highest = 1, -np.inf
     for m in _MIXTURES:
         if m > 1 and m * _MIN_PER_COMPONENT > n_rows:
             break
-        choice = CodeMixture(m, float(k))
-        scores[choice] = score(choice)
-        if scores[choice] < previous:
+        found = score(_fit(codes, weight, CodeMixture(m, float(k)), seed))
+        if found < highest:
             break
-        previous = scores[choice]
-    m = max(scores, key=scores.__getitem__).n_mixture
-    if m > 1:
-        choice = CodeMixture(m, 5.0 * k)
-        scores[choice] = score(choice)
-    return max(scores, key=scores.__getitem__)
+        best, highest = m, found
+    return best
 
 
 def _fit(codes: np.ndarray, weight: np.ndarray, choice: CodeMixture, seed: int) -> NormalMixture:
     n_draws, _, k = codes.shape
     shrinkage = n_draws * choice.shrinkage
-    return NormalMixture.fit(codes.reshape(-1, k), np.tile(weight, n_draws), choice.n_mixture, shrinkage, seed)
+    weights = np.tile(weight, n_draws)
+    return NormalMixture.fit(codes.reshape(-1, k), weights, choice.n_mixture, shrinkage, seed, _MAX_ITER)

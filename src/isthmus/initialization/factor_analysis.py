@@ -9,12 +9,13 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-__all__ = ["FactorAnalysis", "complete", "moments"]
+__all__ = ["MIN_NOISE", "FactorAnalysis", "complete", "moments"]
 
-_MIN_NOISE = 1e-3  # smallest noise variance of a feature, as a fraction of its variance
+MIN_NOISE = 1e-3  # smallest noise variance of a feature, as a fraction of its variance
 _MAX_ITER, _TOLERANCE = 500, 1e-5
 _EIGEN_FEATURES = 200  # with more features, iterations by eigenvalues take too long, and those of EM are used
 _EM_ITER = 30
+_MISSING_ROWS = 2000  # with missing cells, to which EM is fitted
 _FULL_RANK_NOISE = 0.05  # with K = D any smaller noise fits as well, and codes are sharper
 
 
@@ -49,7 +50,15 @@ class FactorAnalysis(NamedTuple):
         return (self.loadings**2 / self.noise_variance[:, None]).sum(0)
 
     @classmethod
-    def fit(cls, mean: np.ndarray, covariance: np.ndarray, n_factors: int, *, isotropic: bool = False) -> Self:
+    def fit(
+        cls,
+        mean: np.ndarray,
+        covariance: np.ndarray,
+        n_factors: int,
+        *,
+        isotropic: bool = False,
+        least_noise: np.ndarray | float = MIN_NOISE,
+    ) -> Self:
         """Fit to a mean (D,) and a covariance matrix (D, D).
 
         Parameters
@@ -60,9 +69,11 @@ class FactorAnalysis(NamedTuple):
             K, at most D.
         isotropic : bool, default=False
             Whether all features have one noise variance: probabilistic PCA.
+        least_noise : float or ndarray of shape (D,)
+            Smallest noise variance of a feature, as a fraction of its variance.
         """
         variance = np.diag(covariance)
-        floor = _MIN_NOISE * np.where(variance > 0, variance, 1.0)
+        floor = least_noise * np.where(variance > 0, variance, 1.0)
         noise = np.full(len(mean), _pca_noise(covariance, n_factors, floor.mean()))
         if isotropic:
             return cls(mean, _loadings(covariance, noise, n_factors)[0], noise)
@@ -102,8 +113,20 @@ def moments(x: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def complete(x: np.ndarray, weight: np.ndarray, n_factors: int, rng: np.random.Generator) -> np.ndarray:
     """Return samples (N, D) whose missing cells (NaN) are drawn from a factor analysis of the observed ones.
 
-    The factor analysis is fitted by EM, in which codes and missing cells are the latent variables.
+    The factor analysis is fitted by EM to at most 2,000 of them; codes and missing cells are its latent variables.
     """
+    some = rng.choice(len(x), _MISSING_ROWS, replace=False) if len(x) > _MISSING_ROWS else slice(None)
+    mean, loadings, noise = _of_incomplete(x[some], weight[some], n_factors)
+    seen = ~np.isnan(x)
+    code, covariance = _codes_of_observed(np.where(seen, x - mean, 0.0), seen, loadings, noise)
+    factor = np.linalg.cholesky(covariance)
+    drawn = code + (factor @ rng.standard_normal(code.shape)[:, :, None])[:, :, 0]
+    guess = mean + drawn @ loadings.T + np.sqrt(noise) * rng.standard_normal(x.shape)
+    return np.where(seen, x, guess)
+
+
+def _of_incomplete(x: np.ndarray, weight: np.ndarray, n_factors: int) -> FactorAnalysis:
+    """Fit to samples (N, D) with missing cells (NaN)."""
     seen = ~np.isnan(x)
     share = seen * weight[:, None] / np.maximum(weight @ seen, 1e-300)
     mean = (share * np.where(seen, x, 0.0)).sum(0)
@@ -117,12 +140,8 @@ def complete(x: np.ndarray, weight: np.ndarray, n_factors: int, rng: np.random.G
         normal = np.einsum("nd,nij->dij", share, second, optimize=True)
         cross = np.einsum("nd,nk->dk", share * filled, code, optimize=True)
         loadings = np.linalg.solve(normal + 1e-9 * np.eye(normal.shape[-1]), cross[:, :, None])[:, :, 0]
-        noise = np.maximum(variance - (loadings * cross).sum(1), _MIN_NOISE * variance)
-    code, covariance = _codes_of_observed(filled, seen, loadings, noise)
-    factor = np.linalg.cholesky(covariance)
-    drawn = code + (factor @ rng.standard_normal(code.shape)[:, :, None])[:, :, 0]
-    guess = mean + drawn @ loadings.T + np.sqrt(noise) * rng.standard_normal(x.shape)
-    return np.where(seen, x, guess)
+        noise = np.maximum(variance - (loadings * cross).sum(1), MIN_NOISE * variance)
+    return FactorAnalysis(mean, loadings, noise)
 
 
 def _codes_of_observed(

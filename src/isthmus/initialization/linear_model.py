@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from isthmus.initialization.factor_analysis import FactorAnalysis, complete, moments
+from isthmus.initialization.factor_analysis import MIN_NOISE, FactorAnalysis, complete, moments
 from isthmus.initialization.mixture import NormalMixture
 
 __all__ = ["MAX_FACTORS", "LinearModel", "fit_linear_model"]
@@ -23,7 +23,8 @@ _SELECTION_ROWS, _FIT_ROWS = 4000, 16_000
 _FULL_SELECTION_ROWS = 10_000  # of models with as many factors as features, whose mixtures are larger
 _DRAWS = 4  # of the code of each sample; with as many factors as features and many samples, one says as much
 _FOLDS, _FEW = 5, 1000  # with more samples than that, a single split decides
-_MISSING_ROWS, _MISSING_FACTORS = 2000, 16
+_MISSING_FACTORS = 16
+_BINARY_NOISE = 0.05  # variance of a binary feature's noise, as a fraction of its variance
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,7 @@ def fit_linear_model(
     isotropic: bool,
     seed: int,
     full_rank: bool = False,
+    binary: np.ndarray | None = None,
 ) -> LinearModel:
     """Fit factor analysis and a mixture of its codes, whose sizes held-out samples choose.
 
@@ -112,20 +114,23 @@ def fit_linear_model(
         Seed of the choice of samples and of k-means.
     full_rank : bool, default=False
         Whether to fit as many factors as there are features: with a mixture, nearly one of the features themselves.
+    binary : ndarray of bool of shape (D,), optional
+        Which features are 0 or 1: their noise is so large that logits stay moderate.
     """
     rng = np.random.default_rng(seed)
     x, weight = _sample(x[weight > 0], weight[weight > 0], _FIT_ROWS, rng)
     n_features = x.shape[1]
+    least = MIN_NOISE if binary is None else np.where(binary, _BINARY_NOISE, MIN_NOISE)
     whole = full_rank or (isotropic and n_components is not None)
     most = n_features if whole else math.ceil(_MAX_SHARE * n_features)
     largest = max(1, min(most, len(x) - 1, MAX_FACTORS if n_components is None else n_components))
     if np.isnan(x).any():
-        x, weight = _sample(x, weight, _MISSING_ROWS, rng)
         x = complete(x, weight, min(largest, _MISSING_FACTORS), rng)
 
     def fit(choice: _Choice, split: _Split) -> LinearModel:
         if choice.n_factors not in split.factors:
-            found = FactorAnalysis.fit(*moments(split.x, split.weight), choice.n_factors, isotropic=isotropic)
+            of_split = moments(split.x, split.weight)
+            found = FactorAnalysis.fit(*of_split, choice.n_factors, isotropic=isotropic, least_noise=least)
             split.factors[choice.n_factors] = found
         model = LinearModel(split.factors[choice.n_factors])
         if choice.n_mixture == 1:

@@ -36,7 +36,15 @@ class NormalMixture(NamedTuple):
     covariances: np.ndarray
 
     @classmethod
-    def fit(cls, codes: np.ndarray, weight: np.ndarray, n_mixture: int, shrinkage: float, seed: int) -> Self:
+    def fit(
+        cls,
+        codes: np.ndarray,
+        weight: np.ndarray,
+        n_mixture: int,
+        shrinkage: float,
+        seed: int,
+        max_iter: int = _MAX_ITER,
+    ) -> Self:
         """Fit to codes by EM, from k-means.
 
         Parameters
@@ -52,12 +60,14 @@ class NormalMixture(NamedTuple):
             scikit-learn's GaussianMixture, which has none, overfits small data.
         seed : int
             Seed of k-means.
+        max_iter : int, default=60
+            Most iterations of EM.
         """
         share = weight / weight.mean()
         member = share[:, None] * _kmeans(codes, weight, n_mixture, seed)
         monomials = _monomials(codes)
         last = -np.inf
-        for _ in range(_MAX_ITER):
+        for _ in range(max_iter):
             weights = (member.sum(0) + 1) / (member.sum() + n_mixture)
             mixture = cls(weights, *_update(member, monomials, codes.shape[1], shrinkage))
             log_prob, member = _normalize(mixture._log_joint(monomials))

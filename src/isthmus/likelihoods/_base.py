@@ -116,6 +116,10 @@ class Likelihood(Part):
         """Return the features of which ``linear_outputs`` makes use, in ascending order: all, or none."""
         return list(range(n_features)) if self.starts_linear else []
 
+    def binary_columns(self, n_features: int) -> list[int]:
+        """Return the features with two values."""
+        return list(range(n_features)) if self.binary else []
+
     def linear_outputs(self, loadings: Tensor, mean: Tensor, noise_variance: Tensor) -> tuple[Tensor, Tensor]:
         """Return weight (n_outputs, K) and bias (n_outputs,) of a linear decoder.
 

@@ -69,6 +69,10 @@ class Bernoulli(Likelihood):
         # A feature that is always 0 would start at minus infinity, where the gradient vanishes.
         return torch.logit(mean.clamp(0.01, 0.99))
 
+    def linear_outputs(self, loadings: Tensor, mean: Tensor, noise_variance: Tensor) -> tuple[Tensor, Tensor]:
+        """Return weight and bias of the logits of 1 against 0, if cells have the linear model's normal noise."""
+        return loadings / noise_variance[:, None], (mean - 0.5) / noise_variance
+
     def supports(self, x: Tensor) -> Tensor:
         """Return where 0 <= x <= 1."""
         return (x >= 0) & (x <= 1)

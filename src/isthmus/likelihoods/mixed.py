@@ -120,18 +120,23 @@ class Mixed(Likelihood):
 
     def linear_columns(self, n_features: int) -> list[int]:
         """Return the features of the parts that can start from a linear model if they are most, in ascending order."""
-        return self._linear() if 2 * len(self._linear()) > n_features else []
+        return self._linear(binary=True) if 2 * len(self._linear()) > n_features else []
 
-    def _linear(self) -> list[int]:
+    def _linear(self, *, binary: bool = False) -> list[int]:
         pairs = zip(self._described(), self.columns, strict=True)
-        return sorted(column for part, group in pairs if part.starts_linear for column in group)
+        return sorted(c for part, group in pairs if part.starts_linear or (binary and part.binary) for c in group)
+
+    def binary_columns(self, n_features: int) -> list[int]:  # noqa: ARG002
+        """Return the features of binary parts."""
+        pairs = zip(self._described(), self.columns, strict=True)
+        return [column for part, group in pairs if part.binary for column in group]
 
     def linear_outputs(self, loadings: Tensor, mean: Tensor, noise_variance: Tensor) -> tuple[Tensor, Tensor]:
         """Return weight and bias of a linear decoder; features of other parts have their means, whatever z is."""
-        weights, biases = [], []
+        weights, biases, linear = [], [], self.linear_columns(len(mean))
         for part, group in zip(self._members, self.columns, strict=True):
             own = list(group)
-            if part.starts_linear:
+            if own[0] in linear:
                 weight, bias = part.linear_outputs(loadings[own], mean[own], noise_variance[own])
             else:
                 bias = part.initial_output(mean[own])
