@@ -213,7 +213,9 @@ class _Examiner:
 
     def _impute(self) -> Any:
         try:
-            return _metrics.imputation(self.ctx, self.impute, max(100, _MAX_CELLS // self.ctx.X.shape[1]))
+            affordable, n_rows = _affordable(self.ctx.estimator), max(100, _MAX_CELLS // self.ctx.X.shape[1])
+            n_rows = n_rows if affordable >= _N_SAMPLES else affordable // 10  # each has several modes to find
+            return _metrics.imputation(self.ctx, self.impute, n_rows)
         except ValueError as error:
             self.reasons["Imputations"] = str(error).rstrip(".")
             return None
