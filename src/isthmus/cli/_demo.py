@@ -16,7 +16,7 @@ __all__ = ["demo"]
 def demo(output: str) -> None:
     """Fit all six models to scikit-learn's handwritten digits, compare them in a table, and write a report.
 
-    The folder receives the six models and report.html, which opens in any browser. Takes about one minute.
+    The folder receives the six models and report.html, which opens in any browser. Takes one to three minutes.
     """
     folder = Path(output)
     if folder.exists() and not folder.is_dir():
