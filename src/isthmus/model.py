@@ -298,9 +298,15 @@ class Model(nn.Module):
         x: Tensor,
         c: Tensor | None = None,
         mask: Tensor | None = None,
+        h: Tensor | None = None,
+        prior: Distribution | None = None,
     ) -> Tensor:
-        """Return log p(x|z) + log p(z) - log q(z|x) in nats: the log importance weights (S, N) of codes (S, N, K)."""
-        return self.log_likelihood(z, x, c, mask) + self.p_z(c).log_prob(z) - q.log_prob(z)
+        """Return log p(x|z) + log p(z) - log q(z|x) in nats: the log importance weights (S, N) of codes (S, N, K).
+
+        `h` is the output of :meth:`decode` for these codes, and `prior` is p(z), if they were computed before.
+        """
+        log_px = self.likelihood.row_log_prob(self.decode(z, c) if h is None else h, x, mask)
+        return log_px + (self.p_z(c) if prior is None else prior).log_prob(z) - q.log_prob(z)
 
     def log_det(self) -> Tensor:
         """Return the log density's change from model to data units for each feature, (D,); 0 for probabilities."""

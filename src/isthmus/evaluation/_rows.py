@@ -67,6 +67,4 @@ class Rows(NamedTuple):
 
     def log_weights(self, p: LatentDistribution, z: Tensor, h: Tensor | None = None) -> Tensor:
         """Return the log importance weights (S, N) of codes (S, N, K) drawn from `p`, by their decoder outputs `h`."""
-        h = self.model.decode(z, self.c) if h is None else h
-        log_px = self.model.likelihood.row_log_prob(h, self.x, self.mask)
-        return log_px + self.p_z().log_prob(z) - p.log_prob(z)
+        return self.model.log_joint_ratio(p, z, self.x, self.c, self.mask, h, self.prior)

@@ -9,7 +9,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-__all__ = ["MIN_NOISE", "FactorAnalysis", "complete", "moments"]
+__all__ = ["MIN_NOISE", "FactorAnalysis", "complete", "moments", "sample_rows"]
 
 MIN_NOISE = 1e-3  # smallest noise variance of a feature, as a fraction of its variance
 _MAX_ITER, _TOLERANCE = 500, 1e-5
@@ -110,13 +110,22 @@ def moments(x: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean, centred.T @ centred
 
 
+def sample_rows(
+    x: np.ndarray, weight: np.ndarray, n_rows: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return at most `n_rows` samples with their weights, drawn without replacement if there are more."""
+    if len(x) <= n_rows:
+        return x, weight
+    index = rng.choice(len(x), n_rows, replace=False)
+    return x[index], weight[index]
+
+
 def complete(x: np.ndarray, weight: np.ndarray, n_factors: int, rng: np.random.Generator) -> np.ndarray:
     """Return samples (N, D) whose missing cells (NaN) are drawn from a factor analysis of the observed ones.
 
     The factor analysis is fitted by EM to at most 2,000 of them; codes and missing cells are its latent variables.
     """
-    some = rng.choice(len(x), _MISSING_ROWS, replace=False) if len(x) > _MISSING_ROWS else slice(None)
-    mean, loadings, noise = _of_incomplete(x[some], weight[some], n_factors)
+    mean, loadings, noise = _of_incomplete(*sample_rows(x, weight, _MISSING_ROWS, rng), n_factors)
     seen = ~np.isnan(x)
     code, covariance = _codes_of_observed(np.where(seen, x - mean, 0.0), seen, loadings, noise)
     factor = np.linalg.cholesky(covariance)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from isthmus.initialization.factor_analysis import MIN_NOISE, FactorAnalysis, complete, moments
+from isthmus.initialization.factor_analysis import MIN_NOISE, FactorAnalysis, complete, moments, sample_rows
 from isthmus.initialization.mixture import NormalMixture
 
 __all__ = ["MAX_FACTORS", "LinearModel", "fit_linear_model"]
@@ -118,7 +118,7 @@ def fit_linear_model(
         Which features are 0 or 1: their noise is so large that logits stay moderate.
     """
     rng = np.random.default_rng(seed)
-    x, weight = _sample(x[weight > 0], weight[weight > 0], _FIT_ROWS, rng)
+    x, weight = sample_rows(x[weight > 0], weight[weight > 0], _FIT_ROWS, rng)
     n_features = x.shape[1]
     least = MIN_NOISE if binary is None else np.where(binary, _BINARY_NOISE, MIN_NOISE)
     whole = full_rank or (isotropic and n_components is not None)
@@ -142,7 +142,7 @@ def fit_linear_model(
 
     choice = _Choice(largest)
     if n_components is None or mixture:
-        splits = _splits(*_sample(x, weight, _FULL_SELECTION_ROWS if full_rank else _SELECTION_ROWS, rng), rng)
+        splits = _splits(*sample_rows(x, weight, _FULL_SELECTION_ROWS if full_rank else _SELECTION_ROWS, rng), rng)
 
         def score(choice: _Choice) -> float:
             if choice.n_factors >= min(len(split.x) for split in splits):
@@ -187,10 +187,3 @@ def _splits(x: np.ndarray, weight: np.ndarray, rng: np.random.Generator) -> list
         rest = np.setdiff1d(order, held)
         splits.append(_Split(x[rest], weight[rest], x[held], weight[held], {}))
     return splits
-
-
-def _sample(x: np.ndarray, weight: np.ndarray, n_rows: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    if len(x) <= n_rows:
-        return x, weight
-    index = rng.choice(len(x), n_rows, replace=False)
-    return x[index], weight[index]

@@ -120,11 +120,12 @@ class Mixed(Likelihood):
 
     def linear_columns(self, n_features: int) -> list[int]:
         """Return the features of the parts that can start from a linear model if they are most, in ascending order."""
-        return self._linear(binary=True) if 2 * len(self._linear()) > n_features else []
+        linear = self._linear()
+        return sorted(linear + self.binary_columns(n_features)) if 2 * len(linear) > n_features else []
 
-    def _linear(self, *, binary: bool = False) -> list[int]:
+    def _linear(self) -> list[int]:
         pairs = zip(self._described(), self.columns, strict=True)
-        return sorted(c for part, group in pairs if part.starts_linear or (binary and part.binary) for c in group)
+        return [column for part, group in pairs if part.starts_linear for column in group]
 
     def binary_columns(self, n_features: int) -> list[int]:  # noqa: ARG002
         """Return the features of binary parts."""
