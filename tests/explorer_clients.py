@@ -88,7 +88,7 @@ class Page:
         self.page.on("console", self._console)
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.page.on("request", self._request)
-        self.page.set_default_timeout(15_000)
+        self.page.set_default_timeout(60_000)
 
     def _console(self, message):
         if message.type == "error":
@@ -108,11 +108,11 @@ class Page:
 
     def wait_for(self, expression, argument=None):
         """Wait until an expression or function of JavaScript is true: Playwright's own waiting needs eval."""
-        for _ in range(300):
+        for _ in range(1200):
             if self.page.evaluate(expression, argument):
                 return
             self.page.wait_for_timeout(50)
-        raise AssertionError(f"not so after 15 seconds: {expression}")
+        raise AssertionError(f"not so after a minute: {expression}")
 
     def drag(self, start, stop, steps=8):
         """Drag on the plane, by fractions of its size."""

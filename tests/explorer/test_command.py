@@ -131,10 +131,10 @@ def test_ctrl_c_ends_at_once(files):
     try:
         url = process.stdout.readline().strip()
         assert url.startswith("http://127.0.0.1:")
-        with urllib.request.urlopen(url, timeout=20) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             assert answer.status == 200
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=10)
+        _, err = process.communicate(timeout=60)
         assert process.returncode == 0
         assert err.splitlines()[-1] == "isthmus: the explorer is closed"
         assert "Traceback" not in err

@@ -85,18 +85,18 @@ def test_the_widget_in_a_browser(browser, widget, monkeypatch):
         [str(widget._esm), state],
     )
     frame = page.frame_locator("iframe")
-    frame.locator("body[data-ready]").wait_for(timeout=15_000)
+    frame.locator("body[data-ready]").wait_for(timeout=60_000)
     cells = frame.locator("#here-row td:nth-child(2)")
     before = cells.all_text_contents()
     assert len(before) == 5
     frame.locator("#plane").focus()
     for _ in range(4):
         page.keyboard.press("Shift+ArrowRight")
-    frame.locator("#status", has_text="Marker at unit").wait_for(timeout=15_000)
+    frame.locator("#status", has_text="Marker at unit").wait_for(timeout=60_000)
     assert cells.all_text_contents() != before
     frame.get_by_role("tab", name="Your own").click()
     frame.locator("#own-text").fill("kind,weight,fee,day,chipped\nbird,30,0,2024-03-04,True\n")
     frame.get_by_role("button", name="Place these rows").click()
-    frame.locator("#panel-own tr.odd").first.wait_for(timeout=15_000)
+    frame.locator("#panel-own tr.odd").first.wait_for(timeout=60_000)
     assert problems == []
     page.context.close()

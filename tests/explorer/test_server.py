@@ -46,6 +46,6 @@ def test_a_browser_that_goes(url):
     body = json.dumps({"point": 0, "cleared": [1], "n": 8}).encode()
     head = f"POST /{path}api/complete HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     for sent in (head[:20], head + body[:5], head + body):
-        with socket.create_connection(address, timeout=5) as connection:
+        with socket.create_connection(address, timeout=60) as connection:
             connection.sendall(sent)
     assert ask(url, "decode", codes=[[0.0, 0.0]]) == ask(url, "decode", codes=[[0.0, 0.0]])
