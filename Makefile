@@ -23,7 +23,7 @@ demo: $(VENV)/.ok  ## fit the six models to handwritten digits; writes isthmus-d
 
 # One thread per process: on two cores, two processes with two threads each are ten times slower.
 # COVERAGE=1 also measures which branches the tests reach, and fails below the limit in pyproject.toml.
-PYTEST := -m pytest -q -n auto --dist worksteal -m "not slow"
+PYTEST := -m pytest -q -rs -n auto --dist worksteal -m "not slow"
 
 # Tests of the explorer's page need a browser; without one they are skipped, with a line that says so.
 BROWSER := $(firstword $(shell command -v chromium chromium-browser google-chrome 2>/dev/null))

@@ -6,6 +6,7 @@ import pytest
 
 from explorer_clients import CHROMIUM, Client, Page, prepared, ready, visits
 from isthmus import VAE, ConditionalVAE
+from isthmus.data import MissingFileError, read
 from isthmus.explorer import Explorer
 from isthmus.explorer._server import Server
 
@@ -44,6 +45,19 @@ def class_explorer(images):
     X, y = images
     model = ConditionalVAE(2, max_epochs=10, random_state=0, n_draws=10).fit(X, y)
     return prepared(Explorer(model, X, y, image_shape=(8, 8)))
+
+
+@pytest.fixture(scope="session")
+def clothes_explorer():
+    """200 images of Fashion-MNIST of 28 x 28 pixels, if the data set is on this machine."""
+    try:
+        clothes = read("fashion-mnist-test")
+    except MissingFileError as error:
+        pytest.skip(str(error))
+    X, y = clothes.X[:200], clothes.y[:200]
+    model = VAE(2, max_epochs=5, random_state=0, n_draws=20, prior="standard_normal").fit(X)
+    names = {"name": "clothes.safetensors", "data_name": clothes.name}
+    return prepared(Explorer(model, X, y, image_shape=clothes.image_shape, **names))
 
 
 @pytest.fixture(scope="module")

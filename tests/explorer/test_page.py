@@ -23,6 +23,30 @@ def pixels(page, selector="#here-row canvas"):
     return page.page.locator(selector).first.evaluate("c => c.toDataURL()")
 
 
+def hover(page, shown):
+    """Move the mouse down the middle of the plane until it is over a point, whose row is shown."""
+    place = page.page.locator("#plane").bounding_box()
+    for k in range(40):
+        y = place["y"] + place["height"] * (0.3 + 0.01 * k)
+        page.page.mouse.move(place["x"] + place["width"] / 2, y)
+        if page.page.locator(shown).count():
+            break
+        page.page.wait_for_timeout(30)
+    page.page.wait_for_selector(shown)
+
+
+def brush(page):
+    """Brush over a line of pixels of the row at the marker, until its completions are shown."""
+    page.page.get_by_role("tab", name="Complete").click()
+    page.page.get_by_role("button", name="Row at the marker").click()
+    box = page.page.locator(".brush").bounding_box()
+    page.page.mouse.move(box["x"] + box["width"] * 0.2, box["y"] + box["height"] * 0.8)
+    page.page.mouse.down()
+    page.page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + box["height"] * 0.8, steps=6)
+    page.page.mouse.up()
+    page.page.wait_for_selector("#panel-complete .sheet canvas")
+
+
 def test_the_page_shows_the_model(digits_page):
     assert digits_page.text("#what") == "vae.safetensors: VAE, 3 units · digits, 200 rows"
     assert digits_page.text("#counts") == "200 rows"
@@ -51,6 +75,23 @@ def test_dragging_the_marker_changes_the_row_of_a_table(table_page):
     table_page.wait_for("/Marker at .*kind .*weight /.test(document.querySelector('#status').textContent)")
 
 
+def test_fashion_mnist(open_page, clothes_explorer):
+    page = open_page(clothes_explorer)
+    assert page.text("#what") == "clothes.safetensors: VAE, 2 units · fashion-mnist-test, 200 rows"
+    before = pixels(page)
+    page.drag((0.02, 0.02), (0.3, 0.6))
+    page.wait_for("b => document.querySelector('#here-row canvas').toDataURL() !== b", before)
+    hover(page, "#panel-row canvas")
+    assert page.page.locator("#panel-row canvas").count() == 3  # original, reconstruction, errors
+    assert re.search(r"as expected|unusual pixel", page.text("#panel-row"))
+    brush(page)
+    canvases = page.page.locator("#panel-complete .sheet canvas").all()
+    drawn = [canvas.evaluate("c => [c.width, c.height, c.toDataURL()].join()") for canvas in canvases]
+    assert len(set(drawn)) == len(drawn) == 8
+    assert all(text.startswith("28,28,") for text in drawn)
+    assert not page.problems
+
+
 def test_choosing_and_looking_at_a_row_by_keyboard(digits_page):
     digits_page.page.locator("#plane").focus()
     digits_page.page.keyboard.press("Enter")
@@ -63,16 +104,7 @@ def test_choosing_and_looking_at_a_row_by_keyboard(digits_page):
 
 
 def test_hovering_over_a_point_shows_its_row(table_page):
-    place = table_page.page.evaluate(
-        "[...document.querySelectorAll('#plane')].map(e => e.getBoundingClientRect().toJSON())[0]"
-    )
-    for k in range(40):  # rows of the mouse until it is over a point
-        y = place["y"] + place["height"] * (0.3 + 0.01 * k)
-        table_page.page.mouse.move(place["x"] + place["width"] / 2, y)
-        if table_page.page.locator("#panel-row table").count():
-            break
-        table_page.page.wait_for_timeout(30)
-    table_page.page.wait_for_selector("#panel-row table")
+    hover(table_page, "#panel-row table")
     words = table_page.text("#panel-row")
     assert "reconstruction" in words
     assert re.search(r"as expected|unusual", words)
@@ -206,14 +238,7 @@ def test_a_slow_processor(digits_page):
 
 def test_brushing_over_pixels_shows_eight_completions(digits_page):
     page = digits_page.page
-    page.get_by_role("tab", name="Complete").click()
-    page.get_by_role("button", name="Row at the marker").click()
-    box = page.locator(".brush").bounding_box()
-    page.mouse.move(box["x"] + box["width"] * 0.2, box["y"] + box["height"] * 0.8)
-    page.mouse.down()
-    page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + box["height"] * 0.8, steps=6)
-    page.mouse.up()
-    page.wait_for_selector("#panel-complete .sheet canvas")
+    brush(digits_page)
     assert page.locator("#panel-complete .sheet canvas").count() == 8
     assert "completions of the row at the marker" in digits_page.text("#panel-complete h3")
     before = pixels(digits_page, "#panel-complete .sheet canvas")
