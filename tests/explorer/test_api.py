@@ -124,6 +124,32 @@ def test_colours(table_client, table_explorer):
         assert np.ptp(legend["counts"]) <= 8  # eight bands with equally many rows, but for equal values
 
 
+def test_before_any_row_is_scored_the_legend_says_so(image_model, images):
+    explorer = Explorer(image_model, images[0])
+    explorer.prepare(scores=False)
+    legend, index = explorer.colour(0)
+    assert (legend["names"], legend["counts"]) == (["not scored"], [200])
+    assert set(index) == {0}
+    assert legend["growing"]
+
+
+def test_dates_that_are_texts_have_a_place_and_bands_of_colour():
+    table = pd.DataFrame({"day": pd.date_range("2024-01-01", periods=99).strftime("%d.%m.%Y")})
+    table.loc[7] = None
+    explorer = Explorer(VAE(1, max_epochs=1, prior="standard_normal", random_state=0).fit(table), table)
+    explorer.finish_codes()
+    header, _ = explorer.rows.pack(table.iloc[[0, 49, 98, 7]])
+    assert header["text"] == [["01.01.2024"], ["19.02.2024"], ["08.04.2024"], [None]]
+    assert [cell for (cell,) in header["place"]] == pytest.approx([0, 0.5, 1, None], abs=0.01)
+    decoded, _ = explorer.decode([[0.0]])
+    assert decoded["place"][0][0] is not None
+    days = [colour.name for colour in explorer.colours].index("day")
+    legend, _ = explorer.colour(days)
+    assert legend["names"][0] == "2024-01-01 to 2024-01-14"
+    assert legend["names"][-1] == "missing"
+    assert explorer.rows.pack(table.iloc[[7]])[0]["place"] == [[None]]
+
+
 def test_many_levels_share_an_entry(image_model, images):
     y = np.array([f"name {k % 40}" for k in range(200)])
     explorer = Explorer(image_model, images[0], y)

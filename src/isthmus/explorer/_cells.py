@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from isthmus.explorer._rows import RowFormat
-from isthmus.tables import Column, TableCodec, is_table, to_pandas
+from isthmus.tables import Column, TableCodec, TimeColumn, is_table, to_pandas
 
 __all__ = ["MAX_CELLS", "Cells", "number_text", "number_values"]
 
@@ -38,7 +37,9 @@ class Cells(RowFormat):
         self.columns, self.codec = list(names), codec
         self.shown = self.columns[:MAX_CELLS]
         self.n_cells = len(self.columns)
-        self.ranges = [_range(number_values(column)) for column in self._columns(rows)]
+        learned = () if codec is None else codec.columns or ()
+        self._times = {k: column for k, column in enumerate(learned) if isinstance(column, TimeColumn)}
+        self.ranges = [_range(numbers) for numbers in self._numbers(self._columns(rows))]
 
     def describe(self) -> dict[str, Any]:
         """Return the names of the columns that are shown, and how many there are."""
@@ -56,20 +57,28 @@ class Cells(RowFormat):
 
     def pack(self, rows: Any) -> tuple[dict[str, Any], bytes]:
         """Return the texts of the cells, and where numbers lie in the range of their column (0 to 1, else None)."""
-        return self._pack(self._columns(rows), len(rows))
+        columns = self._columns(rows)
+        return self._pack(columns, self._numbers(columns), len(rows))
+
+    def ordered(self, k: int, column: Any) -> Any:
+        """Return a column with dates that are texts, whole numbers or objects as times."""
+        return self._times[k].times(column) if k in self._times else column
+
+    def _numbers(self, columns: list[Any]) -> list[np.ndarray | None]:
+        return [number_values(self.ordered(k, column)) for k, column in enumerate(columns)]
 
     def pack_decoded(self, values: np.ndarray) -> tuple[dict[str, Any], bytes]:
         """Return decoder means; of a table, without a DataFrame, which would take most of the time of one row."""
         if self.codec is None or self.codec.columns is None:
             return self.pack(values)
-        decoded = zip(self.codec.columns, self.codec.decode_values(values, missing=False), strict=True)
-        return self._pack([_cells(*pair) for pair in islice(decoded, len(self.shown))], len(values))
+        plain = self.codec.decode_values(values, missing=False)[: len(self.shown)]
+        columns = [_cells(*pair) for pair in zip(self.codec.columns, plain, strict=False)]
+        numbers = [number_values(v if v.dtype.kind == "M" else c) for v, c in zip(plain, columns, strict=True)]
+        return self._pack(columns, numbers, len(values))
 
-    def _pack(self, columns: list[Any], n: int) -> tuple[dict[str, Any], bytes]:
+    def _pack(self, columns: list[Any], numbers: list[Any], n: int) -> tuple[dict[str, Any], bytes]:
         texts = [_texts(column) for column in columns]
-        places = [
-            _places(number_values(column), limits, n) for column, limits in zip(columns, self.ranges, strict=True)
-        ]
+        places = [_places(values, limits, n) for values, limits in zip(numbers, self.ranges, strict=True)]
         return {
             "n": n,
             "text": [[column[i] for column in texts] for i in range(n)],

@@ -86,7 +86,7 @@ def _reader(name: Any, i: int) -> Callable[[Any], Any]:
     def read(explorer: Any) -> Any:
         X = explorer.X
         if hasattr(X, "iloc"):
-            return X[name]
+            return explorer.rows.ordered(i, X[name])
         if isinstance(X, np.ndarray):
             return X[:, i]
         return np.concatenate([X[start : start + 65536][:, i] for start in range(0, len(X), 65536)])
@@ -119,9 +119,10 @@ def _bands(numbers: np.ndarray, *, times: bool = False) -> tuple[dict[str, Any],
     """Return the legend of numbers in bands of equally many rows."""
     missing = ~np.isfinite(numbers)
     seen = numbers[~missing]
-    edges = np.unique(np.quantile(seen, np.linspace(0, 1, _N_BANDS + 1))) if len(seen) else np.array([0.0, 1.0])
-    if len(edges) < 2:
-        edges = np.array([edges[0], edges[0]])
+    if not len(seen):
+        return _legend("bands", [], np.zeros(len(numbers), dtype=int), missing)
+    edges = np.unique(np.quantile(seen, np.linspace(0, 1, _N_BANDS + 1)))
+    edges = np.repeat(edges, 2) if len(edges) < 2 else edges
     index = np.clip(np.searchsorted(edges[1:-1], np.nan_to_num(numbers), side="right"), 0, len(edges) - 2)
     if times:
         names = [f"{_day(low)} to {_day(high)}" for low, high in pairwise(edges.tolist())]

@@ -130,6 +130,12 @@ class TimeColumn(Column):
             texts = np.array([np.nan if text is None else float(text) for text in texts])
         return as_series(texts, self.dtype)
 
+    def times(self, cells: Any) -> np.ndarray:
+        """Return the cells of a pandas Series or array as datetime64[us], local time, NaT where missing."""
+        import pandas as pd
+
+        return Plain.of(self.name, pd.Series(cells)).as_times(self.text_format).values
+
     def leaves(self) -> tuple[Column, ...]:
         """Return the codec of each element."""
         return self.parts

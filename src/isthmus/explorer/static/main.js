@@ -44,7 +44,7 @@ class App {
   async start() {
     const { model, view } = this;
     $("#what").textContent = [`${model.name}: ${model.model}, ${model.n_units} unit${model.n_units > 1 ? "s" : ""}`,
-      model.n_rows ? `${model.data}, ${model.n_rows.toLocaleString("en")} rows` : "no data"].join(" · ");
+      model.n_rows ? `${model.data && `${model.data}, `}${model.n_rows.toLocaleString("en")} rows` : "no data"].join(" · ");
     document.title = `${model.name} – isthmus explorer`;
     $("#loading").hidden = true;
     $("#page").hidden = false;
