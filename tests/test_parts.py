@@ -75,8 +75,8 @@ def test_objective(part):
 
 def test_warmup():
     testing.check_part(Warmup(2.0, over=0.4))
-    assert [Warmup(2.0, over=0.4).at(t) for t in (0.0, 0.1, 0.4, 1.0)] == [0.0, 0.5, 2.0, 2.0]
-    assert Warmup(2.0, over=0.0).at(0.0) == 2.0
+    assert [Warmup(2.0, over=0.4).weight_at(t) for t in (0.0, 0.1, 0.4, 1.0)] == [0.0, 0.5, 2.0, 2.0]
+    assert Warmup(2.0, over=0.0).weight_at(0.0) == 2.0
 
 
 @pytest.mark.parametrize(("use", "message"), REFUSED)

@@ -151,11 +151,13 @@ def unit_effects(ctx: Context, Z: Array) -> Effects:
 
 def marginals(ctx: Context, drawn: Any) -> list[Marginal]:
     """Return the distributions of the 30 columns in which rows and samples differ most, the worst first."""
-    real, made = ctx.cells(ctx.rows()), ctx.cells(drawn)
+    real, generated = ctx.cells(ctx.rows()), ctx.cells(drawn)
     names, codec = _level_names(ctx), ctx.estimator._codec
     dates = {str(c.name) for c in codec.columns if isinstance(c, TimeColumn)} if codec else set()
     found = [
-        _marginal(name, real.values[:, d].astype(np.float64), made.values[:, d].astype(np.float64), names.get(name))
+        _marginal(
+            name, real.values[:, d].astype(np.float64), generated.values[:, d].astype(np.float64), names.get(name)
+        )
         for d, name in enumerate(real.names)
     ]
     kept = [m._replace(is_date=m.name in dates and m.edges is not None) for m in found if m is not None]
@@ -170,19 +172,19 @@ def _level_names(ctx: Context) -> dict[str, list[str]]:
     return {str(c.name): [as_text(level_from_json(level)) for level in c.values] for c in columns}
 
 
-def _marginal(name: str, real: Array, made: Array, levels: list[str] | None) -> Marginal | None:
+def _marginal(name: str, real: Array, generated: Array, levels: list[str] | None) -> Marginal | None:
     """Return the distributions of one column; None if nothing of it is observed."""
-    real, made = real[~np.isnan(real)], made[~np.isnan(made)]
-    if not len(real) or not len(made):
+    real, generated = real[~np.isnan(real)], generated[~np.isnan(generated)]
+    if not len(real) or not len(generated):
         return None
     if levels is None:
         distinct = np.unique(real)
-        if len(distinct) <= _MAX_LEVELS and np.isin(made, distinct).all():
+        if len(distinct) <= _MAX_LEVELS and np.isin(generated, distinct).all():
             levels = [f"{value:g}" for value in distinct]
-            real, made = (np.searchsorted(distinct, part) for part in (real, made))
+            real, generated = (np.searchsorted(distinct, part) for part in (real, generated))
         else:
-            return _histogram(name, real, made)
-    counts = [np.bincount(part.astype(int), minlength=len(levels))[: len(levels)] for part in (real, made)]
+            return _histogram(name, real, generated)
+    counts = [np.bincount(part.astype(int), minlength=len(levels))[: len(levels)] for part in (real, generated)]
     order = np.argsort(-counts[0], kind="stable")
     shares = [count[order] / max(1, count.sum()) for count in counts]
     distance = 0.5 * float(np.abs(shares[0] - shares[1]).sum())
@@ -193,14 +195,14 @@ def _marginal(name: str, real: Array, made: Array, levels: list[str] | None) -> 
     return Marginal(name, distance, False, None, shown, *(share.tolist() for share in shares))
 
 
-def _histogram(name: str, real: Array, made: Array) -> Marginal:
+def _histogram(name: str, real: Array, generated: Array) -> Marginal:
     """Return the distributions of a column of numbers in bins of equal width, most of which hold rows."""
     low, high = np.quantile(real, [0.01, 0.99])
     if not high > low:
         low, high = float(real.min()), float(real.max())
     high = high if high > low else low + 1.0
     edges = np.linspace(low, high, _N_BINS + 1)
-    shares = [np.histogram(np.clip(part, low, high), edges)[0] / len(part) for part in (real, made)]
+    shares = [np.histogram(np.clip(part, low, high), edges)[0] / len(part) for part in (real, generated)]
     distance = 0.5 * float(np.abs(shares[0] - shares[1]).sum())
     return Marginal(name, distance, False, edges.tolist(), None, *(share.tolist() for share in shares))
 
@@ -216,7 +218,7 @@ def dependencies(ctx: Context, drawn: Any) -> Dependencies:
     ValueError
         If fewer than two columns vary; the message is the reason.
     """
-    real, made = ctx.cells(ctx.rows()), ctx.cells(drawn)
+    real, generated = ctx.cells(ctx.rows()), ctx.cells(drawn)
     varies = [d for d in range(len(real.names)) if len(np.unique(real.values[~np.isnan(real.values[:, d]), d])) > 1]
     if len(varies) < 2:
         raise ValueError("fewer than two columns vary")
@@ -224,7 +226,7 @@ def dependencies(ctx: Context, drawn: Any) -> Dependencies:
     classes = [_classes(real, d) for d in varies]
     own, other = (
         np.array([[_cramers_v(a(values), b(values)) for b in classes] for a in classes])
-        for values in (real.values, made.values)
+        for values in (real.values, generated.values)
     )
     strength = own.sum(axis=1)
     shown = np.sort(np.argsort(-strength, kind="stable")[:_MAX_COLUMNS])

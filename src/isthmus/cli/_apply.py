@@ -77,7 +77,7 @@ def _write_result_of(method: str, model: Any, rows: Dataset, y: Any, data: str, 
             result = function(rows.X) if y is None else function(rows.X, y)
         _write_table(method, output, result, rows, model)
         return
-    width = _width(method, model, y)
+    width = _chunk_width(method, model, y)
     columns = list(model.get_feature_names_out()) if method == "transform" else rows.columns or _column_names(model)
     with about(data):
         write_by_chunks(
@@ -85,7 +85,7 @@ def _write_result_of(method: str, model: Any, rows: Dataset, y: Any, data: str, 
         )
 
 
-def _width(method: str, model: Any, y: Any) -> int:
+def _chunk_width(method: str, model: Any, y: Any) -> int:
     """Return the numbers per row that set the chunks of the estimator: their size can change the last bits."""
     return numbers_per_row(model, draws=method == "impute" or (model.conditional and y is None))
 
@@ -93,7 +93,7 @@ def _width(method: str, model: Any, y: Any) -> int:
 def _write_blocks(method: str, model: Any, rows: Dataset, output: str) -> None:
     """Write ``model.method(X)`` of a table that is read block by block, in its form."""
     function = getattr(model, method)
-    parts = datasets(method, rows, _width(method, model, None))
+    parts = datasets(method, rows, _chunk_width(method, model, None))
     first = next(parts)
     if first.is_frame:
         check_holds(output, first.X)
@@ -103,7 +103,7 @@ def _write_blocks(method: str, model: Any, rows: Dataset, output: str) -> None:
     def results() -> Iterator[Any]:
         for part in itertools.chain([first], parts):
             made = as_result_frame(function(part.X), part)
-            yield part.text.filled(made) if fills else made
+            yield part.text.fill_missing(made) if fills else made
 
     write_frames(output, results(), first.text if is_text else None)
 
@@ -128,7 +128,7 @@ def _write_table(method: str, output: str, result: Any, rows: Dataset, model: An
         return
     made = as_result_frame(result, rows)
     if method == "impute" and rows.text is not None and _is_text(output):
-        made = rows.text.filled(made)
+        made = rows.text.fill_missing(made)
     write_frame_result(output, made, rows.text)
 
 

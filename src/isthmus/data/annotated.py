@@ -46,12 +46,12 @@ class AnnotatedRows(RowSource):
         return rows.toarray() if hasattr(rows, "toarray") else np.asarray(rows)
 
 
-def rows_of_annotated(annotated: Any, above: int) -> RowSource:
-    """Return the rows of an annotated matrix, in memory if they take at most `above` bytes or are there already."""
+def rows_of_annotated(annotated: Any, max_bytes: int) -> RowSource:
+    """Return the rows of an annotated matrix, in memory if they take at most `max_bytes` bytes or are there already."""
     rows = AnnotatedRows(annotated)
     if isinstance(rows.matrix, np.ndarray):
         return ArrayRows(np.asarray(rows.matrix), rows.columns, rows.name)
-    return rows if rows.nbytes > above else ArrayRows(rows[:], rows.columns, rows.name)
+    return rows if rows.nbytes > max_bytes else ArrayRows(rows[:], rows.columns, rows.name)
 
 
 def _matrix(annotated: Any) -> Any:

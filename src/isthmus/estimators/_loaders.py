@@ -67,7 +67,7 @@ class Loaders(NamedTuple):
     sample: Tensor
 
 
-class _Cut(NamedTuple):
+class _Partition(NamedTuple):
     """How rows are cut into this process' parts of batches: the last arguments of a loader."""
 
     batch_size: int
@@ -77,22 +77,26 @@ class _Cut(NamedTuple):
 
 def make_loaders(data: TrainingData, scaling: Scaling, settings: LoaderSettings) -> Loaders:
     """Return the loaders of a model with this scaling."""
-    cut = _Cut(settings.batch_size, (data.processes.rank, data.processes.world_size), settings.gradient_accumulation)
+    partition = _Partition(
+        settings.batch_size, (data.processes.rank, data.processes.world_size), settings.gradient_accumulation
+    )
     if isinstance(data.X, RowSource):
-        return _stream(data, data.X, scaling, settings, cut)
+        return _stream(data, data.X, scaling, settings, partition)
     x, mask = scaling.to_model_units(as_tensor(data.X), settings.dtype)
     condition = None if data.condition is None else torch.from_numpy(data.condition).to(x)
     rows = Batch(x, torch.from_numpy(data.weight).to(x), condition, mask)
     if not len(settings.split.held_out):
-        return Loaders(InMemoryLoader(rows, *cut), None, rows.x)
+        return Loaders(InMemoryLoader(rows, *partition), None, rows.x)
     train, validation = (rows.take(torch.from_numpy(index).to(x.device)) for index in settings.split)
-    return Loaders(InMemoryLoader(train, *cut), InMemoryLoader(validation, *cut), rows.x)
+    return Loaders(InMemoryLoader(train, *partition), InMemoryLoader(validation, *partition), rows.x)
 
 
 # ---- data that are not in memory ------------------------------------------------------------------------------------
 
 
-def _stream(data: TrainingData, X: RowSource, scaling: Scaling, settings: LoaderSettings, cut: _Cut) -> Loaders:
+def _stream(
+    data: TrainingData, X: RowSource, scaling: Scaling, settings: LoaderSettings, partition: _Partition
+) -> Loaders:
     """Return loaders that read X as they go; held-out samples are drawn from all of X and kept in memory."""
     device = scaling.shift.device
     batch = _make_batch(data, scaling, settings.dtype)
@@ -101,24 +105,28 @@ def _stream(data: TrainingData, X: RowSource, scaling: Scaling, settings: Loader
     sample = torch.cat([sample, data.extremes(scaling)]).to(settings.dtype)
     held = settings.split.held_out
     if not len(held):
-        return Loaders(StreamingLoader(X, **cut._asdict(), batch=batch, device=device), None, sample)
+        return Loaders(StreamingLoader(X, **partition._asdict(), batch=batch, device=device), None, sample)
     keep = np.ones(len(X), dtype=bool)
     keep[held] = False
-    train = StreamingLoader(X, **cut._asdict(), batch=batch, keep=keep, device=device)
-    return Loaders(train, _held_out(X, held, batch, device, cut), sample)
+    train = StreamingLoader(X, **partition._asdict(), batch=batch, keep=keep, device=device)
+    return Loaders(train, _held_out(X, held, batch, device, partition), sample)
 
 
 def _held_out(
-    X: RowSource, held: np.ndarray, batch: Callable[[Tensor, Tensor], Batch], device: torch.device, cut: _Cut
+    X: RowSource,
+    held: np.ndarray,
+    batch: Callable[[Tensor, Tensor], Batch],
+    device: torch.device,
+    partition: _Partition,
 ) -> InMemoryLoader:
     """Return this process' parts of the rows at the indices `held`; only a contiguous slice of `held` is read."""
-    whole = BatchPartition(len(held), *cut)
+    whole = BatchPartition(len(held), *partition)
     places, counted = (values.to(device) for values in whole.row_indices())
     own = slice(int(places.min()), int(places.max()) + 1)
     raw, index = as_tensor(X.take(held[own])).to(device), torch.from_numpy(held[own]).to(device)
     rows = batch(raw, index).take(places - own.start)
     rows.weight[~counted] = 0
-    return InMemoryLoader(rows, len(places) // len(whole), parts_per_process=cut.parts_per_process)
+    return InMemoryLoader(rows, len(places) // len(whole), parts_per_process=partition.parts_per_process)
 
 
 def _make_batch(data: TrainingData, scaling: Scaling, dtype: torch.dtype) -> Callable[[Tensor, Tensor], Batch]:

@@ -31,9 +31,9 @@ _LONGEST_WORD = 100  # characters of a name, as the value of a field
 
 
 def read_model(
-    file: SavedFile, entries: dict[str, Any], parts: tuple[type[Part], ...] = (), *, beside: Sequence[str] = ()
+    file: SavedFile, entries: dict[str, Any], parts: tuple[type[Part], ...] = (), *, other_names: Sequence[str] = ()
 ) -> tuple[BaseAutoencoder, dict[str, Tensor]]:
-    """Return the fitted estimator that the entries of an open file describe, and its tensors named in `beside`.
+    """Return the fitted estimator that the entries of an open file describe, and its tensors named in `other_names`.
 
     Raises
     ------
@@ -44,10 +44,10 @@ def read_model(
         estimator, model = describe(entries, parts)
         condition = decode_condition(entries["condition"], parts)
         sizes = entries["n_features"], entries["n_components"], 0 if condition is None else condition.width
-        own = {name: info for name, info in file.tensors.items() if name not in beside}
+        own = {name: info for name, info in file.tensors.items() if name not in other_names}
         check_shapes(model.tensor_shapes(*sizes, masked=entries["masked"]), own)
     tensors = file.read_tensors()
-    others = {name: tensors.pop(name) for name in beside}
+    others = {name: tensors.pop(name) for name in other_names}
     with seeded(0):  # the random weights are replaced at once, but torch's generator must not change
         model.build(*sizes, masked=entries["masked"])
     set_tensors(model, tensors)

@@ -62,7 +62,7 @@ class _ColumnSummary:
             self.first = int(values[0])
         return self.first in (0, 1) and bool((values == self.first + self.n_rows + np.arange(len(values))).all())
 
-    def beside(self, sample: Any) -> Any:
+    def values_not_in(self, sample: Any) -> Any:
         """Return the extremes and levels that a sample of the column, a pyarrow array, does not have."""
         import pyarrow as pa
         import pyarrow.compute as pc
@@ -129,7 +129,7 @@ def _with_rest(sample: Any, summaries: dict[str, _ColumnSummary]) -> Any:
     """
     import pyarrow as pa
 
-    rest = {name: summaries[name].beside(sample.column(name).combine_chunks()) for name in sample.column_names}
+    rest = {name: summaries[name].values_not_in(sample.column(name).combine_chunks()) for name in sample.column_names}
     n_more = max(len(cells) for cells in rest.values())
     if not n_more:
         return sample

@@ -125,7 +125,7 @@ class Path(NamedTuple):
         return self.model.log_likelihood(z, self.x, self.c, self.mask) + self.prior.log_prob(z)
 
     @torch.enable_grad()
-    def at(self, z: Tensor) -> _Point:
+    def evaluate(self, z: Tensor) -> _Point:
         """Return the log densities of the path's ends at codes (S, N, K), with their gradients."""
         z = z.detach().requires_grad_()
         ends = self.start.log_prob(z), self.log_joint(z)
@@ -161,7 +161,7 @@ class Chain(NamedTuple):
 
     def tuned(self, z: Tensor) -> Tensor:
         """Return step sizes (T, N), tuned by chains that start at `z`."""
-        point, step, steps = self.path.at(z), self.steps[0], []
+        point, step, steps = self.path.evaluate(z), self.steps[0], []
         for t in range(1, len(self.path.betas)):
             point, accept = self.transition(t, point, step, _Stream.PILOTS)
             step = (step * (0.2 * (accept.mean(0) - _ACCEPT)).exp()).minimum(self.steps[0])
@@ -170,7 +170,7 @@ class Chain(NamedTuple):
 
     def forward(self) -> Tensor:
         """Return log weights (S, N) of chains from the start to the posterior."""
-        point, log_w = self.path.at(self.start), self.start.new_zeros(self.start.shape[:-1])
+        point, log_w = self.path.evaluate(self.start), self.start.new_zeros(self.start.shape[:-1])
         for t in range(1, len(self.path.betas)):
             log_w += self.path.gain(t, point)
             point, _ = self.transition(t, point, self.steps[t - 1], _Stream.FORWARD)
@@ -178,7 +178,7 @@ class Chain(NamedTuple):
 
     def backward(self, code: Tensor) -> Tensor:
         """Return log weights (S, N) of chains from a draw of the posterior to the start, by reversed transitions."""
-        point, log_w = self.path.at(code.expand_as(self.start)), self.start.new_zeros(self.start.shape[:-1])
+        point, log_w = self.path.evaluate(code.expand_as(self.start)), self.start.new_zeros(self.start.shape[:-1])
         for t in range(len(self.path.betas) - 1, 0, -1):
             point, _ = self.transition(t, point, self.steps[t - 1], _Stream.BACKWARD)
             log_w += self.path.gain(t, point)
@@ -194,7 +194,7 @@ class Chain(NamedTuple):
         before, new = point.energy(beta, momentum), point
         momentum = momentum + 0.5 * epsilon * point.gradient(beta)
         for i in range(self.how.n_leapfrog, 0, -1):
-            new = self.path.at(new.z + epsilon * momentum)
+            new = self.path.evaluate(new.z + epsilon * momentum)
             momentum = momentum + (1.0 if i > 1 else 0.5) * epsilon * new.gradient(beta)
         accept = (new.energy(beta, momentum) - before).nan_to_num(nan=-torch.inf).clamp_max(0).exp()
         return new.where(threshold < accept, point), accept

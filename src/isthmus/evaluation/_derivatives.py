@@ -36,16 +36,16 @@ def jacobian(function: Callable[[Tensor], Tensor], z: Tensor) -> tuple[Tensor, T
 
 
 @torch.enable_grad()
-def gradient(function: Callable[[Tensor], Tensor], at: Tensor) -> Tensor:
+def gradient(function: Callable[[Tensor], Tensor], z: Tensor) -> Tensor:
     """Return the gradient of the sum of a function."""
-    at = at.detach().requires_grad_()
-    return torch.autograd.grad(function(at).sum(), at)[0]
+    z = z.detach().requires_grad_()
+    return torch.autograd.grad(function(z).sum(), z)[0]
 
 
 @torch.enable_grad()
-def hessian_products(function: Callable[[Tensor], Tensor], at: Tensor, directions: Tensor) -> Tensor:
-    """Return the products of the Hessian of the sum of a function with `directions` (A, ...), at `at` (...)."""
-    copies = at.detach().expand(directions.shape).requires_grad_()
+def hessian_products(function: Callable[[Tensor], Tensor], z: Tensor, directions: Tensor) -> Tensor:
+    """Return the products of the Hessian of the sum of a function with `directions` (A, ...), at `z` (...)."""
+    copies = z.detach().expand(directions.shape).requires_grad_()
     (slope,) = torch.autograd.grad(function(copies).sum(), copies, create_graph=True)
     if not slope.requires_grad:  # of a linear function
         return torch.zeros_like(directions)

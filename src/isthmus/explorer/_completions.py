@@ -81,13 +81,13 @@ def _has_missing(X: Any) -> bool:
     return bool(X.isna().to_numpy().any() if hasattr(X, "iloc") else np.isnan(X).any())
 
 
-def _join(made: list[Any]) -> Any:
+def _join(copies: list[Any]) -> Any:
     """Return copies of a row as one table or array."""
-    if not is_table(made[0]):
-        return np.concatenate([np.asarray(rows) for rows in made])
+    if not is_table(copies[0]):
+        return np.concatenate([np.asarray(rows) for rows in copies])
     import pandas as pd
 
-    return pd.concat([to_pandas(rows) for rows in made], ignore_index=True)
+    return pd.concat([to_pandas(rows) for rows in copies], ignore_index=True)
 
 
 def draw_rows(explorer: Any, n: int, label: int | None, seed: int) -> tuple[dict[str, Any], bytes]:

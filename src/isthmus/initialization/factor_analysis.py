@@ -126,25 +126,25 @@ def complete(x: np.ndarray, weight: np.ndarray, n_factors: int, rng: np.random.G
     The factor analysis is fitted by EM to at most 2,000 of them; codes and missing cells are its latent variables.
     """
     mean, loadings, noise = _of_incomplete(*sample_rows(x, weight, _MISSING_ROWS, rng), n_factors)
-    seen = ~np.isnan(x)
-    code, covariance = _codes_of_observed(np.where(seen, x - mean, 0.0), seen, loadings, noise)
+    observed = ~np.isnan(x)
+    code, covariance = _codes_of_observed(np.where(observed, x - mean, 0.0), observed, loadings, noise)
     factor = np.linalg.cholesky(covariance)
     drawn = code + (factor @ rng.standard_normal(code.shape)[:, :, None])[:, :, 0]
     guess = mean + drawn @ loadings.T + np.sqrt(noise) * rng.standard_normal(x.shape)
-    return np.where(seen, x, guess)
+    return np.where(observed, x, guess)
 
 
 def _of_incomplete(x: np.ndarray, weight: np.ndarray, n_factors: int) -> FactorAnalysis:
     """Fit to samples (N, D) with missing cells (NaN)."""
-    seen = ~np.isnan(x)
-    share = seen * weight[:, None] / np.maximum(weight @ seen, 1e-300)
-    mean = (share * np.where(seen, x, 0.0)).sum(0)
-    filled = np.where(seen, x - mean, 0.0)
+    observed = ~np.isnan(x)
+    share = observed * weight[:, None] / np.maximum(weight @ observed, 1e-300)
+    mean = (share * np.where(observed, x, 0.0)).sum(0)
+    filled = np.where(observed, x - mean, 0.0)
     variance = np.maximum((share * filled**2).sum(0), 1e-12)
     start = FactorAnalysis.fit(mean, moments(filled, weight)[1], n_factors)
     loadings, noise = start.loadings, start.noise_variance
     for _ in range(_EM_ITER):
-        code, covariance = _codes_of_observed(filled, seen, loadings, noise)
+        code, covariance = _codes_of_observed(filled, observed, loadings, noise)
         second = covariance + code[:, :, None] * code[:, None, :]  # (N, K, K)
         normal = np.einsum("nd,nij->dij", share, second, optimize=True)
         cross = np.einsum("nd,nk->dk", share * filled, code, optimize=True)
@@ -154,14 +154,14 @@ def _of_incomplete(x: np.ndarray, weight: np.ndarray, n_factors: int) -> FactorA
 
 
 def _codes_of_observed(
-    centred: np.ndarray, seen: np.ndarray, loadings: np.ndarray, noise: np.ndarray
+    centred: np.ndarray, observed: np.ndarray, loadings: np.ndarray, noise: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return mean (N, K) and covariance (N, K, K) of the codes given the observed cells of centred samples (N, D)."""
     products = loadings[:, :, None] * loadings[:, None, :] / noise[:, None, None]  # (D, K, K)
     k = loadings.shape[1]
-    precision = np.eye(k) + (seen.astype(float) @ products.reshape(len(products), -1)).reshape(-1, k, k)
+    precision = np.eye(k) + (observed.astype(float) @ products.reshape(len(products), -1)).reshape(-1, k, k)
     covariance = np.linalg.inv(precision)
-    mean = covariance @ ((np.where(seen, centred, 0.0) / noise) @ loadings)[:, :, None]
+    mean = covariance @ ((np.where(observed, centred, 0.0) / noise) @ loadings)[:, :, None]
     return mean[:, :, 0], covariance
 
 

@@ -87,7 +87,7 @@ def _read_meta_estimator(file: SavedFile, parts: tuple[type[Part], ...]) -> Any:
     names = cls._saved_tensors
     if not names <= file.tensors.keys():
         raise FileError(f"it lacks a tensor {min(names)!r}; save the model again.")
-    inner, tensors = read_model(file, entries["model"], parts, beside=sorted(names))
+    inner, tensors = read_model(file, entries["model"], parts, other_names=sorted(names))
     made = cls(**fields)
     if entries["estimator"] != "default":
         made.estimator = FrozenEstimator(inner) if entries["estimator"] == "frozen" else clone(inner)

@@ -75,14 +75,14 @@ class Warmup(Part):
 
     Examples
     --------
-    >>> Warmup(2.0, over=0.5).at(0.25)
+    >>> Warmup(2.0, over=0.5).weight_at(0.25)
     1.0
     """
 
     value: float = 1.0
     over: float = 0.2
 
-    def at(self, progress: float) -> float:
+    def weight_at(self, progress: float) -> float:
         """Return the weight after the fraction `progress` of training."""
         return self.value if self.over <= 0 else self.value * min(1.0, progress / self.over)
 
@@ -102,7 +102,7 @@ class Penalty(Part):
 
     def weight_at(self, progress: float) -> float:
         """Return the weight after the fraction `progress` of training."""
-        return self.weight.at(progress) if isinstance(self.weight, Warmup) else self.weight
+        return self.weight.weight_at(progress) if isinstance(self.weight, Warmup) else self.weight
 
     @abstractmethod
     def forward(self, batch: EncodedBatch) -> Tensor:

@@ -39,9 +39,9 @@ def _chart(width: float, height: float, draw: Callable[[Any], object], alt: str,
     return render(figure, alt, caption, chart=True)
 
 
-def history_chart(found: Examination) -> Picture:
+def history_chart(examination: Examination) -> Picture:
     """Draw the training curves."""
-    records = list(found.context.estimator.history_)
+    records = list(examination.context.estimator.history_)
     return _chart(
         _WIDE,
         _HIGH,
@@ -58,9 +58,9 @@ def _thinned(records: list[dict[str, float]], n: int = 500) -> list[dict[str, fl
     return [records[i] for i in np.linspace(0, len(records) - 1, n).round().astype(int)]
 
 
-def information_chart(found: Examination) -> Picture:
+def information_chart(examination: Examination) -> Picture:
     """Draw the information of each unit."""
-    latent = found.assessment.latent
+    latent = examination.assessment.latent
     return _chart(
         _WIDE,
         _HIGH,
@@ -70,32 +70,32 @@ def information_chart(found: Examination) -> Picture:
     )
 
 
-def likelihood_chart(found: Examination) -> Picture:
+def likelihood_chart(examination: Examination) -> Picture:
     """Draw histograms of log p(x)."""
-    sets = score_sets(found)
+    sets = score_sets(examination)
     return _chart(
         _WIDE,
         _HIGH,
-        lambda ax: plots.log_likelihoods(sets, xlabel=f"{found.score_name}, nats", ax=ax),
-        f"Histograms of {found.score_name} of {', of '.join(sets)}.",
+        lambda ax: plots.log_likelihoods(sets, xlabel=f"{examination.score_name}, nats", ax=ax),
+        f"Histograms of {examination.score_name} of {', of '.join(sets)}.",
         "The lowest 0.5 % are in the first bin. Means are in the legend.",
     )
 
 
-def coverage_chart(found: Examination) -> Picture:
+def coverage_chart(examination: Examination) -> Picture:
     """Draw the coverage of imputations."""
     return _chart(
         5.2,
         4.2,
-        lambda ax: plots.coverage(found.assessment.imputation, ax=ax),
+        lambda ax: plots.coverage(examination.assessment.imputation, ax=ax),
         "Share of hidden cells in central intervals of their imputations, against the nominal share.",
         "On the dashed line, intervals are as wide as they should be; below it they are too narrow.",
     )
 
 
-def effect_chart(found: Examination) -> Picture:
+def effect_chart(examination: Examination) -> Picture:
     """Draw what each unit moves."""
-    effects = found.effects
+    effects = examination.effects
     assert effects is not None
     shown, total = len(effects.columns), effects.n_columns
     more = f" {shown} of {total} columns, those that are moved most." if shown < total else ""
@@ -111,9 +111,9 @@ def effect_chart(found: Examination) -> Picture:
     )
 
 
-def dependency_chart(found: Examination) -> Picture:
+def dependency_chart(examination: Examination) -> Picture:
     """Draw the dependencies between columns."""
-    result = found.dependencies
+    result = examination.dependencies
     assert result is not None
     size = min(9.2, 3.4 + 0.33 * len(result.columns))
     return _chart(
@@ -126,9 +126,9 @@ def dependency_chart(found: Examination) -> Picture:
     )
 
 
-def marginal_charts(found: Examination) -> Picture:
+def marginal_charts(examination: Examination) -> Picture:
     """Draw the distributions of columns in rows and samples."""
-    columns = found.marginals
+    columns = examination.marginals
     n_wide = min(4, len(columns))
     n_high = math.ceil(len(columns) / n_wide)
 
@@ -152,13 +152,13 @@ def marginal_charts(found: Examination) -> Picture:
     )
 
 
-def plane_charts(found: Examination) -> list[Picture]:
+def plane_charts(examination: Examination) -> list[Picture]:
     """Draw the plane of the two most informative units, by labels or by the columns that they move most."""
-    latent, codes = found.assessment.latent, found.codes
+    latent, codes = examination.assessment.latent, examination.codes
     size = np.var(codes, axis=0) if latent is None or latent.kl_per_unit is None else np.asarray(latent.kl_per_unit)
     first, second = (int(k) for k in np.argsort(-size, kind="stable")[:2])
     shown = np.arange(len(codes))[:_MAX_POINTS]
-    by = _colours(found, (first, second))
+    by = _colours(examination, (first, second))
     return [_plane(codes[shown], None if v is None else v[shown], (first, second), name) for name, v in by.items()]
 
 
@@ -175,14 +175,14 @@ def _plane(codes: np.ndarray, values: Any, units: tuple[int, int], name: str) ->
     )
 
 
-def _colours(found: Examination, units: tuple[int, int]) -> dict[str, Any]:
+def _colours(examination: Examination, units: tuple[int, int]) -> dict[str, Any]:
     """Return what the plane is coloured by: labels, or up to two columns that its units move most."""
-    if found.labels is not None and found.labels.ndim == 1:
-        return {"label": found.labels}
-    effects, table = found.effects, found.context.table
+    if examination.labels is not None and examination.labels.ndim == 1:
+        return {"label": examination.labels}
+    effects, table = examination.effects, examination.context.table
     if effects is None:
         return {"": None}
-    own = found.context.cells(found.context.rows()).names if table is None else table.columns
+    own = examination.context.cells(examination.context.rows()).names if table is None else table.columns
     names = list(map(str, own))
     result: dict[str, Any] = {}
     for unit in units:
@@ -191,5 +191,5 @@ def _colours(found: Examination, units: tuple[int, int]) -> dict[str, Any]:
         strength = np.abs(effects.values[effects.units.index(unit)])
         column = effects.columns[int(strength.argmax())]
         d = names.index(column)
-        result[column] = found.context.X[:, d] if table is None else table.iloc[:, d].to_numpy()
+        result[column] = examination.context.X[:, d] if table is None else table.iloc[:, d].to_numpy()
     return result or {"": None}

@@ -65,10 +65,10 @@ def make_comparison(
     if len(estimators) != 2 or len(set(names)) != 2:
         raise ValueError(f"a comparison is one of two models with different names, not of {list(names)}.")
     shape = image_shape_of(estimators[0], image_shape)
-    found: Named = {}
+    examinations: Named = {}
     for label, estimator in zip(names, estimators, strict=True):
         say = None if progress is None else lambda part, label=label: progress(f"{label}: {part}")
-        found[label] = examine(
+        examinations[label] = examine(
             estimator,
             X,
             y if estimator.conditional else None,
@@ -81,27 +81,27 @@ def make_comparison(
             seed=seed,
             progress=say,
         )
-    difference = _difference(found)
-    first = next(iter(found.values()))
+    difference = _difference(examinations)
+    first = next(iter(examinations.values()))
     page = Page(
-        title=" and ".join(found),
+        title=" and ".join(examinations),
         lead=f"Two models on {len(first.index):,} of {first.n_rows:,} rows of {name}. {difference['sentence']}",
-        cards=[card for label, one in found.items() for card in _cards(label, one)],
+        cards=[card for label, one in examinations.items() for card in _cards(label, one)],
         header=(),
         rows=(),
         caption="",
-        sections=[*_tables(found), *_pictures(found, shape), *_missing(found)],
+        sections=[*_tables(examinations), *_pictures(examinations, shape), *_missing(examinations)],
         facts=facts(first, seed),
     )
-    reports = {label: as_numbers(one, name) for label, one in found.items()}
+    reports = {label: as_numbers(one, name) for label, one in examinations.items()}
     verdict = [check | {"model": label} for label, one in reports.items() for check in one["verdict"]]
     numbers = {"format": 1, "data": reports[names[0]]["data"], "difference": difference, "verdict": verdict}
     return Report(render(page), numbers | {"reports": reports})
 
 
-def _difference(found: Named) -> dict[str, Any]:
+def _difference(examinations: Named) -> dict[str, Any]:
     """Return the paired difference of the scores of the rows, in words too."""
-    (first, a), (second, b) = found.items()
+    (first, a), (second, b) = examinations.items()
     reason = ""
     if a.score_name != b.score_name:
         reason = f"one score is {a.score_name} and the other {b.score_name}"
@@ -120,26 +120,26 @@ def _difference(found: Named) -> dict[str, Any]:
     return {"mean": mean, "standard_error": error, "sentence": text.replace("-", "−")}
 
 
-def _kinds(found: Examination) -> list[bool]:
-    flags: list[bool] = found.context.estimator.model_.likelihood.density_columns().tolist()
+def _kinds(examination: Examination) -> list[bool]:
+    flags: list[bool] = examination.context.estimator.model_.likelihood.density_columns().tolist()
     return flags
 
 
-def _cards(label: str, found: Examination) -> list[Card]:
-    warned = sum(check.status == "warning" for check in found.checks)
-    score = number(float(found.scores.mean()))
-    return [Card("verdicts", label, score, f"{found.score_name}, nats per row", f"checks that warn: {warned}")]
+def _cards(label: str, examination: Examination) -> list[Card]:
+    warned = sum(check.status == "warning" for check in examination.checks)
+    score = number(float(examination.scores.mean()))
+    return [Card("verdicts", label, score, f"{examination.score_name}, nats per row", f"checks that warn: {warned}")]
 
 
-def _tables(found: Named) -> list[Section]:
+def _tables(examinations: Named) -> list[Section]:
     """Return the key numbers, and both verdicts, beside each other."""
-    rows = [[name, *(value(one) for one in found.values())] for name, value in _NUMBERS.items()]
-    models = " ".join(f"{label} is {one.context.estimator!r}." for label, one in found.items())
-    checks = list(zip(*(one.checks for one in found.values()), strict=True))
+    rows = [[name, *(value(one) for one in examinations.values())] for name, value in _NUMBERS.items()]
+    models = " ".join(f"{label} is {one.context.estimator!r}." for label, one in examinations.items())
+    checks = list(zip(*(one.checks for one in examinations.values()), strict=True))
     verdicts = [[pair[0].id, *map(_judged, pair)] for pair in checks]
     return [
-        Section("numbers", "Key numbers", "", models, [], [Table("", ["", *found], rows, True)]),
-        Section("verdicts", "Verdicts", "", "", [], [Table("", ["check", *found], verdicts, wide=True)]),
+        Section("numbers", "Key numbers", "", models, [], [Table("", ["", *examinations], rows, True)]),
+        Section("verdicts", "Verdicts", "", "", [], [Table("", ["check", *examinations], verdicts, wide=True)]),
     ]
 
 
@@ -161,8 +161,8 @@ _NUMBERS: dict[str, Callable[[Examination], str]] = {
     ),
     "rate, nats": lambda e: _mean(e.assessment.likelihood, "rate"),
     "distortion, nats": lambda e: _mean(e.assessment.likelihood, "distortion"),
-    "samples told from rows": lambda e: _mean(e.assessment.samples, "two_sample_accuracy", percent),
-    "samples told from rows by trees": lambda e: _mean(e.classifier, "accuracy", percent),
+    "two-sample accuracy, neighbours": lambda e: _mean(e.assessment.samples, "two_sample_accuracy", percent),
+    "two-sample accuracy, trees": lambda e: _mean(e.classifier, "accuracy", percent),
     "error of imputed numbers": lambda e: _mean(e.assessment.imputation, "rmse"),
     "accuracy of imputed levels": lambda e: _mean(e.assessment.imputation, "accuracy", percent),
     "trustworthiness of codes": lambda e: _mean(e.assessment.codes, "trustworthiness"),
@@ -172,37 +172,43 @@ _NUMBERS: dict[str, Callable[[Examination], str]] = {
 }
 
 
-def _pictures(found: Named, shape: tuple[int, ...] | None) -> list[Section]:
+def _pictures(examinations: Named, shape: tuple[int, ...] | None) -> list[Section]:
     """Return the charts of both models below each other."""
     result = [
-        Section("likelihood", "Likelihoods", "", "", [_likelihoods(found)]),
-        _section("training", "Learning curves", found, history_chart, lambda e: bool(e.context.estimator.history_)),
-        _section("latent", "Latent units", found, information_chart, lambda e: e.assessment.latent is not None),
+        Section("likelihood", "Likelihoods", "", "", [_likelihoods(examinations)]),
+        _section(
+            "training", "Learning curves", examinations, history_chart, lambda e: bool(e.context.estimator.history_)
+        ),
+        _section("latent", "Latent units", examinations, information_chart, lambda e: e.assessment.latent is not None),
     ]
     if shape is None:
-        result.append(_section("units", "What each unit does", found, effect_chart, lambda e: e.effects is not None))
+        result.append(
+            _section("units", "What each unit does", examinations, effect_chart, lambda e: e.effects is not None)
+        )
     else:
         result += [
-            _section("units", "What each unit does", found, lambda e: traversed_images(e, shape), _decodes),
-            _section("reconstructions", "Reconstructions", found, lambda e: reconstructed_images(e, shape)),
-            _section("samples", "Samples", found, lambda e: sampled_images(e, shape), lambda e: e.samples is not None),
+            _section("units", "What each unit does", examinations, lambda e: traversed_images(e, shape), _decodes),
+            _section("reconstructions", "Reconstructions", examinations, lambda e: reconstructed_images(e, shape)),
+            _section(
+                "samples", "Samples", examinations, lambda e: sampled_images(e, shape), lambda e: e.samples is not None
+            ),
         ]
     return [section for section in result if section.pictures]
 
 
-def _decodes(found: Examination) -> bool:
+def _decodes(examination: Examination) -> bool:
     """Return whether codes alone can be decoded, and note the reason if not."""
-    if found.context.estimator.conditional:
-        found.not_computed["Traversals"] = "decoding needs a condition"
+    if examination.context.estimator.conditional:
+        examination.not_computed["Traversals"] = "decoding needs a condition"
         return False
     return True
 
 
-def _missing(found: Named) -> list[Section]:
+def _missing(examinations: Named) -> list[Section]:
     """Return a section on what was not computed of one of the models, if anything."""
     rows = [
         [name, label, f"Not computed, because {reason}."]
-        for label, one in found.items()
+        for label, one in examinations.items()
         for name, reason in one.not_computed.items()
     ]
     return [Section("missing", "Not computed", "", "", [], [Table("", ["", "", ""], rows)])] if rows else []
@@ -211,13 +217,13 @@ def _missing(found: Named) -> list[Section]:
 def _section(
     key: str,
     title: str,
-    found: Named,
+    examinations: Named,
     draw: Callable[[Examination], Picture],
     applies: Callable[[Examination], bool] = lambda _: True,
 ) -> Section:
     """Return a section with the same picture of each model to which it applies."""
     pictures = []
-    for label, one in found.items():
+    for label, one in examinations.items():
         if applies(one):
             picture = draw(one)
             caption = f"{label}. {picture.caption}"
@@ -229,15 +235,15 @@ def _images(picture: Picture) -> tuple[bytes, bytes, int, bool]:
     return picture.light, picture.dark, picture.width, picture.chart
 
 
-def _likelihoods(found: Named) -> Picture:
+def _likelihoods(examinations: Named) -> Picture:
     """Return histograms of the scores of both models."""
-    scores = {label: np.asarray(one.scores) for label, one in found.items()}
-    name = " and ".join(dict.fromkeys(one.score_name for one in found.values()))
+    scores = {label: np.asarray(one.scores) for label, one in examinations.items()}
+    name = " and ".join(dict.fromkeys(one.score_name for one in examinations.values()))
 
     def draw(_theme: Theme) -> Any:
         figure = new_figure(9.2, 3.6)
         plots.log_likelihoods(scores, xlabel=f"{name}, nats", ax=figure.subplots())
         return figure
 
-    alt = f"Histograms of {name} of the rows under {' and '.join(found)}."
+    alt = f"Histograms of {name} of the rows under {' and '.join(examinations)}."
     return render_figure(draw, alt, "The lowest 0.5 % are in the first bin. Means are in the legend.", chart=True)

@@ -21,10 +21,10 @@ _FEW = 6  # images in a line that fit a phone
 
 
 def _lines(
-    found: Examination, lines: dict[str, Array], image_shape: tuple[int, ...], alt: str, caption: str
+    examination: Examination, lines: dict[str, Array], image_shape: tuple[int, ...], alt: str, caption: str
 ) -> Picture:
     """Return a picture of lines of images."""
-    X = np.asarray(found.context.X)
+    X = np.asarray(examination.context.X)
     limits = (float(np.nanmin(X)), float(np.nanmax(X)))
     n = len(next(iter(lines.values())))
     ratio = image_shape[-2] / image_shape[-1]
@@ -37,18 +37,18 @@ def _lines(
     return render(draw, alt, caption, chart=n > _FEW)
 
 
-def reconstructed_images(found: Examination, image_shape: tuple[int, ...]) -> Picture:
+def reconstructed_images(examination: Examination, image_shape: tuple[int, ...]) -> Picture:
     """Draw rows that are reconstructed best, as usual and worst."""
-    error = np.asarray(found.context.call("reconstruction_error"), dtype=np.float64)
+    error = np.asarray(examination.context.call("reconstruction_error"), dtype=np.float64)
     order, n = np.argsort(error, kind="stable"), min(_N, len(error))
     middle = max(0, len(order) // 2 - n // 2)
     lines = {}
     for name, index in (("best", order[:n]), ("typical", order[middle : middle + n]), ("worst", order[::-1][:n])):
-        lines[name] = np.nan_to_num(np.asarray(found.context.rows(index)))
+        lines[name] = np.nan_to_num(np.asarray(examination.context.rows(index)))
         # names are unique, and spaces are invisible: names end at the images
-        lines[" " * len(lines) + "rebuilt"] = np.asarray(found.context.call("reconstruct", index))
+        lines[" " * len(lines) + "rebuilt"] = np.asarray(examination.context.call("reconstruct", index))
     return _lines(
-        found,
+        examination,
         lines,
         image_shape,
         f"{n} images each that are reconstructed best, as usual and worst, with their reconstructions below.",
@@ -56,28 +56,28 @@ def reconstructed_images(found: Examination, image_shape: tuple[int, ...]) -> Pi
     )
 
 
-def sampled_images(found: Examination, image_shape: tuple[int, ...]) -> Picture:
+def sampled_images(examination: Examination, image_shape: tuple[int, ...]) -> Picture:
     """Draw rows and samples of the model."""
-    n = min(_N, len(found.scores) // 2)
-    rng = np.random.default_rng(found.context.seed)
-    rows = np.nan_to_num(np.asarray(found.context.X)[rng.permutation(len(found.scores))[: 2 * n]])
-    drawn = np.asarray(found.samples)
+    n = min(_N, len(examination.scores) // 2)
+    rng = np.random.default_rng(examination.context.seed)
+    rows = np.nan_to_num(np.asarray(examination.context.X)[rng.permutation(len(examination.scores))[: 2 * n]])
+    drawn = np.asarray(examination.samples)
     lines = {"rows": rows[:n], " ": rows[n : 2 * n], "samples": drawn[:n], "  ": drawn[n : 2 * n]}
     alt = f"{2 * n} images of the data, and {2 * n} samples of the model."
-    return _lines(found, lines, image_shape, alt, "Images of the data, and samples drawn from the model.")
+    return _lines(examination, lines, image_shape, alt, "Images of the data, and samples drawn from the model.")
 
 
-def traversed_images(found: Examination, image_shape: tuple[int, ...]) -> Picture:
+def traversed_images(examination: Examination, image_shape: tuple[int, ...]) -> Picture:
     """Draw what happens when one unit changes."""
-    X, estimator = np.asarray(found.context.X), found.context.estimator
-    n_units = min(8, found.codes.shape[1])
+    X, estimator = np.asarray(examination.context.X), examination.context.estimator
+    n_units = min(8, examination.codes.shape[1])
     limits = (float(np.nanmin(X)), float(np.nanmax(X)))
     ratio = image_shape[-2] / image_shape[-1]
 
     def draw(theme: Theme) -> Any:
         figure = new_figure(_MARGIN + _TILE * 9, 0.15 + _TILE * ratio * n_units)
         plots.traversals(
-            estimator, found.codes, image_shape=image_shape, limits=limits, cmap=theme.cmap, ax=figure.subplots()
+            estimator, examination.codes, image_shape=image_shape, limits=limits, cmap=theme.cmap, ax=figure.subplots()
         )
         return figure
 
@@ -86,22 +86,26 @@ def traversed_images(found: Examination, image_shape: tuple[int, ...]) -> Pictur
     return render(draw, alt, caption, chart=True)
 
 
-def odd_images(found: Examination, image_shape: tuple[int, ...]) -> Picture:
+def odd_images(examination: Examination, image_shape: tuple[int, ...]) -> Picture:
     """Draw the least likely rows, their reconstructions, and the pixels that the model finds odd."""
-    place = np.searchsorted(found.index, [row.row for row in found.odd])
-    X = np.asarray(found.context.X, dtype=np.float64)
-    errors = np.nan_to_num(np.asarray(found.context.call("feature_errors", place), dtype=np.float64))
-    usual = np.nanmedian(np.asarray(found.context.call("feature_errors")), axis=0)
+    place = np.searchsorted(examination.index, [row.row for row in examination.odd])
+    X = np.asarray(examination.context.X, dtype=np.float64)
+    errors = np.nan_to_num(np.asarray(examination.context.call("feature_errors", place), dtype=np.float64))
+    usual = np.nanmedian(np.asarray(examination.context.call("feature_errors")), axis=0)
     odd = np.clip(errors - np.nan_to_num(usual), 0, None)
     low, high = float(np.nanmin(X)), float(np.nanmax(X))
     odd = low + (high - low) * odd / np.maximum(odd.max(axis=1, keepdims=True), 1e-12)
     lines = {
         "odd rows": np.nan_to_num(X[place]),
-        "rebuilt": np.asarray(found.context.call("reconstruct", place)),
+        "rebuilt": np.asarray(examination.context.call("reconstruct", place)),
         "odd pixels": odd,
     }
-    numbers = ", ".join(str(row.row) for row in found.odd)
-    alt = f"The {len(found.odd)} least likely images, their reconstructions, and where they are odd."
+    numbers = ", ".join(str(row.row) for row in examination.odd)
+    alt = f"The {len(examination.odd)} least likely images, their reconstructions, and where they are odd."
     return _lines(
-        found, lines, image_shape, alt, f"Rows {numbers}. Odd pixels have a −log p far above the median of all rows."
+        examination,
+        lines,
+        image_shape,
+        alt,
+        f"Rows {numbers}. Odd pixels have a −log p far above the median of all rows.",
     )

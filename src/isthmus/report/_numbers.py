@@ -15,31 +15,31 @@ __all__ = ["as_json", "as_numbers", "describe"]
 _N_BINS = 40
 
 
-def as_numbers(found: Examination, name: str) -> dict[str, Any]:
+def as_numbers(examination: Examination, name: str) -> dict[str, Any]:
     """Return everything that the page shows."""
     return {
         "format": 1,
         "data": {
             "name": name,
-            "rows": found.n_rows,
-            "rows_used": len(found.index),
-            "columns": int(found.context.estimator.n_features_in_),
+            "rows": examination.n_rows,
+            "rows_used": len(examination.index),
+            "columns": int(examination.context.estimator.n_features_in_),
         },
-        "model": describe(found.context.estimator),
-        "verdict": [check._asdict() for check in found.checks],
-        "assessment": as_json(found.assessment),
-        "references": [_reference(reference) for reference in found.references],
-        "reconstructions_by_pca": as_json(found.linear),
-        "samples_told_by_trees": as_json(found.classifier),
-        "score": found.score_name,
-        "scores": {name: _histogram(scores) for name, scores in score_sets(found).items()},
-        "membership": None if found.training_scores is None else _membership(found)._asdict(),
-        "odd_rows": as_json(found.odd),
-        "effects": as_json(found.effects),
-        "marginals": as_json(found.marginals),
-        "dependencies": as_json(found.dependencies),
-        "history": as_json(found.context.estimator.history_),
-        "not_computed": found.not_computed,
+        "model": describe(examination.context.estimator),
+        "verdict": [check._asdict() for check in examination.checks],
+        "assessment": as_json(examination.assessment),
+        "references": [_reference(reference) for reference in examination.references],
+        "reconstructions_by_pca": as_json(examination.linear),
+        "samples_told_by_trees": as_json(examination.classifier),
+        "score": examination.score_name,
+        "scores": {name: _histogram(scores) for name, scores in score_sets(examination).items()},
+        "membership": None if examination.training_scores is None else _membership(examination)._asdict(),
+        "odd_rows": as_json(examination.odd),
+        "effects": as_json(examination.effects),
+        "marginals": as_json(examination.marginals),
+        "dependencies": as_json(examination.dependencies),
+        "history": as_json(examination.context.estimator.history_),
+        "not_computed": examination.not_computed,
     }
 
 
@@ -58,22 +58,22 @@ def describe(estimator: Any) -> dict[str, Any]:
     }
 
 
-def score_sets(found: Examination) -> dict[str, np.ndarray]:
+def score_sets(examination: Examination) -> dict[str, np.ndarray]:
     """Return the sets of scores whose histograms are drawn, by name: that of the rows first."""
-    sets = {"rows": found.scores}
-    if found.sample_scores is not None:
-        sets["samples of the model"] = found.sample_scores
-    if found.training_scores is not None:
-        sets["training rows"] = found.training_scores
-    if found.references:
-        best = max(found.references, key=lambda reference: float(reference.scores.mean()))
+    sets = {"rows": examination.scores}
+    if examination.sample_scores is not None:
+        sets["samples of the model"] = examination.sample_scores
+    if examination.training_scores is not None:
+        sets["training rows"] = examination.training_scores
+    if examination.references:
+        best = max(examination.references, key=lambda reference: float(reference.scores.mean()))
         sets[f"rows, by {best}"] = best.scores
     return sets
 
 
-def _membership(found: Examination) -> Membership:
-    assert found.training_scores is not None
-    return Membership.of(found.training_scores, found.scores)
+def _membership(examination: Examination) -> Membership:
+    assert examination.training_scores is not None
+    return Membership.of(examination.training_scores, examination.scores)
 
 
 def _reference(reference: Any) -> dict[str, Any]:

@@ -137,7 +137,7 @@ def make_report(
     check_installed()
     start = time.perf_counter()
     shape = image_shape_of(estimator, image_shape)
-    found = examine(
+    examination = examine(
         estimator,
         X,
         y,
@@ -152,19 +152,19 @@ def make_report(
     )
     if progress is not None:
         progress("page")
-    made = sections(found, shape)
+    made = sections(examination, shape)
     page = Page(
         title=f"{type(estimator).__name__} on {name}",
-        lead=_lead(found, name, shape),
-        cards=cards(found),
+        lead=_lead(examination, name, shape),
+        cards=cards(examination),
         header=(),
         rows=(),
         caption="",
         sections=made,
-        facts=facts(found, seed) | {"Time": f"{time.perf_counter() - start:.0f} s"},
-        verdict=[Verdict(check.id, check.title, check.sentence, check.status) for check in found.checks],
+        facts=facts(examination, seed) | {"Time": f"{time.perf_counter() - start:.0f} s"},
+        verdict=[Verdict(check.id, check.title, check.sentence, check.status) for check in examination.checks],
     )
-    return Report(render(page), as_numbers(found, name))
+    return Report(render(page), as_numbers(examination, name))
 
 
 def image_shape_of(estimator: Any, given: tuple[int, ...] | None) -> tuple[int, ...] | None:
@@ -176,15 +176,15 @@ def image_shape_of(estimator: Any, given: tuple[int, ...] | None) -> tuple[int, 
     return shape[1:] if len(shape) == 3 and shape[0] == 1 else shape
 
 
-def _lead(found: Examination, name: str, shape: tuple[int, ...] | None) -> str:
+def _lead(examination: Examination, name: str, shape: tuple[int, ...] | None) -> str:
     """Return the first sentences: what was fitted, and what it is examined on."""
-    estimator = found.context.estimator
-    n, used = found.n_rows, len(found.index)
+    estimator = examination.context.estimator
+    n, used = examination.n_rows, len(examination.index)
     rows = f"{n:,} rows" if n == used else f"{used:,} of {n:,} rows, drawn at random,"
     size = f"images of {' × '.join(map(str, shape))} pixels" if shape else f"{estimator.n_features_in_} columns"
     epochs = f"{estimator.n_iter_} epoch{'' if estimator.n_iter_ == 1 else 's'}"
-    warnings = sum(check.status == "warning" for check in found.checks)
-    passed = sum(check.status == "good" for check in found.checks)
+    warnings = sum(check.status == "warning" for check in examination.checks)
+    passed = sum(check.status == "good" for check in examination.checks)
     verdict = f"{passed} checks passed, and {warnings or 'none'} {'gives' if warnings == 1 else 'give'} a warning."
     return (
         f"A {type(estimator).__name__} with {estimator.n_components_} latent "
@@ -193,7 +193,7 @@ def _lead(found: Examination, name: str, shape: tuple[int, ...] | None) -> str:
     )
 
 
-def facts(found: Examination, seed: int) -> dict[str, str]:
+def facts(examination: Examination, seed: int) -> dict[str, str]:
     """Return what is at the end of a page: versions and seeds."""
     import numpy as np
     import sklearn
@@ -205,7 +205,7 @@ def facts(found: Examination, seed: int) -> dict[str, str]:
         "scikit-learn": sklearn.__version__,
         "NumPy": np.__version__,
     }
-    likelihood = found.assessment.likelihood
+    likelihood = examination.assessment.likelihood
     draws = "" if likelihood is None else f"; {likelihood.n_draws} importance samples per row"
     return {
         "Written": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z") + f" by isthmus {__version__}",

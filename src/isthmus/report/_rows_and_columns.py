@@ -20,45 +20,45 @@ Shape = tuple[int, ...]
 # ---- likelihoods and odd rows --------------------------------------------------------------------------------
 
 
-def likelihood(found: Examination, _shape: Shape | None) -> Section:
+def likelihood(examination: Examination, _shape: Shape | None) -> Section:
     """Show the likelihoods of rows, and of simple models."""
-    part = found.assessment.likelihood
-    text = f"The mean {found.score_name} is {number(float(found.scores.mean()))} nats per row."
+    part = examination.assessment.likelihood
+    text = f"The mean {examination.score_name} is {number(float(examination.scores.mean()))} nats per row."
     if part is not None:
         text += (
             f" The ELBO is {plus_minus(part.elbo)}: distortion {number(part.distortion)} and rate {number(part.rate)}. "
             f"The estimate is unreliable in {len(part.unreliable)} {'row' if len(part.unreliable) == 1 else 'rows'}."
         )
     rows = []
-    for reference in found.references:
-        gain = found.scores - reference.scores
+    for reference in examination.references:
+        gain = examination.scores - reference.scores
         error = float(gain.std(ddof=1)) / math.sqrt(len(gain))
         mean = number(float(reference.scores.mean()))
         rows.append([str(reference), mean, f"{number(float(gain.mean()))} ± {number(error)}"])
     fitted = (
         "the training rows"
-        if found.training_scores is not None
+        if examination.training_scores is not None
         else "two thirds of these rows, and scored on the others"
     )
     caption = f"Simple models, fitted to {fitted}; gains are paired over rows."
     tables = [Table(caption, ["model", "log p(x)", "gain of this model"], rows, True)] if rows else []
-    return Section("likelihood", "Likelihoods", "", text, [charts.likelihood_chart(found)], tables)
+    return Section("likelihood", "Likelihoods", "", text, [charts.likelihood_chart(examination)], tables)
 
 
-def odd(found: Examination, shape: Shape | None) -> Section:
+def odd(examination: Examination, shape: Shape | None) -> Section:
     text = "The least likely rows under the model, and the cells that are oddest beside the others of their row."
     rows = []
-    for row in found.odd:
+    for row in examination.odd:
         cells = "; ".join(f"{c.column} = {c.value}, expected {c.expected} ({number(c.nats)} nats)" for c in row.cells)
         rows.append([f"row {row.row}", number(row.score), cells])
-    table = Table("", ["", found.score_name, "odd cells, with their log p beside the usual one"], rows)
-    drawn = [] if shape is None else [pictures.odd_images(found, shape)]
+    table = Table("", ["", examination.score_name, "odd cells, with their log p beside the usual one"], rows)
+    drawn = [] if shape is None else [pictures.odd_images(examination, shape)]
     return Section("odd", "Odd rows", "", text, drawn, [] if shape is not None else [table])
 
 
-def imputation(found: Examination, _shape: Shape | None) -> Section | None:
+def imputation(examination: Examination, _shape: Shape | None) -> Section | None:
     """Show how well hidden cells are imputed."""
-    part = found.assessment.imputation
+    part = examination.assessment.imputation
     if part is None:
         return None
     words = [f"{part.n_hidden:,} cells were hidden and imputed."]
@@ -73,21 +73,21 @@ def imputation(found: Examination, _shape: Shape | None) -> Section | None:
             f"{percent(part.accuracy_of_most_frequent)}."
         )
     if not part.coverage:
-        found.not_computed["Coverage of imputations"] = "the model has no density p(x), or no numbers were hidden"
+        examination.not_computed["Coverage of imputations"] = "the model has no density p(x), or no numbers were hidden"
         return Section("imputation", "Missing cells", "", " ".join(words))
     if part.coverage_90 is not None:
         words.append(f"Intervals of 90 % hold {percent(part.coverage_90)} of the hidden cells.")
-    return Section("imputation", "Missing cells", "", " ".join(words), [charts.coverage_chart(found)])
+    return Section("imputation", "Missing cells", "", " ".join(words), [charts.coverage_chart(examination)])
 
 
 # ---- columns -------------------------------------------------------------------------------------------------
 
 
-def columns(found: Examination, shape: Shape | None) -> Section | None:
+def columns(examination: Examination, shape: Shape | None) -> Section | None:
     """Show the errors of columns."""
     if shape is not None:
         return None
-    by_share = sorted(found.assessment.reconstruction.columns, key=lambda c: -_finite(c.explained))
+    by_share = sorted(examination.assessment.reconstruction.columns, key=lambda c: -_finite(c.explained))
     shown = by_share[:_SHOWN]
     rows = [
         [
@@ -113,32 +113,32 @@ def _finite(value: float) -> float:
     return value if math.isfinite(value) else -math.inf
 
 
-def marginals(found: Examination, _shape: Shape | None) -> Section | None:
+def marginals(examination: Examination, _shape: Shape | None) -> Section | None:
     """Show the distributions of columns."""
-    if not found.marginals:
+    if not examination.marginals:
         return None
-    worst = found.marginals[0]
+    worst = examination.marginals[0]
     text = (
         f"Rows and samples differ most in {worst.name}: the total variation distance of its distributions is "
         f"{number(worst.distance)} (0: equal, 1: disjoint)."
     )
-    return Section("marginals", "Distributions of columns", "", text, [charts.marginal_charts(found)])
+    return Section("marginals", "Distributions of columns", "", text, [charts.marginal_charts(examination)])
 
 
-def dependencies(found: Examination, _shape: Shape | None) -> Section | None:
+def dependencies(examination: Examination, _shape: Shape | None) -> Section | None:
     """Show the dependencies between columns."""
-    if found.dependencies is None:
+    if examination.dependencies is None:
         return None
     text = (
-        f"Dependencies between pairs of columns differ by {number(found.dependencies.difference)} on average between "
-        "rows and samples (0: equal, at most 1)."
+        f"Dependencies between pairs of columns differ by {number(examination.dependencies.difference)} on average "
+        "between rows and samples (0: equal, at most 1)."
     )
-    return Section("dependencies", "Dependencies between columns", "", text, [charts.dependency_chart(found)])
+    return Section("dependencies", "Dependencies between columns", "", text, [charts.dependency_chart(examination)])
 
 
-def missing(found: Examination) -> list[Section]:
+def missing(examination: Examination) -> list[Section]:
     """Return a section on what was not computed, if anything."""
-    if not found.not_computed:
+    if not examination.not_computed:
         return []
-    rows = [[name, f"Not computed, because {reason}."] for name, reason in found.not_computed.items()]
+    rows = [[name, f"Not computed, because {reason}."] for name, reason in examination.not_computed.items()]
     return [Section("missing", "Not computed", "", "", [], [Table("", ["", ""], rows)])]

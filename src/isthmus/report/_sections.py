@@ -26,15 +26,15 @@ _N_ROWS = 6
 Shape = tuple[int, ...]
 
 
-def cards(found: Examination) -> list[Card]:
+def cards(examination: Examination) -> list[Card]:
     """Return the key numbers."""
-    assessment, result = found.assessment, []
+    assessment, result = examination.assessment, []
     if assessment.likelihood is not None:
-        best = max(found.references, key=lambda r: float(r.scores.mean()), default=None)
+        best = max(examination.references, key=lambda r: float(r.scores.mean()), default=None)
         beside = "no simple model is comparable" if best is None else f"{best}: {number(float(best.scores.mean()))}"
-        value = number(float(found.scores.mean()))
-        result.append(Card("likelihood", "Density", value, f"{found.score_name}, nats per row", beside))
-    linear = found.linear
+        value = number(float(examination.scores.mean()))
+        result.append(Card("likelihood", "Density", value, f"{examination.score_name}, nats per row", beside))
+    linear = examination.linear
     own = assessment.reconstruction.explained_variance if linear is None else linear.explained_by_model
     beside = "" if linear is None else f"PCA with {linear.n_components} units: {percent(linear.explained)}"
     result.append(Card("reconstructions", "Reconstructions", percent(own), "of the data explained", beside))
@@ -55,7 +55,7 @@ def cards(found: Examination) -> list[Card]:
     return result
 
 
-def sections(found: Examination, image_shape: Shape | None) -> list[Section]:
+def sections(examination: Examination, image_shape: Shape | None) -> list[Section]:
     """Return all sections that can be shown; reasons for those that cannot are in the last one."""
     writers: list[Callable[[Examination, Shape | None], Section | None]] = [
         _model,
@@ -71,23 +71,23 @@ def sections(found: Examination, image_shape: Shape | None) -> list[Section]:
         marginals,
         dependencies,
     ]
-    made = [write(found, image_shape) for write in writers]
-    return [section for section in made if section is not None] + missing(found)
+    made = [write(examination, image_shape) for write in writers]
+    return [section for section in made if section is not None] + missing(examination)
 
 
 # ---- model and training --------------------------------------------------------------------------------------
 
 
-def _model(found: Examination, _shape: Shape | None) -> Section:
+def _model(examination: Examination, _shape: Shape | None) -> Section:
     """Say what was fitted on what."""
-    estimator, about = found.context.estimator, describe(found.context.estimator)
+    estimator, about = examination.context.estimator, describe(examination.context.estimator)
     rows = [
         ["Model", about["fields"]],
         ["Likelihood", about["likelihood"]],
         *([["Prior", about["prior"]]] if about["prior"] else []),
         ["Parameters", f"{about['n_parameters']:,}"],
         ["Training", f"{about['epochs']} epoch{'' if about['epochs'] == 1 else 's'}, {about['seconds']:.1f} s"],
-        ["Used here", f"{len(found.index):,} of {found.n_rows:,} rows"],
+        ["Used here", f"{len(examination.index):,} of {examination.n_rows:,} rows"],
     ]
     tables = [Table("", ["", ""], rows)]
     if estimator._codec is not None:
@@ -109,10 +109,10 @@ def _codec_table(codec: Any) -> Table:
     return Table(f"The columns of the table{more}.", ["column", "kind", "likelihood", "missing", "levels"], rows)
 
 
-def _training(found: Examination, _shape: Shape | None) -> Section | None:
-    history = found.context.estimator.history_
+def _training(examination: Examination, _shape: Shape | None) -> Section | None:
+    history = examination.context.estimator.history_
     if not history:
-        found.not_computed["Learning curves"] = "the model has no history: there was nothing to train"
+        examination.not_computed["Learning curves"] = "the model has no history: there was nothing to train"
         return None
     terms = [name for name in history[-1] if name not in ("epoch", "learning_rate", "seconds")]
     ends = history[:: max(1, len(history) - 1)]  # one record of one epoch
@@ -120,14 +120,14 @@ def _training(found: Examination, _shape: Shape | None) -> Section | None:
         "", ["epoch", *(t.replace("_", " ") for t in terms)],
         [[str(int(r["epoch"])), *(number(r.get(t, math.nan)) for t in terms)] for r in ends], True,
     )  # fmt: skip
-    return Section("training", "Learning curves", "", "", [charts.history_chart(found)], [table])
+    return Section("training", "Learning curves", "", "", [charts.history_chart(examination)], [table])
 
 
 # ---- reconstructions -----------------------------------------------------------------------------------------
 
 
-def _reconstructions(found: Examination, shape: Shape | None) -> Section:
-    part, linear = found.assessment.reconstruction, found.linear
+def _reconstructions(examination: Examination, shape: Shape | None) -> Section:
+    part, linear = examination.assessment.reconstruction, examination.linear
     beside = "" if linear is None else f" PCA with {linear.n_components} units explains {percent(linear.explained)}."
     own = part.explained_variance if linear is None else linear.explained_by_model
     text = (
@@ -135,49 +135,51 @@ def _reconstructions(found: Examination, shape: Shape | None) -> Section:
         f"The mean log p(x|code) is {plus_minus(part.score)} nats per row."
     )
     if shape is not None:
-        return Section("reconstructions", "Reconstructions", "", text, [pictures.reconstructed_images(found, shape)])
-    return Section("reconstructions", "Reconstructions", "", text, [], [_reconstruction_table(found)])
+        return Section(
+            "reconstructions", "Reconstructions", "", text, [pictures.reconstructed_images(examination, shape)]
+        )
+    return Section("reconstructions", "Reconstructions", "", text, [], [_reconstruction_table(examination)])
 
 
-def _reconstruction_table(found: Examination) -> Table:
+def _reconstruction_table(examination: Examination) -> Table:
     """Return the rows that are reconstructed best, as usual and worst, with their reconstructions."""
-    ctx = found.context
+    ctx = examination.context
     error = np.asarray(ctx.call("reconstruction_error"), dtype=np.float64)
     order = np.argsort(error, kind="stable")
     middle = len(order) // 2
     chosen = {"best": order[:2], "typical": order[middle : middle + 2], "worst": order[::-1][:2]}
-    names, places = _telling(found)
+    names, places = _telling(examination)
     rows = []
     for name, index in chosen.items():
         real, rebuilt = ctx.rows(index), ctx.call("reconstruct", index)
         for i, row in enumerate(index):
-            head = f"{name}: row {found.index[row]}"
+            head = f"{name}: row {examination.index[row]}"
             rows.append([head, *(cell_text(real, i, d) for d in places)])
             rows.append(["reconstruction", *(cell_text(rebuilt, i, d) for d in places)])
-    return Table(_of_columns(found, names), ["", *names], rows)
+    return Table(_of_columns(examination, names), ["", *names], rows)
 
 
-def _telling(found: Examination) -> tuple[list[str], list[int]]:
+def _telling(examination: Examination) -> tuple[list[str], list[int]]:
     """Return names and places of at most eight columns, those that are explained best."""
-    ctx = found.context
+    ctx = examination.context
     all_names = ctx.cells(ctx.rows()).names if ctx.table is None else list(map(str, ctx.table.columns))
-    columns = [c for c in found.assessment.reconstruction.columns if math.isfinite(c.explained)]
+    columns = [c for c in examination.assessment.reconstruction.columns if math.isfinite(c.explained)]
     best = {c.name for c in sorted(columns, key=lambda c: -c.explained)[:_CELLS]}
     names = [name for name in all_names if name in best]
     return names, [all_names.index(name) for name in names]
 
 
-def _of_columns(found: Examination, names: list[str]) -> str:
+def _of_columns(examination: Examination, names: list[str]) -> str:
     """Return a note on which columns are shown."""
-    total = len(found.assessment.reconstruction.columns)
+    total = len(examination.assessment.reconstruction.columns)
     return f"The {len(names)} of {total} columns that are reconstructed best." if len(names) < total else ""
 
 
 # ---- latent space --------------------------------------------------------------------------------------------
 
 
-def _latent(found: Examination, _shape: Shape | None) -> Section | None:
-    latent, codes = found.assessment.latent, found.assessment.codes
+def _latent(examination: Examination, _shape: Shape | None) -> Section | None:
+    latent, codes = examination.assessment.latent, examination.assessment.codes
     words = []
     if latent is not None:
         words.append(
@@ -193,32 +195,32 @@ def _latent(found: Examination, _shape: Shape | None) -> Section | None:
                 f"nearest rows with {percent(codes.neighbour_accuracy_in_data)}."
             )
     drawn = []
-    if found.codes.shape[1] > 1:
-        drawn += charts.plane_charts(found)
+    if examination.codes.shape[1] > 1:
+        drawn += charts.plane_charts(examination)
     else:
-        found.not_computed["Latent plane"] = "the model has one latent unit"
+        examination.not_computed["Latent plane"] = "the model has one latent unit"
     if latent is not None:
-        drawn.append(charts.information_chart(found))
+        drawn.append(charts.information_chart(examination))
     else:
-        found.not_computed["Information of each unit"] = "the model has no density p(x)"
+        examination.not_computed["Information of each unit"] = "the model has no density p(x)"
     return Section("latent", "Latent space", "", " ".join(words), drawn)
 
 
-def _units(found: Examination, shape: Shape | None) -> Section | None:
+def _units(examination: Examination, shape: Shape | None) -> Section | None:
     if shape is not None:
-        if found.context.estimator.conditional:
-            found.not_computed["Traversals"] = "decoding needs a condition"
+        if examination.context.estimator.conditional:
+            examination.not_computed["Traversals"] = "decoding needs a condition"
             return None
-        return Section("units", "What each unit does", "", "", [pictures.traversed_images(found, shape)])
-    if found.effects is None:
+        return Section("units", "What each unit does", "", "", [pictures.traversed_images(examination, shape)])
+    if examination.effects is None:
         return None
-    return Section("units", "What each unit does", "", "", [charts.effect_chart(found)])
+    return Section("units", "What each unit does", "", "", [charts.effect_chart(examination)])
 
 
-def _samples(found: Examination, shape: Shape | None) -> Section | None:
-    part = found.assessment.samples
-    if found.samples is None:
-        found.not_computed["Samples"] = "the model has no density p(x)"
+def _samples(examination: Examination, shape: Shape | None) -> Section | None:
+    part = examination.assessment.samples
+    if examination.samples is None:
+        examination.not_computed["Samples"] = "the model has no density p(x)"
         return None
     text = ""
     if part is not None:
@@ -228,19 +230,19 @@ def _samples(found: Examination, shape: Shape | None) -> Section | None:
             f"{percent(part.precision)} of the samples lie among the rows, {percent(part.recall)} of the rows among "
             "the samples."
         )
-    if found.classifier is not None:
+    if examination.classifier is not None:
         text += (
-            f" Gradient-boosted trees trained to tell them apart are right for {percent(found.classifier.accuracy)} of "
-            "those that they were not fitted to "
-            f"(50 ± {100 * found.classifier.standard_error:.0f} % if samples and rows are alike)."
+            f" Gradient-boosted trees trained to tell them apart are right for "
+            f"{percent(examination.classifier.accuracy)} of those that they were not fitted to "
+            f"(50 ± {100 * examination.classifier.standard_error:.0f} % if samples and rows are alike)."
         )
     if shape is not None:
-        return Section("samples", "Samples", "", text, [pictures.sampled_images(found, shape)])
-    ctx = found.context
-    names, places = _telling(found)
-    index = np.random.default_rng(ctx.seed).permutation(len(found.scores))[:_N_ROWS]
-    real, drawn = ctx.rows(index), found.samples
-    n = min(_N_ROWS, len(found.scores))
+        return Section("samples", "Samples", "", text, [pictures.sampled_images(examination, shape)])
+    ctx = examination.context
+    names, places = _telling(examination)
+    index = np.random.default_rng(ctx.seed).permutation(len(examination.scores))[:_N_ROWS]
+    real, drawn = ctx.rows(index), examination.samples
+    n = min(_N_ROWS, len(examination.scores))
     rows = [["row", *(cell_text(real, i, d) for d in places)] for i in range(n)]
     rows += [["sample", *(cell_text(drawn, i, d) for d in places)] for i in range(n)]
-    return Section("samples", "Samples", "", text, [], [Table(_of_columns(found, names), ["", *names], rows)])
+    return Section("samples", "Samples", "", text, [], [Table(_of_columns(examination, names), ["", *names], rows)])

@@ -158,7 +158,7 @@ def made_like(given: Any, column: Any, values: np.ndarray) -> Any:
     return column.to_series(values)
 
 
-def fill_missing(given: Any, made: Any) -> Any:
+def fill_missing(given: Any, values: Any) -> Any:
     """Return a pandas Series with its missing cells filled in by those of another one."""
     import pandas as pd
 
@@ -168,8 +168,8 @@ def fill_missing(given: Any, made: Any) -> Any:
         gone = pd.Series(np.isnan(given.to_numpy(dtype=np.float64, na_value=np.nan)))
     if not gone.any():
         return given
-    if given.dtype == made.dtype:
-        return given.where(~gone, made)
-    if given.dtype.kind in "iuf" and made.dtype.kind in "iuf":
-        return given.where(~gone, made.astype(given.dtype))
-    return given.astype(object).where(~gone, made.astype(object)).astype(made.dtype)
+    if given.dtype == values.dtype:
+        return given.where(~gone, values)
+    if given.dtype.kind in "iuf" and values.dtype.kind in "iuf":
+        return given.where(~gone, values.astype(given.dtype))
+    return given.astype(object).where(~gone, values.astype(object)).astype(values.dtype)

@@ -286,7 +286,7 @@ def test_only_missing_cells_are_filled_in(tmp_path):
     text = "id,pay,rate,n,who\n007,$1.50,5%,1,x\n008,,6%,,\n009,$2.25,,3,y\n"
     rows = table(tmp_path / "a.csv", text)
     made = rows.X.assign(pay=[0, 9.5, 0], rate=[0.0, 0, 7], n=[0, 2.0, 0], who=["", "z", ""])
-    write_frame(tmp_path / "b.csv", rows.text.filled(made), rows.text)
+    write_frame(tmp_path / "b.csv", rows.text.fill_missing(made), rows.text)
     assert (
         tmp_path / "b.csv"
     ).read_text() == "id,pay,rate,n,who\n007,$1.50,5%,1,x\n008,$9.50,6%,2,z\n009,$2.25,7%,3,y\n"

@@ -85,12 +85,12 @@ class Format(ABC):
     def read(self) -> Dataset:
         """Return everything in the file."""
 
-    def stream(self, above: int) -> RowSource | None:  # noqa: ARG002
-        """Return the rows without reading them, or None if they take at most `above` bytes or cannot be streamed."""
+    def stream(self, max_bytes: int) -> RowSource | None:  # noqa: ARG002
+        """Return the rows without reading them, or None if they take at most `max_bytes` or cannot be streamed."""
         return None
 
-    def table_blocks(self, above: int) -> TableBlocks | None:  # noqa: ARG002
-        """Return a table that would take more than `above` bytes, without reading it; None if it cannot be streamed."""
+    def table_blocks(self, max_bytes: int) -> TableBlocks | None:  # noqa: ARG002
+        """Return a table of more than `max_bytes` without reading it; None if it is smaller or cannot be streamed."""
         return None
 
     def check_library(self) -> None:  # noqa: B027

@@ -60,14 +60,14 @@ class NumberStyle(NamedTuple):
         return before + texts + after
 
 
-def fill_cells(cells: Any, made: Any, gone: Any, style: NumberStyle, decimal: str) -> Any:
+def fill_cells(cells: Any, values: Any, gone: Any, style: NumberStyle, decimal: str) -> Any:
     """Return cells as they are written, those that are missing filled in by values, written as the others are.
 
     Parameters
     ----------
     cells : pyarrow.ChunkedArray of str
         The cells of a column.
-    made : pandas.Series
+    values : pandas.Series
         A value for each cell.
     gone : ndarray of bool
         Which cells are missing.
@@ -81,7 +81,7 @@ def fill_cells(cells: Any, made: Any, gone: Any, style: NumberStyle, decimal: st
     texts = cells.to_pandas().astype(object).reset_index(drop=True)
     if not gone.any():
         return texts
-    values = made.reset_index(drop=True)[gone]
+    values = values.reset_index(drop=True)[gone]
     new = style.write(values, decimal) if values.dtype.kind in "iuf" else values.map(str)
     texts[gone] = np.where(values.isna(), "", new.to_numpy(dtype=object))
     return texts

@@ -214,18 +214,18 @@ class TextTable:
             else pd.Index(convert(self.index[1], self.decimal).series, name=self.index[0] or None)
         )
 
-    def filled(self, made: Any) -> Any:
+    def fill_missing(self, values: Any) -> Any:
         """Return the cells as they are written, with those that are missing filled in by a DataFrame of values."""
         import pandas as pd
 
         own = dict(zip(self.names, self.cells, strict=True))
         columns = {}
-        for name in made.columns:
+        for name in values.columns:
             cells = own[str(name)]
             gone = self._convert(str(name), cells).series.isna().to_numpy()
             column = self.columns.get(str(name))
             style = NumberStyle.of(observed_cells(cells), self.decimal) if column is None else column.style
-            columns[name] = fill_cells(cells, made[name], gone, style, self.decimal)
+            columns[name] = fill_cells(cells, values[name], gone, style, self.decimal)
         texts = pd.DataFrame(columns)
         if self.index is not None:
             texts.index = pd.Index(self.index[1].to_pandas(), name=self.index[0] or None)

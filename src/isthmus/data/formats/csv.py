@@ -72,23 +72,23 @@ class Csv(Format):
             raise DataError(f"{problem} {str(error).partition(': ')[2]}") from error
         return self.read_text(quoted_header=numbers is not None and numbers.quoted_header).dataset()
 
-    def stream(self, above: int) -> RowSource | None:
+    def stream(self, max_bytes: int) -> RowSource | None:
         """Return the rows of a large table of numbers, which are read once and kept in a temporary file."""
-        blocks = self._blocks(above)
+        blocks = self._blocks(max_bytes)
         if blocks is None or not blocks.has_only_numbers:
             return None
         return stored_rows(blocks.matrices(), blocks.shape, np.float64, str(self.path), blocks.columns)
 
-    def table_blocks(self, above: int) -> TableBlocks | None:
+    def table_blocks(self, max_bytes: int) -> TableBlocks | None:
         """Return a large table."""
-        return self._blocks(above)
+        return self._blocks(max_bytes)
 
-    def _blocks(self, above: int) -> TextBlocks | None:
-        """Return the table in blocks if its text has more than `above` bytes."""
+    def _blocks(self, max_bytes: int) -> TextBlocks | None:
+        """Return the table in blocks if its text has more than `max_bytes` bytes."""
         if not all(map(importlib.util.find_spec, ("pandas", "pyarrow"))):
             return None
         packed = self.path.suffix.lower() in _PACKED
-        if self.path.stat().st_size * (_TIMES if packed else 1) <= above:
+        if self.path.stat().st_size * (_TIMES if packed else 1) <= max_bytes:
             return None
         from isthmus.data.formats._text_blocks import TextBlocks
         from isthmus.data.formats._text_layout import open_bytes

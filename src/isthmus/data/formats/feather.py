@@ -111,12 +111,12 @@ class Feather(Format):
                 error = failed
         raise _damaged(self.path) from error
 
-    def table_blocks(self, above: int) -> TableBlocks | None:
+    def table_blocks(self, max_bytes: int) -> TableBlocks | None:
         """Return a large table, unless all its columns are numbers: those are learned as an array."""
-        if self.path.stat().st_size <= above // _COMPRESSION:
+        if self.path.stat().st_size <= max_bytes // _COMPRESSION:
             return None
         blocks = _ArrowBlocks(self.path, self._library())
-        return blocks if blocks.nbytes > above and not blocks.has_only_numbers else None
+        return blocks if blocks.nbytes > max_bytes and not blocks.has_only_numbers else None
 
     @contextlib.contextmanager
     def writer(self, file: Path, layout: Layout) -> Iterator[Callable[[NDArray[Any]], object]]:

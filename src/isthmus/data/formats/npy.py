@@ -26,9 +26,9 @@ class Npy(Format):
         with self.path.open("rb") as stream:
             return as_dataset(read_array(stream, self.path.stat().st_size, str(self.path)), self.path)
 
-    def stream(self, above: int) -> FileRows | None:
+    def stream(self, max_bytes: int) -> FileRows | None:
         """Return the rows of a large file."""
-        return FileRows.npy(self.path) if self.path.stat().st_size > above else None
+        return FileRows.npy(self.path) if self.path.stat().st_size > max_bytes else None
 
     @contextlib.contextmanager
     def writer(self, file: Path, layout: Layout) -> Iterator[Callable[[NDArray[Any]], object]]:

@@ -45,17 +45,17 @@ class Parquet(Format):
                     raise
         return as_frame_dataset(self._frame(), self.path)
 
-    def stream(self, above: int) -> RowSource | None:
+    def stream(self, max_bytes: int) -> RowSource | None:
         """Return the rows of a large table or folder of numbers."""
         if not self._has_only_numbers("iufb"):
             return None
         rows = ParquetRows(self.path)
-        return rows if rows.nbytes > above else None
+        return rows if rows.nbytes > max_bytes else None
 
-    def table_blocks(self, above: int) -> TableBlocks | None:
+    def table_blocks(self, max_bytes: int) -> TableBlocks | None:
         """Return a large table, or a folder of them."""
         blocks = _ParquetBlocks(self.path, self._paths())
-        return blocks if blocks.nbytes > above else None
+        return blocks if blocks.nbytes > max_bytes else None
 
     def _paths(self) -> list[Path]:
         files = _files(self.path) if self.path.is_dir() else [self.path]

@@ -143,7 +143,7 @@ class _GraphBuilder:
         self.constants: list[Tensor | torch.Generator] = []
         self.generators: dict[torch.Generator, fx.Node] = {}
         self.given: set[int] = set()  # memory of the batch
-        self.made: set[int] = set()  # memory of what the step has computed so far
+        self.computed: set[int] = set()  # memory of what the step has computed so far
         for name, field in zip(batch._fields, batch, strict=True):
             if field is not None:
                 self.nodes[_tensor_key(field)] = self.graph.placeholder(name)
@@ -162,7 +162,7 @@ class _GraphBuilder:
             elif self._is_move(call, empty) and last_use[_storage(call.args[1])] == i:
                 # Autograd copies a gradient that others refer to, as the recorder does: a replay needs no copy.
                 self.nodes[_tensor_key(call.args[0])] = self.node(call.args[1])
-                self.made.add(_storage(call.args[0]))
+                self.computed.add(_storage(call.args[0]))
             else:
                 self._add(call)
         self.graph.output(self.node(result))
@@ -203,7 +203,7 @@ class _GraphBuilder:
         if call.operator is not torch.ops.aten.copy_.default:
             return False
         to, source = _tensor_key(call.args[0]), _tensor_key(call.args[1])
-        return to in empty and to[2:] == source[2:] and source[0] in self.made
+        return to in empty and to[2:] == source[2:] and source[0] in self.computed
 
     def _add(self, call: _Call) -> None:
         """Add a call to the graph."""
@@ -211,17 +211,17 @@ class _GraphBuilder:
         if call.operator.is_view:
             if all(_tensor_key(tensor) in self.nodes for tensor in results):
                 return
-            if self.made.isdisjoint(map(_storage, results)) and self.given.isdisjoint(map(_storage, results)):
+            if self.computed.isdisjoint(map(_storage, results)) and self.given.isdisjoint(map(_storage, results)):
                 return  # memory that stays where it is has views that stay: each is an input when it is used
         args, kwargs = map_aggregate((call.args, call.kwargs), self._argument)
         node = self._call(call.operator, self._with_tensor(call, args), kwargs)
         node.meta["impure"] = writes(call.operator) or torch.Tag.nondeterministic_seeded in call.operator.tags
         if isinstance(call.result, Tensor):
-            self._set_made(call.result, node)
+            self._set_results(call.result, node)
         elif isinstance(call.result, (list, tuple)):
             for i, tensor in enumerate(call.result):
                 if isinstance(tensor, Tensor):
-                    self._set_made(tensor, self.graph.call_function(operator.getitem, (node, i)))
+                    self._set_results(tensor, self.graph.call_function(operator.getitem, (node, i)))
 
     def _with_tensor(self, call: _Call, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return arguments with a tensor for a number: torch would make one, and cast it, in every step."""
@@ -242,7 +242,7 @@ class _GraphBuilder:
             return self.graph.call_method(name, args, kwargs)
         return self.graph.call_function(target, args, kwargs)
 
-    def _set_made(self, tensor: Tensor, node: fx.Node) -> None:
+    def _set_results(self, tensor: Tensor, node: fx.Node) -> None:
         if _tensor_key(tensor) not in self.nodes:  # it is there already if it was written in its own memory
             self.nodes[_tensor_key(tensor)] = node
-            self.made.add(_storage(tensor))
+            self.computed.add(_storage(tensor))
