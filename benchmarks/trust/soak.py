@@ -145,7 +145,7 @@ def draw(results: dict[str, dict]) -> None:
         axis.set_ylim(0, 1.2 * megabytes.max())
         axis.set_xlabel("minutes")
         axis.set_ylabel("resident memory (MB)")
-        slope = f"{result['megabytes_an_hour']:+.2f} ± {result['standard_error']:.2f} MB an hour in the second half"
+        slope = f"{result['megabytes_an_hour']:+.2f} ± {result['standard_error']:.2f} MB per hour in the second half"
         axis.axvspan(WARM_UP * seconds[-1] / 60, seconds[-1] / 60, color="0.93", zorder=0)
         axis.set_title(f"{titles[name]}: {result['done']:,} {done[name]}\n{slope}", fontsize=10)
     figure.savefig(RESULTS.with_suffix(".png"), dpi=120)

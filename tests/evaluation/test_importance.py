@@ -85,7 +85,7 @@ def test_memory_is_bounded_without_changing_the_result(ppca, monkeypatch, budget
     add = WeightSums.add
 
     def noted(self, log_w):
-        sizes.append(log_w.numel() * 6)  # D = 6 numbers a draw: the widest tensor of this model
+        sizes.append(log_w.numel() * 6)  # D = 6 numbers per draw: the widest tensor of this model
         add(self, log_w)
         sizes.append(self.largest.numel())
 

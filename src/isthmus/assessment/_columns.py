@@ -1,4 +1,4 @@
-"""What a model says of single columns: the effect of each unit, marginal distributions, and dependencies."""
+"""Metrics of single columns: the effect of each unit, marginal distributions, and dependencies."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ _N_CLASSES = 5  # of numbers, for dependencies
 
 
 class Effects(NamedTuple):
-    """What each latent unit moves.
+    """The effect of each latent unit on the columns.
 
     Attributes
     ----------
     units : list of int
         Units, the most active first.
     columns : list of str
-        Columns, at most 30, those that are moved most.
+        Columns, at most 30: those that change most.
     values : list of list of float
         For each unit and column, the change when the unit goes from its 10 % to its 90 % quantile and all others stay:
         of the decoded mean, in standard deviations of the column, or for categories the share of rows whose most

@@ -1,4 +1,4 @@
-"""What a verdict is based on, and what it consists of."""
+"""The evidence for a verdict, and the checks that it consists of."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Check(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """What the verdict is based on; texts say why something is missing.
+    """The evidence for a verdict; texts say why something is missing.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What an examination of a model has found."""
+"""The results of examining a model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether scores tell which rows a model was trained on."""
+"""Membership inference: whether scores reveal which rows a model was trained on."""
 
 from __future__ import annotations
 

@@ -212,7 +212,7 @@ class SampleResult(NamedTuple):
 
 
 class CodeResult(NamedTuple):
-    """Whether codes keep neighbours together.
+    """How well codes preserve neighbourhoods.
 
     Attributes
     ----------

@@ -47,24 +47,24 @@ _COMMANDS = (
 )
 
 _HELP = f"""\
-Autoencoders and variational autoencoders, from file to file.
+Autoencoders and variational autoencoders for tables, images and counts.
 
 \b
-isthmus info people.csv                                  what is in a file
-isthmus fit people.csv -o m.safetensors                  fit a model (a vae)
-isthmus fit digits --model sparse -o m.safetensors       fit another one
-isthmus score m.safetensors digits                       mean log p(x), in nats per row
-isthmus transform m.safetensors digits -o z.csv          codes
-isthmus impute m.safetensors gaps.csv -o filled.csv      missing cells filled in
-isthmus sample m.safetensors -n 1000 -o new.parquet      new rows
-isthmus outliers people.csv --explain                    improbable rows, and why
-isthmus evaluate m.safetensors test.csv                  all quality metrics in one table
-isthmus report m.safetensors test.csv -o report.html     one page on the model
+isthmus info people.csv                                  describe a file
+isthmus fit people.csv -o m.safetensors                  fit a VAE
+isthmus fit digits --model sparse -o m.safetensors       fit a sparse autoencoder
+isthmus score m.safetensors digits                       print the mean log p(x), in nats per row
+isthmus transform m.safetensors digits -o z.csv          encode rows
+isthmus impute m.safetensors gaps.csv -o filled.csv      fill in missing cells
+isthmus sample m.safetensors -n 1000 -o new.parquet      generate rows
+isthmus outliers people.csv --explain                    find improbable rows, and say why
+isthmus evaluate m.safetensors test.csv                  print all quality metrics
+isthmus report m.safetensors test.csv -o report.html     write a page about the quality of the model
 isthmus evaluate vae digits --sizes 2,4,8,16             select the number of latent units
-isthmus explore m.safetensors digits                     the latent space in the browser
-isthmus export m.safetensors --onnx onnx                 ONNX files, which run without isthmus
+isthmus explore m.safetensors digits                     explore the latent space in the browser
+isthmus export m.safetensors --onnx onnx                 write ONNX files, which run without isthmus
 
-DATA is a file ({any_of(readable_suffixes())}), a folder of tables or images, or a data set by its name
+DATA is a file ({any_of(readable_suffixes())}), a folder of tables or images, or the name of a data set
 ({any_of((*BUNDLED, FETCHED[0]))}). It may be a table with text, dates and missing cells.
 Results are written as {any_of(writable_suffixes())}.
 Human-readable results go to stdout; progress and notes go to stderr.
@@ -95,7 +95,7 @@ def main(args: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     args : sequence of str, optional
-        The arguments; those of the process by default.
+        The arguments; by default, those of the process.
 
     Returns
     -------

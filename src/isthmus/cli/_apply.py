@@ -171,9 +171,9 @@ def reconstruct(model: str, data: str, output: str, labels: str | None) -> None:
 def impute(files: tuple[str, ...], output: str, labels: str | None, seed: int) -> None:
     """Write DATA with each missing cell replaced by its conditional mean, or its most probable level.
 
-    Missing cells are NaN, null, or empty (NA, N/A, NULL, None, ?) in a table of text; all others are copied as they are
-    written. Without MODEL, a vae is fitted to DATA first. A conditional_vae averages over p(y|x), unless --y gives the
-    labels.
+    A cell is missing if it is NaN or null, or, in a table of text, empty, NA, N/A, NULL, None or ?. All other cells are
+    copied unchanged. Without MODEL, a vae is fitted to DATA first. A conditional_vae averages over p(y|x), unless --y
+    gives the labels.
 
     \b
     isthmus impute gaps.csv -o filled.csv

@@ -54,8 +54,8 @@ def fit(
 ) -> None:
     """Fit a model to the rows of DATA and save it.
 
-    `isthmus info vae` describes all fields of a model for --set, `isthmus info likelihoods` lists the values of a field
-    that names a part, and `isthmus info gaussian` describes the parameters of that part:
+    --set sets any field of a model. `isthmus info vae` describes the fields of a vae, `isthmus info likelihoods` lists
+    the likelihoods, and `isthmus info gaussian` describes the parameters of one of them:
 
     \b
     isthmus fit digits -m vae -k 8 -o m.safetensors --set beta=0.5 --set hidden_layer_sizes=128,64

@@ -44,7 +44,7 @@ def report(
 
     It says in sentences whether the model is better than PCA, FactorAnalysis and GaussianMixture, over- or underfitted,
     has collapsed units, ignores columns or finds too many rows improbable, and shows reconstructions, the latent plane,
-    what each unit does, samples, odd rows and imputations. The same numbers are written as JSON beside the page.
+    what each unit does, samples, odd rows and imputations. The numbers are also written as JSON, next to the page.
 
     \b
     isthmus report m.safetensors test.csv --train train.csv -o report.html

@@ -16,7 +16,7 @@ __all__ = ["CAPTION", "HEADER", "ModelResult", "Results", "compute_results", "fo
 
 
 class Strength(NamedTuple):
-    """What a model is good at, in one number.
+    """The metric in which a model is strongest.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What a checkpoint may hold: checked before anything is changed, so that the one before it can still be used."""
+"""Check the contents of a checkpoint before anything is changed, so that the previous one can still be used."""
 
 from __future__ import annotations
 

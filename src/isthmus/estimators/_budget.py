@@ -1,4 +1,4 @@
-"""How long and how fast to train, where the fields of an estimator leave it open."""
+"""Choose the number of epochs, the batch size, the learning rate and the optimizer where they are "auto"."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LINEAR_CLIP, _CHOSEN_CLIP = 10.0, 100.0  # after a start from a linear model; w
 
 
 class Budget(NamedTuple):
-    """How long and how fast to train.
+    """Number of epochs, batch size, learning rate and early stopping of a run.
 
     Attributes
     ----------

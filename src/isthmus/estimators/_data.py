@@ -36,7 +36,7 @@ class Split(NamedTuple):
 
 
 class TrainingData(NamedTuple):
-    """What a model is trained on.
+    """The training data of a model.
 
     Attributes
     ----------

@@ -158,7 +158,7 @@ def as_part(field: str, value: Any) -> Any:
 
 
 class Place(NamedTuple):
-    """Where a parameter is that an estimator does not have itself: ``field=part(name=...)``."""
+    """The part of an estimator that has a parameter which the estimator lacks: ``field=part(name=...)``."""
 
     field: str
     part: type[Settings]

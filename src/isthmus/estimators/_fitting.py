@@ -40,7 +40,7 @@ _MAX_LINEAR_FEATURES = 2048  # with more features, the covariance matrix takes t
 
 
 class ModelOptions(NamedTuple):
-    """What an estimator says about the model that is built.
+    """The parameters of an estimator that determine the model.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What a saved model keeps of its training data, according to its description: no rows, but facts about them."""
+"""List what a saved model reveals about its training data, from its description: no rows, but facts about them."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class Loaders(NamedTuple):
 
 
 class _Partition(NamedTuple):
-    """How rows are cut into this process' parts of batches: the last arguments of a loader."""
+    """The arguments of a loader that determine the parts of batches of this process."""
 
     batch_size: int
     process: tuple[int, int]

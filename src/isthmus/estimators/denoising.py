@@ -28,13 +28,13 @@ class DenoisingAutoencoder(DeterministicAutoencoder):
     Parameters
     ----------
     n_components : int or None, default=None
-        Number of latent units, K. None has as many as held-out samples support, at most 32.
+        Number of latent units, K. If None, it is chosen by held-out samples, at most 32.
     likelihood : str or Likelihood, default="gaussian"
-        Distribution p(x|z), or a dictionary with those of columns of a table by name, if they are not to follow from
-        their kinds. "gaussian" is for real numbers; "bernoulli" is for binary data,
-        "poisson" for counts, "categorical" for codes of categories. :mod:`isthmus.likelihoods` lists all.
+        Distribution p(x|z): "gaussian" for real numbers, "bernoulli" for binary data, "poisson" for counts or
+        "categorical" for codes of categories; :mod:`isthmus.likelihoods` lists all. For a table, a dictionary sets the
+        likelihoods of columns by name; those of other columns follow from the kinds of the columns.
     code_activation : str, default="identity"
-        Activation of the code, one of those of the hidden layers.
+        Activation of the code, with the same choices as for hidden layers.
     penalties : sequence of (str or Penalty), default=()
         Terms added to the loss: "l1", "kl_sparsity", "contraction", "kl", or objects that set their weights.
     hidden_layer_sizes : int or tuple of int, default=(256, 128)

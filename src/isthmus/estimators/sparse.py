@@ -54,24 +54,24 @@ class SparseAutoencoder(DeterministicAutoencoder, SparseFields):
     Parameters
     ----------
     n_components : int or None, default=64
-        Number of latent units, K. None has as many as held-out samples support, at most 32.
+        Number of latent units, K. If None, it is chosen by held-out samples, at most 32.
     likelihood : str or Likelihood, default="gaussian"
-        Distribution p(x|z), or a dictionary with those of columns of a table by name, if they are not to follow from
-        their kinds. "gaussian" is for real numbers; "bernoulli" is for binary data,
-        "poisson" for counts, "categorical" for codes of categories. :mod:`isthmus.likelihoods` lists all.
+        Distribution p(x|z): "gaussian" for real numbers, "bernoulli" for binary data, "poisson" for counts or
+        "categorical" for codes of categories; :mod:`isthmus.likelihoods` lists all. For a table, a dictionary sets the
+        likelihoods of columns by name; those of other columns follow from the kinds of the columns.
     method : {"batch_top_k", "top_k", "l1", "kl"}, default="batch_top_k"
         What makes the code sparse.
     k : int, optional
         Number of active units per sample, for "batch_top_k" on average; by default 2 sqrt(K), and at most K / 2.
     sparsity : float or Warmup, default=1.0
-        Weight of the penalty, lambda, in nats. For "batch_top_k" and "top_k" it is that of the loss that revives dead
-        units, where it matters little; 0 leaves them dead. For "kl" start at 30, and without hidden layers at
+        Weight of the penalty, lambda, in nats. For "batch_top_k" and "top_k" it weights the loss that revives dead
+        units; its value matters little, but with 0 units stay dead. For "kl" start at 30, and without hidden layers at
         learning_rate=0.03. For "l1" a Warmup keeps units from dying early.
     rho : float, default=0.05
         Target mean activation of each unit for "kl".
     code_activation : str, default="auto"
-        Activation of the code, one of those of the hidden layers; "auto" is "relu" for "l1" and "sigmoid" for "kl".
-        The others ignore it.
+        Activation of the code, with the same choices as for hidden layers, for "l1" ("auto" is "relu") and "kl" ("auto"
+        is "sigmoid"). Other methods ignore it.
     penalties : sequence of (str or Penalty), default=()
         Terms added to the loss: "l1", "kl_sparsity", "contraction", "kl", or objects that set their weights.
     hidden_layer_sizes : int or tuple of int, default=()

@@ -37,11 +37,11 @@ class VAE(Variational):
     Parameters
     ----------
     n_components : int or None, default=None
-        Number of latent units, K. None has as many as held-out samples support, at most 32.
+        Number of latent units, K. If None, it is chosen by held-out samples, at most 32.
     likelihood : str or Likelihood, default="gaussian"
-        Distribution p(x|z), or a dictionary with those of columns of a table by name, if they are not to follow from
-        their kinds. "gaussian" is for real numbers; "bernoulli" is for binary data,
-        "poisson" for counts, "categorical" for codes of categories. :mod:`isthmus.likelihoods` lists all.
+        Distribution p(x|z): "gaussian" for real numbers, "bernoulli" for binary data, "poisson" for counts or
+        "categorical" for codes of categories; :mod:`isthmus.likelihoods` lists all. For a table, a dictionary sets the
+        likelihoods of columns by name; those of other columns follow from the kinds of the columns.
     prior : str or Prior, default="auto"
         Prior p(z): "standard_normal", "mixture_of_normals", "vamp_prior" or "flow"; :mod:`isthmus.priors` lists all.
         "auto" is "standard_normal", or a mixture if held-out samples are more likely with it; see ``MLP(skip=True)``.

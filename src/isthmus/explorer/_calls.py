@@ -68,7 +68,7 @@ def _optional(arguments: dict[str, Any], name: str) -> int | None:
 
 
 class Calls:
-    """What the page may ask for: each method answers one address, with its arguments."""
+    """The requests that the page can make: each method answers one address, with its arguments."""
 
     def __init__(self, preparation: Preparation) -> None:
         self.preparation, self.explorer = preparation, preparation.explorer

@@ -1,4 +1,4 @@
-"""What the explorer shows of a model and its data, without any web page."""
+"""The contents of the explorer for a model and its data, independent of any web page."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ class Explorer:
 
     @property
     def quantity(self) -> str:
-        """What scores are."""
+        """The name of the scores."""
         if not self.model.has_density:
             return "log p(x|f(x))"
         return "log p(x|y)" if self.model.conditional and self.y is not None else "log p(x)"

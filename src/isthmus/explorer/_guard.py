@@ -1,4 +1,4 @@
-"""What keeps other pages and programs out: the token, the Host and Origin headers, and limits of sizes."""
+"""Access control: the token, the Host and Origin headers, and limits of sizes."""
 
 from __future__ import annotations
 

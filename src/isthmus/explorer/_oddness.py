@@ -19,7 +19,7 @@ _NAMED = 5  # odd cells that are named
 
 @dataclass(frozen=True)
 class Judgement:
-    """What is odd about a row: an object for JSON, and for images a picture of the excess errors, one byte a pixel."""
+    """The odd cells of a row: an object for JSON, and for images the excess errors, one byte per pixel."""
 
     header: dict[str, Any]
     picture: bytes

@@ -42,7 +42,7 @@ BROKEN = "damaged, truncated, or no safetensors file ({}); save the model again.
 
 
 class TensorInfo(NamedTuple):
-    """What the header of a file says of a tensor: dtype, shape, and where its bytes begin and end."""
+    """The entry of a tensor in the header of a file: dtype, shape, and where its bytes begin and end."""
 
     dtype: torch.dtype
     shape: tuple[int, ...]

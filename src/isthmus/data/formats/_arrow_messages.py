@@ -1,4 +1,4 @@
-"""How much memory an Arrow file takes, from its messages alone: nothing is decompressed.
+"""Compute the memory that an Arrow file takes from its messages alone, without decompressing anything.
 
 pyarrow decompresses a buffer as soon as it reads it, and does not tell how large the buffer will be. The lengths are in
 the messages, which are FlatBuffers. https://arrow.apache.org/docs/format/Columnar.html describes both.

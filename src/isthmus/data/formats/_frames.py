@@ -1,4 +1,4 @@
-"""What the formats of tables share: pandas DataFrames of files that say the type of each column."""
+"""Base of the formats of tables whose files give the type of each column: they are read as pandas DataFrames."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a column of a table of text holds, found block by block: the same as of all of its cells at once."""
+"""Infer the type of a text column block by block, with the same result as from all of its cells at once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TRUTHS = ("True", "False")
 
 
 class _Numbers:
-    """Whether all cells are numbers if they are written in one way, and which.
+    """Check whether all cells are numbers in one notation, and find their type.
 
     Parameters
     ----------

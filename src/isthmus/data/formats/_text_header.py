@@ -1,4 +1,4 @@
-"""Whether the first row of a table of text holds the names of its columns."""
+"""Detect whether the first row of a table of text holds the names of its columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a table of text is laid out: its encoding, what separates cells, and where the table begins."""
+"""Detect the layout of a table of text: its encoding, what separates cells, and where the table begins."""
 
 from __future__ import annotations
 

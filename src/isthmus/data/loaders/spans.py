@@ -1,4 +1,4 @@
-"""Which rows of a source are read for a part of the batches: spans of its blocks, in pools of limited size."""
+"""Determine which rows of a source are read for a part of the batches: spans of blocks, in pools of limited size."""
 
 from __future__ import annotations
 
