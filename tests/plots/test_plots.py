@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from isthmus import VAE, SparseAutoencoder, plots
@@ -111,8 +113,8 @@ def test_a_column_of_numbers_or_dates_is_a_scale_of_colours():
         assert (ax.get_xlabel(), ax.get_ylabel(), len(ax.texts)) == ("unit 2", "unit 0", 0)
         bar = ax.figure.axes[1]
         assert bar.get_ylabel() == "when"
-    ax.figure.canvas.draw()
-    assert bar.get_yticklabels()[1].get_text().startswith("2024-0")
+    FigureCanvasAgg(ax.figure).draw()
+    assert [label.get_text() for label in bar.get_yticklabels()][:2] == ["2024-01-08", "2024-01-15"]
     np.testing.assert_array_equal(ax.collections[0].get_offsets(), codes[[3]][:, [2, 0]])  # the missing one, in grey
 
 
@@ -120,6 +122,14 @@ def test_classes_may_be_missing_or_long():
     codes = np.array([[0.0, 0.0], [2.0, 2.0], [1.0, 5.0]])
     ax = plots.latent_plane(codes, np.array(["a name of many words", None, "b"], dtype=object))
     assert sorted(text.get_text() for text in ax.texts) == ["a name of many …", "b"]
+
+
+def test_names_of_classes_do_not_hide_each_other():
+    codes = np.random.default_rng(0).normal(size=(80, 2))
+    ax = plots.latent_plane(codes, [f"class {k % 8}" for k in range(80)])
+    FigureCanvasAgg(ax.figure).draw()
+    boxes = [text.get_window_extent() for text in ax.texts]
+    assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
 
 
 def test_models_of_tables_are_not_images():
@@ -138,6 +148,9 @@ def test_decoded_plane_has_large_z2_at_the_top(vae):
     drawn = picture(plots.decoded_plane(vae, n=3, reach=1.0))
     corner = vae.inverse_transform([[-1.0, 1.0]]).reshape(8, 8)
     np.testing.assert_allclose(drawn[:8, :8], corner)
+    ax = plots.decoded_plane(vae, n=3, reach=1.5)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["−1.5", "1.5"]
+    assert np.diff(ax.get_yticks()) < -16  # over two of three images, downwards: the first pixels are at the top
     with pytest.raises(ValueError, match="n_components=3"):
         plots.decoded_plane(VAE(3))
 

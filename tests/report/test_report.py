@@ -3,6 +3,7 @@
 import html
 import json
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,9 @@ from isthmus.cli import main
 from isthmus.explorer import Explorer
 from isthmus.export import scoring_noise
 from isthmus.report import make_comparison, make_report
+from isthmus.report._charts import _colours
 from isthmus.report._compare import _difference
+from isthmus.tables import TableCodec
 
 X, Y = load_iris(return_X_y=True)
 TRAIN, TEST = X[::2], X[1::2]
@@ -150,6 +153,17 @@ def test_sections_by_kind_of_data(report, table_report, image_report):
     assert not {"samples", "columns", "marginals"} & set(keys(image_report))
     assert "the columns are pixels" in image_report.html
     assert "the model has no density p(x)" in image_report.html
+
+
+def test_the_plane_is_coloured_by_dates_that_are_texts():
+    days = pd.date_range("2024-01-01", periods=99)
+    table = pd.DataFrame({"day": days.strftime("%d.%m.%Y"), "kind": ["a", "b", "c"] * 33})
+    effects = SimpleNamespace(units=[0, 1], columns=["day", "kind"], values=[[2.0, 0.1], [0.0, 0.9]])
+    estimator = SimpleNamespace(_codec=TableCodec().fit(table))
+    context = SimpleNamespace(table=table, estimator=estimator)
+    found = _colours(SimpleNamespace(labels=None, effects=effects, context=context), (0, 1))
+    np.testing.assert_array_equal(found["day"], days.to_numpy())
+    assert found["kind"].tolist() == table["kind"].tolist()
 
 
 def test_y_of_a_model_without_conditions_are_labels(vae, report):

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["PALETTE", "add_grid", "as_matrix", "image_rows", "images", "new_axes"]
+__all__ = ["PALETTE", "add_grid", "as_matrix", "contrast", "image_rows", "images", "new_axes", "use_dates"]
 
 # Matthew Petroff's ten colours, which colour-blind readers can tell apart (arXiv:2107.02270).
 PALETTE = tuple("#3f90da #ffa90e #bd1f01 #94a4a2 #832db6 #a96b59 #e76300 #b9ac70 #717581 #92dadd".split())  # noqa: SIM905 - a list takes ten lines
@@ -121,7 +121,7 @@ def image_rows(
     if any(array.shape != (n, n_features) for array in arrays):
         raise ValueError(f"rows must have equal shapes, got {[array.shape for array in arrays]}.")
     limits = limits or (float(arrays[0].min()), float(arrays[0].max()))
-    ax = ax or new_axes(n + 3, len(arrays))
+    ax = ax or new_axes(n + 0.5 + 0.16 * max(map(len, rows)), len(arrays))
     images(np.concatenate(arrays), image_shape=image_shape, n_columns=n, limits=limits, cmap=cmap, ax=ax)
     height = _image_shape(n_features, image_shape)[-2]
     step = height + _gap(height)
@@ -140,6 +140,13 @@ def as_matrix(X: ArrayLike) -> NDArray[Any]:
     if array.ndim != 2 or not array.size:
         raise ValueError(f"expected a nonempty matrix of shape (N, D), got shape {array.shape}.")
     return array
+
+
+def contrast(X: ArrayLike) -> tuple[float, float]:
+    """Return the 1 % and the 99 % quantile of images (N, D): a few extreme pixels would make all others grey."""
+    array = as_matrix(X)
+    low, high = np.quantile(array, [0.01, 0.99])
+    return (float(low), float(high)) if high > low else (float(array.min()), float(array.max()))
 
 
 def _image_shape(n_features: int, image_shape: tuple[int, ...] | None) -> tuple[int, ...]:
@@ -181,6 +188,15 @@ def new_axes(n_columns: float, n_rows: float) -> Axes:
         raise ImportError('plots need matplotlib: pip install "isthmus[report]"', name=error.name) from error
     figure = Figure(figsize=(max(2.0, _TILE * n_columns), max(1.0, _TILE * n_rows)), layout="constrained", dpi=150)
     return figure.subplots()
+
+
+def use_dates(axis: Any, least: int, most: int) -> None:
+    """Label an axis of days since 1970 with so many dates, at the beginning of days, months or years."""
+    from matplotlib.dates import AutoDateFormatter, AutoDateLocator
+
+    locator = AutoDateLocator(minticks=least, maxticks=most)  # type: ignore[no-untyped-call]
+    axis.set_major_locator(locator)
+    axis.set_major_formatter(AutoDateFormatter(locator))  # type: ignore[no-untyped-call]
 
 
 def add_grid(ax: Axes) -> None:

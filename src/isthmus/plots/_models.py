@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from isthmus.plots._images import PALETTE, add_grid, as_matrix, image_rows, images, new_axes
+from isthmus.plots._images import PALETTE, add_grid, as_matrix, contrast, image_rows, images, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -121,7 +121,9 @@ def traversals(
         Which units; by default the eight whose codes vary most.
     n : int, default=9
         Images per unit.
-    image_shape, limits, cmap, ax
+    limits : tuple of float, optional
+        Values of the first and the last colour; by default the 1 % and the 99 % quantile of what is drawn.
+    image_shape, cmap, ax
         As in :func:`images`.
 
     Returns
@@ -147,8 +149,7 @@ def traversals(
         moved[row * n : (row + 1) * n, k] = np.linspace(low[k], high[k], n)
     decoded = as_matrix(model.inverse_transform(moved.astype(codes.dtype)))
     rows = {f"unit {k}": decoded[row * n : (row + 1) * n] for row, k in enumerate(chosen)}
-    limits = limits or (float(decoded.min()), float(decoded.max()))
-    return image_rows(rows, image_shape=image_shape, limits=limits, cmap=cmap, ax=ax)
+    return image_rows(rows, image_shape=image_shape, limits=limits or contrast(decoded), cmap=cmap, ax=ax)
 
 
 def history(

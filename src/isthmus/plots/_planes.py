@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from isthmus.plots._images import PALETTE, add_grid, as_matrix, images, new_axes
+from isthmus.plots._images import PALETTE, add_grid, as_matrix, contrast, images, new_axes, use_dates
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -100,7 +100,9 @@ def decoded_plane(
         Images per side.
     reach : float, default=2.2
         The grid extends from -reach to reach in both units; z2 increases upwards.
-    image_shape, limits, cmap, ax
+    limits : tuple of float, optional
+        Values of the first and the last colour; by default the 1 % and the 99 % quantile of what is drawn.
+    image_shape, cmap, ax
         As in :func:`images`.
 
     Returns
@@ -124,7 +126,14 @@ def decoded_plane(
     side = np.linspace(-reach, reach, n)
     z1, z2 = np.meshgrid(side, side[::-1])
     decoded = model.inverse_transform(np.column_stack([z1.ravel(), z2.ravel()]))
-    return images(decoded, image_shape=image_shape, n_columns=n, limits=limits, cmap=cmap, ax=ax)
+    ax = images(decoded, image_shape=image_shape, n_columns=n, limits=limits or contrast(decoded), cmap=cmap, ax=ax)
+    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+    middle = np.array([0.5, n - 0.5]) / n  # of the first and the last image, as a share of all
+    names = [f"−{reach:g}", f"{reach:g}"]
+    ax.set_xticks(left + middle * (right - left), names)
+    ax.set_yticks(bottom + middle * (top - bottom), names)
+    ax.set(xlabel="unit 0", ylabel="unit 1")
+    return ax
 
 
 def _draw_numbers(ax: Axes, points: NDArray[Any], values: _Colours, label: str) -> None:
@@ -136,21 +145,42 @@ def _draw_numbers(ax: Axes, points: NDArray[Any], values: _Colours, label: str) 
     drawn.set_clim(*limits)
     bar = ax.figure.colorbar(drawn, ax=ax, label=label, pad=0.02)
     if values.dates:
-        bar.ax.yaxis.set_major_formatter(_as_date)
+        use_dates(bar.ax.yaxis, 4, 9)
 
 
 def _draw_classes(ax: Axes, points: NDArray[Any], classes: NDArray[Any], missing: NDArray[Any]) -> None:
     """Draw points in the colours of their classes, and the names of at most 20 of them."""
     names, counts = np.unique(classes[~missing].astype(str), return_counts=True)
     named = set(names[np.argsort(-counts)[:_MAX_CLASSES]])
+    labels = []
     for k, name in enumerate(names):
         own, color = points[~missing & (classes.astype(str) == name)], PALETTE[k % len(PALETTE)]
         ax.scatter(own[:, 0], own[:, 1], s=16, color=color, alpha=0.8, linewidths=0)
         if name in named:
-            box = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": color, "alpha": 0.9}
-            z1, z2 = np.median(own, axis=0)
             shown = name if len(name) <= _MAX_NAME else name[: _MAX_NAME - 1] + "…"
-            ax.text(z1, z2, shown, ha="center", va="center", color="#222222", weight="bold", bbox=box)
+            labels.append((np.median(own, axis=0), shown, color))
+    places = _apart(ax, [place for place, _, _ in labels], [len(text) for _, text, _ in labels])
+    for (z1, z2), (_, text, color) in zip(places, labels, strict=True):
+        box = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": color, "alpha": 0.9}
+        ax.text(z1, z2, text, ha="center", va="center", color="#222222", weight="bold", bbox=box)
+
+
+def _apart(ax: Axes, places: list[NDArray[Any]], lengths: list[int]) -> list[NDArray[Any]]:
+    """Return the places of texts of so many characters, moved up or down where they would hide each other."""
+    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+    inch = np.array([right - left, top - bottom]) * ax.figure.dpi / np.array([ax.bbox.width, ax.bbox.height])
+    width, height = inch[0] * (0.15 + 0.09 * np.array(lengths)), 0.27 * inch[1]
+    made = [place.copy() for place in places]
+    middle = np.mean([place[1] for place in made]) if made else 0.0
+    placed: list[int] = []
+    for i in sorted(range(len(made)), key=lambda i: abs(made[i][1] - middle)):
+        away = 1.0 if made[i][1] >= middle else -1.0
+        for j in sorted(placed, key=lambda j: away * made[j][1]):
+            across, up = abs(made[i] - made[j])
+            if across < (width[i] + width[j]) / 2 and up < height:
+                made[i][1] = made[j][1] + away * height
+        placed.append(i)
+    return made
 
 
 class _Colours(NamedTuple):
@@ -171,6 +201,7 @@ class _Colours(NamedTuple):
         missing = _is_missing(column)
         if column.dtype.kind in "iuf" or dates:
             numbers = column.astype("datetime64[s]" if dates else column.dtype).astype(np.float64)
+            numbers = numbers / 86400 if dates else numbers  # days since 1970
             seen = numbers[~missing]
             if len(np.unique(seen)) > _MAX_CLASSES:
                 low, high = np.quantile(seen, [0.01, 0.99])  # a few extreme values would hide all others
@@ -192,8 +223,3 @@ def _is_missing(column: NDArray[Any]) -> NDArray[Any]:
             return True
 
     return np.array([missing(value) for value in column], dtype=bool)
-
-
-def _as_date(seconds: float, _position: object = None) -> str:
-    """Return the label of a time on a scale."""
-    return str(np.datetime64(int(seconds), "s").astype("datetime64[D]"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from isthmus.plots._images import PALETTE, add_grid, new_axes
+from isthmus.plots._images import PALETTE, add_grid, new_axes, use_dates
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,6 +23,9 @@ _MAX_NAME = 24
 
 def kl_per_unit(latent: Any, *, ax: Axes | None = None) -> Axes:
     """Draw the information of each latent unit as bars, the largest first; units that are not active are hatched.
+
+    It is the mean KL divergence of the posterior from the marginal prior, if that is known; otherwise the variance of
+    the code.
 
     Parameters
     ----------
@@ -54,9 +57,7 @@ def kl_per_unit(latent: Any, *, ax: Axes | None = None) -> Axes:
         bar.set_hatch("" if on else "////")
     every = max(1, len(order) // 24)
     ax.set_xticks(np.arange(len(order))[::every], [str(k) for k in order[::every]])
-    ax.set(
-        xlabel="latent unit", ylabel="KL from its prior, nats per row" if known else "variance of the posterior mean"
-    )
+    ax.set(xlabel="latent unit", ylabel="KL, nats per row" if known else "variance of the code")
     if not active.all():
         ax.bar([0], [0], color=PALETTE[3], hatch="////", label="not active")
         ax.legend(frameon=False, loc="upper right")
@@ -141,7 +142,9 @@ def coverage(imputation: Any, *, ax: Axes | None = None) -> Axes:
 
 
 def unit_effects(effects: Any, *, ax: Axes | None = None) -> Axes:
-    """Draw what each latent unit moves, as a heat map of units by columns.
+    """Draw what each latent unit moves, as a heat map of units by columns; of those with a star, the levels.
+
+    A column moves by so many of its standard deviations, or the most probable level changes in such a share of rows.
 
     Parameters
     ----------
@@ -156,20 +159,24 @@ def unit_effects(effects: Any, *, ax: Axes | None = None) -> Axes:
     """
     values = np.asarray(effects.values).T  # (columns, units)
     limit = max(1.0, float(np.abs(values).max(initial=0.0)))
-    ax = ax or new_axes(3 + 1.1 * values.shape[1], 1.5 + 0.6 * values.shape[0])
-    _heat_map(ax, values, "RdBu_r", (-limit, limit), "change, standard deviations", aspect="auto")
     names = [
         f"{_short(name)}{' *' if own else ''}" for name, own in zip(effects.columns, effects.is_category, strict=True)
     ]
+    ax = ax or new_axes(2 + 0.16 * max(map(len, names)) + 0.8 * values.shape[1], 1.5 + 0.6 * values.shape[0])
+    written = _fit_cells(ax, values.shape, names, square=False)
+    _heat_map(ax, values, "RdBu_r", (-limit, limit), "change, standard deviations", aspect="auto")
     ax.set_xticks(range(values.shape[1]), [str(k) for k in effects.units])
     ax.set_yticks(range(values.shape[0]), names)
     ax.set_xlabel("latent unit")
-    _write_cells(ax, values, limit)
+    if written:
+        _write_cells(ax, values, limit)
     return ax
 
 
 def marginal(column: Any, *, ax: Axes | None = None) -> Axes:
-    """Draw the distribution of a column in the rows, filled, and in samples of the model, as a line.
+    """Draw the distribution of a column in the rows, filled blue, and in samples of the model, red.
+
+    Call ``ax.legend()`` for a legend.
 
     Parameters
     ----------
@@ -188,19 +195,17 @@ def marginal(column: Any, *, ax: Axes | None = None) -> Axes:
         place = np.arange(len(rows))
         ax.bar(place - 0.2, rows, width=0.4, color=PALETTE[0], label="rows")
         ax.bar(place + 0.2, drawn, width=0.4, color=PALETTE[2], label="samples")
-        rotation = 0 if max(map(len, column.levels)) * len(rows) <= 24 else 45
         names = [_short(level, 12) for level in column.levels]
+        fits = 0.09 * max(map(len, names)) * len(names) <= ax.bbox.width / ax.figure.dpi  # inches
+        rotation = 0 if fits else 45
         ax.set_xticks(place, names, rotation=rotation, ha="center" if rotation == 0 else "right")
     else:
         ax.stairs(rows, column.edges, fill=True, color=PALETTE[0], alpha=0.6, label="rows")
         ax.stairs(drawn, column.edges, color=PALETTE[2], linewidth=1.6, label="samples")
         if column.is_date:
-            from matplotlib.ticker import MaxNLocator
-
-            ax.xaxis.set_major_locator(MaxNLocator(3))
-            ax.xaxis.set_major_formatter(lambda day, _: str(np.datetime64(int(day), "D"))[:7])
+            use_dates(ax.xaxis, 2, 4)
     ax.set_title(_short(column.name), fontsize=10)
-    ax.set_ylabel("%")
+    ax.set_ylabel("share, %")
     add_grid(ax)
     return ax
 
@@ -224,16 +229,16 @@ def dependencies(result: Any, *, ax: Axes | None = None) -> Axes:
     values = np.where(np.tri(n, dtype=bool), rows, drawn)
     np.fill_diagonal(values, np.nan)
     ax = ax or new_axes(4 + 0.8 * n, 3 + 0.8 * n)
-    _heat_map(ax, values, "viridis", (0.0, 1.0), "Cramér's V")
     names = [_short(name, 16) for name in result.columns]
+    written = _fit_cells(ax, values.shape, names, square=True)
+    _heat_map(ax, values, "viridis", (0.0, 1.0), "Cramér's V")
     ax.set_xticks(range(n), names, rotation=90 if n > 4 else 0)
     ax.set_yticks(range(n), names)
-    if n * n <= _MAX_WRITTEN:
-        for i in range(n):
-            for j in range(n):
-                if i != j:
-                    color = "#ffffff" if values[i, j] < 0.6 else "#111111"
-                    ax.text(j, i, f"{values[i, j]:.2f}", ha="center", va="center", fontsize=8, color=color)
+    ax.set_xlabel("below: rows, above: samples")
+    for i, j in zip(*np.nonzero(~np.eye(n, dtype=bool)), strict=True):
+        if written:
+            color = "#ffffff" if values[i, j] < 0.6 else "#111111"
+            ax.text(j, i, f"{values[i, j]:.2f}", ha="center", va="center", fontsize=8, color=color)
     return ax
 
 
@@ -260,13 +265,29 @@ def _heat_map(
     ax.figure.colorbar(image, ax=ax, pad=0.02, label=label)
 
 
+def _fit_cells(ax: Axes, shape: tuple[int, ...], names: list[str], *, square: bool) -> bool:
+    """Write the names of a heat map's rows no larger than its cells, and return whether numbers fit into these.
+
+    If cells are square, the names are also those of its columns.
+    """
+    n_rows, n_columns = shape
+    longest = 0.0083 * max(map(len, names), default=0)  # inches of a name, for each point of its size
+    width, height = np.array([ax.bbox.width, ax.bbox.height]) / ax.figure.dpi / 0.8  # with the margins of the axes
+    height -= 0.4
+    points = min(10.0, height / (n_rows / 68 + (longest if square else 0.0)))
+    ax.tick_params(labelsize=max(4.0, points))
+    cell = [(width - points * longest - 0.9) / n_columns, (height - (points * longest if square else 0.0)) / n_rows]
+    if square:
+        cell = [min(cell)] * 2
+    return n_rows * n_columns <= _MAX_WRITTEN and cell[0] >= 0.19 and cell[1] >= 0.13
+
+
 def _write_cells(ax: Axes, values: Any, limit: float) -> None:
-    """Write the numbers of a small heat map into its cells."""
-    if values.size > _MAX_WRITTEN:
-        return
+    """Write the numbers of a heat map into its cells."""
     for (i, j), value in np.ndenumerate(values):
         color = "#111111" if abs(value) < 0.55 * limit else "#ffffff"
-        ax.text(j, i, f"{value:.1f}".replace("-0.0", "0.0"), ha="center", va="center", fontsize=8, color=color)
+        text = f"{value:.1f}".replace("-0.0", "0.0").replace("-", "−")
+        ax.text(j, i, text, ha="center", va="center", fontsize=8, color=color)
 
 
 def _short(name: str, length: int = _MAX_NAME) -> str:

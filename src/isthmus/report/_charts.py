@@ -12,6 +12,7 @@ from isthmus import plots
 from isthmus.assessment import Examination
 from isthmus.report._numbers import score_sets
 from isthmus.report.theme import Picture, Theme, new_figure, render
+from isthmus.tables import TimeColumn
 
 __all__ = [
     "coverage_chart",
@@ -191,5 +192,11 @@ def _colours(examination: Examination, units: tuple[int, int]) -> dict[str, Any]
         strength = np.abs(effects.values[effects.units.index(unit)])
         column = effects.columns[int(strength.argmax())]
         d = names.index(column)
-        result[column] = examination.context.X[:, d] if table is None else table.iloc[:, d].to_numpy()
+        result[column] = examination.context.X[:, d] if table is None else _values(examination, d)
     return result or {"": None}
+
+
+def _values(examination: Examination, d: int) -> np.ndarray:
+    """Return the cells of a column of a table; dates that are texts are times."""
+    cells, learned = examination.context.table.iloc[:, d], examination.context.estimator._codec.columns[d]
+    return learned.times(cells) if isinstance(learned, TimeColumn) else np.asarray(cells.to_numpy())
