@@ -16,5 +16,5 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def about(run: Mapping[str, Any]) -> str:
     """Return when and where something was measured."""
     versions = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
-    load = " Other work ran beside it." if run["busy"] else ""
+    load = " Other work ran at the same time." if run["busy"] else ""
     return f"<small>{run['date']}; {run['cores']} cores, {run['processor']}; {versions}.{load}</small>"

@@ -20,7 +20,7 @@ class Corruption(Part):
     Attributes
     ----------
     input_mask : bool
-        Whether the encoder gets a mask beside x~, with 0 where a cell was masked.
+        Whether the encoder gets a mask in addition to x~, with 0 where a cell was masked.
     simulates_missing : bool
         Whether a corrupted cell looks like a missing one, so that the model is trained for imputation.
     """
@@ -166,7 +166,7 @@ class Masking(Corruption):
     probability : float, default=0.3
         Expected fraction of the cells that are masked.
     input_mask : bool, default=False
-        Whether the encoder gets the mask m beside x~. It is fixed by the first ``fit``, because ``warm_start`` cannot
+        Whether the encoder also gets the mask m. It is fixed by the first ``fit``, because ``warm_start`` cannot
         add inputs to a network. A complete sample has m = 1 everywhere, which rarely occurs in training if
         `probability` is large.
 

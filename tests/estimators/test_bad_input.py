@@ -87,7 +87,7 @@ def test_other_data_after_fit():
         ({"penalties": "l1"}, r"must be a list: penalties=\['l1'\]"),
         ({"device": "cuda:99"}, "device='cuda:99' is not on this machine.*cpu"),
         ({"device": "gpu"}, "device='gpu' is not on this machine"),
-        ({"network": "conv", "X": X[:, :3]}, r"image_shape=.*product.*3; which is no square number"),
+        ({"network": "conv", "X": X[:, :3]}, r"image_shape=.*product.*3; which is not a square"),
         ({"network": Conv(image_shape=(3, 3))}, r"image_shape=\(3, 3\)"),
         ({"likelihood": Gaussian(scale=-1.0)}, "scale must be a positive number"),
         ({"likelihood": "bernoulli", "scaling": "none"}, r"X has .* column 0, and likelihood Bernoulli\(\) takes only"),

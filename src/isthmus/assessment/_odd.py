@@ -19,7 +19,7 @@ _MAX_SCORED = 100  # columns whose cells are scored given all others, which cost
 
 
 class OddCell(NamedTuple):
-    """A cell that is odd beside the others of its row.
+    """A cell that is odd given the other cells of its row.
 
     Attributes
     ----------

@@ -46,7 +46,7 @@ class Reference(NamedTuple):
 
 
 class LinearReconstruction(NamedTuple):
-    """Reconstructions by PCA beside those of the model: explained shares of the variance, or of wrong levels."""
+    """Reconstructions by PCA and by the model: explained shares of the variance, or of wrong levels."""
 
     n_components: int
     explained: float
@@ -224,7 +224,7 @@ def _counts(column: Array, n_levels: int) -> Array:
 
 
 def linear_reconstruction(ctx: Context, train: Context | None, n_components: int) -> LinearReconstruction:
-    """Return the reconstructions of PCA with as many components, beside those of the model.
+    """Return the reconstructions of PCA with as many components, and those of the model.
 
     Columns are divided by their standard deviations, or by one number where their ranges are similar. In a table, each
     level is a column of 0 and 1, and the largest one is the reconstructed level.

@@ -152,7 +152,7 @@ def _with_labels(rows: Dataset, source: str, labels: str | None) -> Dataset:
         return rows
     if rows.columns is not None and labels in rows.columns:
         if len(rows.columns) == 1:
-            raise ValueError(f"{rows.name}: {labels!r} is its only column; no column is left beside the labels.")
+            raise ValueError(f"{rows.name}: {labels!r} is its only column; no other column is left.")
         place = rows.columns.index(labels)
         rest = [i for i in range(len(rows.columns)) if i != place]
         if rows.is_frame:
@@ -161,7 +161,7 @@ def _with_labels(rows: Dataset, source: str, labels: str | None) -> Dataset:
     if rows.is_frame and set(named := [name.strip() for name in labels.split(",")]) <= set(rows.columns or ()):
         rest = [i for i, name in enumerate(rows.columns or ()) if name not in named]
         if not rest:
-            raise ValueError(f"{rows.name}: --y {labels} takes all columns; no column is left beside the conditions.")
+            raise ValueError(f"{rows.name}: --y {labels} takes all columns; no other column is left.")
         return _select(rows, rest)._replace(y=rows.X[named])
     y = rows.y if labels == "y" and rows.y is not None else _read_labels(labels, rows)
     if len(y) != len(rows.X):

@@ -146,7 +146,7 @@ def datasets(title: str, rows: Dataset, width: int) -> Iterator[Dataset]:
 
 
 def _gather(path: str, blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    """Write the blocks of this process to a file beside `path`; return an iterator over the blocks of all processes."""
+    """Write the blocks of this process to a file next to `path`; return an iterator over those of all processes."""
     import numpy as np
     import torch
 

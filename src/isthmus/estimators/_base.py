@@ -203,7 +203,7 @@ class BaseAutoencoder(NotebookDisplay, ModelViews, CallbackSupportMixin, Autoenc
         never = summary.low.isnan().nonzero()
         if new and len(never):
             empty = column_name(names, int(never[0]))
-            raise ValueError(f"X has only NaN in {empty}: drop it, nothing can be learned of it.")
+            raise ValueError(f"X has only NaN in {empty}: drop it, since nothing can be learned from it.")
         check_magnitude(summary.low, summary.high, summary.moments.mean, rows.dtype, names)
         return TrainingData(rows, weight, condition, names, summary, processes)
 

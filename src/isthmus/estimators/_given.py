@@ -180,7 +180,7 @@ def _put_back(samples: Any, columns: Mapping[Any, np.ndarray], codec: TableCodec
         try:
             table[name] = own.astype(dtype)
         except (TypeError, ValueError) as error:
-            raise ValueError(f"given[{name!r}] is {cells[0]!r}, which is no {dtype}: {error}") from error
+            raise ValueError(f"given[{name!r}] is {cells[0]!r}, which is not a valid {dtype}: {error}") from error
         if dtype.kind in "iu" and (table[name] != own).any():
             raise ValueError(f"given[{name!r}] is {cells[0]!r}, and that column has whole numbers ({dtype}).")
     return table if codec is None or codec.frame is None else codec.frame.restore(table)

@@ -55,9 +55,9 @@ class Chunk(NamedTuple):
     mask : Tensor of shape (N, D) or None
         1 where a cell was observed; None if every cell was.
     gain : Tensor of shape (N, D) or None
-        What log p of each cell gains beside the log-determinant of the scaling, in nats: that of the codec of a table,
-        and less than 0 where a feature that was constant in training has another value (in ``x`` it has the constant
-        value). None if nothing.
+        What is added to log p of each cell, in nats, apart from the log-determinant of the scaling: that of the codec
+        of a table, and less than 0 where a feature that was constant in training has another value (in ``x`` it has
+        the constant value). None if nothing.
     """
 
     raw: Tensor

@@ -33,7 +33,7 @@ class LinearStart(NamedTuple):
     mean : ndarray of shape (D,)
         Means of all features.
     more : int
-        Number of units beside the factors, for the other features, if their number is chosen.
+        Number of units in addition to the factors, for the other features, if their number is chosen.
     """
 
     linear: LinearModel

@@ -152,7 +152,7 @@ class VAE(Variational):
         return self._log_likelihood(self._rows(X), None)
 
     def score_features(self, X: Any) -> Any:
-        r"""Return log p(x_d | all other features) of each value: very negative where a value is odd beside the others.
+        r"""Return log p(x_d | all other features) of each value: very negative where a value is odd given the others.
 
         .. math:: \log p(x_d \mid x_{-d}) = \log p(x) - \log p(x_{-d})
 

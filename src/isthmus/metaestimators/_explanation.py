@@ -57,7 +57,7 @@ def explain(
 ) -> Explanation:
     """Return the explanation of rows.
 
-    The oddest cell of a row is named first. It then counts as missing, since other cells look odd beside it, and the
+    The oddest cell of a row is named first. It then counts as missing, since other cells look odd given it, and the
     next one is named if it is still odd.
 
     Parameters

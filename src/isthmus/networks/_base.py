@@ -31,7 +31,7 @@ class Sizes(NamedTuple):
     n_conditions : int
         C, the width of the condition; 0 without one.
     masked : bool
-        Whether the encoder gets a mask of observed cells beside the sample.
+        Whether the encoder gets a mask of observed cells in addition to the sample.
     n_inputs : int
         Number of the encoder's inputs that stand for the sample; 0 if it is D.
     """

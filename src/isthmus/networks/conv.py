@@ -105,7 +105,7 @@ class Conv(Network):
         side = math.isqrt(sizes.n_features)
         shape = (side, side) if self.image_shape is None else tuple(self.image_shape)
         if len(shape) not in (2, 3) or min(shape) < 1 or math.prod(shape) != sizes.n_features:
-            given = "which is no square number" if self.image_shape is None else f"got image_shape={self.image_shape}"
+            given = "which is not a square" if self.image_shape is None else f"got image_shape={self.image_shape}"
             raise ValueError(
                 "network=Conv(image_shape=...) needs (height, width) or (channels, height, width) whose product is the "
                 f"number of columns, {sizes.n_features}; {given}."

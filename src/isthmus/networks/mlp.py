@@ -184,7 +184,7 @@ class MLP(Network):
 
     @property
     def has_skip(self) -> bool:
-        """Whether there are skip connections beside hidden layers."""
+        """Whether there are skip connections in addition to hidden layers."""
         return self.starts_linear and bool(layer_sizes(self, default=_HIDDEN))
 
     @torch.no_grad()

@@ -38,7 +38,7 @@ def latent_plane(
     units : tuple of int, default=(0, 1)
         The two latent units.
     label : str, default=""
-        Name of y, beside its scale of colours.
+        Name of y, the label of its colour bar.
     ax : Axes, optional
         Axes to draw on; by default those of a new figure.
 

@@ -172,7 +172,7 @@ def _plane(codes: np.ndarray, values: Any, units: tuple[int, int], name: str) ->
         4.9,
         lambda ax: plots.latent_plane(codes, values, units=units, label=name, ax=ax),
         f"Codes of {len(codes)} rows in the plane of units {first} and {second}{coloured}.",
-        f"The two units with most information{coloured}.",
+        f"The two units with the most information{coloured}.",
     )
 
 

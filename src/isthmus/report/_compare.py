@@ -132,7 +132,7 @@ def _cards(label: str, examination: Examination) -> list[Card]:
 
 
 def _tables(examinations: Named) -> list[Section]:
-    """Return the key numbers, and both verdicts, beside each other."""
+    """Return the key numbers and both verdicts, side by side."""
     rows = [[name, *(value(one) for one in examinations.values())] for name, value in _NUMBERS.items()]
     models = " ".join(f"{label} is {one.context.estimator!r}." for label, one in examinations.items())
     checks = list(zip(*(one.checks for one in examinations.values()), strict=True))

@@ -38,7 +38,7 @@ class Report:
     numbers: dict[str, Any]
 
     def save(self, path: str | Path) -> None:
-        """Write the page, and its numbers beside it.
+        """Write the page, and its numbers next to it.
 
         Parameters
         ----------
@@ -211,5 +211,5 @@ def facts(examination: Examination, seed: int) -> dict[str, str]:
         "Written": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z") + f" by isthmus {__version__}",
         "Versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
         "Seed": f"{seed}{draws}",
-        "Numbers": "a file of the same name that ends in .json, beside this page, has all of them",
+        "Numbers": "the .json file of the same name, next to this page, has all of them",
     }

@@ -46,12 +46,12 @@ def likelihood(examination: Examination, _shape: Shape | None) -> Section:
 
 
 def odd(examination: Examination, shape: Shape | None) -> Section:
-    text = "The least likely rows under the model, and the cells that are oddest beside the others of their row."
+    text = "The least likely rows under the model, and their cells that are oddest given the other cells of the row."
     rows = []
     for row in examination.odd:
         cells = "; ".join(f"{c.column} = {c.value}, expected {c.expected} ({number(c.nats)} nats)" for c in row.cells)
         rows.append([f"row {row.row}", number(row.score), cells])
-    table = Table("", ["", examination.score_name, "odd cells, with their log p beside the usual one"], rows)
+    table = Table("", ["", examination.score_name, "odd cells, with their log p and the usual one"], rows)
     drawn = [] if shape is None else [pictures.odd_images(examination, shape)]
     return Section("odd", "Odd rows", "", text, drawn, [] if shape is not None else [table])
 
@@ -64,19 +64,19 @@ def imputation(examination: Examination, _shape: Shape | None) -> Section | None
     words = [f"{part.n_hidden:,} cells were hidden and imputed."]
     if part.rmse is not None and part.rmse_of_column_means is not None:
         words.append(
-            f"The error of numbers is {number(part.rmse)} standard deviations, by column means "
+            f"The error of imputed numbers is {number(part.rmse)} standard deviations; that of column means is "
             f"{number(part.rmse_of_column_means)}."
         )
     if part.accuracy is not None and part.accuracy_of_most_frequent is not None:
         words.append(
-            f"{percent(part.accuracy)} of hidden levels are found, by the most frequent level "
+            f"{percent(part.accuracy)} of hidden levels are imputed correctly; the most frequent level is correct for "
             f"{percent(part.accuracy_of_most_frequent)}."
         )
     if not part.coverage:
         examination.not_computed["Coverage of imputations"] = "the model has no density p(x), or no numbers were hidden"
         return Section("imputation", "Missing cells", "", " ".join(words))
     if part.coverage_90 is not None:
-        words.append(f"Intervals of 90 % hold {percent(part.coverage_90)} of the hidden cells.")
+        words.append(f"Intervals of 90 % contain {percent(part.coverage_90)} of the hidden cells.")
     return Section("imputation", "Missing cells", "", " ".join(words), [charts.coverage_chart(examination)])
 
 
@@ -102,7 +102,7 @@ def columns(examination: Examination, shape: Shape | None) -> Section | None:
     more = f" The {_SHOWN} of {len(by_share)} columns that are explained best." if len(by_share) > _SHOWN else ""
     caption = (
         "Errors of reconstructions: of numbers the root mean squared error in their own units (days for times), "
-        f"beside the standard deviation; of categories the share of wrong levels, and "
+        "next to the standard deviation; of categories the share of wrong levels, and "
         f"that of the most frequent level.{more}"
     )
     header = ["column", "explained", "error", "error of the mean", "−log p(x|code), nats"]

@@ -31,13 +31,13 @@ def cards(examination: Examination) -> list[Card]:
     assessment, result = examination.assessment, []
     if assessment.likelihood is not None:
         best = max(examination.references, key=lambda r: float(r.scores.mean()), default=None)
-        beside = "no simple model is comparable" if best is None else f"{best}: {number(float(best.scores.mean()))}"
+        comparison = "no simple model is comparable" if best is None else f"{best}: {number(float(best.scores.mean()))}"
         value = number(float(examination.scores.mean()))
-        result.append(Card("likelihood", "Density", value, f"{examination.score_name}, nats per row", beside))
+        result.append(Card("likelihood", "Density", value, f"{examination.score_name}, nats per row", comparison))
     linear = examination.linear
     own = assessment.reconstruction.explained_variance if linear is None else linear.explained_by_model
-    beside = "" if linear is None else f"PCA with {linear.n_components} units: {percent(linear.explained)}"
-    result.append(Card("reconstructions", "Reconstructions", percent(own), "of the data explained", beside))
+    comparison = "" if linear is None else f"PCA with {linear.n_components} units: {percent(linear.explained)}"
+    result.append(Card("reconstructions", "Reconstructions", percent(own), "of the data explained", comparison))
     latent = assessment.latent
     if latent is not None:
         information = (
@@ -128,10 +128,10 @@ def _training(examination: Examination, _shape: Shape | None) -> Section | None:
 
 def _reconstructions(examination: Examination, shape: Shape | None) -> Section:
     part, linear = examination.assessment.reconstruction, examination.linear
-    beside = "" if linear is None else f" PCA with {linear.n_components} units explains {percent(linear.explained)}."
+    share = "" if linear is None else f" PCA with {linear.n_components} units explains {percent(linear.explained)}."
     own = part.explained_variance if linear is None else linear.explained_by_model
     text = (
-        f"Reconstructions from the codes explain {percent(own)} of the data.{beside} "
+        f"Reconstructions from the codes explain {percent(own)} of the data.{share} "
         f"The mean log p(x|code) is {plus_minus(part.score)} nats per row."
     )
     if shape is not None:

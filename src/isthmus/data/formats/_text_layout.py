@@ -125,13 +125,13 @@ def find_layout(path: Path) -> TextLayout:
         encoding = _encoding(head, path)
         if encoding.startswith("utf-8") and not _is_utf8(head, stream):
             if encoding != "utf-8":  # it begins with the mark of UTF-8
-                raise DataError(f"{path}: is no text in UTF-8, though it begins so; {AGAIN}.")
+                raise DataError(f"{path}: begins like a text in UTF-8, but is none; {AGAIN}.")
             encoding = _western(head)
         whole = len(head) < _HEAD
     try:
         text = codecs.getincrementaldecoder(encoding)().decode(head)
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: is no text in {encoding}, though it begins so; {AGAIN}.") from error
+        raise DataError(f"{path}: begins like a text in {encoding}, but is none; {AGAIN}.") from error
     lines = re.split(r"\r\n|\n|\r", text)
     lines = lines[: _LINES if whole or len(lines) < 2 else min(_LINES, len(lines) - 1)]
     if not any(line.strip() for line in lines):

@@ -252,7 +252,7 @@ def _header(row: list[str], where: str, *, quoted: bool) -> tuple[str, ...] | No
         text = cells.index(None)
         if not all(cell is None or math.isnan(cell) for cell in cells):
             raise DataError(
-                f"{where}, column {text + 1}: {row[text]!r:.40} stands beside numbers. Drop or encode columns of text; "
+                f"{where}, column {text + 1}: {row[text]!r:.40} is not a number. Drop or encode columns of text; "
                 "if the line is a header, put all its names in quotes."
             )
     names = tuple(cell.strip() or f"x{i}" for i, cell in enumerate(row))
