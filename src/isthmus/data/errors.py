@@ -1,4 +1,4 @@
-"""Errors in data and files: one line that says what is wrong, where, and how to mend it."""
+"""Errors in data and files: one line that says what is wrong, where, and how to fix it."""
 
 from __future__ import annotations
 

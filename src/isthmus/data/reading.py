@@ -50,7 +50,7 @@ def read(source: str | os.PathLike[str]) -> Dataset:
     MissingFileError
         If there is no such file (a `DataError` and a `FileNotFoundError`).
     DataError
-        If it cannot be read: one line that says what is wrong, where, and how to mend it.
+        If it cannot be read: one line that says what is wrong, where, and how to fix it.
 
     Examples
     --------

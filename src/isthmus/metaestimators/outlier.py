@@ -32,10 +32,10 @@ _REFERENCE_ROWS = 100  # held-out rows whose cells say what surprise is usual
 
 
 class AutoencoderOutlierDetector(SaveMixin, OutlierMixin, BaseEstimator):
-    r"""Detect rows that are improbable under an autoencoder, say how sure that is, and which cells are to blame.
+    r"""Detect rows that are improbable under an autoencoder, with p-values and the cells that are responsible.
 
-    The score of a row is log p(x), the higher the more normal. A part of the rows is held out, and their scores say
-    what is usual: the p-value of a new row is
+    The score of a row is log p(x): the higher, the more normal. Some of the training rows are held out to calibrate the
+    scores: the p-value of a new row is
 
     .. math:: \frac{1 + \#\{i : s_i \le s(x)\}}{m + 1}, \qquad i = 1, \dots, m \text{ held-out rows},
 
@@ -45,7 +45,7 @@ class AutoencoderOutlierDetector(SaveMixin, OutlierMixin, BaseEstimator):
     Parameters
     ----------
     estimator : estimator of isthmus, optional
-        The autoencoder, which is cloned; by default a small VAE, which cannot learn outliers by heart: ``VAE(8,
+        The autoencoder, which is cloned; by default a small VAE, which cannot memorise outliers: ``VAE(8,
         prior="standard_normal", hidden_layer_sizes=32, max_epochs=60, optimizer=Adam(weight_decay=0.1))``, with fewer
         epochs for more than about 10,000 rows. With ``FrozenEstimator(model)`` of scikit-learn, a model that is fitted
         already is used, and all rows of ``fit`` set the threshold: pass rows that it was not trained on.

@@ -155,7 +155,8 @@ def _own_parts() -> dict[str, type[Settings]]:
     modules = [importlib.import_module(f"isthmus.{name}") for name in _MODULES]
     exports = [getattr(module, name) for module in modules for name in module.__all__]
     classes = [cls for cls in exports if isinstance(cls, type) and issubclass(cls, Settings)]
-    return {cls.__name__: cls for cls in classes if not inspect.isabstract(cls) and cls.__name__ != "Optimizer"}
+    base = importlib.import_module("isthmus.optimizers").Optimizer  # a base without abstract methods
+    return {cls.__name__: cls for cls in classes if not inspect.isabstract(cls) and cls is not base}
 
 
 @functools.cache

@@ -37,7 +37,7 @@ class CategoryColumn(Column):
     ordered : bool
         Whether that dtype is ordered.
     unseen : {"missing", "other", "error"}
-        What becomes of a level that was not in the training data: it counts as missing, after a warning; it is one
+        How a level that was not in the training data is treated: it counts as missing, after a warning; it is one
         more level, of low probability; or it is an error.
     likelihood : str or Likelihood, optional
         By default "bernoulli" for two levels, "categorical" for up to 50, and "embedded_categorical" for more.

@@ -37,7 +37,7 @@ class Options:
     likelihood : str, Likelihood or None
         Likelihood of the column, in its own units.
     unseen : str
-        What becomes of new levels.
+        How new levels are treated.
     within_support : bool
         Whether decoded cells stay in the range of the column.
     """

@@ -57,7 +57,7 @@ class TableCodec(Settings):
         Likelihoods of columns by name, such as ``{"visits": "negative_binomial"}``. Such a column is passed to its
         likelihood as it is: its numbers are not transformed.
     unseen : {"missing", "other", "error"}, default="missing"
-        What becomes of a level that was not in the training data: it counts as missing, after a warning; all such
+        How a level that was not in the training data is treated: it counts as missing, after a warning; all such
         levels are one more level, of low probability; or it is an error.
     within_support : bool, default=True
         Whether decoded numbers and times stay in the range of their column. If False, the codec and a saved model keep

@@ -88,7 +88,7 @@ export class CompletePanel {
       ? element("div", { className: "sheet four" }, ...Array.from({ length: header.n }, (_, k) => picture(row, bytes, k, `Completion ${k + 1}`)))
       : rowsTable(row, header, "Completions", this.editor.missing());
     const warning = header.unreliable
-      ? [element("p", { className: "small", textContent: "Few draws fit what is left of the row: these completions are rough." })]
+      ? [element("p", { className: "small", textContent: "Few draws fit the cells that are left: these completions are rough." })]
       : [];
     this.result.replaceChildren(element("h3", { textContent: text }), shown, ...warning);
   }
