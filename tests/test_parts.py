@@ -1,5 +1,6 @@
 """Every part passes the checks of `isthmus.testing`, with the rows of `cases`."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -110,6 +111,18 @@ def test_defaults_apply_to_parts_given_by_name_only():
     own = MLP((3,))
     assert resolve("networks", "mlp", Network, hidden_layer_sizes=(9,), image_shape=None) == MLP((9,))
     assert resolve("networks", own, Network, hidden_layer_sizes=(9,)) == own
+
+
+def test_parts_of_other_types_or_with_other_types_of_values_differ():
+    assert Gaussian() != Bernoulli()
+    assert Gaussian() != "gaussian"
+    assert Gaussian(scale=1.0) == Gaussian(scale=1)
+    assert Gaussian(scale=np.ones(3)) != Gaussian(scale=1.0)
+    assert repr(Gaussian(scale=np.ones(3))) == "Gaussian(scale=array([1., 1., 1.]))"
+
+
+def test_a_part_without_parameters_holds_one_number_per_row():
+    assert GaussianNoise().numbers_per_row == 1
 
 
 def test_nested_parameters_and_equality():
