@@ -48,7 +48,7 @@ def cards(examination: Examination) -> list[Card]:
         )
     if assessment.samples is not None:
         accuracy = percent(assessment.samples.two_sample_accuracy)
-        result.append(Card("samples", "Samples", accuracy, "told from rows", "alike: 50 %"))
+        result.append(Card("samples", "Samples", accuracy, "accuracy of a classifier", "indistinguishable: 50 %"))
     elif assessment.codes is not None:
         trust = number(assessment.codes.trustworthiness)
         result.append(Card("latent", "Codes", trust, "trustworthiness of neighbours", "at best 1"))
