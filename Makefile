@@ -25,19 +25,20 @@ demo: $(VENV)/.ok  ## fit the six models to handwritten digits; writes isthmus-d
 # COVERAGE=1 also measures which branches the tests reach, and fails below the limit in pyproject.toml.
 PYTEST := -m pytest -q -rs -n auto --dist worksteal -m "not slow"
 
-# Tests of the explorer's page need a browser; without one they are skipped, with a line that says so.
+# Tests in a browser, and those of larger images, need two packages of Debian; without them they are skipped, with a line that says so.
 BROWSER := $(firstword $(shell command -v chromium chromium-browser google-chrome 2>/dev/null))
+MISSING := $(strip $(if $(BROWSER),,chromium) $(if $(wildcard /usr/share/datasets/fashion-mnist),,dataset-fashion-mnist))
 
-.PHONY: browser
-browser:
-ifeq ($(BROWSER),)
+.PHONY: packages
+packages:
+ifneq ($(MISSING),)
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		export DEBIAN_FRONTEND=noninteractive; (apt-get install -y -qq chromium || (apt-get update -qq && apt-get install -y -qq chromium)) >/dev/null \
-			|| echo "chromium could not be installed: tests in the browser are skipped"; \
-	else echo "chromium is not installed: tests in the browser are skipped"; fi
+		export DEBIAN_FRONTEND=noninteractive; (apt-get install -y -qq $(MISSING) || (apt-get update -qq && apt-get install -y -qq $(MISSING))) >/dev/null \
+			|| echo "$(MISSING) could not be installed: tests that need it are skipped"; \
+	else echo "$(MISSING) is not installed: tests that need it are skipped"; fi
 endif
 
-test: $(VENV)/.ok browser  ## run all tests in parallel; installs Chromium if it is missing and the user is root
+test: $(VENV)/.ok packages  ## run all tests in parallel; installs Chromium and Fashion-MNIST if they are missing and the user is root
 ifdef COVERAGE
 	$(BIN)/coverage erase
 	OMP_NUM_THREADS=1 $(BIN)/coverage run $(PYTEST)
@@ -64,7 +65,7 @@ $(VENV)-newest/.ok: pyproject.toml constraints.txt
 	touch $@
 
 .PHONY: test-oldest test-newest
-test-oldest test-newest: test-%: $(VENV)-%/.ok browser  ## run the tests with the oldest, or the newest, versions that pyproject.toml allows
+test-oldest test-newest: test-%: $(VENV)-%/.ok packages  ## run the tests with the oldest, or the newest, versions that pyproject.toml allows
 	OMP_NUM_THREADS=1 $(VENV)-$*/bin/python $(PYTEST) $(TESTS)
 
 lint: $(VENV)/.lint
@@ -95,7 +96,7 @@ bench-speed: $(VENV)/.bench  ## measure docs/speed.md, with other libraries; nee
 	$(BIN)/python benchmarks/speed
 	$(BIN)/python -m pytest -q -m slow
 
-bench-explorer: $(VENV)/.ok browser  ## measure the page of `isthmus explore` in Chromium; writes benchmarks/results/explorer.json
+bench-explorer: $(VENV)/.ok packages  ## measure the page of `isthmus explore` in Chromium; writes benchmarks/results/explorer.json
 	$(BIN)/python benchmarks/explorer
 
 fuzz: MINUTES ?= 10
