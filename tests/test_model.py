@@ -85,3 +85,12 @@ def test_encoder_inputs_of_probabilities_are_centred():
     mask = torch.tensor([1.0, 0.0, 1.0]).double()  # a missing cell equals the mean
     torch.testing.assert_close(model.q(x, mask=mask).mean, model.q(torch.where(mask == 1, x, mean)).mean)
     assert build(3, likelihood=Gaussian()).encoder_input(x) is x
+
+
+def test_an_iterated_imputation_stops_for_good_when_its_steps_grow(monkeypatch):
+    """The first cell's steps are 1, 2 and then 0.1; the second cell's 1, 0.5 and 0.25."""
+    model = build(2, 1)
+    guesses = iter(torch.tensor([[1.0, 1.0], [3.0, 1.5], [1.1, 1.75]]).double())
+    monkeypatch.setattr(model.likelihood, "mean", lambda _: next(guesses).diag())
+    x, mask = torch.zeros(2, 2).double(), 1 - torch.eye(2)
+    torch.testing.assert_close(model.impute(x, None, mask, 3), torch.tensor([1.0, 1.75]).double().diag())

@@ -5,6 +5,7 @@ Shapes in this package: N samples, D features, K units of the code, S draws of c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -277,14 +278,15 @@ class Model(nn.Module):
         Each step reconstructs the sample with the cells filled in by the step before. A sample stops as soon as its
         steps grow, because they then lead away from the data.
         """
-        last: Tensor | None = None
+        last = torch.full_like(x[..., :1], math.inf)
+        moving = torch.ones_like(last, dtype=torch.bool)
         for _ in range(n_steps):
             q = self.q(x, c, mask if self.network.sizes.masked else None)
             guess = self.likelihood.mean(self.decode(q.mean, c))
             step = (guess - x).square().masked_fill(mask == 1, 0.0).sum(-1, keepdim=True)
-            moves = torch.ones_like(step) if last is None else (step < last).to(step)
-            last = torch.where(moves == 1, step, 0.0)
-            x = torch.where((mask == 1) | (moves == 0), x, guess)
+            moving = moving & (step < last)
+            last = step
+            x = torch.where((mask == 0) & moving, guess, x)
         return x
 
     def log_likelihood(self, z: Tensor, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
