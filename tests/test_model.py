@@ -94,3 +94,23 @@ def test_an_iterated_imputation_stops_for_good_when_its_steps_grow(monkeypatch):
     monkeypatch.setattr(model.likelihood, "mean", lambda _: next(guesses).diag())
     x, mask = torch.zeros(2, 2).double(), 1 - torch.eye(2)
     torch.testing.assert_close(model.impute(x, None, mask, 3), torch.tensor([1.0, 1.75]).double().diag())
+
+
+def test_a_model_that_is_set_to_a_linear_one_is_that_also_given_a_condition():
+    model = build(3, 2, n_conditions=2, network=MLP((8,), skip=True), posterior=DiagonalNormal())
+    model.init_from_data(torch.randn(20, 3).double(), torch.zeros(3).double())
+    draws = torch.Generator().manual_seed(1)
+    shapes = {"weight": (2, 3), "bias": (2,), "log_scale": (2,), "loadings": (3, 2), "mean": (3,), "effect": (3, 2)}
+    linear = {name: torch.randn(shape, generator=draws).double() for name, shape in shapes.items()}
+    x, z, c = (torch.randn(5, n, generator=draws).double() for n in (3, 2, 2))
+    noise = torch.full((3,), 0.25).double()
+    model.set_linear(
+        (linear["weight"], linear["bias"], linear["log_scale"]),
+        (linear["loadings"], linear["mean"], noise),
+        linear["effect"],
+    )
+    q = model.q(x, c)
+    torch.testing.assert_close(q.mean, (x - c @ linear["effect"].T) @ linear["weight"].T + linear["bias"])
+    torch.testing.assert_close(q.stddev, linear["log_scale"].exp().expand(5, 2))
+    mean = z @ linear["loadings"].T + linear["mean"] + c @ linear["effect"].T
+    torch.testing.assert_close(model.likelihood.mean(model.decode(z, c)), mean)

@@ -32,7 +32,11 @@ REWRITE = "pytest.PytestAssertRewriteWarning"  # of hypothesis, which is importe
 SECONDS = 60  # of a processor: more than this is an endless loop, which the tests would not let pass
 GROUPS = {
     "parts": (["_part"], ["test_part_properties.py", "test_parts.py"], ["estimators/test_fields.py"]),
-    "model": (["model"], ["test_tensor_shapes.py", "test_model.py"], ["exact/test_linear.py", "test_golden.py"]),
+    "model": (
+        ["model"],
+        ["test_tensor_shapes.py", "test_model.py"],
+        ["exact/test_missing.py", "exact/test_linear.py", "test_golden.py"],
+    ),
     "objectives": (["objectives"], ["exact/test_iwae.py", "exact/test_ppca.py"], ["test_parts.py", "test_golden.py"]),
     "codec": (["tables/codec"], ["tables/test_codec.py"], ["estimators/test_tables.py"]),
     "files": (
