@@ -1,5 +1,7 @@
 """The numbers of a report agree with what they are made of."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,8 +12,9 @@ from sklearn.metrics import roc_auc_score
 from isthmus import VAE, Autoencoder
 from isthmus.assessment._columns import _cramers_v, _marginal, dependencies, marginals, unit_effects
 from isthmus.assessment._context import Context
+from isthmus.assessment._examine import _affordable
 from isthmus.assessment._membership import Membership
-from isthmus.assessment._odd import odd_rows
+from isthmus.assessment._odd import cell_scores, odd_rows, why_at_code
 from isthmus.assessment._references import density_references, folds, independent_columns, linear_reconstruction
 from isthmus.tables import TableCodec
 
@@ -162,3 +165,17 @@ def test_odd_cells_are_those_that_were_made_odd(context):
     assert found[0].cells[0].column in ("column 0", "column 1")  # they differ, and either could be the odd one
     assert found[0].cells[0].nats < -3
     assert found[0].score == pytest.approx(context.estimator.score_samples(X)[7])
+
+
+def test_with_many_units_cells_are_scored_at_the_code(context, monkeypatch):
+    assert why_at_code(context) is None
+    monkeypatch.setattr("isthmus.assessment._odd._MAX_COST", 2)
+    assert why_at_code(context) == "log p(x) without each of 3 cells takes too long with 1 latent units"
+    _, found = cell_scores(context, np.arange(5))
+    np.testing.assert_allclose(found, -context.estimator.feature_errors(context.X[:5]))
+
+
+def test_fewer_rows_of_models_with_many_units_are_used():
+    rows = [_affordable(SimpleNamespace(has_density=True, n_components_=k)) for k in (2, 100, 158, 512, 2000)]
+    assert rows == [100_000, 2500, 1001, 100, 100]
+    assert _affordable(SimpleNamespace(has_density=False, n_components_=512)) == 100_000

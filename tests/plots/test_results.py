@@ -23,6 +23,14 @@ def test_units_are_drawn_by_their_information():
     assert without.get_legend() is None
 
 
+def test_numbers_of_many_units_do_not_overlap():
+    ax = plots.kl_per_unit(SimpleNamespace(kl_per_unit=np.arange(512.0), activity=np.ones(512)))
+    FigureCanvasAgg(ax.figure).draw()
+    boxes = [label.get_window_extent() for label in ax.get_xticklabels()]
+    assert (len(ax.patches), len(boxes)) == (64, 16)
+    assert not any(a.overlaps(b) for a, b in pairwise(boxes))
+
+
 def test_histograms_have_shares_and_means():
     ax = plots.log_likelihoods({"rows": [-1.0, -2.0, -3.0, np.inf], "samples": [-1.0, -1.0]}, ax=Figure().subplots())
     first, second = ax.patches

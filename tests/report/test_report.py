@@ -153,6 +153,8 @@ def test_sections_by_kind_of_data(report, table_report, image_report):
     assert not {"samples", "columns", "marginals"} & set(keys(image_report))
     assert "the columns are pixels" in image_report.html
     assert "the model has no density p(x)" in image_report.html
+    assert "their cells that are oddest given the code of the row" in image_report.html
+    assert "their cells that are oddest given the other cells of the row" in table_report.html
 
 
 def test_the_plane_is_coloured_by_dates_that_are_texts():

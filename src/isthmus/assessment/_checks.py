@@ -143,7 +143,7 @@ def _units(e: Evidence) -> Check:
     if not collapsed:
         text = f"None of the {n} latent units is {word}: the code of each varies between rows."
         return check(3, "good", text, 0.0, float(n))
-    named = ", ".join(map(str, collapsed[:12])) + (", ..." if len(collapsed) > 12 else "")
+    named = ", ".join(map(str, collapsed[:12])) + (f" and {len(collapsed) - 12} more" if len(collapsed) > 12 else "")
     are, they = ("is", "It carries") if len(collapsed) == 1 else ("are", "They carry")
     more = "" if latent is None else ", unless a slower warm-up or free bits activate more"
     text = (

@@ -14,7 +14,7 @@ from isthmus.assessment._columns import dependencies, marginals, strongest_depen
 from isthmus.assessment._context import Context, Stream, quiet
 from isthmus.assessment._evidence import Evidence
 from isthmus.assessment._examination import Examination
-from isthmus.assessment._odd import odd_rows
+from isthmus.assessment._odd import AT_CODE, OddRow, odd_rows, why_at_code
 from isthmus.assessment._references import density_references, independent_columns, linear_reconstruction
 from isthmus.assessment._results import Assessment
 from isthmus.assessment._rows import count_rows, random_rows
@@ -26,7 +26,10 @@ Array = np.ndarray
 
 _MAX_CELLS = 200_000  # of the rows of which some are hidden
 _N_SAMPLES = 1000  # of the model, for its own likelihoods and distributions
-_MAX_CODES = 100_000  # numbers of all codes: with 512 units, log p(x) takes half a second a row
+_MOST_ROWS = 100_000
+_FEWEST_ROWS = 100  # of a model with many units
+_MAX_SQUARES = 25_000_000  # squared units of all rows: with 512, log p(x) takes .4 seconds a row
+_MANY_UNITS = 100  # imputation is then checked on a tenth of the rows, as each has several modes to find
 
 
 def examine(
@@ -61,7 +64,7 @@ def examine(
     images : bool, default=False
         Whether samples are images: pixels are not compared one by one.
     max_rows : int, default=1000
-        Number of samples to use, drawn at random if there are more; fewer of a model with more than a hundred units.
+        Number of samples to use, drawn at random if there are more; fewer of a model with more than 158 units.
     n_draws : int, default=100
         Importance samples per sample.
     impute : float, default=0.2
@@ -106,7 +109,9 @@ def _count(X: Any) -> int:
 
 def _affordable(estimator: Any) -> int:
     """Return of how many rows log p(x) can be computed in minutes."""
-    return max(100, _MAX_CODES // estimator.n_components_) if estimator.has_density else _MAX_CODES
+    if not estimator.has_density:
+        return _MOST_ROWS
+    return max(_FEWEST_ROWS, min(_MOST_ROWS, _MAX_SQUARES // estimator.n_components_**2))
 
 
 class _Examiner:
@@ -175,7 +180,7 @@ class _Examiner:
             effects=effects,
             marginals=own_marginals,
             dependencies=own_dependencies,
-            odd=odd_rows(ctx, scores, self.index),
+            odd=self._odd(scores),
             labels=self.labels,
             not_computed=self.reasons,
         )
@@ -213,8 +218,8 @@ class _Examiner:
 
     def _impute(self) -> Any:
         try:
-            affordable, n_rows = _affordable(self.ctx.estimator), max(100, _MAX_CELLS // self.ctx.X.shape[1])
-            n_rows = n_rows if affordable >= _N_SAMPLES else affordable // 10  # each has several modes to find
+            n_rows, many = max(100, _MAX_CELLS // self.ctx.X.shape[1]), self.ctx.estimator.n_components_ > _MANY_UNITS
+            n_rows = min(n_rows, _affordable(self.ctx.estimator) // 10) if many else n_rows
             return _metrics.imputation(self.ctx, self.impute, n_rows)
         except ValueError as error:
             self.reasons["Imputations"] = str(error).rstrip(".")
@@ -225,6 +230,14 @@ class _Examiner:
         if ctx.estimator.has_density:
             return _metrics.estimate(ctx, self.n_draws).value.astype(np.float64)
         return -np.asarray(ctx.call("reconstruction_error"), dtype=np.float64)
+
+    def _odd(self, scores: Array) -> list[OddRow]:
+        """Return the least likely rows."""
+        self.say("odd rows")
+        why = why_at_code(self.ctx)
+        if why is not None:
+            self.reasons[AT_CODE] = why
+        return odd_rows(self.ctx, scores, self.index)
 
     def _score_name(self) -> str:
         if not self.ctx.estimator.has_density:

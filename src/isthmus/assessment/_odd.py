@@ -9,13 +9,15 @@ import numpy as np
 from isthmus.assessment._cells import column_means
 from isthmus.assessment._context import Context, quiet
 
-__all__ = ["OddCell", "OddRow", "cell_scores", "cell_text", "odd_rows"]
+__all__ = ["AT_CODE", "OddCell", "OddRow", "cell_scores", "cell_text", "odd_rows", "why_at_code"]
 
 Array = np.ndarray
 
+AT_CODE = "Odd cells given the other cells of their row"  # what a report lacks if cells are scored at the code
 _N_CELLS = 3
 _N_USUAL = 20  # rows whose cells have usual scores
 _MAX_SCORED = 100  # columns whose cells are scored given all others, which costs a log p(x) for each
+_MAX_COST = 1 << 19  # of that, as columns times squared units: with 64 columns and 512 units it would take half an hour
 
 
 class OddCell(NamedTuple):
@@ -28,8 +30,8 @@ class OddCell(NamedTuple):
     value, expected : str
         What the cell holds, and what the model reconstructs.
     nats : float
-        log p of the cell given all others, or at the code where there are more than 100 columns, minus the mean of that
-        over all rows.
+        log p of the cell given all others, or at the code where :func:`why_at_code` has a reason, minus the mean of
+        that over all rows.
     """
 
     column: str
@@ -46,14 +48,32 @@ class OddRow(NamedTuple):
     cells: list[OddCell]
 
 
+def why_at_code(ctx: Context) -> str | None:
+    """Return why cells are scored at the code of their row, and not given all other cells; None if they are not."""
+    estimator = ctx.estimator
+    if not estimator.has_density:
+        return "the model has no density p(x)"
+    if not hasattr(estimator, "score_features"):
+        return "the model has conditions"
+    n_columns, n_units = len(_names(ctx)), estimator.n_components_
+    if n_columns > _MAX_SCORED or n_columns * n_units**2 > _MAX_COST:
+        return f"log p(x) without each of {n_columns:,} cells takes too long with {n_units:,} latent units"
+    return None
+
+
+def _names(ctx: Context) -> list[str]:
+    if ctx.table is None:
+        return ctx.cells(ctx.rows(np.arange(1))).names
+    return list(map(str, ctx.estimator._codec.names))
+
+
 def cell_scores(ctx: Context, rows: Array) -> tuple[list[str], Array]:
     """Return the names of the columns, and the score of each cell of some rows, (n, D), NaN where it is missing.
 
-    For a VAE and at most 100 columns it is log p(x_d | all other cells); otherwise log p(x_d|code).
+    It is log p(x_d | all other cells), or log p(x_d|code) if :func:`why_at_code` has a reason.
     """
-    estimator = ctx.estimator
-    names = ctx.cells(ctx.rows(rows[:1])).names if ctx.table is None else list(map(str, estimator._codec.names))
-    if hasattr(estimator, "score_features") and len(names) <= _MAX_SCORED:
+    estimator, names = ctx.estimator, _names(ctx)
+    if why_at_code(ctx) is None:
         with quiet():
             return names, np.asarray(estimator.score_features(ctx.rows(rows)), dtype=np.float64)
     return names, -np.asarray(ctx.call("feature_errors", rows), dtype=np.float64)

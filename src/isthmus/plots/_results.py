@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,10 +23,10 @@ _MAX_NAME = 24
 
 
 def kl_per_unit(latent: Any, *, ax: Axes | None = None) -> Axes:
-    """Draw the information of each latent unit as bars, the largest first; units that are not active are hatched.
+    """Draw the information of each latent unit as bars, largest first; units that are not active are hatched.
 
-    It is the mean KL divergence of the posterior from the marginal prior, if that is known; otherwise the variance of
-    the code.
+    At most 64 are drawn. It is the mean KL divergence of the posterior from the marginal prior, if that is known;
+    otherwise the variance of the code.
 
     Parameters
     ----------
@@ -55,7 +56,8 @@ def kl_per_unit(latent: Any, *, ax: Axes | None = None) -> Axes:
     bars = ax.bar(np.arange(len(order)), values[order], color=colors, width=0.8)
     for bar, on in zip(bars, active, strict=True):
         bar.set_hatch("" if on else "////")
-    every = max(1, len(order) // 24)
+    wide = 0.05 + 0.085 * len(str(order.max()))  # inches of a number
+    every = math.ceil(len(order) * wide * ax.figure.dpi / ax.bbox.width)
     ax.set_xticks(np.arange(len(order))[::every], [str(k) for k in order[::every]])
     ax.set(xlabel="latent unit", ylabel="KL, nats per row" if known else "variance of the code")
     if not active.all():

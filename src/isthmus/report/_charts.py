@@ -67,7 +67,7 @@ def information_chart(examination: Examination) -> Picture:
         _HIGH,
         lambda ax: plots.kl_per_unit(latent, ax=ax),
         f"Bars of the information of each latent unit; {latent.active_units if latent else 0} units are active.",
-        "Mean divergence of each unit's posterior from its marginal prior, largest first.",
+        "Mean divergence of each unit's posterior from its marginal prior, largest first; at most 64 units.",
     )
 
 

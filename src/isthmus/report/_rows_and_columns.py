@@ -6,6 +6,7 @@ import math
 
 from isthmus.assessment import Examination
 from isthmus.assessment._evidence import number, percent, plus_minus
+from isthmus.assessment._odd import AT_CODE
 from isthmus.report import _charts as charts
 from isthmus.report import _images as pictures
 from isthmus.report.page import Section, Table
@@ -46,7 +47,8 @@ def likelihood(examination: Examination, _shape: Shape | None) -> Section:
 
 
 def odd(examination: Examination, shape: Shape | None) -> Section:
-    text = "The least likely rows under the model, and their cells that are oddest given the other cells of the row."
+    given = "the code" if AT_CODE in examination.not_computed else "the other cells"
+    text = f"The least likely rows under the model, and their cells that are oddest given {given} of the row."
     rows = []
     for row in examination.odd:
         cells = "; ".join(f"{c.column} = {c.value}, expected {c.expected} ({number(c.nats)} nats)" for c in row.cells)
