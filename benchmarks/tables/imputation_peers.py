@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer
@@ -22,6 +23,7 @@ Peer = Callable[[pd.DataFrame], Imputation]
 
 ROUNDED = "mean, rounded"
 _COPIES = 5  # of miceforest
+_ROUNDS = 10  # of missForest, at most
 _LEAST = 0.01  # probability of a level under a regression, whose values may be negative
 
 
@@ -117,13 +119,16 @@ def votes(copies: list[pd.DataFrame], table: pd.DataFrame) -> dict[str, pd.DataF
 
 
 def miceforest(table: pd.DataFrame) -> Imputation:
-    """Return the means, or the most frequent levels, of five copies."""
+    """Return the means, or the most frequent levels, of five copies.
+
+    Its other ways to match categories fail where a level has the probability 1.
+    """
     from miceforest import ImputationKernel
 
     names = {name: f"x{i}" for i, name in enumerate(table)}  # LightGBM takes no special characters
     renamed = table.rename(columns=names)
     coded = renamed.astype({c: "category" for c in renamed if renamed[c].dtype.kind != "f"})
-    kernel = ImputationKernel(coded, num_datasets=_COPIES, random_state=0)
+    kernel = ImputationKernel(coded, num_datasets=_COPIES, random_state=0, mean_match_strategy="fast")
     kernel.mice(4, num_threads=1)
     back = {new: old for old, new in names.items()}
     copies = [kernel.complete_data(dataset=i).rename(columns=back) for i in range(_COPIES)]
@@ -137,21 +142,41 @@ def miceforest(table: pd.DataFrame) -> Imputation:
     return result, shares
 
 
-def missforest(table: pd.DataFrame) -> Imputation:
-    """Return what chains of random forests give; levels have no probabilities."""
-    from missforest import MissForest
-    from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+def missforest(table: pd.DataFrame, n_trees: int = 100) -> Imputation:
+    """Return what chains of random forests give, with the defaults of the R package missForest.
 
-    other = [c for c in table if table[c].dtype.kind != "f"]
-    model = MissForest(
-        RandomForestClassifier(random_state=0),
-        RandomForestRegressor(random_state=0),
-        categorical=other or None,
-        verbose=0,
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return model.fit_transform(table), {}
+    Each column is predicted from all others, in ten rounds at most, until they change the table more than the last one.
+
+    References
+    ----------
+    Stekhoven & Buehlmann (2012), MissForest: non-parametric missing value imputation for mixed-type data.
+    """
+    numbers = [name for name in table if table[name].dtype.kind == "f"]
+    other = [name for name in table if name not in numbers]
+    gone = table.isna()
+    filled = table.fillna({c: table[c].mean() if c in numbers else table[c].mode()[0] for c in table})
+    shares: dict[str, pd.DataFrame] = {}
+    changes = [np.inf, np.inf]
+    for _ in range(_ROUNDS):
+        last, last_shares = filled.copy(), shares.copy()
+        for name in gone.sum().sort_values().index[gone.any()]:
+            X = pd.get_dummies(filled.drop(columns=name), dtype=float).to_numpy()
+            forest = RandomForestRegressor if name in numbers else RandomForestClassifier
+            model = forest(n_trees, max_features="sqrt", random_state=0, n_jobs=1)
+            model.fit(X[~gone[name]], table.loc[~gone[name], name])
+            if name in numbers:
+                filled.loc[gone[name], name] = model.predict(X[gone[name]])
+            else:
+                likely = np.maximum(model.predict_proba(X), _LEAST)
+                shares[name] = pd.DataFrame(likely / likely.sum(axis=1, keepdims=True), columns=model.classes_)
+                filled.loc[gone[name], name] = model.classes_[likely.argmax(axis=1)][gone[name]]
+        moved = ((filled[numbers] - last[numbers]) ** 2).sum().sum() / (filled[numbers] ** 2).sum().sum()
+        changed = (filled[other] != last[other]).sum().sum()
+        now = [change for change, kind in ((moved, numbers), (changed, other)) if kind]
+        if all(new >= old for new, old in zip(now, changes, strict=False)):
+            return last, last_shares
+        changes = now
+    return filled, shares
 
 
 def _rounded(peer: Peer) -> Peer:
@@ -177,4 +202,4 @@ PEERS = {
     "IterativeImputer": _on_table(iterative, all_levels=False),
     "EM, normal": _on_table(em),
 }
-TREES = {"miceforest": miceforest, "missforest": missforest}  # by the module that they need
+TREES = {"missForest": missforest, "miceforest": miceforest}

@@ -36,6 +36,12 @@ def grouped(runs: Runs) -> dict[tuple[str, str], list[Mapping[str, Mapping[str, 
     return found
 
 
+def sides_of(runs: Runs) -> list[str]:
+    """Return the sides of which all runs have results."""
+    first, *others = runs.values()
+    return [side for side in first if all(side in run for run in others)]
+
+
 def marked(values: Mapping[str, float], *, lowest: bool, digits: int = 3) -> list[str]:
     """Return numbers as text, the best one bold."""
     best = min(values.values()) if lowest else max(values.values())
@@ -45,7 +51,7 @@ def marked(values: Mapping[str, float], *, lowest: bool, digits: int = 3) -> lis
 
 def imputation(runs: Runs, measure: str) -> str:
     """Return the table of an error by table, mechanism and side, and how often each side is best."""
-    sides = list(next(iter(runs.values())))
+    sides = sides_of(runs)
     if measure == "wrong":
         sides.remove(ROUNDED)  # its categories are those of "mean or mode"
     lines, wins = [], dict.fromkeys(sides, 0)
@@ -69,7 +75,7 @@ def coverage(runs: Runs) -> str:
 
 def means(runs: Runs) -> str:
     """Return the table of mean AUROC and average precision by detector and protocol."""
-    sides = list(next(iter(runs.values())))
+    sides = sides_of(runs)
     columns = []
     for protocol in PROTOCOLS:
         own = [run for key, run in runs.items() if f"|{protocol}|" in key]
@@ -99,7 +105,7 @@ def alarms(runs: Runs) -> str:
 
 
 def sets(runs: Runs) -> str:
-    sides = list(next(iter(runs.values())))
+    sides = sides_of(runs)
     lines = []
     for protocol, text in PROTOCOLS.items():
         for (name, kind), found in grouped(runs).items():
@@ -110,7 +116,7 @@ def sets(runs: Runs) -> str:
 
 
 def candidates(runs: Runs) -> str:
-    sides = list(next(iter(runs.values())))
+    sides = sides_of(runs)
     columns = []
     for protocol in PROTOCOLS:
         own = [run for key, run in runs.items() if f"|{protocol}|" in key]

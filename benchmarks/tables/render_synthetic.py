@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import mean
+from statistics import mean, stdev
 from typing import Any
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
@@ -65,6 +65,12 @@ def _value(found: Sequence[Mapping[str, Mapping[str, Any]]], side: str, figure: 
     return mean(known) if known else None
 
 
+def _means(found: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[str, float | None]]:
+    """Return the means over the splits of a set, of the sides that were fitted to all of them."""
+    sides = [side for side in found[0] if all(side in run for run in found)]
+    return {side: {figure: _value(found, side, figure) for figure in found[0][side]} for side in sides}
+
+
 def _columns(sides: Sequence[str], found: Sequence[Any]) -> list[list[str]]:
     """Return the text of each figure of each side."""
     return [_marked([_value(found, side, figure) for side in sides], best) for figure, (_, best) in FIGURES.items()]
@@ -87,13 +93,13 @@ def magic(runs: Runs) -> str:
 
 def summary(runs: Runs) -> str:
     """Return the means of the generators that were fitted to all sets."""
-    whole = list(runs.values())
-    sides = [side for side in _sides(runs) if all(side in run for run in whole)]
-    rows = [[side, *cells] for side, *cells in zip(sides, *_columns(sides, whole), strict=True)]
-    if all("real rows" in run for run in whole):
-        real = [mean(run["real rows"][figure] for run in whole) for figure in ("auroc", "accuracy")]
+    sets = [_means(found) for found in _by_name(runs).values()]
+    sides = [side for side in _sides(runs) if all(side in run for run in sets)]
+    rows = [[side, *cells] for side, *cells in zip(sides, *_columns(sides, sets), strict=True)]
+    if all("real rows" in run for run in sets):
+        real = [mean(run["real rows"][figure] for run in sets) for figure in ("auroc", "accuracy")]
         rows.append(["real rows", "", *(f"{value:.3f}" for value in real), *[""] * 5])
-    head = [f"mean of {len(_by_name(runs))} tables", *(head for head, _ in FIGURES.values())]
+    head = [f"mean of {len(sets)} tables", *(head for head, _ in FIGURES.values())]
     return table(head, rows)
 
 
@@ -127,12 +133,32 @@ def holes(runs: Runs) -> str:
 
 
 def ablations(runs: Runs) -> str:
-    """Return C2ST, AUROC and log p(x) of each setting by set."""
-    sides = _sides(runs)
-    head, columns = ["setting"], []
-    for name, found in _by_name(runs).items():
-        for figure, title in (("c2st", "C2ST"), ("auroc", "AUROC"), ("log_prob", "log p(x)")):
-            head.append(f"{name}, {title}" if figure == "c2st" else title)
-            values = [_value(found, side, figure) for side in sides]
-            columns.append(_marked(values, max))
-    return table(head, [list(row) for row in zip(sides, *columns, strict=True)])
+    """Return the figures of the first setting, how those of the others differ, and C2ST by set.
+
+    A setting that changes nothing in a set, None, is left out there.
+    """
+    default, *others = sides = _sides(runs)
+    whole = {key: run for key, run in runs.items() if all(side in run for side in sides)}
+    figures = ("c2st", "auroc", "information_error", "membership_by_distance")
+    rows = [[default, *(f"{mean(run[default][figure] for run in whole.values()):.3f}" for figure in figures)]]
+    for side in others:
+        changed = [run for run in whole.values() if run[side]]
+        rows.append([side, *(_difference([run[side][f] - run[default][f] for run in changed]) for f in figures)])
+    sets = _by_name(whole)
+    for side, row in zip(sides, rows, strict=True):
+        for own in sets.values():
+            known = [run[side]["c2st"] for run in own if run[side]]
+            row.append(f"{mean(known):.3f}" if known else "")
+    names = {"auroc": "AUROC", "membership_by_distance": "membership by distance"}
+    head = [
+        "setting",
+        *(names.get(figure, FIGURES[figure][0]) for figure in figures),
+        *(f"C2ST, {name}" for name in sets),
+    ]
+    return table(head, rows)
+
+
+def _difference(values: Sequence[float]) -> str:
+    """Return the mean, and its standard error."""
+    error = f" ({stdev(values) / len(values) ** 0.5:.3f})" if len(values) > 1 else ""
+    return f"{mean(values):+.3f}{error}"

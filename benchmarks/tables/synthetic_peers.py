@@ -147,8 +147,18 @@ def _of_ctgan(name: str) -> Callable[[pd.DataFrame, int], Generator]:
 
 
 def _like(train: pd.DataFrame, made: pd.DataFrame) -> pd.DataFrame:
-    """Return a table with numbers where `train` has them."""
-    return made.assign(**{c: pd.to_numeric(made[c], errors="coerce") for c in train if is_number(train[c])})
+    """Return a table with numbers where `train` has them, of as many decimals and in the same range, as SDV does."""
+    columns = {}
+    for name in train:
+        if is_number(train[name]):
+            seen = train[name].dropna()
+            numbers = pd.to_numeric(made[name], errors="coerce").round(_decimals(seen.to_numpy(float)))
+            columns[name] = numbers.clip(seen.min(), seen.max())
+    return made.assign(**columns)
+
+
+def _decimals(values: Array) -> int:
+    return next(d for d in range(16) if d == 15 or np.allclose(values, values.round(d), rtol=1e-12, atol=0))
 
 
 PEERS: dict[str, Callable[[pd.DataFrame, int], Generator]] = {

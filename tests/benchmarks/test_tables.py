@@ -17,6 +17,7 @@ MODULES = (
     "synthetic_peers",
     "synthetic_scores",
     "synthetic_sets",
+    "synthetic_settings",
     "imputation_peers",
     "outlier_peers",
     "outlier_sets",
@@ -66,6 +67,24 @@ def test_peers_fill_in_tables_and_keep_observed_cells(load):
             assert shares["kind"]["a"][only_x].mean() > 0.6, name
 
 
+def test_forests_fill_in_what_others_tell(load):
+    rng = np.random.default_rng(0)
+    kind = rng.choice(["a", "b", "c"], 100)
+    table = pd.DataFrame({"kind": kind, "x": np.where(kind == "a", 5.0, -5.0) + rng.normal(size=100)})
+    holes = table.mask(rng.random(table.shape) < 0.2)
+    completed, shares = load("imputation_peers").missforest(holes, n_trees=5)
+    assert not completed.isna().any(axis=None)
+    for column in table:
+        seen = holes[column].notna()
+        assert completed[column][seen].equals(table[column][seen])
+    only_kind = holes["x"].isna() & (holes["kind"] == "a")
+    assert only_kind.any()
+    assert (completed["x"][only_kind] > 2).all()
+    only_x = holes["kind"].isna() & (holes["x"] > 3)
+    assert (completed["kind"][only_x] == "a").all()
+    np.testing.assert_allclose(shares["kind"].sum(axis=1), 1.0)
+
+
 def test_detectors_find_an_outlier_among_their_rows_and_among_others(load):
     peers = load("outlier_peers").PEERS
     rng = np.random.default_rng(0)
@@ -98,6 +117,47 @@ def test_figures_of_synthetic_rows(load):
         assert scores.missing(train, drawn) < 3, name
     assert errors["Gaussian copula"] < errors["independent columns"]
     assert scores.leaks(np.arange(10.0) + 5, np.arange(10.0)) > 0.8
+
+
+def test_rows_of_a_peer_have_the_decimals_and_the_range_of_the_columns(load):
+    train = pd.DataFrame({"price": [0.25, 12.5, np.nan], "count": [1, 2, 3], "kind": ["a", "b", "b"]})
+    made = pd.DataFrame({"price": [0.333333, 99.0], "count": [2, 9], "kind": ["b", "a"]})
+    found = load("synthetic_peers")._like(train, made)
+    assert found.to_dict("list") == {"price": [0.33, 12.5], "count": [2, 3], "kind": ["b", "a"]}
+
+
+def test_a_setting_changes_its_step_of_the_codec_only(load):
+    settings = load("synthetic_settings").SETTINGS
+    rng = np.random.default_rng(0)
+    amount = np.where(rng.random(400) < 0.3, 0.0, rng.lognormal(3, 1, 400)).round(2)
+    table = pd.DataFrame({"amount": amount, "grade": rng.integers(1, 4, 400)})
+    default = settings["default"].codec(table)
+    for name, setting in settings.items():
+        codec = setting.codec(table)
+        assert codec.decode(codec.encode(table, noise_seed=0)).equals(table), name
+    assert len(settings["frequent values have no level"].codec(table).outputs()) == len(default.outputs()) - 1
+    few = settings["numbers with few values are numbers"]
+    assert [column.kind for column in few.codec(table).columns] == ["number", "number"]
+    assert few.codec(table[["amount"]]) is None
+    matrix = settings["numbers standardised instead of normal scores"].codec(table).encode(table)
+    np.testing.assert_allclose([np.nanmean(matrix[:, 1]), np.nanstd(matrix[:, 1])], [0, 1], atol=0.01)
+
+
+def test_settings_are_compared_with_the_default_where_they_change_something(load):
+    figures = {"auroc": 0.9, "information_error": 0.1, "membership_by_distance": 0.5}
+    default, other = figures | {"c2st": 0.6}, figures | {"c2st": 0.4, "auroc": 0.95}
+    runs = {"a|0": {"default": default, "other": None}, "b|0": {"default": default, "other": other}}
+    runs["b|1"] = {"default": default, "other": other | {"c2st": 0.3}}
+    runs["c|1"] = {"default": default}  # not whole yet
+    lines = load("render_synthetic").ablations(runs).splitlines()
+    assert lines[-2] == "| default | 0.600 | 0.900 | 0.100 | 0.500 | 0.600 | 0.600 |"
+    assert lines[-1] == "| other | -0.250 (0.050) | +0.050 (0.000) | +0.000 (0.000) | +0.000 (0.000) |  | 0.350 |"
+
+
+def test_means_of_tables_weigh_each_table_once(load):
+    run = {"auroc": 0.8, "accuracy": 0.8, "c2st": 0.0}
+    runs = {"a|0": {"x": run}, "b|0": {"x": run | {"c2st": 1.0}}, "b|1": {"x": run | {"c2st": 0.6}}}
+    assert load("render_synthetic").summary(runs).splitlines()[-1].startswith("| x | 0.400 | 0.800 | 0.800 |")
 
 
 def test_a_set_has_a_twentieth_of_outliers(load):
