@@ -1,7 +1,7 @@
 """Sparse autoencoders on a synthetic world with known features, beside BatchTopK of SAELens at the same budget.
 
     python benchmarks/sparse                      # minutes on two cores; writes benchmarks/results/sparse.json
-    python benchmarks/sparse --samples 5000000 --batch-size 1024 --k 5 --main-only --output ...
+    python benchmarks/sparse --samples 5000000 --batch-size 1024 --k 2 5 10 --main-only --output ...
     python benchmarks/sparse --tune               # candidates on another world, from which the settings were chosen
     python benchmarks/sparse/render.py            # docs/sparse.md from the results
 

@@ -37,7 +37,11 @@ GROUPS = {
         ["test_tensor_shapes.py", "test_model.py"],
         ["exact/test_missing.py", "exact/test_linear.py", "test_golden.py"],
     ),
-    "objectives": (["objectives"], ["exact/test_iwae.py", "exact/test_ppca.py"], ["test_parts.py", "test_golden.py"]),
+    "objectives": (
+        ["objectives"],
+        ["exact/test_iwae.py", "exact/test_ppca.py"],
+        ["test_penalties.py", "exact/test_missing.py", "exact/test_sparse.py", "test_parts.py", "test_golden.py"],
+    ),
     "codec": (["tables/codec"], ["tables/test_codec.py"], ["estimators/test_tables.py"]),
     "files": (
         [f"serialization/_{name}" for name in ("container", "errors", "header", "json", "migrations", "values")],
