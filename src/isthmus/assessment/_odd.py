@@ -17,7 +17,7 @@ AT_CODE = "Odd cells given the other cells of their row"  # what a report lacks 
 _N_CELLS = 3
 _N_USUAL = 20  # rows whose cells have usual scores
 _MAX_SCORED = 100  # columns whose cells are scored given all others, which costs a log p(x) for each
-_MAX_COST = 1 << 19  # of that, as columns times squared units: with 64 columns and 512 units it would take half an hour
+_MAX_COST = 1 << 19  # of that, as columns times squared units
 
 
 class OddCell(NamedTuple):
