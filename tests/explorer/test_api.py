@@ -83,6 +83,12 @@ def test_until_cells_are_compared_errors_are_those_of_the_reconstruction(table_m
     np.testing.assert_allclose(np.array(header["errors"], dtype=float), errors, atol=1e-3)
 
 
+def test_with_many_units_cells_are_not_compared(table_explorer, monkeypatch):
+    assert table_explorer.errors.n_to_compare == 100
+    monkeypatch.setattr("isthmus.explorer._inspection._MAX_COST", 5 * 2**2 - 1)
+    assert table_explorer.errors.n_to_compare == 0
+
+
 def test_scores_and_errors_are_those_of_the_estimator(image_client, image_explorer, image_model, images):
     header, content = image_client.call("inspect", {"point": 7})
     row = int(image_explorer.order[7])

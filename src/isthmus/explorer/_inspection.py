@@ -13,6 +13,7 @@ from isthmus.explorer._rows import Images, take
 __all__ = ["CellErrors", "inspect_row"]
 
 _MAX_COLUMNS = 16  # given whose others each cell is scored, which takes a log p(x) for each
+_MAX_COST = 1 << 18  # columns times squared units, with which it takes time: the page waits for each row
 _MOST = 100  # rows from which such errors to expect are taken
 _LEAST = 20  # rows that are needed for that
 
@@ -20,8 +21,8 @@ _LEAST = 20  # rows that are needed for that
 class CellErrors:
     """The errors of cells, and the errors to expect.
 
-    If the model has few columns and can compute it, an error is -log p(cell | all other cells of the row), once
-    :meth:`extend` has computed enough rows; until then, and otherwise, it is the error of the reconstruction.
+    If the model has few columns and units, and can compute it, an error is -log p(cell | all other cells of the row),
+    once :meth:`extend` has computed enough rows; until then, and otherwise, it is the error of the reconstruction.
 
     Parameters
     ----------
@@ -43,7 +44,8 @@ class CellErrors:
     def n_to_compare(self) -> int:
         """How many rows :meth:`extend` needs; 0 if cells are not scored given the others."""
         explorer = self.explorer
-        few = explorer.rows.n_cells <= _MAX_COLUMNS and not isinstance(explorer.rows, Images)
+        n = explorer.rows.n_cells
+        few = n <= _MAX_COLUMNS and n * explorer.n_units**2 <= _MAX_COST and not isinstance(explorer.rows, Images)
         return min(_MOST, explorer.n_rows) if few and hasattr(explorer.model, "score_features") else 0
 
     def extend(self, start: int, stop: int) -> None:
