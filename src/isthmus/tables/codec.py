@@ -256,7 +256,7 @@ class TableCodec(Settings):
         values = self.decode_values(matrix, missing=missing)
         return [column.to_series(cells) for column, cells in zip(self._columns, values, strict=True)]
 
-    def decode_values(self, matrix: np.ndarray, *, missing: bool = True) -> list[np.ndarray]:
+    def decode_values(self, matrix: np.ndarray, *, missing: bool) -> list[np.ndarray]:
         """Return the values (N,) of each column, as :class:`Plain` has them: :meth:`decode` without pandas."""
         columns = self._columns
         matrix = np.asarray(matrix, dtype=np.float64)
