@@ -7,6 +7,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from isthmus.likelihoods import Bernoulli, Categorical, Gaussian
+from isthmus.model import Model
 from isthmus.networks import MLP, Conv
 from isthmus.posteriors import DiagonalNormal, FlowNormal, FullNormal
 from isthmus.priors import Flow, MixtureOfNormals, StandardNormal, VampPrior
@@ -114,3 +115,22 @@ def test_a_model_that_is_set_to_a_linear_one_is_that_also_given_a_condition():
     torch.testing.assert_close(q.stddev, linear["log_scale"].exp().expand(5, 2))
     mean = z @ linear["loadings"].T + linear["mean"] + c @ linear["effect"].T
     torch.testing.assert_close(model.likelihood.mean(model.decode(z, c)), mean)
+
+
+def test_an_encoder_without_a_mask_gets_the_observed_cells_and_imputed_ones():
+    model, x = build(4, 2), 3 + torch.randn(6, 4, generator=torch.Generator().manual_seed(2)).double()
+    mask = torch.ones_like(x)
+    mask[:, 1] = 0.0
+    found = model.encode(torch.where(mask == 0, 99.0, x), None, mask)
+    filled = torch.where(mask == 0, 0.0, x)
+    for _ in range(20):  # the fixed point of imputing the missing cell with its reconstruction
+        filled = torch.where(mask == 0, model.likelihood.mean(model.decode(model.q(filled).mean)), x)
+    torch.testing.assert_close(found.mean, model.q(filled).mean, atol=1e-2, rtol=1e-2)
+    assert (found.mean - model.q(torch.where(mask == 0, 0.0, x)).mean).abs().max() > 0.01
+
+
+def test_a_model_without_conditions_is_the_default():
+    parts = {"likelihood": Gaussian(), "prior": StandardNormal(), "scaling": build(2, 1).scaling.clone()}
+    model = Model(network=MLP(()), posterior=DiagonalNormal(), **parts)
+    model.build(n_features=4, n_components=2)
+    assert model.network.sizes.n_conditions == 0
