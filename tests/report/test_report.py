@@ -80,6 +80,7 @@ def page_of(request, name):
 def test_a_page_needs_nothing_else(request, name):
     page = page_of(request, name).html
     assert not OUTSIDE.search(page)
+    assert page.count('<source media="screen and (prefers-color-scheme: dark)"') == page.count("<picture>") > 0
     assert '<th scope="col"></th>' not in page  # screen readers would read an empty header with each cell
     assert "default-src 'none'" in page
     assert len(page) < 5e6
