@@ -154,15 +154,17 @@ def missforest(table: pd.DataFrame, n_trees: int = 100) -> Imputation:
     numbers = [name for name in table if table[name].dtype.kind == "f"]
     other = [name for name in table if name not in numbers]
     gone = table.isna()
+    n_gone = gone.sum()
     filled = table.fillna({c: table[c].mean() if c in numbers else table[c].mode()[0] for c in table})
     shares: dict[str, pd.DataFrame] = {}
     changes = [np.inf, np.inf]
     for _ in range(_ROUNDS):
         last, last_shares = filled.copy(), shares.copy()
-        for name in gone.sum().sort_values().index[gone.any()]:
+        for name in n_gone[n_gone > 0].sort_values().index:
             X = pd.get_dummies(filled.drop(columns=name), dtype=float).to_numpy()
             forest = RandomForestRegressor if name in numbers else RandomForestClassifier
-            model = forest(n_trees, max_features="sqrt", random_state=0, n_jobs=1)
+            n_least = 5 if name in numbers else 1  # rows of a leaf
+            model = forest(n_trees, max_features="sqrt", min_samples_leaf=n_least, random_state=0, n_jobs=1)
             model.fit(X[~gone[name]], table.loc[~gone[name], name])
             if name in numbers:
                 filled.loc[gone[name], name] = model.predict(X[gone[name]])

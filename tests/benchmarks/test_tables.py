@@ -72,6 +72,7 @@ def test_forests_fill_in_what_others_tell(load):
     kind = rng.choice(["a", "b", "c"], 100)
     table = pd.DataFrame({"kind": kind, "x": np.where(kind == "a", 5.0, -5.0) + rng.normal(size=100)})
     holes = table.mask(rng.random(table.shape) < 0.2)
+    assert load("imputation_peers").missforest(table.assign(x=holes["x"]), n_trees=1)[0]["kind"].equals(table["kind"])
     completed, shares = load("imputation_peers").missforest(holes, n_trees=5)
     assert not completed.isna().any(axis=None)
     for column in table:
@@ -79,7 +80,7 @@ def test_forests_fill_in_what_others_tell(load):
         assert completed[column][seen].equals(table[column][seen])
     only_kind = holes["x"].isna() & (holes["kind"] == "a")
     assert only_kind.any()
-    assert (completed["x"][only_kind] > 2).all()
+    assert (completed["x"][only_kind] > 0).all()
     only_x = holes["kind"].isna() & (holes["x"] > 3)
     assert (completed["kind"][only_x] == "a").all()
     np.testing.assert_allclose(shares["kind"].sum(axis=1), 1.0)
