@@ -28,6 +28,11 @@ def test_python_literals_come_back(value):
     assert same(parse_value(repr(value)), value)
 
 
+def test_infinite_numbers_are_literals_beside_others():
+    assert parse_value("[None, inf, -inf]") == [None, float("inf"), -float("inf")]
+    assert parse_value("infinite") == "infinite"
+
+
 @given(st.recursive(NUMBERS.filter(lambda x: abs(x) < 1e300) | TEXTS, st.lists, max_leaves=8))
 def test_json_and_toml_values_come_back(value):
     assert same(parse_value(json.dumps(value, ensure_ascii=False)), value)

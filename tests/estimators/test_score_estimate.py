@@ -28,8 +28,16 @@ LOG_P = multivariate_normal.logpdf(ROWS, MU, W @ W.T + SIGMA**2 * np.eye(6))
 @pytest.fixture(scope="module")
 def exact():
     """A VAE that is probabilistic PCA with orthogonal loadings, and its true posterior; rows are scaled inside."""
-    fields = {"scaling": "standard", "trainer": Trainer(precision="float64"), "max_epochs": 1, "random_state": 0}
-    model = VAE(3, hidden_layer_sizes=(), likelihood=Gaussian(scale=1.0), **fields).fit(ROWS)
+    model = VAE(
+        3,
+        likelihood=Gaussian(scale=1.0),
+        prior="standard_normal",
+        hidden_layer_sizes=(),
+        scaling="standard",
+        max_epochs=1,
+        random_state=0,
+        trainer=Trainer(precision="float64"),
+    ).fit(ROWS)
     scaling = model.model_.scaling
     scaling.shift.copy_(torch.from_numpy(MU))
     scaling.scale.fill_(SIGMA)  # in the model's units the noise has scale 1

@@ -102,13 +102,13 @@ def test_conditions_and_a_mixture_prior():
 
 def test_chunks_are_within_the_budget(ppca, monkeypatch):
     model, x, seen = ppca.model(), ppca.rows(30), []
-    at = Path.at
+    evaluate = Path.evaluate
 
     def noted(self, z):
         seen.append(z.shape)
-        return at(self, z)
+        return evaluate(self, z)
 
-    monkeypatch.setattr(Path, "at", noted)
+    monkeypatch.setattr(Path, "evaluate", noted)
     annealed_estimate(model, x, annealing=Annealing(2, 10), budget=1 << 14)
     assert all(s * n * (6 + 3) <= 1 << 14 for s, n, _ in seen)
     assert len({n for _, n, _ in seen}) > 1  # and there were several

@@ -203,6 +203,14 @@ def test_bad_requests_say_what_is_wrong(image_client):
     assert "1 MiB" in image_client.client.post("/token/api/decode", content=b" " * (2**20 + 1)).json()["error"]
 
 
+def test_it_can_be_stopped_by_its_own_thread(image_model, images):
+    """In which the garbage collector may find the widget that nobody uses any longer."""
+    preparation = Preparation(Explorer(image_model, images[0]), progress=lambda *_: preparation.stop())
+    preparation.start()
+    preparation._thread.join(timeout=60)
+    assert preparation.error is None
+
+
 def test_nothing_is_shown_before_rows_are_encoded(image_model, images):
     client = Client(Preparation(Explorer(image_model, images[0])))
     assert client.call("status")[0] == {"ready": False, "stage": "codes", "done": 0, "of": 200, "error": None}

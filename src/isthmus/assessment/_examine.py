@@ -26,6 +26,7 @@ Array = np.ndarray
 
 _MAX_CELLS = 200_000  # of the rows of which some are hidden
 _N_SAMPLES = 1000  # of the model, for its own likelihoods and distributions
+_N_DRAWS = 100  # of a model that has no number of its own
 _MOST_ROWS = 100_000
 _FEWEST_ROWS = 100  # of a model with many units
 _MAX_SQUARES = 25_000_000  # squared units of all rows: with 512, log p(x) takes .4 seconds a row
@@ -42,7 +43,7 @@ def examine(
     y_train: Any = None,
     images: bool = False,
     max_rows: int = 1000,
-    n_draws: int = 100,
+    n_draws: int | None = None,
     impute: float = 0.2,
     seed: int = 0,
     progress: Callable[[str], object] | None = None,
@@ -65,8 +66,8 @@ def examine(
         Whether samples are images: pixels are not compared one by one.
     max_rows : int, default=1000
         Number of samples to use, drawn at random if there are more; fewer of a model with more than 158 units.
-    n_draws : int, default=100
-        Importance samples per sample.
+    n_draws : int, optional
+        Importance samples per row. By default as many as ``score_samples`` draws, which then returns the same log p(x).
     impute : float, default=0.2
         Share of the cells to hide and impute.
     seed : int, default=0
@@ -97,6 +98,8 @@ def examine(
     if X_train is not None:
         own, own_index = random_rows(X_train, max_rows, seed)
         train = Context.of(estimator, own, None if y_train is None else np.asarray(y_train)[own_index], seed)
+    if n_draws is None:
+        n_draws = getattr(estimator, "n_draws", _N_DRAWS)
     return _Examiner(ctx, train, index, n_rows, labels, images, n_draws, impute, say).run()
 
 

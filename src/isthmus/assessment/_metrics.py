@@ -52,16 +52,16 @@ Array = np.ndarray
 # ---- log p(x) ------------------------------------------------------------------------------------------------
 
 
-def estimate(ctx: Context, n_draws: int) -> LogLikelihoodEstimate:
-    """Return log p(x) of each sample by importance sampling."""
+def estimate(ctx: Context, n_draws: int, proposal_scale: float = 1.0) -> LogLikelihoodEstimate:
+    """Return log p(x) of each sample by importance sampling: by default as ``score_samples`` does."""
     return estimate_log_likelihood(
-        ctx.estimator, ctx.rows(), **ctx.condition(), n_draws=n_draws, proposal_scale=_PROPOSAL_SCALE
+        ctx.estimator, ctx.rows(), **ctx.condition(), n_draws=n_draws, proposal_scale=proposal_scale
     )
 
 
 def likelihood(ctx: Context, n_draws: int, estimated: LogLikelihoodEstimate | None = None) -> LikelihoodResult:
     """Return log p(x) by importance sampling, unless it was `estimated` already, and the ELBO."""
-    found = estimated or estimate(ctx, n_draws)
+    found = estimated or estimate(ctx, n_draws, _PROPOSAL_SCALE)
     bound = ctx.call("elbo")
     return LikelihoodResult(
         quantity="log p(x)" if ctx.y is None else "log p(x|y)",

@@ -31,8 +31,15 @@ def parse_value(text: str) -> Any:
         if set(table) == {"value"}:  # false if the text has several lines
             return table["value"]
     with contextlib.suppress(*_NOT_A_VALUE):
-        return ast.literal_eval(text)
+        return ast.literal_eval(_Numbers().visit(ast.parse(text, mode="eval")))
     return text
+
+
+class _Numbers(ast.NodeTransformer):
+    """Makes inf and nan literals, as they are in TOML."""
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return ast.Constant(float(node.id)) if node.id in ("inf", "nan") else node
 
 
 def parse_assignment(text: str) -> tuple[str, Any]:

@@ -43,9 +43,9 @@ class Preparation:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop after the current chunk, and wait a moment for it."""
+        """Stop after the current chunk, and wait a moment for it; the garbage collector calls this in any thread."""
         self._stopped.set()
-        if self._thread.ident is not None:
+        if self._thread.ident is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout=5.0)
 
     def touch(self) -> None:

@@ -36,7 +36,7 @@ def make_comparison(
     image_shape: tuple[int, ...] | None = None,
     name: str = "X",
     max_rows: int = 1000,
-    n_draws: int = 100,
+    n_draws: int | None = None,
     seed: int = 0,
     progress: Callable[[str], object] | None = None,
 ) -> Report:

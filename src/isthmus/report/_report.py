@@ -81,7 +81,7 @@ def make_report(
     image_shape: tuple[int, ...] | None = None,
     name: str = "X",
     max_rows: int = 1000,
-    n_draws: int = 100,
+    n_draws: int | None = None,
     seed: int = 0,
     progress: Callable[[str], object] | None = None,
 ) -> Report:
@@ -106,8 +106,8 @@ def make_report(
         Name of the data on the page.
     max_rows : int, default=1000
         Number of samples to use, drawn at random if there are more; at most 100,000 divided by the number of units.
-    n_draws : int, default=100
-        Importance samples per sample for log p(x).
+    n_draws : int, optional
+        Importance samples per row. By default as many as ``score_samples`` draws, which then returns the same log p(x).
     seed : int, default=0
         Seed of all random numbers.
     progress : callable, optional
