@@ -89,12 +89,13 @@ def test_encoder_inputs_of_probabilities_are_centred():
 
 
 def test_an_iterated_imputation_stops_for_good_when_its_steps_grow(monkeypatch):
-    """The first cell's steps are 1, 2 and then 0.1; the second cell's 1, 0.5 and 0.25."""
+    """The steps of the first sample are 1, 2 and then 0.1; those of the second one are 1, 0.5 and 0.25."""
     model = build(2, 1)
     guesses = iter(torch.tensor([[1.0, 1.0], [3.0, 1.5], [1.1, 1.75]]).double())
-    monkeypatch.setattr(model.likelihood, "mean", lambda _: next(guesses).diag())
-    x, mask = torch.zeros(2, 2).double(), 1 - torch.eye(2)
-    torch.testing.assert_close(model.impute(x, None, mask, 3), torch.tensor([1.0, 1.75]).double().diag())
+    monkeypatch.setattr(model.likelihood, "mean", lambda _: next(guesses)[:, None].repeat(1, 2))
+    x, mask = torch.zeros(2, 2).double(), torch.tensor([[0.0, 1.0], [0.0, 1.0]])
+    expected = torch.tensor([[1.0, 0.0], [1.75, 0.0]]).double()
+    torch.testing.assert_close(model.impute(x, None, mask, 3), expected)
 
 
 def test_a_model_that_is_set_to_a_linear_one_is_that_also_given_a_condition():

@@ -137,7 +137,7 @@ class Model(nn.Module):
         self.network.build(sizes)
 
     def tensor_shapes(
-        self, n_features: int, n_components: int, n_conditions: int = 0, *, masked: bool = False
+        self, n_features: int, n_components: int, n_conditions: int, *, masked: bool = False
     ) -> Iterator[TensorShape]:
         """Yield the tensors that :meth:`build` makes and that are saved, except ``centre``."""
         known = {name: is_own(part) for name, part in self.parts().items()}

@@ -41,6 +41,11 @@ def test_files_of_every_version_are_read(version):
     np.testing.assert_allclose(model.transform(pd.DataFrame(X, columns=list("abcd"))), codes, atol=1e-5)
 
 
+@pytest.mark.parametrize(("code", "name"), [("<f4", "float32"), ("|b1", "bool"), ("<U10", "str320"), ("|O", "object")])
+def test_types_of_labels_of_version_3_have_names(code, name):
+    assert MIGRATIONS[3]({"condition": {"dtype": code}})["condition"] == {"type": name}
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_labels_of_every_version_are_read(version):
     model = load(GOLDEN / f"conditional_vae-{version}.safetensors")
@@ -65,13 +70,19 @@ def test_the_safetensors_library_reads_the_same():
 
 @pytest.mark.parametrize("kind", ["model", "checkpoint"])
 def test_the_other_kind_of_file_is_refused(tmp_path, kind):
+    other = {"model": "checkpoint", "checkpoint": "model"}[kind]
     VAE(2, max_epochs=1, random_state=0).fit(np.random.default_rng(0).normal(size=(9, 2))).save(tmp_path / "model")
     with Checkpoints(tmp_path / "run", {}) as checkpoints:
         checkpoints.write({"epochs": 1}, {})
         (tmp_path / "checkpoint").write_bytes(checkpoints.files()[0].read_bytes())
     with (
-        pytest.raises(FileError, match=f"is a '{kind}', not a "),
-        open_saved(tmp_path / kind, kind={"model": "checkpoint", "checkpoint": "model"}[kind]),
+        pytest.raises(FileError, match=f"is a '{kind}', not a {other}; name another file"),
+        open_saved(tmp_path / kind, kind=other),
+    ):
+        pass
+    with (
+        pytest.raises(FileError, match="not a model; name"),
+        open_saved(tmp_path / "checkpoint", kind=("model", "meta_estimator")),
     ):
         pass
 
