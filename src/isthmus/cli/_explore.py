@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -67,10 +68,9 @@ def explore(
     if export is not None:
         _write_page(explorer, Path(export))
         return
-    try:
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn ends either way
         serve(explorer, port=port, open_browser=not no_browser, announce=_announce, progress=_progress())
-    except KeyboardInterrupt:
-        note("the explorer is closed")
+    note("the explorer is closed")
 
 
 def _write_page(explorer: Any, path: Path) -> None:

@@ -177,6 +177,7 @@ def _fetch_file(address: str, path: Path, file: RemoteFile, progress: Callable[[
             _append(address, part, file, progress)
             break
         except urllib.error.HTTPError as error:
+            error.close()
             raise DataError(f"{address}: the server says {error.code} {error.reason}; try --url.") from error
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", None) or error
@@ -207,6 +208,7 @@ def _append(address: str, part: Path, file: RemoteFile, progress: Callable[[str,
         response = urllib.request.urlopen(request, timeout=_TIMEOUT)
     except urllib.error.HTTPError as error:
         if error.code == 416:  # nothing is missing
+            error.close()
             return
         raise
     with contextlib.closing(response):
