@@ -31,6 +31,22 @@ def visits(n=200):
     return table
 
 
+def owners(n=200):
+    """Return three columns of `visits`, and a table of conditions without missing cells."""
+    table, rng = visits(n), np.random.default_rng(1)
+    given = pd.DataFrame(
+        {
+            "kind": table["kind"].fillna("cat"),
+            "chipped": table["chipped"],
+            "age": rng.integers(18, 90, n),
+            "born": rng.choice(pd.date_range("1950-01-01", periods=9000), n),
+            "seen": pd.Series(rng.choice(pd.date_range("2024-01-01", periods=300), n)).dt.strftime("%d.%m.%Y"),
+            "stay": pd.to_timedelta(rng.integers(1, 40, n) * 6, unit="h"),
+        }
+    )
+    return table[["weight", "fee", "day"]], given
+
+
 def prepared(explorer):
     explorer.prepare()
     return explorer

@@ -4,7 +4,7 @@ import contextlib
 
 import pytest
 
-from explorer_clients import CHROMIUM, Client, Page, prepared, ready, visits
+from explorer_clients import CHROMIUM, Client, Page, owners, prepared, ready, visits
 from isthmus import VAE, ConditionalVAE
 from isthmus.data import MissingFileError, read
 from isthmus.explorer import Explorer
@@ -45,6 +45,14 @@ def class_explorer(images):
     X, y = images
     model = ConditionalVAE(2, max_epochs=10, random_state=0, n_draws=10).fit(X, y)
     return prepared(Explorer(model, X, y, image_shape=(8, 8)))
+
+
+@pytest.fixture(scope="session")
+def column_explorer():
+    """A model of mixed rows given a table of conditions."""
+    X, y = owners()
+    model = ConditionalVAE(2, max_epochs=10, random_state=0, n_draws=10).fit(X, y)
+    return prepared(Explorer(model, X, y, name="owners.safetensors", data_name="owners.csv"))
 
 
 @pytest.fixture(scope="session")

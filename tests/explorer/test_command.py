@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from explorer_clients import visits
-from isthmus import Autoencoder
+from explorer_clients import owners, visits
+from isthmus import Autoencoder, ConditionalVAE
 from isthmus.cli import main
 from isthmus.explorer import serve
 from isthmus.explorer._server import Server, free_socket
@@ -23,6 +23,10 @@ def files(tmp_path_factory, image_model, table_model, images):
     folder = tmp_path_factory.mktemp("explore")
     image_model.save(folder / "vae.safetensors")
     table_model.save(folder / "visits.safetensors")
+    X, y = owners()
+    y = y[["kind", "age", "born"]]
+    ConditionalVAE(2, max_epochs=1, random_state=0).fit(X, y).save(folder / "owners.safetensors")
+    X.join(y).to_csv(folder / "owners.csv", index=False)
     visits().assign(owner=np.arange(200) % 7).to_csv(folder / "visits.csv", index=False)
     visits().drop(columns="fee").to_csv(folder / "no_fee.csv", index=False)
     np.save(folder / "narrow.npy", images[0][:, :10])
@@ -63,6 +67,18 @@ def test_a_table_gets_its_dates_and_a_column_of_labels(explore):
     assert explorer.X["day"].dtype.kind == "M"
     assert explorer.y.tolist()[:8] == [0, 1, 2, 3, 4, 5, 6, 0]
     assert "owner" not in err  # it is not ignored, but the labels
+
+
+def test_condition_columns_are_named(explore):
+    _, (explorer, _), err = explore("owners.safetensors", "owners.csv", "--y", "kind,age,born")
+    assert list(explorer.y) == ["kind", "age", "born"]
+    table = owners()[1]
+    explorer.prepare(scores=False)
+    np.testing.assert_allclose(
+        explorer.codes, explorer.model.transform(owners()[0], table[list(explorer.y)]), atol=1e-6
+    )
+    assert explorer.conditions.start["born"] == str(table["born"].quantile(interpolation="lower").date())
+    assert "ignored" not in err
 
 
 def test_a_parquet_file(explore, files):

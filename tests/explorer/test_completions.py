@@ -68,13 +68,15 @@ def explorer_completions(explorer, *, cleared, n):
 def test_a_class_is_drawn(class_explorer):
     client = Client(ready(class_explorer))
     assert client.call("model")[0]["classes"] == list("0123456789")
-    header, zeros = client.call("draw", {"n": 12, "label": 0})
+    header, zeros = client.call("draw", {"n": 12, "condition": 0})
     assert (header["n"], len(zeros)) == (12, 12 * 64)
-    ones = client.call("draw", {"n": 12, "label": 1})[1]
+    ones = client.call("draw", {"n": 12, "condition": 1})[1]
     means = [np.frombuffer(b, np.uint8).reshape(12, 8, 8).mean(0) for b in (zeros, ones)]
     assert means[0][3:5, 3:5].mean() < means[1][3:5, 3:5].mean()  # a zero is empty in the middle
-    assert client.call("decode", {"codes": [[0, 0]], "label": 0})[1] != client.call("decode", {"codes": [[0, 0]]})[1]
-    assert "label 10: there are 10" in client.refused("draw", {"label": 10})
+    codes = {"codes": [[0, 0]]}
+    assert client.call("decode", {**codes, "condition": 0})[1] != client.call("decode", codes)[1]
+    assert "class 10: there are 10" in client.refused("draw", {"condition": 10})
+    assert "must be the number of a class" in client.refused("decode", {**codes, "condition": {"y": 1}})
     header, _ = client.call("complete", {"point": 0, "cleared": [1, 2]})
     assert header["n"] == 8
 

@@ -286,6 +286,65 @@ def test_choosing_a_class(open_page, class_explorer):
     assert not page.problems
 
 
+def test_choosing_values_of_condition_columns(open_page, column_explorer):
+    page = open_page(column_explorer)
+    shown = "[...document.querySelectorAll('#here-row td')].map(e => e.textContent).join()"
+
+    def field(name):
+        return page.page.get_by_label(name, exact=True)
+
+    page.page.get_by_role("tab", name="New rows").click()
+    page.wait_for("/given kind cat, .*age 54/.test(document.querySelector('#panel-new p').textContent)")
+    start = page.page.evaluate(shown)
+    field("kind").select_option("bird")
+    page.wait_for(f"b => {shown} !== b", start)
+    bird = page.page.evaluate(shown)
+    field("age").fill("31")
+    field("age").press("Enter")
+    page.wait_for(f"b => {shown} !== b", bird)
+    page.wait_for("/given kind bird, .*age 31/.test(document.querySelector('#panel-new .wide').ariaLabel)")
+    field("born").fill("1960-02-03")
+    field("born").press("Tab")
+    page.wait_for(
+        "/Marker at .*given kind bird, .*born 1960-02-03.*: weight/.test(document.querySelector('#status').textContent)"
+    )
+    drawn, decoded = page.text("#panel-new"), page.page.evaluate(shown)
+    field("age").fill("")
+    field("age").press("Enter")
+    page.wait_for("document.querySelector('#given .problem:not(:empty)')")
+    assert page.page.locator("#given .problem").all_text_contents() == ["", "", "age must be a number.", "", "", ""]
+    assert field("age").get_attribute("aria-invalid") == "true"
+    assert (page.text("#panel-new"), page.page.evaluate(shown)) == (drawn, decoded)
+    assert page.axe() == []
+    address = page.address()
+    assert {"given.kind=bird", "given.age=31", "given.born=1960-02-03"} <= set(address.split("&"))
+    page.problems.clear()  # the browser notes the answer 400
+    other = open_page(column_explorer, f"#{address.replace('age=31', 'age=old').replace('kind=bird', 'kind=dog')}")
+    assert "age must be a number, and is 'old'." in other.text("#given")
+    assert [other.page.locator(f"#given-{k}").input_value() for k in (0, 2, 3)] == ["dog", "54", "1960-02-03"]
+    again = open_page(column_explorer, f"#{address}")
+    again.wait_for(f"b => {shown} === b", decoded)
+    assert again.text("#panel-new") == drawn
+    assert again.address() == address
+    again.page.locator("#plane").focus()
+    again.page.keyboard.press("Enter")  # the condition is now that of the row nearest to the marker
+    again.wait_for("/^Row .*, given kind /.test(document.querySelector('#status').textContent)")
+    age = re.search(r"age (\d+)", again.text("#status"))[1]
+    assert again.page.locator("#given-2").input_value() == age != "31"
+    again.page.get_by_role("tab", name="Path").click()
+    again.page.get_by_role("button", name="From the chosen row").click()
+    again.page.locator("#plane").focus()
+    again.page.keyboard.press("n")
+    again.page.wait_for_selector("#panel-path table")
+    assert again.page.locator("#given-2").input_value() == age  # that of the first row of the path
+    path = again.text("#panel-path")
+    again.page.locator("#given-0").select_option(
+        {"bird": "dog"}.get(again.page.locator("#given-0").input_value(), "bird")
+    )
+    again.wait_for("p => document.querySelector('#panel-path').textContent !== p", path)
+    assert not again.problems
+
+
 def test_dropping_an_image(digits_page, images):
     page = digits_page.page
     page.get_by_role("tab", name="Your own").click()

@@ -44,6 +44,7 @@ def explore(
     \b
     isthmus explore m.safetensors digits
     isthmus explore m.safetensors table.csv --y species
+    isthmus explore m.safetensors table.csv --y sex,age   # of a model that is conditioned on these columns
     isthmus explore m.safetensors digits --export plane.html
     """  # noqa: D301 - \b is click's mark for lines that stay as they are
     shape = _parse_shape(image_shape)
@@ -131,5 +132,5 @@ def _read(model: Any, data: str | None, labels: str | None) -> tuple[Any, Any, t
     if data.endswith(".safetensors"):
         raise ValueError(f"{data}: is a model, not data; pass MODEL first, then DATA.")
     rows = align_columns(model, open_data(data, labels, columns=False), data)
-    y = None if rows.y is None or rows.y.ndim != 1 else rows.y
+    y = rows.y if rows.y is not None and (rows.y.ndim == 1 or model.conditional) else None
     return rows.X, y, rows.image_shape

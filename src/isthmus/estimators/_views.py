@@ -80,8 +80,8 @@ class ModelViews(BaseEstimator):
         ----------
         X : array-like or table of shape (N, D), optional
             Samples to show.
-        y : array-like of shape (N,), optional
-            Their labels.
+        y : array-like of shape (N,) or (N, C), or table, optional
+            Their labels, or the columns that a ConditionalVAE is conditioned on.
         image_shape : tuple of int, optional
             (height, width), or with 1 or 3 channels before or after them, if samples are images.
         name, data_name : str

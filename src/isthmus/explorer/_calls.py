@@ -138,7 +138,7 @@ class Calls:
         codes = arguments["codes"]
         if not isinstance(codes, list) or not 1 <= len(codes) <= _MAX_CODES:
             raise ValueError(f"codes: pass 1 to {_MAX_CODES}.")
-        return frame(*self.explorer.decode(codes, _optional(arguments, "label")))
+        return frame(*self.explorer.decode(codes, arguments.get("condition")))
 
     def inspect(self, arguments: dict[str, Any]) -> bytes:
         self._require_ready()
@@ -147,13 +147,13 @@ class Calls:
     @staticmethod
     def _where(arguments: dict[str, Any]) -> dict[str, Any]:
         """Return which row is meant."""
-        where: dict[str, Any] = {name: _optional(arguments, name) for name in ("point", "dropped", "label")}
-        return where if arguments.get("code") is None else where | {"code": arguments["code"]}
+        where: dict[str, Any] = {name: _optional(arguments, name) for name in ("point", "dropped")}
+        return where | {name: arguments[name] for name in ("code", "condition") if arguments.get(name) is not None}
 
     def path(self, arguments: dict[str, Any]) -> bytes:
         self._require_ready()
         ends = _whole(arguments, "start"), _whole(arguments, "stop")
-        return frame(*self.explorer.path(*ends, _whole(arguments, "n", 9)))
+        return frame(*self.explorer.path(*ends, _whole(arguments, "n", 9), arguments.get("condition")))
 
     def find(self, arguments: dict[str, Any]) -> bytes:
         self._require_ready()
@@ -170,8 +170,9 @@ class Calls:
 
     def draw(self, arguments: dict[str, Any]) -> bytes:
         n, seed = _whole(arguments, "n", 24), _whole(arguments, "seed", 0)
-        return frame(*draw_rows(self.explorer, n, _optional(arguments, "label"), seed))
+        return frame(*draw_rows(self.explorer, n, arguments.get("condition"), seed))
 
     def place(self, arguments: dict[str, Any]) -> bytes:
         self._require_ready()
-        return frame(place(self.explorer, str(arguments["name"]), arguments["body"]))
+        condition = _parse(str(arguments.get("condition", "")).encode()) or None
+        return frame(place(self.explorer, str(arguments["name"]), arguments["body"], condition))

@@ -90,8 +90,8 @@ def _join(copies: list[Any]) -> Any:
     return pd.concat([to_pandas(rows) for rows in copies], ignore_index=True)
 
 
-def draw_rows(explorer: Any, n: int, label: int | None, seed: int) -> tuple[dict[str, Any], bytes]:
-    """Return `n` new rows, drawn from p(x), or from p(x|y) for the class with a number.
+def draw_rows(explorer: Any, n: int, condition: Any, seed: int) -> tuple[dict[str, Any], bytes]:
+    """Return `n` new rows, drawn from p(x), or from p(x|y) for a class or condition columns.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def draw_rows(explorer: Any, n: int, label: int | None, seed: int) -> tuple[dict
         raise ValueError(f"{n} rows: ask for 1 to {MAX_ROWS}.")
     if not explorer.model.has_density:
         raise ValueError(f"{type(explorer.model).__name__} has no density to draw rows from.")
-    given = explorer.given(explorer.label(label))
+    given = explorer.given(explorer.conditions.parse(condition))
     with explorer.lock:
         drawn = explorer.model.sample(n, random_state=seed, **({"y": given[0]} if given else {}))
     return explorer.rows.pack(drawn)

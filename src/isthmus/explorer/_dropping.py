@@ -13,7 +13,7 @@ from isthmus.explorer._rows import Images
 __all__ = ["place"]
 
 
-def place(explorer: Any, name: str, body: bytes) -> dict[str, Any]:
+def place(explorer: Any, name: str, body: bytes, condition: Any = None) -> dict[str, Any]:
     """Remember rows that were dropped, and return their codes and scores.
 
     Parameters
@@ -24,6 +24,8 @@ def place(explorer: Any, name: str, body: bytes) -> dict[str, Any]:
         Name of the file, of which only the ending counts; "pixels" for an image that the browser has read and scaled.
     body : bytes
         Its content.
+    condition : dict, optional
+        What the rows are encoded given, by condition column.
 
     Raises
     ------
@@ -33,7 +35,8 @@ def place(explorer: Any, name: str, body: bytes) -> dict[str, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of levels that are new, which count as missing
         X = _pixels(explorer.rows, body) if name == "pixels" else parse_rows(explorer.model, name, body)
-        codes, scores = explorer.encode(X), explorer.score(X)
+        y = explorer.conditions.parse(condition)
+        codes, scores = explorer.encode(X, y), explorer.score(X, y)
     explorer.dropped = X
     if not np.isfinite(codes).all():
         raise ValueError(f"{name}: rows that the model cannot encode (their codes are not finite).")

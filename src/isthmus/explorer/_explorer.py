@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.explorer._colours import Colour, default_colour, list_colours
+from isthmus.explorer._conditions import Conditions
 from isthmus.explorer._formats import make_format
 from isthmus.explorer._inspection import CellErrors, inspect_row
 from isthmus.explorer._prior import PriorShape
@@ -37,8 +38,8 @@ class Explorer:
         Fitted.
     X : array, table or source of shape (N, D), optional
         Data to show.
-    y : array-like of shape (N,), optional
-        Labels; a conditional model encodes rows given them.
+    y : array-like of shape (N,) or (N, C), or table, optional
+        Labels; a conditional model encodes rows given them, or given the columns that it is conditioned on.
     image_shape : tuple of int, optional
         (height, width), or with 1 or 3 channels before or after them, if rows are images.
     name, data_name : str
@@ -76,7 +77,10 @@ class Explorer:
             raise ValueError(f"y has {len(y)} labels for the {n_rows(X)} rows of X.")
         if is_table(X):  # of any library, with its columns in any order
             X = to_pandas(X) if model._codec is None else to_pandas(X)[model._codec.names]
-        self.model, self.X, self.y = model, X, None if y is None else np.asarray(y)
+        self.model, self.X = model, X
+        self.conditions = Conditions(model)
+        as_table = self.conditions.in_table and is_table(y)
+        self.y = None if y is None else to_pandas(y) if as_table else np.asarray(y)
         self.name, self.data_name = name, data_name
         self.n_rows, self.n_units = n_rows(X), int(model._n_features_out)
         self.lock = threading.Lock()
@@ -84,7 +88,9 @@ class Explorer:
         first = np.sort(self.order[:N_SAMPLE])
         self._sample = take(X, first) if self.n_rows else self._rows_without_data()
         if self.n_rows:  # an error about the data comes before anything is served
-            self.encode(take(X, slice(0, 1)), None if self.y is None else self.y[:1])
+            self.encode(take(X, slice(0, 1)), self.labels(slice(0, 1)))
+            if self.conditions.fields and self.y is not None:
+                self.conditions.start_from(self.y)
         self.rows = make_format(model, X, image_shape, self._sample)
         self.codes = np.zeros((self.n_rows, self.n_units), np.float32)  # in the order of X
         self.scores = np.full(self.n_rows, np.nan)
@@ -128,12 +134,12 @@ class Explorer:
     def encode_part(self, start: int, stop: int) -> None:
         """Compute the codes of some rows."""
         part = slice(start, min(stop, self.n_rows))
-        self.codes[part] = self.encode(take(self.X, part), None if self.y is None else self.y[part])
+        self.codes[part] = self.encode(take(self.X, part), self.labels(part))
 
     def score_part(self, start: int, stop: int) -> None:
         """Compute the scores of some points."""
         index = np.sort(self.order[start : min(stop, self.n_to_score)])
-        self.scores[index] = self.score(take(self.X, index), None if self.y is None else self.y[index])
+        self.scores[index] = self.score(take(self.X, index), self.labels(index))
         self.n_scored = max(self.n_scored, min(stop, self.n_to_score))
 
     def finish_codes(self) -> None:
@@ -141,19 +147,23 @@ class Explorer:
         with self.lock:
             self.ranges = unit_ranges(self.codes)
             self.importance = rank_units(self.model, self.codes[self._first] if self.n_rows else None, self.ranges)
-            self.errors = CellErrors(self, self._sample, None if self.y is None else self.y[self._first])
+            self.errors = CellErrors(self, self._sample, self.labels(self._first))
             self.prior = PriorShape(self.model)
         self.colours: list[Colour] = list_colours(self)
 
     # ---- the model, with one lock: torch's generator is seeded while completions are drawn -------------------
 
     def given(self, y: Any) -> tuple[Any, ...]:
-        """Return the condition as further arguments: that of the mean where y was numbers, and there is none."""
+        """Return the condition as further arguments: without one, the start values of columns, or no class."""
         if not self.model.conditional:
             return ()
-        if y is None and not hasattr(self.model, "classes_"):
-            y = self.model._condition.mean[None]
+        if y is None and self.conditions.fields:
+            y = self.conditions.parse(self.conditions.start)
         return () if y is None else (y,)
+
+    def labels(self, index: Any) -> Any:
+        """Return the labels of some rows; None if there are none."""
+        return None if self.y is None else take(self.y, index)
 
     def encode(self, X: Any, y: Any = None) -> np.ndarray:
         """Return the codes of rows, (N, K)."""
@@ -175,11 +185,11 @@ class Explorer:
         """The name of the scores."""
         if not self.model.has_density:
             return "log p(x|f(x))"
-        return "log p(x|y)" if self.model.conditional and self.y is not None else "log p(x)"
+        given = self.model.conditional and (self.y is not None or self.conditions.fields)
+        return "log p(x|y)" if given else "log p(x)"
 
     def describe(self) -> dict[str, Any]:
         """Return what the page has to know of model and data, for JSON."""
-        labels = getattr(self.model, "classes_", None)
         return {
             "name": self.name,
             "model": type(self.model).__name__,
@@ -194,7 +204,7 @@ class Explorer:
             "colour": default_colour(self),
             "quantity": self.quantity,
             "has_density": self.model.has_density,
-            "classes": None if labels is None else [str(label) for label in labels],
+            **self.conditions.describe(),
         }
 
     def unit(self, k: int) -> bytes:
@@ -210,25 +220,25 @@ class Explorer:
         legend, index = self.colours[k].compute(self)
         return legend, index[self.order].astype(np.uint8).tobytes()
 
-    def decode(self, codes: Any, label: int | None = None) -> tuple[dict[str, Any], bytes]:
+    def decode(self, codes: Any, condition: Any = None) -> tuple[dict[str, Any], bytes]:
         """Return the rows that codes stand for.
 
         Parameters
         ----------
         codes : array-like of shape (n, K)
             Codes.
-        label : int, optional
-            Number of the class that a conditional model is given.
+        condition : int or dict, optional
+            What a conditional model is given: the number of a class, or a value for each column.
         """
-        Z, given = self._check_codes(codes), self.given(self.label(label))
+        Z, given = self._check_codes(codes), self.given(self.conditions.parse(condition))
         with self.lock:
             values = self.model._decode_codes(Z, *given)
         return self.rows.pack_decoded(values)
 
-    def _decoded(self, codes: Any, label: Any) -> Any:
+    def _decoded(self, codes: Any, y: Any) -> Any:
         Z = self._check_codes(codes)
         with self.lock:
-            return self.model.inverse_transform(Z, *self.given(label))
+            return self.model.inverse_transform(Z, *self.given(y))
 
     def _check_codes(self, codes: Any) -> np.ndarray:
         Z = np.asarray(codes, dtype=np.float32)
@@ -236,24 +246,16 @@ class Explorer:
             raise ValueError(f"codes must be finite numbers of shape (n, {self.n_units}).")
         return Z
 
-    def label(self, label: int | None) -> Any:
-        """Return the class of a number."""
-        classes = getattr(self.model, "classes_", None)
-        if label is None or classes is None:
-            return None
-        self._check("label", label, len(classes))
-        return classes[label]
-
     @staticmethod
     def _check(what: str, k: int, n: int) -> None:
         if not 0 <= k < n:
             raise ValueError(f"{what} {k}: there are {n}, numbered from 0.")
 
     def row_of(self, point: int) -> tuple[int, Any, Any]:
-        """Return the number of a point's row, the row, and its label as a sequence of one (or None)."""
+        """Return the number of a point's row, the row, and its label as a sequence or table of one (or None)."""
         self._check("point", point, self.n_rows)
         row = int(self.order[point])
-        return row, take(self.X, slice(row, row + 1)), None if self.y is None else self.y[row : row + 1]
+        return row, take(self.X, slice(row, row + 1)), self.labels(slice(row, row + 1))
 
     def row_like(self, where: dict[str, Any]) -> tuple[dict[str, Any], Any, Any]:
         """Return what a row is called, the row, and its label: of a point, a dropped row, or the one of a code.
@@ -261,18 +263,20 @@ class Explorer:
         Parameters
         ----------
         where : dict
-            ``{"point": i}``, ``{"dropped": i}`` or ``{"code": [...], "label": k}``.
+            ``{"point": i}``, ``{"dropped": i}`` or ``{"code": [...]}``; and ``"condition"`` for the last two.
         """
         if where.get("point") is not None:
             row, X, y = self.row_of(int(where["point"]))
-            label = None if y is None else str(y[0])
-            return {"point": int(where["point"]), "row": row, "label": label}, X, y
+            label = None if y is None or self.conditions.fields else str(y[0])
+            condition = self.conditions.of_row(y)
+            return {"point": int(where["point"]), "row": row, "label": label, "condition": condition}, X, y
+        given = self.conditions.parse(where.get("condition"))
         if where.get("dropped") is not None:
             k = int(where["dropped"])
             self._check("dropped row", k, n_rows(self.dropped))
-            return {"dropped": k, "row": k, "label": None}, take(self.dropped, slice(k, k + 1)), None
-        label = self.label(where.get("label"))
-        return {"label": None}, self._decoded([where["code"]], label), None if label is None else np.array([label])
+            return {"dropped": k, "row": k, "label": None}, take(self.dropped, slice(k, k + 1)), given
+        y = given if given is None or self.conditions.fields else np.array([given])
+        return {"label": None}, self._decoded([where["code"]], given), y
 
     def inspect(self, where: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         """Return a row, its reconstruction, and the error of each cell in nats and in words; see :meth:`row_like`."""
@@ -286,17 +290,11 @@ class Explorer:
         known = self.scores[np.isfinite(self.scores)]
         return float((known < score).mean()) if len(known) >= min(_FEWEST, self.n_rows) > 0 else None
 
-    def path(self, start: int, stop: int, n: int) -> tuple[dict[str, Any], bytes]:
-        """Return `n` rows decoded on the straight line between the codes of two points."""
+    def path(self, start: int, stop: int, n: int, condition: Any = None) -> tuple[dict[str, Any], bytes]:
+        """Return `n` rows decoded on the straight line between the codes of two points, given a condition."""
         if not 2 <= n <= 64:
             raise ValueError(f"{n} steps: a path has 2 to 64.")
         ends = [self.codes[self.row_of(point)[0]] for point in (start, stop)]
         codes = ends[0] + np.linspace(0, 1, n, dtype=np.float32)[:, None] * (ends[1] - ends[0])
-        label = None if self.y is None else self._number_of(self.y[self.row_of(start)[0]])
-        header, body = self.decode(codes, label)
+        header, body = self.decode(codes, condition)
         return header | {"codes": codes.tolist()}, body
-
-    def _number_of(self, label: Any) -> int | None:
-        classes = getattr(self.model, "classes_", None)
-        found = np.empty(0) if classes is None else np.flatnonzero(classes == label)
-        return int(found[0]) if len(found) else None

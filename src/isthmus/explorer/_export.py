@@ -24,7 +24,8 @@ _MODULES = ("rows", "legend", "contours", "nearest", "density", "points", "map",
 def export_page(explorer: Explorer) -> str:
     """Return the page: the plane of the two units that move rows most, without a server.
 
-    A grid of rows is decoded with all other units at the mean of their codes. The page needs no other file, makes no
+    A grid of rows is decoded with all other units at the mean of their codes; of a conditional model, it is the average
+    over the classes, or given the values at which condition columns start. The page needs no other file, makes no
     request, and has at most 20,000 rows as points. It holds codes, and what they are coloured by, of these rows.
 
     Parameters

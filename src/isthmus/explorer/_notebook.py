@@ -16,8 +16,8 @@ __all__ = ["make_widget"]
 
 _HEIGHT = 780  # pixels
 _MODULES = (
-    *("rows", "legend", "contours", "nearest", "density", "points", "map", "api", "datum", "complete", "drop", "here"),
-    *("path", "sheet", "state", "tabs", "main"),
+    *("rows", "legend", "contours", "nearest", "density", "points", "map", "api", "given", "datum", "complete", "drop"),
+    *("here", "path", "sheet", "state", "tabs", "main"),
 )
 
 

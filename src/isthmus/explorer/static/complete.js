@@ -20,7 +20,7 @@ export class CompletePanel {
     };
     this.chosen = take("Chosen row", () => ({ point: app.view.point }), app.view.point === null);
     const sources = element("div", { className: "line" }, this.chosen,
-      take("Row at the marker", () => ({ code: Array.from(app.view.code), label: app.view.label })));
+      take("Row at the marker", () => ({ code: Array.from(app.view.code), condition: app.view.condition })));
     this.chosen.hidden = !n;
     this.editor = image ? new Brush(this) : new Cells(this);
     const again = element("button", { type: "button", textContent: "Draw again" });
@@ -43,10 +43,10 @@ export class CompletePanel {
 
   /** The tab is shown, or a row was chosen: it has the chosen row, unless that at the marker was asked for. */
   open() {
-    const { point, code, label } = this.app.view;
+    const { point, code, condition } = this.app.view;
     this.chosen.disabled = point === null;
     if (this.app.tabs.current !== "complete") return;
-    if (point === null) this.where ?? this.take({ code: Array.from(code), label });
+    if (point === null) this.where ?? this.take({ code: Array.from(code), condition });
     else if (this.where?.point !== point && (!this.where || this.where.point !== undefined)) this.take({ point });
   }
 

@@ -1,6 +1,7 @@
 // The tab "Row": a datum, its reconstruction, and what is odd about it.
 
 import { call } from "./api.js";
+import { givenText } from "./given.js";
 import { element, hiddenColumns, imageSize, picture, short } from "./rows.js";
 
 /** Return in words how likely a row is. */
@@ -75,7 +76,7 @@ export class DatumPanel {
 
   title(header) {
     const label = header.label === null ? "" : `, label ${header.label}`;
-    return `Row ${header.row.toLocaleString("en")}${label}`;
+    return `Row ${header.row.toLocaleString("en")}${label}${givenText(this.app.model, header.condition)}`;
   }
 
   show({ header, bytes }) {

@@ -90,8 +90,11 @@ export class DropPanel {
 
   async send(name, content) {
     const { app } = this;
+    const condition = app.model.given.length ? app.view.condition : null; // a class is averaged over
+    const query = new URLSearchParams({ name, ...(condition && { condition: JSON.stringify(condition) }) });
     try {
-      const { header } = await call("place", {}, { raw: content, query: `?name=${encodeURIComponent(name)}` });
+      const { header } = await call("place", {}, { raw: content, query: `?${query}` });
+      this.condition = condition;
       app.dropped = header.codes.map((code, k) => ({ code, text: header.n > 1 && k < 20 ? `${k + 1}` : header.n > 1 ? "" : "yours" }));
       app.showMarks();
       this.header = header;
@@ -119,7 +122,7 @@ export class DropPanel {
   async show(k) {
     const { app } = this;
     try {
-      const { header, bytes } = await call("inspect", { dropped: k });
+      const { header, bytes } = await call("inspect", { dropped: k, condition: this.condition });
       this.detail.replaceChildren(element("h3", { textContent: this.header.n > 1 ? `Row ${k + 1}` : "Your row" }),
         ...comparison(app, header, bytes));
       app.goTo(header.code);

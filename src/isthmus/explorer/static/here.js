@@ -1,6 +1,7 @@
 // The marker: its code, the row that it stands for, and a slider for each unit.
 
 import { latest } from "./api.js";
+import { Given, givenText } from "./given.js";
 import { element, LiveRow, sentence, short } from "./rows.js";
 
 const SHOWN = 12; // sliders that are shown at first
@@ -12,16 +13,7 @@ export class Here {
     this.view = new LiveRow(document.querySelector("#here-row"), model.row);
     this.ask = latest("decode", (answer, body) => this.show(answer, body), (error) => app.fail(error));
     this.makeSliders();
-    const select = document.querySelector("#label");
-    document.querySelector("#given").hidden = !model.classes;
-    const any = element("option", { value: "", textContent: "any (average)" });
-    select.replaceChildren(any, ...(model.classes ?? []).map((name, k) => element("option", { value: k, textContent: name })));
-    select.addEventListener("change", () => {
-      app.view.label = select.value === "" ? null : Number(select.value);
-      this.decode();
-      app.remember();
-    });
-    this.select = select;
+    this.given = new Given(app, () => app.conditionChanged());
   }
 
   makeSliders() {
@@ -53,10 +45,11 @@ export class Here {
 
   /** Decode the marker's code unless that was asked last; `stamp` is the time of the event that moved it. */
   decode(stamp = null, code = this.app.view.code) {
-    const asked = [...code, this.app.view.label].join();
+    const { condition } = this.app.view;
+    const asked = JSON.stringify([...code, condition]);
     if (asked === this.asked) return;
     this.asked = asked;
-    this.ask({ codes: [Array.from(code)], label: this.app.view.label, stamp });
+    this.ask({ codes: [Array.from(code)], condition, stamp });
   }
 
   /** The code has changed: move the marker, the sliders and the row. */
@@ -75,8 +68,7 @@ export class Here {
       if (document.activeElement !== slider || Math.abs(slider.value - code) > slider.step) slider.value = code;
       value.textContent = text;
     }
-    const label = String(this.app.view.label ?? "");
-    if (this.select.value !== label) this.select.value = label;
+    this.given.show();
   }
 
   show({ header, bytes }, body) {
@@ -87,7 +79,7 @@ export class Here {
     this.speaking = setTimeout(() => {
       const place = this.app.axisUnits().map((k) => `${this.app.unitName(k)} ${short(this.app.view.code[k])}`).join(", ");
       const row = model.row.kind === "image" ? "the image has changed" : sentence(model.row, header);
-      this.app.say(`Marker at ${place}: ${row}.`);
+      this.app.say(`Marker at ${place}${givenText(model, body.condition)}: ${row}.`);
     }, 700);
   }
 }

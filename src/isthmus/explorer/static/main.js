@@ -4,6 +4,7 @@ import { call } from "./api.js";
 import { CompletePanel } from "./complete.js";
 import { DatumPanel } from "./datum.js";
 import { DropPanel } from "./drop.js";
+import { firstCondition } from "./given.js";
 import { Here } from "./here.js";
 import { Legend } from "./legend.js";
 import { LatentMap } from "./map.js";
@@ -27,7 +28,7 @@ class App {
       x: own ? asked.x : first,
       y: own && Number.isInteger(asked.y) && asked.y < model.n_units ? asked.y : second,
       code: asked.code.length === model.n_units ? asked.code : new Array(model.n_units).fill(0),
-      label: model.classes && asked.label < model.classes.length ? asked.label : null,
+      condition: firstCondition(model, asked),
       view: asked.view,
       colour: asked.colour,
       point: asked.point !== null && asked.point < model.n_rows ? asked.point : null,
@@ -36,6 +37,7 @@ class App {
       off: asked.off,
       find: asked.find,
     };
+    this.asked = asked.given; // values of condition columns, which the server has to check
     this.selected = null; // uint8: points inside the lasso
     this.found = null; // uint8: points that were searched for
     this.dropped = [];
@@ -74,6 +76,7 @@ class App {
       this.map.placed = true;
     } else this.map.showWhole();
     if (view.find) await this.search(view.find);
+    await this.here.given.restore(this.asked);
     this.here.moved();
     if (this.path && view.point !== null && view.other !== null) await this.path.show(view.point, view.other);
     if (view.point !== null) this.datum.look(view.point, false);
@@ -258,14 +261,22 @@ class App {
   }
 
   /** A row was chosen: the marker takes its whole code, unless it has been dragged on meanwhile. */
-  chosen({ point, code, label }) {
+  chosen({ point, code, condition }) {
     if (this.picked === point) this.view.code = Array.from(code);
-    const known = label === null || !this.model.classes ? -1 : this.model.classes.indexOf(label);
-    if (known >= 0) this.view.label = known;
-    if (!this.path?.chosen(point)) Object.assign(this.view, { point, other: null });
+    const ends = this.path?.chosen(point); // all of a path is decoded given the condition of its first row
+    if (!ends) Object.assign(this.view, { point, other: null });
+    if (!ends && condition !== null) this.view.condition = condition;
     this.here.moved();
     this.showMarks();
     this.opens.complete.open();
+  }
+
+  /** Another class, or another value of a column, was chosen. */
+  conditionChanged() {
+    this.here.moved();
+    const { point, other } = this.view;
+    if (other !== null) this.path.show(point, other);
+    if (this.model.given.length) this.opens.new?.open();
   }
 
   hover(point) {

@@ -38,7 +38,7 @@ export class PathPanel {
   async show(start, stop) {
     const { app } = this;
     try {
-      const { header, bytes } = await call("path", { start, stop, n: STEPS });
+      const { header, bytes } = await call("path", { start, stop, n: STEPS, condition: app.view.condition });
       Object.assign(app.view, { point: start, other: stop });
       this.codes = header.codes;
       this.bytes = bytes;

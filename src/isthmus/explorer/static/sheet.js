@@ -1,6 +1,7 @@
 // The tab "New rows": a sheet of rows drawn from the model, of a class if it is conditional.
 
 import { call } from "./api.js";
+import { givenText } from "./given.js";
 import { element, picture, rowsTable } from "./rows.js";
 
 export class SheetPanel {
@@ -18,22 +19,33 @@ export class SheetPanel {
     });
     this.result = element("div");
     const label = element("label", { hidden: !model.classes }, "Class ", this.select);
-    const text = model.classes ? "Rows drawn from p(x|y)." : "Rows drawn from p(x).";
-    panel.replaceChildren(element("p", { className: "small", textContent: text }),
+    this.text = element("p", { className: "small" });
+    panel.replaceChildren(this.text,
       element("div", { className: "line" }, label, button), this.result);
   }
 
+  /** The class that was chosen in the tab; of a model that is conditioned on columns, the values at the marker. */
+  condition() {
+    if (this.app.model.given.length) return this.app.view.condition;
+    return this.select.value === "" ? null : Number(this.select.value);
+  }
+
+  /** The tab is shown, or columns have other values: a sheet is drawn unless there is one given the same. */
   open() {
-    if (!this.result.children.length) this.draw();
+    if (this.app.tabs.current === "new" && this.asked !== JSON.stringify(this.condition())) this.draw();
   }
 
   async draw() {
     const { app } = this;
     const image = app.model.row.kind === "image";
-    const label = this.select.value === "" ? null : Number(this.select.value);
-    const name = label === null ? "" : ` of class ${app.model.classes[label]}`;
+    const { classes, given } = app.model;
+    const condition = this.condition();
+    this.asked = JSON.stringify(condition);
+    const values = givenText(app.model, condition);
+    const name = classes && condition !== null ? ` of class ${classes[condition]}` : values;
+    this.text.textContent = `Rows drawn from p(${classes || given.length ? "x|y" : "x"})${values}.`;
     try {
-      const { header, bytes } = await call("draw", { n: image ? 24 : 12, label, seed: this.seed });
+      const { header, bytes } = await call("draw", { n: image ? 24 : 12, condition, seed: this.seed });
       const shown = image
         ? element("div", { className: "sheet six" }, ...Array.from({ length: header.n }, (_, k) => picture(app.model.row, bytes, k, `New image ${k + 1}${name}`)))
         : rowsTable(app.model.row, header, `New rows${name}`);

@@ -12,6 +12,7 @@ export function readAddress(hash = location.hash) {
     view: numbers("view").length === 3 && numbers("view").every(Number.isFinite) ? numbers("view") : null,
     colour: found.get("colour"),
     label: number("label"),
+    given: new Map([...found].flatMap(([key, value]) => (key.startsWith("given.") ? [[key.slice(6), value]] : []))),
     point: number("point"),
     other: number("to"),
     tab: found.get("tab"),
@@ -32,7 +33,8 @@ export function writeAddress(view) {
   put("z", view.code.map(short).join(","));
   put("view", view.view?.map(short).join(","));
   put("colour", view.colour);
-  put("label", view.label);
+  if (typeof view.condition === "number") put("label", view.condition);
+  else for (const [name, value] of Object.entries(view.condition ?? {})) put(`given.${name}`, value);
   put("point", view.point);
   put("to", view.other);
   put("tab", view.tab);
