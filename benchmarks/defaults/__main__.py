@@ -46,7 +46,7 @@ IMAGES: dict[str, dict[str, dict[str, Any]]] = {
     },
     "B": {
         "VAE(8)": {"n_components": 8, "likelihood": "bernoulli"},
-        "8 epochs": {"n_components": 8, "likelihood": "bernoulli", "max_epochs": 8, "hidden_layer_sizes": 512},
+        "7 epochs": {"n_components": 8, "likelihood": "bernoulli", "max_epochs": 7, "hidden_layer_sizes": 512},
     },
 }
 
