@@ -100,6 +100,16 @@ def test_labels_and_numbers_have_names_too(table):
         ConditionalVAE(1, max_epochs=1).fit(*load_iris(return_X_y=True)).sample(1, given={"y": 1})
 
 
+def test_a_column_that_is_left_out_is_not_given(table):
+    y = table[["sex"]].assign(number=[f"p{i}" for i in range(len(table))])
+    with pytest.warns(UserWarning, match="Left out of the model: column 'number'"):
+        model = ConditionalVAE(1, max_epochs=1, random_state=0).fit(table[["fee"]], y)
+    assert len(model.sample(2, given={"sex": "F"}, random_state=0)) == 2
+    assert np.isfinite(model.score_samples(table[["fee"]], y.assign(number=None))).all()
+    with pytest.raises(ValueError, match="'number', of which nothing was learned"):
+        model.sample(2, given={"sex": "F", "number": "p1"})
+
+
 def test_polars(table):
     frame = pl.from_pandas(table)
     model = ConditionalVAE(1, max_epochs=2, random_state=0).fit(frame.select("height"), frame.select("sex", "age"))
@@ -139,7 +149,7 @@ def test_files_with_a_bad_condition(model, tmp_path, change):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"sex": "F", "age": 3}, "given lacks 'since', 'fee': each column of y that fit saw must be given"),
+        ({"sex": "F", "age": 3}, "given lacks 'since', 'fee': each column of y that the model learned from must"),
         (GIVEN | {"sex": "X"}, "column 'sex' has the level 'X', which the training data did not have"),
         (GIVEN | {"age": "old"}, "column 'age' was one of kind 'number' in fit, and now holds levels"),
         (GIVEN | {"age": [1, 2]}, "given has 2 values of 'age' for 3 samples"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -70,16 +70,21 @@ class TableCondition:
         Raises
         ------
         ValueError
-            If a column is not given, or unknown.
+            If a column from which something was learned is not given, or a column is unknown.
         """
         columns = as_columns(given, self.names, n_samples)
-        lacking = [name for name in self.names if name not in columns]
+        learned = self._learned()
+        lacking = [name for name in learned if name not in columns]
         if lacking:
             raise ValueError(
-                f"given lacks {', '.join(map(repr, lacking))}: each column of y that fit saw must be given "
-                f"({', '.join(map(repr, self.names))})."
+                f"given lacks {', '.join(map(repr, lacking))}: each column of y that the model learned from must be "
+                f"given ({', '.join(map(repr, learned))})."
             )
         return table_of_given(self.codec, columns, self.names)
+
+    def _learned(self) -> list[Any]:
+        """Return the names of the columns that are not left out."""
+        return [name for name, own in zip(self.names, self.codec.matrix_columns(), strict=True) if own]
 
     def encode(self, y: Any, n_samples: int) -> np.ndarray:
         """Return conditions (N, C), or one row for all samples, as (N, W).
@@ -93,7 +98,7 @@ class TableCondition:
             y = self.of_given(y, n_samples)
         if not is_table(y):
             raise ValueError(f"y must be a table with the columns {', '.join(map(repr, self.names))}, as in fit.")
-        _check_complete(y)
+        _check_complete(y, left_out=set(self.names) - set(self._learned()))
         try:
             matrix = self.codec.encode(y)
         except ValueError as error:  # the codec calls every table X
@@ -116,9 +121,9 @@ def _n_levels(part: Any) -> int:
     return int(levels[0]) if levels else 0
 
 
-def _check_complete(y: Any) -> None:
-    """Raise a ValueError that names the first missing cell of a table."""
-    gone = to_pandas(y).isna()
+def _check_complete(y: Any, left_out: Collection[Any] = ()) -> None:
+    """Raise a ValueError that names the first missing cell of a table, except in columns that are left out."""
+    gone = to_pandas(y).isna().drop(columns=list(left_out), errors="ignore")
     if gone.to_numpy().any():
         column = next(name for name in gone if gone[name].any())
         raise ValueError(
