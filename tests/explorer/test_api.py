@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from starlette.testclient import TestClient
 
-from explorer_clients import HOST, Client, visits
+from explorer_clients import HOST, Client, prepared, ready, visits
 from isthmus import VAE
 from isthmus.explorer import Explorer
 from isthmus.explorer._app import MAX_BODY, create_app
@@ -201,6 +201,16 @@ def test_bad_requests_say_what_is_wrong(image_client):
     assert "one JSON object" in image_client.client.post("/token/api/decode", content=b"[]").json()["error"]
     assert image_client.client.post("/token/api/decode", content=b"[" * 100_000).status_code == 400
     assert "1 MiB" in image_client.client.post("/token/api/decode", content=b" " * (2**20 + 1)).json()["error"]
+
+
+def test_rows_of_a_model_of_named_numbers_have_the_names(images):
+    table = pd.DataFrame(images[0][:60, 10:14], columns=list("abcd"))
+    explorer = prepared(Explorer(VAE(2, max_epochs=2, random_state=0).fit(table), table))
+    client = Client(ready(explorer))
+    assert client.client.post("/token/api/place?name=row.csv", content=b"a,b,c,d\n1,2,3,4\n").status_code == 200
+    for where in ({"dropped": 0}, {"code": [0.0, 0.0]}, {"point": 3}):  # a warning of scikit-learn is an error here
+        assert client.call("inspect", where)[0]["cells"]
+        assert client.call("complete", {**where, "cleared": [1], "n": 2})[0]["n"] == 2
 
 
 def test_it_can_be_stopped_by_its_own_thread(image_model, images):

@@ -35,6 +35,7 @@ def place(explorer: Any, name: str, body: bytes, condition: Any = None) -> dict[
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of levels that are new, which count as missing
         X = _pixels(explorer.rows, body) if name == "pixels" else parse_rows(explorer.model, name, body)
+        X = explorer.with_names(X)
         y = explorer.conditions.parse(condition)
         codes, scores = explorer.encode(X, y), explorer.score(X, y)
     explorer.dropped = X

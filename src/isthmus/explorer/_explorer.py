@@ -257,6 +257,15 @@ class Explorer:
         row = int(self.order[point])
         return row, take(self.X, slice(row, row + 1)), self.labels(slice(row, row + 1))
 
+    def with_names(self, X: Any) -> Any:
+        """Return rows as a DataFrame if they are an array, and the model was fitted to columns with names."""
+        names = getattr(self.model, "feature_names_in_", None)
+        if names is None or not isinstance(X, np.ndarray):
+            return X
+        import pandas as pd
+
+        return pd.DataFrame(X, columns=names)
+
     def row_like(self, where: dict[str, Any]) -> tuple[dict[str, Any], Any, Any]:
         """Return what a row is called, the row, and its label: of a point, a dropped row, or the one of a code.
 
@@ -276,7 +285,7 @@ class Explorer:
             self._check("dropped row", k, n_rows(self.dropped))
             return {"dropped": k, "row": k, "label": None}, take(self.dropped, slice(k, k + 1)), given
         y = given if given is None or self.conditions.fields else np.array([given])
-        return {"label": None}, self._decoded([where["code"]], given), y
+        return {"label": None}, self.with_names(self._decoded([where["code"]], given)), y
 
     def inspect(self, where: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         """Return a row, its reconstruction, and the error of each cell in nats and in words; see :meth:`row_like`."""
