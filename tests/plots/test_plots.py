@@ -107,7 +107,7 @@ def test_latent_plane_names_the_classes_at_their_medians():
 def test_a_column_of_numbers_or_dates_is_a_scale_of_colours():
     codes = np.random.default_rng(0).normal(size=(40, 3))
     dates = np.arange("2024-01-01", "2024-02-10", dtype="datetime64[D]")
-    dates[3] = np.datetime64("NaT")
+    dates[3] = np.datetime64("NaT", "D")
     for column in (np.arange(40.0), dates):
         ax = plots.latent_plane(codes, column, units=(2, 0), label="when")
         assert (ax.get_xlabel(), ax.get_ylabel(), len(ax.texts)) == ("unit 2", "unit 0", 0)

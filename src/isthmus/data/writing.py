@@ -271,6 +271,8 @@ def check_writable(path: str | os.PathLike[str]) -> None:
 
 def check_replaceable(path: Path) -> None:
     """Raise an error if no file can be written at `path`, or the one that is there cannot be replaced."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        path.stat()  # Python 3.14 takes a file whose name is too long for one that is not there
     folder = Path(os.path.realpath(path)).parent  # a link is followed
     if not folder.is_dir():
         raise MissingFileError(f"{path}: the folder {folder} does not exist; make it first.")

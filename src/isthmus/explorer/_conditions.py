@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections import Counter
 from typing import Any
 
@@ -20,8 +21,8 @@ _DAY = 86_400_000_000  # microseconds
 _SHOWN = 6  # levels that a message names
 
 
-class _Number:
-    """A condition column of numbers, as a field of the page.
+class _Field(ABC):
+    """A condition column, as a field of the page.
 
     Parameters
     ----------
@@ -31,12 +32,13 @@ class _Number:
         Its codec, if the model was fitted with a table of conditions.
     """
 
-    kind = "number"
+    kind: str
     levels: tuple[str, ...] = ()
 
     def __init__(self, name: Any, column: Any = None) -> None:
         self.name, self.column = name, column
 
+    @abstractmethod
     def cells(self, text: str) -> Any:
         """Return the column of one cell that a text stands for.
 
@@ -45,43 +47,46 @@ class _Number:
         ValueError
             If there is no such cell.
         """
-        return [self._number(text)]
 
-    def _number(self, text: str) -> float:
-        try:
-            number = float(text)
-        except ValueError:
-            number = math.nan
-        if not math.isfinite(number):
-            raise ValueError(f"{self.name} must be a number{_but(text)}.")
-        return number
-
+    @abstractmethod
     def text(self, value: Any) -> str:
         """Return the text of a plain value."""
-        number = float(value)
-        return f"{number:.0f}" if number.is_integer() else f"{number:.10g}"
 
     def typical(self, values: np.ndarray) -> str:
         """Return the text of the median of plain values."""
         return self.text(np.sort(values)[(len(values) - 1) // 2])
 
 
-class _Days(_Number):
+class _Number(_Field):
+    """A condition column of numbers."""
+
+    kind = "number"
+
+    def cells(self, text: str) -> Any:
+        """Return the column of one cell that a text stands for."""
+        return [_number(self.name, text)]
+
+    def text(self, value: Any) -> str:
+        """Return the text of a plain value."""
+        return _number_text(float(value))
+
+
+class _Days(_Field):
     """A condition column of durations, as a number of days."""
 
     kind = "days"
 
     def cells(self, text: str) -> Any:
         """Return the column of one cell that a text stands for."""
-        ticks = round(self._number(text) * _DAY)
+        ticks = round(_number(self.name, text) * _DAY)
         return self.column.to_series(np.array([ticks], dtype="timedelta64[us]"))
 
     def text(self, value: Any) -> str:
         """Return the text of a plain value."""
-        return super().text(value / np.timedelta64(_DAY, "us"))
+        return _number_text(value / np.timedelta64(_DAY, "us"))
 
 
-class _Time(_Number):
+class _Time(_Field):
     """A condition column of dates or times."""
 
     def __init__(self, name: Any, column: Any) -> None:
@@ -104,7 +109,7 @@ class _Time(_Number):
         return str(np.datetime_as_string(value, unit="D" if self.kind == "date" else "s"))
 
 
-class _Levels(_Number):
+class _Levels(_Field):
     """A condition column of categories, or of one value."""
 
     kind = "level"
@@ -152,7 +157,7 @@ class Conditions:
         self._condition = model._condition if model.conditional and self.classes is None else None
         self._codec = getattr(self._condition, "codec", None)
         self.in_table = self._codec is not None
-        self.fields: list[_Number] = []
+        self.fields: list[_Field] = []
         self.start: dict[str, str] = {}
         if self._condition is None:
             return
@@ -232,7 +237,7 @@ class Conditions:
         ]
 
 
-def _field(column: Column) -> _Number:
+def _field(column: Column) -> _Field:
     if isinstance(column, (CategoryColumn, ConstantColumn)):
         return _Levels(column.name, column)
     if isinstance(column, TimeColumn):
@@ -249,6 +254,21 @@ def _names(condition: Any) -> list[Any]:
 
 def _as_text(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _number(name: Any, text: str) -> float:
+    """Return the number that a text stands for, or raise a ValueError."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{name} must be a number{_but(text)}.")
+    return number
+
+
+def _number_text(number: float) -> str:
+    return f"{number:.0f}" if number.is_integer() else f"{number:.10g}"
 
 
 def _but(text: str) -> str:
