@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+import sklearn
 
 from isthmus import VAE
 from isthmus.cli._deferred import _Deferred
@@ -66,7 +67,8 @@ print(*sys.modules)
 
 
 def test_applying_a_model_imports_only_what_it_needs(folder):
-    assert not needless_imports(APPLY, folder)
+    own = {"scipy.special"} if sklearn.__version__.startswith("1.6.") else set()  # that scikit-learn uses at once
+    assert needless_imports(APPLY, folder) <= own
 
 
 def test_fitting_imports_little_more(folder):

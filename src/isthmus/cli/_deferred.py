@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
+import importlib.metadata
 import sys
 import types
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ class _Deferred(types.ModuleType):
     """A stand-in for a module, which is imported when an attribute is first used."""
 
     def __getattr__(self, name: str) -> Any:
+        if name == "__version__":  # scikit-learn 1.6 asks for it when it is imported
+            return importlib.metadata.version(self.__name__.partition(".")[0])
         if name.startswith("__"):  # the import system looks for __spec__ and __path__
             raise AttributeError(name)
         child = sys.modules.get(f"{self.__name__}.{name}")
