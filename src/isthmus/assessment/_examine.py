@@ -26,10 +26,10 @@ Array = np.ndarray
 
 _MAX_CELLS = 200_000  # of the rows of which some are hidden
 _N_SAMPLES = 1000  # of the model, for its own likelihoods and distributions
-_N_DRAWS = 100  # of a model that has no number of its own
+_N_DRAWS = 100  # for models without the parameter n_draws
 _MOST_ROWS = 100_000
 _FEWEST_ROWS = 100  # of a model with many units
-_MAX_SQUARES = 25_000_000  # squared units of all rows: with 512, log p(x) takes .4 seconds a row
+_MAX_SQUARES = 25_000_000  # rows times squared units: with 512 units, log p(x) takes 0.4 s per row
 _MANY_UNITS = 100  # imputation is then checked on a tenth of the rows, as each has several modes to find
 
 

@@ -84,7 +84,7 @@ class TableCondition:
 
     def _learned(self) -> list[Any]:
         """Return the names of the columns that are not left out."""
-        return [name for name, own in zip(self.names, self.codec.matrix_columns(), strict=True) if own]
+        return [column.name for column in self.codec.columns or () if column.outputs()]
 
     def encode(self, y: Any, n_samples: int) -> np.ndarray:
         """Return conditions (N, C), or one row for all samples, as (N, W).
