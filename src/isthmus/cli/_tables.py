@@ -119,9 +119,10 @@ def _retyped(rows: Dataset, codec: Any) -> Dataset:
     for name in times.keys() & {name for name in frame if frame[name].dtype.kind not in "Mm"}:
         converted = _as_times(frame[name], rows, name, times[name])
         frame[name] = converted if times[name] in ("", "ISO8601") else frame[name]  # dates as texts stay texts
+    spellings = {"TRUE": True, "FALSE": False, "true": True, "false": False}  # R writes TRUE and FALSE
     for name in truths:
-        if name in frame and frame[name].dtype.kind not in "biuf":  # R writes TRUE and FALSE
-            frame[name] = frame[name].replace({"TRUE": True, "FALSE": False, "true": True, "false": False})
+        if name in frame and frame[name].dtype.kind not in "biuf":  # pandas 2 warns if `replace` gives another dtype
+            frame[name] = frame[name].map(lambda cell: spellings.get(cell, cell))
     frame = frame[list(rows.columns or frame.columns)]  # a column of conditions was taken out of the rows
     return rows._replace(X=frame, columns=rows.columns or found.columns)
 
