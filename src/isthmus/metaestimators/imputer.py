@@ -78,8 +78,8 @@ class AutoencoderImputer(SaveMixin, TransformerMixin, BaseEstimator):
     >>> from isthmus import VAE, AutoencoderImputer
     >>> table = pd.DataFrame({"size": [1.0, 2.0, None, 9.0] * 10, "kind": ["cat", "cat", "cat", None] * 10})
     >>> imputer = AutoencoderImputer(VAE(1, max_epochs=5), random_state=0)
-    >>> imputer.fit_transform(table).isna().sum().sum()
-    np.int64(0)
+    >>> int(imputer.fit_transform(table).isna().sum().sum())
+    0
     """
 
     estimator_: Any
