@@ -18,7 +18,8 @@ Table = Callable[[Sequence[str], Sequence[Sequence[str]]], str]
 
 _WORDS = """Measured by `python benchmarks/gpu.py`; the numbers are in `benchmarks/results/gpu.json`. All methods run in
 one process, alternately, each after a run on few rows that is not counted. The rows start in main memory, and the
-network is 784-512-20. The recipes are those of section A. JAX computes its products in float32, as torch does."""
+network is 784-512-20. The recipes are those of section A. `compile=True` is isthmus' default on a GPU; without it,
+steps are plain PyTorch. JAX computes its products in float32, as torch does."""
 
 
 def _ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:

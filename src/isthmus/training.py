@@ -42,11 +42,11 @@ class Trainer(Settings):
     precision : {"float32", "float64", "bf16"}, default="float32"
         Number format of training. With "bf16" the network computes in bfloat16 and Adam updates float32 copies of its
         weights; the device needs bfloat16 arithmetic.
-    compile : bool, default=False
+    compile : bool or "auto", default="auto"
         Whether to capture whole training steps and replay them: an operator graph on a CPU, a CUDA graph on a GPU.
-        Results are the same, and small networks train faster. Steps that cannot be captured run eagerly, with a
-        warning. On a GPU, other threads must not draw from the default generator of that GPU while a step is captured,
-        at the start of training: torch refuses this with an error in these threads.
+        Results are the same, and small networks train faster. "auto" captures on a GPU. Steps that cannot be captured
+        run eagerly, with a warning if True. On a GPU, other threads must not draw from the default generator of that
+        GPU while a step is captured, at the start of training: torch refuses this with an error in these threads.
     gradient_accumulation : int, default=1
         Number of parts in which each batch is computed. Their gradients are summed: the same step in less memory. Terms
         that are means over the batch, such as "kl_sparsity", become means over each part.
@@ -70,7 +70,7 @@ class Trainer(Settings):
     """
 
     precision: str = "float32"
-    compile: bool = False
+    compile: bool | str = "auto"
     gradient_accumulation: int = 1
     callbacks: Sequence[Any] = ()
     checkpoint_dir: str | None = None

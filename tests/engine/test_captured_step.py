@@ -107,6 +107,11 @@ def test_replayed_steps_are_the_steps(capture, n):
     assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
 
 
+def test_steps_on_a_cpu_are_plain_by_default(capture):
+    VAE(2, **FIELDS).fit(X)
+    assert capture.captured == 0
+
+
 def test_a_short_run_is_not_captured(capture, monkeypatch):
     monkeypatch.setattr(loop, "MIN_STEPS", 13)
     for n_epochs, captured in ((3, 0), (4, 1)):

@@ -6,14 +6,17 @@ import sys
 import threading
 import warnings
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from sklearn.datasets import load_digits
 
 import isthmus
 from isthmus._batch import Batch
+from isthmus.engine.capture import captured_step
 from isthmus.engine.capture.cuda_graph import capture_cuda_graph
 from isthmus.likelihoods import Bernoulli
 from isthmus.networks import MLP
@@ -67,6 +70,18 @@ def test_cuda_graphs_have_the_bits_of_eager_steps(name):
     assert losses(compiled) == losses(eager)
     for key, value in eager.model_.state_dict().items():
         assert torch.equal(value, compiled.model_.state_dict()[key]), key
+
+
+def test_steps_are_captured_by_default(monkeypatch):
+    """Threads that fit side by side capture one after the other, and have the bits of fits alone."""
+    graphs = []
+    capture = captured_step.CAPTURES["cuda"]
+    monkeypatch.setitem(captured_step.CAPTURES, "cuda", lambda *step: graphs.append(step) or capture(*step))
+    models = [isthmus.VAE(4, **COMMON | {"random_state": seed}) for seed in range(4)]
+    alone = [losses(model.fit(X)) for model in models]
+    assert len(graphs) == 4
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda model: losses(clone(model).fit(X)), models)) == alone
 
 
 def test_a_cuda_graph():
@@ -129,6 +144,7 @@ def test_a_step_that_cannot_be_captured_is_taken_once():
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         compiled = fit("VAE", {"network": Waits((32,)), "likelihood": "bernoulli"}, X, True)
+    fit("VAE", {"network": Waits((32,)), "likelihood": "bernoulli"}, X, "auto")  # without a warning
     [warning] = caught
     assert "not captured, but run eagerly: " in str(warning.message)
     assert "captur" in str(warning.message).partition("eagerly: ")[2]

@@ -69,6 +69,7 @@ def test_other_data_after_fit():
         ({"early_stopping": EarlyStopping(1.0)}, "validation_fraction=1.0"),
         ({"early_stopping": 5}, r"early_stopping must be 'auto', True, False or EarlyStopping\(...\) .*got 5"),
         ({"trainer": "fast"}, r"trainer must be None or Trainer\(...\) of isthmus.training, got 'fast'"),
+        ({"trainer": Trainer(compile="yes")}, "compile='yes' must be 'auto', True or False"),
         ({"optimizer": 3}, "optimizer must be a name or a Optimizer object, got 3"),
         ({"optimizer": Adam(weight_decay=-1.0)}, "weight_decay=-1.0"),
         ({"optimizer": Adam(gradient_clip=0.0)}, "gradient_clip=0.0 must lie strictly between"),

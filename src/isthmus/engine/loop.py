@@ -44,8 +44,9 @@ class TrainingLoop:
         Parameters of the loss that compute in bf16; the optimizer updates float32 copies.
     gradient_accumulation : int, default=1
         Number of parts in which a process computes its batches, one after the other.
-    capture : bool, default=False
-        Whether to capture whole steps and replay them (:class:`~isthmus.engine.capture.CapturedStep`).
+    capture : bool or "auto", default=False
+        Whether to capture whole steps and replay them (:class:`~isthmus.engine.capture.CapturedStep`). "auto" captures
+        on a GPU, and does not warn of steps that cannot be captured.
     processes : Processes, optional
         The processes that train together. The same number of parts per batch gives the same parameters in one or more.
     """
@@ -59,7 +60,7 @@ class TrainingLoop:
         seed: int,
         bf16_parameters: Sequence[nn.Parameter] = (),
         gradient_accumulation: int = 1,
-        capture: bool = False,
+        capture: bool | str = False,
         processes: Processes | None = None,
     ) -> None:
         self.loss, self.seed, self.processes = loss, seed, processes or SingleProcess()
@@ -123,8 +124,10 @@ class TrainingLoop:
     def _begin(self, run: TrainingRun, n_epochs: int | None, validation: Loader | None) -> None:
         """Set up the processes, resume from a checkpoint, or validate the parameters to start from."""
         self._module = self.processes.setup(self.loss)
-        pays = self.capture and run.n_steps * (n_epochs or 1) >= MIN_STEPS
-        self._captured = CapturedStep(self._train_step, self.state, self.n_parts) if pays else None
+        auto = self.capture == "auto"
+        asked = self.state.device.type == "cuda" if auto else self.capture
+        pays = asked and run.n_steps * (n_epochs or 1) >= MIN_STEPS
+        self._captured = CapturedStep(self._train_step, self.state, self.n_parts, warn=not auto) if pays else None
         run.resume()
         self.history = run.history
         if validation is not None and not run.started:  # they may be the best

@@ -85,6 +85,8 @@ def check_fields(estimator: Any) -> tuple[torch.device, Trainer]:
     for name, known in _CHOICES.items():
         if values[name] not in known:
             raise unknown_name(name, values[name], list(known))
+    if values["compile"] not in ("auto", True, False):
+        raise ValueError(f"compile={values['compile']!r} must be 'auto', True or False.")
     if isinstance(values["penalties"], str):
         raise ValueError(f"penalties={values['penalties']!r} must be a list: penalties=[{values['penalties']!r}].")
     device = check_device(values["device"])

@@ -38,7 +38,7 @@ class CapturedStep:
     and torch are trusted after three such checks. :meth:`check_again` requests one more check, of the next step; one
     that was trusted before and differs now is captured anew.
 
-    Whatever fails, each step is run exactly once, and later steps are eager; one warning names the reason.
+    Whatever fails, each step is run exactly once, and later steps are eager; a warning names the reason.
 
     A replayed step reads and writes the memory that it was captured with. Therefore, the learning rate and the weights
     of the terms are tensors, which are set before each step. Python code in a loss does not run in a replayed step, and
@@ -52,10 +52,12 @@ class CapturedStep:
         Everything that the step changes.
     n_parts : int, default=1
         Number of parts in which batches are computed; steps are captured only if it is 1.
+    warn : bool, default=True
+        Whether to warn when steps become eager.
     """
 
-    def __init__(self, step: Step, state: TrainState, n_parts: int = 1) -> None:
-        self._step, self._state, self._n_parts = step, state, n_parts
+    def __init__(self, step: Step, state: TrainState, n_parts: int = 1, *, warn: bool = True) -> None:
+        self._step, self._state, self._n_parts, self._warn = step, state, n_parts, warn
         self._eager_steps = 0
         self._weights: list[Tensor] = []
         self._format: list[object] = []
@@ -97,9 +99,10 @@ class CapturedStep:
             self._stop(reason)
 
     def _stop(self, reason: str) -> None:
-        """Run eager steps from now on, and warn with the reason."""
+        """Run eager steps from now on, and warn with the reason if this was asked for."""
         self._stopped, self._replay = True, None
-        warnings.warn(f"compile=True: training steps are not captured, but run eagerly: {reason}", stacklevel=2)
+        if self._warn:
+            warnings.warn(f"compile=True: training steps are not captured, but run eagerly: {reason}", stacklevel=2)
 
     def _obstacle(self) -> str | None:
         """Return why steps cannot be captured, if this is known beforehand."""
