@@ -112,7 +112,15 @@ def _agreement(found: Report, processes: Report | None) -> list[str]:
     return lines
 
 
-def _provenance(run: Report) -> str:
+def _provenance(parts: Report) -> list[str]:
+    """Return on what, and when, the parts were measured, with their names if this differs."""
+    names: dict[str, list[str]] = {}
+    for name, part in parts.items():
+        names.setdefault(_of_run(part["run"]), []).append(name)
+    return list(names) if len(names) == 1 else [f"{', '.join(those)}: {run}" for run, those in names.items()]
+
+
+def _of_run(run: Report) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
     return (
         f"{run['date']}, {run['gpu']}, {run['processor']}, {run['cores']} cores; {run['repeats']} repeats with seeds 0 "
@@ -139,5 +147,5 @@ def section(report: Report, cell: Cell, table: Table, bars: Callable[[Sequence[B
         _inference(report["inference"]["found"], cell, table),
         "What should be the same number:",
         "\n".join(agreement),
-        _provenance(report["quality"]["run"]),
+        *_provenance(report),
     ]
