@@ -33,7 +33,7 @@ def with_cell(value):
         (X[:1], "1 sample"),
         (X[:, :0], "0 feature"),
         (with_cell(-np.inf), r"infinity \(inf\) in row 3, column 2, and 1 such cells in all: clip them"),
-        (pd.DataFrame(with_cell(np.inf), columns=list("abcd")), "row 3, column 'c'"),
+        (pd.DataFrame(with_cell(np.inf), columns=list("abcd")), "column 'c' has infinity .* row 3"),
         (np.column_stack([X, np.full(150, np.nan)]), "only NaN in column 4: drop it"),
         (np.array([[1, 2**53 + 1], [2, 3]]), r"X, row 0, column 1: 9007199254740993 is an integer beyond 2\^53, where"),
         (pd.DataFrame({"x": [0.5, 1], "id": [3, -(2**60)]}), "X, row 1, column 'id': -1152921504606846976 is.*drop"),

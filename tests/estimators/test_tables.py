@@ -7,7 +7,7 @@ from scipy import stats
 from scipy.integrate import trapezoid
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
-from sklearn.datasets import load_wine
+from sklearn.datasets import load_iris, load_wine
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -418,3 +418,17 @@ def test_the_odd_cell_is_the_one_that_scores_least():
     assert scores.idxmin(axis=1)[1:3].tolist() == ["legs", "size"]
     assert np.isnan(scores["size"][3])
     assert scores.loc[0].min() > scores.loc[[1, 2]].min(axis=1).max()
+
+
+def test_numbers_keep_their_decimals():
+    """Samples of iris in a DataFrame have one decimal, and are in its range; longer numbers are left as they are."""
+    table = pd.DataFrame(load_iris().data, columns=list("abcd")).assign(e=np.random.default_rng(0).normal(size=150))
+    model = VAE(2, max_epochs=2, random_state=0).fit(table)
+    found = pd.concat([model.sample(50, random_state=0), model.reconstruct(table)])
+    assert (found[list("abcd")].round(1) == found[list("abcd")]).all(axis=None)
+    assert (found["e"].round(6) != found["e"]).all()
+    numbers, inside = table[list("abcd")], found[list("abcd")]
+    assert (inside >= numbers.min()).all(axis=None)
+    assert (inside <= numbers.max()).all(axis=None)
+    X = table.to_numpy()
+    np.testing.assert_array_equal(model.transform(table), clone(model).fit(X).transform(X))

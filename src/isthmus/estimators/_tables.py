@@ -19,8 +19,8 @@ _BY_KIND = ("gaussian", "auto")  # likelihoods of columns of numbers that leave 
 def fit_codec(estimator: Any, X: Any) -> tuple[TableCodec | None, bool]:
     """Return the codec of a table, and whether the model learns the matrix that it makes of it.
 
-    A table of numbers only is learned as an array is; its codec makes whole numbers of decoded ones. There is none for
-    arrays, and pandas DataFrames of floats.
+    A table of numbers only is learned as an array is; its codec rounds decoded numbers as those of their column are.
+    There is none for arrays, for pandas DataFrames of floats that are not rounded, and for labels such as dates.
 
     Parameters
     ----------
@@ -41,8 +41,7 @@ def fit_codec(estimator: Any, X: Any) -> tuple[TableCodec | None, bool]:
     if blocks is None and not asked and not is_table(X):
         return None, False
     if blocks is None and not asked and _has_only(X, "iuf" if likelihood in _BY_KIND else "iufb"):
-        floats = _has_only(X, "f") and hasattr(X, "iloc")
-        return (None if floats else TableCodec.of_numbers(X)), False
+        return _codec_of_numbers(X), False
     if not (isinstance(scaling, TableCodec) or scaling == "auto"):
         raise ValueError(
             f"scaling={scaling!r}: X is a table, which its codec scales: leave it out, or pass a TableCodec."
@@ -55,6 +54,14 @@ def fit_codec(estimator: Any, X: Any) -> tuple[TableCodec | None, bool]:
     if not codec.outputs():
         raise ValueError("X has no column of which anything can be learned: each is empty, or left out.")
     return codec, True
+
+
+def _codec_of_numbers(X: Any) -> TableCodec | None:
+    """Return the codec of a table of numbers; None if all are floats that are not rounded, or labels are not saved."""
+    codec = TableCodec.of_numbers(X)
+    columns = codec.columns or ()
+    is_plain = hasattr(X, "iloc") and _has_only(X, "f") and not any(c.is_rounded() for c in columns)  # type: ignore[attr-defined]
+    return None if is_plain or not all(isinstance(c.name, (str, int, tuple)) for c in columns) else codec
 
 
 def _has_only(X: Any, kinds: str) -> bool:

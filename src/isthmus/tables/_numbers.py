@@ -113,10 +113,16 @@ class NumberColumn(Column):
 
     @classmethod
     def as_it_is(cls, column: Plain) -> Self:
-        """Return the codec of a column that leaves numbers as they are, and makes whole numbers if they were."""
-        if is_integer(column.dtype) and column.form == "numbers":
-            return cls.fit(column, likelihood="gaussian")
+        """Return the codec of a column that leaves numbers as they are, and rounds decoded ones as they are."""
+        if column.form == "numbers":
+            made = cls.fit(column, likelihood="gaussian")
+            if made.is_rounded() or is_integer(column.dtype):
+                return made
         return cls(column.name, column.dtype, float(column.missing.mean()), likelihood="gaussian")
+
+    def is_rounded(self) -> bool:
+        """Return whether decoded numbers are rounded."""
+        return self.decimals is not None or self.step is not None
 
     def likelihoods(self) -> tuple[str | Likelihood, ...]:
         """Return the likelihood of the numbers, after that of the spikes if there are any."""
