@@ -113,6 +113,36 @@ def test_each_column_must_be_given(client, condition):
     assert message == "condition: must have a value for each of kind, chipped, age, born, seen, stay, and no other."
 
 
+def test_rows_are_coloured_and_found_by_the_columns(client, column_explorer):
+    names = [colour["name"] for colour in client.call("model")[0]["colours"]]
+    table = owners()[1]
+    assert names[-6:] == [f"{name} (given)" for name in table]
+    legend, index = client.call("colour", {"k": names.index("kind (given)")})
+    kinds = table["kind"].iloc[column_explorer.order].tolist()
+    assert [legend["names"][k] for k in index] == kinds
+    assert client.call("colour", {"k": names.index("stay (given)")})[0]["names"][0].endswith(" days")
+    found = client.call("find", {"text": "Bird"})[1]
+    assert [bool(hit) for hit in found] == [kind == "bird" for kind in kinds]
+
+
+@pytest.mark.parametrize("given", ["table", "classes"])
+def test_units_are_ranked_given_conditions_of_rows(monkeypatch, given):
+    rng = np.random.default_rng(0)
+    X, levels = rng.normal(size=(9, 3)), np.array(["a", "b", "b"] * 3)
+    y = pd.DataFrame({"level": levels}) if given == "table" else levels
+    model = ConditionalVAE(2, max_epochs=1, likelihood="gaussian", random_state=0).fit(X, y)
+    decode, seen = model.model_.decode, []
+    monkeypatch.setattr(model.model_, "decode", lambda z, c: seen.append(c) or decode(z, c))
+    explorer = Explorer(model, X, y)
+    explorer.finish_codes()
+    own = (levels[explorer._first, None] == ["a", "b"]).repeat(4, axis=0)  # two units, in two directions
+    np.testing.assert_array_equal(seen[0], own)
+    alone = Explorer(model)
+    seen.clear()
+    alone.finish_codes()
+    np.testing.assert_array_equal(seen[0], [[0, 1]] * 4)  # the most frequent level
+
+
 def test_columns_of_numbers_without_names():
     rng = np.random.default_rng(0)
     y = rng.normal(size=(60, 2))

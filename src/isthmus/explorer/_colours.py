@@ -17,6 +17,7 @@ __all__ = ["Colour", "default_colour", "list_colours"]
 
 _MAX_LEVELS = 12
 _N_BANDS = 8
+_DAY = 86_400_000_000  # microseconds
 _MAX_COLUMNS = 200  # columns that are offered
 
 
@@ -28,7 +29,7 @@ class Colour:
     ----------
     name : str
         What it is called.
-    kind : {"label", "column", "score"}
+    kind : {"label", "column", "given", "score"}
         What it is.
     read : callable
         Returns the value of each row.
@@ -48,7 +49,7 @@ class Colour:
         few = numbers is not None and values.dtype.kind in "iuf" and len(np.unique(numbers)) <= _MAX_LEVELS
         if numbers is None or (self.kind != "score" and few):
             return _levels(values)
-        legend, index = _bands(numbers, times=values.dtype.kind == "M")
+        legend, index = _bands(numbers, values.dtype.kind)
         if self.kind == "score":
             legend["growing"] = explorer.n_scored < explorer.n_to_score
             if legend["missing"]:
@@ -67,6 +68,9 @@ def list_colours(explorer: Any) -> list[Colour]:
     if not isinstance(explorer.rows, Images):
         names = explorer.rows.columns[:_MAX_COLUMNS]
         found += [Colour(str(name), "column", _reader(name, i)) for i, name in enumerate(names)]
+    if explorer.given_columns:
+        fields = explorer.conditions.fields
+        found += [Colour(f"{field.name} (given)", "given", _given_reader(k)) for k, field in enumerate(fields)]
     return found
 
 
@@ -94,6 +98,10 @@ def _reader(name: Any, i: int) -> Callable[[Any], Any]:
     return read
 
 
+def _given_reader(k: int) -> Callable[[Any], Any]:
+    return lambda explorer: explorer.given_columns[k]
+
+
 def _levels(values: Any) -> tuple[dict[str, Any], np.ndarray]:
     """Return the legend of categories, in their order if there are few, else with the most frequent ones."""
     import pandas as pd
@@ -115,8 +123,10 @@ def _levels(values: Any) -> tuple[dict[str, Any], np.ndarray]:
     return _legend("levels", names, index, missing)
 
 
-def _bands(numbers: np.ndarray, *, times: bool = False) -> tuple[dict[str, Any], np.ndarray]:
-    """Return the legend of numbers in bands of equally many rows."""
+def _bands(numbers: np.ndarray, kind: str) -> tuple[dict[str, Any], np.ndarray]:
+    """Return the legend of numbers, or microseconds if `kind` is M or m, in bands of equally many rows."""
+    if kind == "m":
+        numbers = numbers / _DAY
     missing = ~np.isfinite(numbers)
     seen = numbers[~missing]
     if not len(seen):
@@ -124,11 +134,13 @@ def _bands(numbers: np.ndarray, *, times: bool = False) -> tuple[dict[str, Any],
     edges = np.unique(np.quantile(seen, np.linspace(0, 1, _N_BANDS + 1)))
     edges = np.repeat(edges, 2) if len(edges) < 2 else edges
     index = np.clip(np.searchsorted(edges[1:-1], np.nan_to_num(numbers), side="right"), 0, len(edges) - 2)
-    if times:
+    if kind == "M":
         names = [f"{_day(low)} to {_day(high)}" for low, high in pairwise(edges.tolist())]
         return _legend("bands", names, index, missing)
     digits = max(3, math.ceil(math.log10(max(abs(edges).max() / max(np.diff(edges).min(), 1e-300), 1.0))) + 1)
-    names = [f"{low:.{digits}g} to {high:.{digits}g}".replace("-", "−") for low, high in pairwise(edges.tolist())]
+    unit = " days" if kind == "m" else ""
+    pairs = pairwise(edges.tolist())
+    names = [f"{low:.{digits}g} to {high:.{digits}g}{unit}".replace("-", "−") for low, high in pairs]
     return _legend("bands", names, index, missing)
 
 

@@ -154,6 +154,7 @@ class Conditions:
 
     def __init__(self, model: Any) -> None:
         self.classes = getattr(model, "classes_", None)
+        self._usual = None if self.classes is None else self.classes[[int(model._condition.class_weight.argmax())]]
         self._condition = model._condition if model.conditional and self.classes is None else None
         self._codec = getattr(self._condition, "codec", None)
         self.in_table = self._codec is not None
@@ -172,7 +173,7 @@ class Conditions:
 
     def start_from(self, y: Any) -> None:
         """Start with the median, or the most frequent value, of each column of `y`."""
-        self.start = {str(f.name): f.typical(values) for f, values in zip(self.fields, self._plain(y), strict=True)}
+        self.start = {str(f.name): f.typical(values) for f, values in zip(self.fields, self.values(y), strict=True)}
 
     def describe(self) -> dict[str, Any]:
         """Return the classes and the condition columns, for JSON."""
@@ -224,9 +225,13 @@ class Conditions:
             return int(found[0]) if len(found) else None
         if y is None or not self.fields:
             return None
-        return {str(f.name): f.text(values[0]) for f, values in zip(self.fields, self._plain(y), strict=True)}
+        return {str(f.name): f.text(values[0]) for f, values in zip(self.fields, self.values(y), strict=True)}
 
-    def _plain(self, y: Any) -> list[np.ndarray]:
+    def typical(self) -> Any:
+        """Return one typical condition as y: the most frequent class, or the values at which columns start."""
+        return self.parse(self.start) if self._usual is None else self._usual
+
+    def values(self, y: Any) -> list[np.ndarray]:
         """Return the values of each condition column."""
         if self._codec is None:
             return list(np.asarray(y, dtype=np.float64).reshape(len(y), -1).T)

@@ -146,10 +146,19 @@ class Explorer:
         """Compute what follows from the codes of all rows."""
         with self.lock:
             self.ranges = unit_ranges(self.codes)
-            self.importance = rank_units(self.model, self.codes[self._first] if self.n_rows else None, self.ranges)
+            codes = self.codes[self._first] if self.n_rows else None
+            self.importance = rank_units(self.model, codes, self.ranges, self._encoded_conditions())
             self.errors = CellErrors(self, self._sample, self.labels(self._first))
             self.prior = PriorShape(self.model)
         self.colours: list[Colour] = list_colours(self)
+
+    def _encoded_conditions(self) -> np.ndarray | None:
+        """Return the conditions of the sample, or a typical one for all rows, as the networks take them."""
+        if not self.model.conditional:
+            return None
+        y = self.labels(self._first) if self.n_rows else None
+        y = self.conditions.typical() if y is None else y
+        return np.asarray(self.model._condition.encode(y, len(y)))
 
     # ---- the model, with one lock: torch's generator is seeded while completions are drawn -------------------
 
@@ -177,6 +186,13 @@ class Explorer:
             if not self.model.has_density:
                 return -np.asarray(self.model.reconstruction_error(X))
             return np.asarray(self.model.score_samples(X, *self.given(y)))
+
+    @property
+    def given_columns(self) -> list[np.ndarray]:
+        """The values of the columns that rows are conditioned on; of a single one without a table, they are labels."""
+        if not self.conditions.fields or self.y is None or self.y.ndim == 1:
+            return []
+        return self.conditions.values(self.y)
 
     # ---- what the page asks for ----------------------------------------------------------------------------
 

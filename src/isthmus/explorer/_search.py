@@ -12,8 +12,8 @@ __all__ = ["find_points"]
 def find_points(explorer: Any, text: str) -> np.ndarray:
     """Return which points have a text: uint8 of shape (N,), in the order of points.
 
-    A whole number is the number of a row; any other text is looked for in labels and in the cells of
-    a table, in upper or lower case.
+    A whole number is the number of a row; any other text is looked for in labels, in the cells of a table, and in the
+    columns that a model is conditioned on, in upper or lower case.
     """
     text = text.strip().lower()
     found = np.zeros(explorer.n_rows, dtype=bool)
@@ -28,6 +28,9 @@ def find_points(explorer: Any, text: str) -> np.ndarray:
             for name in explorer.X.columns:
                 if explorer.X[name].dtype.kind not in "fiu":
                     found |= _contains(explorer.X[name], text)
+        for values in explorer.given_columns:
+            if values.dtype.kind not in "fiu":
+                found |= _contains(values, text)
     return found[explorer.order].astype(np.uint8)
 
 

@@ -22,7 +22,9 @@ def unit_ranges(codes: np.ndarray) -> np.ndarray:
     return np.stack([np.where(flat, low - 1.0, low), np.where(flat, high + 1.0, high)])
 
 
-def rank_units(model: Any, codes: np.ndarray | None, ranges: np.ndarray) -> np.ndarray:
+def rank_units(
+    model: Any, codes: np.ndarray | None, ranges: np.ndarray, conditions: np.ndarray | None = None
+) -> np.ndarray:
     """Return the units, (K,), that which moves the decoder's outputs most first.
 
     Each unit is moved by one standard deviation of its codes in both directions, from the codes of some rows.
@@ -32,9 +34,11 @@ def rank_units(model: Any, codes: np.ndarray | None, ranges: np.ndarray) -> np.n
     model : estimator
         Fitted.
     codes : ndarray of shape (n, K), optional
-        Codes of some rows; without any, codes around 0 with a standard deviation of 1.
+        Codes of some rows, of which the first 16 are moved; without any, 0 with a standard deviation of 1.
     ranges : ndarray of shape (2, K)
         Lowest and highest codes.
+    conditions : ndarray of shape (n, C) or (1, C), optional
+        Encoded conditions of these rows, or one for all, if the model is conditional.
     """
     n_units = ranges.shape[1]
     scale = np.ones(n_units)
@@ -47,22 +51,14 @@ def rank_units(model: Any, codes: np.ndarray | None, ranges: np.ndarray) -> np.n
     effect = np.zeros(n_units)
     group = max(1, _AT_ONCE // (2 * len(centre)))
     net = model.model_
-    condition = _any_condition(model)
+    given = None if conditions is None else np.broadcast_to(conditions[:_N_CODES], (len(centre), conditions.shape[1]))
     for start in range(0, n_units, group):
         moved = torch.from_numpy(centre[:, None, None] + steps[None, start : start + group]).to(net.network.dtype)
         flat = moved.reshape(-1, n_units)
         with torch.no_grad():
-            c = None if condition is None else condition.to(flat).expand(len(flat), -1)
+            times = len(flat) // len(centre)
+            c = None if given is None else torch.from_numpy(np.repeat(given, times, axis=0)).to(flat)
             out = net.decode(flat, c).reshape(len(centre), -1, 2, net.likelihood.n_outputs)
             change = (out[:, :, 0] - out[:, :, 1]).square().sum(-1).mean(0)
         effect[start : start + group] = change.double().numpy()
     return np.argsort(-np.nan_to_num(effect), kind="stable")
-
-
-def _any_condition(model: Any) -> torch.Tensor | None:
-    """Return the mean condition of a conditional model, (1, C)."""
-    if not model.conditional:
-        return None
-    n_conditions = model.model_.network.sizes.n_conditions
-    classes = getattr(model, "classes_", None)
-    return torch.full((1, n_conditions), 0.0 if classes is None else 1.0 / len(classes))
