@@ -109,7 +109,7 @@ def log_likelihoods(scores: Mapping[str, ArrayLike], *, xlabel: str = "log p(x),
             style = ("-", "--", ":", "-.")[(k - 1) % 4]
             ax.stairs(100 * share, edges, color=PALETTE[k % len(PALETTE)], linestyle=style, linewidth=1.6, label=label)
     ax.set(xlabel=xlabel, ylabel="rows, %")
-    ax.set_ylim(0, (1 + 0.1 * len(values)) * ax.get_ylim()[1])  # space for the legend
+    ax.set_ylim(0, (1.05 + 0.12 * len(values)) * ax.get_ylim()[1])  # space for the legend
     return _with_legend(ax, title="mean", alignment="left")
 
 
