@@ -70,6 +70,10 @@ def test_distributions_of_numbers_dates_and_levels():
     ax = plots.marginal(dates)
     FigureCanvasAgg(ax.figure).draw()
     assert [label.get_text() for label in ax.get_xticklabels()] == ["2024-01", "2024-03", "2024-05", "2024-07"]
+    dates.edges = [19362.0, 19700.0, 19980.0]  # 20 months
+    ax = plots.marginal(dates)
+    FigureCanvasAgg(ax.figure).draw()
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["2023-01", "2023-07", "2024-01", "2024-07"]
     levels = SimpleNamespace(**{**vars(numbers), "edges": None, "levels": ["x", "y"]})
     assert [bar.get_height() for bar in plots.marginal(levels).patches] == [25, 75, 50, 50]
 

@@ -12,8 +12,9 @@ from sklearn.datasets import load_iris
 
 from isthmus import VAE, Autoencoder, ConditionalVAE, ContractiveAutoencoder
 from isthmus.assessment import CHECKS, examine
-from isthmus.assessment._context import Context
+from isthmus.assessment._context import Context, estimate_log_likelihood
 from isthmus.assessment._evidence import percent
+from isthmus.assessment._odd import cell_scores
 from isthmus.assessment._rows import random_rows
 from isthmus.assessment._two_sample import classifier_test
 from isthmus.cli import main
@@ -208,6 +209,38 @@ def test_a_conditional_model_is_examined_with_its_conditions():
     assert found.score_name == "log p(x|y)"
     assert found.effects.columns == [f"column {d}" for d in range(4)]
     assert "the model is conditional on y" in found.checks[0].sentence
+
+
+def test_a_model_that_is_given_columns_of_a_table_is_examined():
+    rows = table()
+    X, y = rows[["size", "noise"]], rows[["kind", "day"]]
+    model = ConditionalVAE(1, **QUICK).fit(X[:200], y[:200])
+    found = examine(model, X, y, X_train=X[:200], y_train=y[:200], n_draws=20, max_rows=150)
+    assert found.score_name == "log p(x|y)"
+    scores = estimate_log_likelihood(model, X, y, n_draws=20, proposal_scale=1.0).value
+    assert np.allclose(found.scores, scores[found.index], rtol=0, atol=1e-5)
+    assert len(found.samples) == len(found.sample_scores) == 1000
+
+
+def test_a_level_that_was_not_learned_is_named_once():
+    rows = table()
+    model = VAE(1, **QUICK).fit(rows[:200])
+    rows.loc[250, "kind"] = "medium"
+    with pytest.warns(UserWarning, match="'medium', which the training data did not have") as noted:
+        examine(model, rows[200:], n_draws=20)
+    assert len(noted) == 1
+
+
+def test_cells_of_a_row_have_the_same_errors_in_report_and_explorer():
+    rows = table()[:60]
+    model = VAE(2, n_draws=20, **QUICK).fit(rows)
+    explorer = Explorer(model, rows)
+    explorer.prepare()
+    shown = explorer.inspect({"point": int(np.flatnonzero(explorer.order == 7)[0])})[0]
+    assert shown["given"] == "the other cells of the row"
+    names, scores = cell_scores(Context.of(model, rows, None, 0), np.array([7]))
+    assert names == list(rows)
+    assert np.allclose(-scores[0], np.array(shown["errors"], dtype=np.float64), rtol=0, atol=6e-4, equal_nan=True)
 
 
 def test_random_rows_of_any_container(tmp_path):

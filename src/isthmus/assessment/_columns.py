@@ -114,7 +114,7 @@ def decode(ctx: Context, Z: Array, index: Array) -> Any:
     if not estimator.conditional:
         decoded = estimator.inverse_transform(Z)
     else:
-        y = ctx.call("predict", index) if ctx.y is None else ctx.y[index]
+        y = ctx.call("predict", index) if ctx.y is None else ctx.given(index)
         decoded = estimator.inverse_transform(Z, y=y)
     return decoded if ctx.table is None else as_pandas(decoded, estimator._codec)
 

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from isthmus._random import derive
 from isthmus.assessment._cells import Cells, as_pandas
+from isthmus.assessment._rows import take_rows
 from isthmus.data import RowSource
 from isthmus.estimators._chunking import as_tensor
 from isthmus.estimators._inference import Chunk
@@ -22,6 +23,7 @@ from isthmus.estimators._validate import check_rows
 from isthmus.estimators._variational import LogLikelihoodEstimate
 from isthmus.model import Model
 from isthmus.scaling import Standard
+from isthmus.tables import is_table
 
 __all__ = ["Context", "Stream", "column_scales", "estimate_log_likelihood", "quiet"]
 
@@ -48,11 +50,12 @@ class Context(NamedTuple):
     """A fitted estimator with samples X (N, D), their conditions y where given, and a seed.
 
     X is the matrix that the model learns; where that encodes a table of any columns, `table` is a pandas DataFrame.
+    Conditions are an array, or a table of the columns that the model is conditioned on.
     """
 
     estimator: Any
     X: Array
-    y: Array | None
+    y: Any
     seed: int
     table: Any = None
 
@@ -63,7 +66,7 @@ class Context(NamedTuple):
         codec, rows = estimator._codec, check_rows(estimator, X)
         rows = rows[:] if isinstance(rows, RowSource) else rows
         table = None if codec is None else as_pandas(X, codec)
-        return cls(estimator, rows, None if y is None else np.asarray(y), seed, table)
+        return cls(estimator, rows, y if y is None or is_table(y) else np.asarray(y), seed, table)
 
     @property
     def name(self) -> str:
@@ -98,7 +101,8 @@ class Context(NamedTuple):
         """Return samples, or what the estimator returned for some, as numbers by column."""
         if self.table is None:
             return Cells.of_array(np.asarray(rows), getattr(self.estimator, "feature_names_in_", None))
-        return Cells.of_table(rows, self.estimator._codec)
+        with quiet():
+            return Cells.of_table(rows, self.estimator._codec)
 
     def call(self, method: str, index: Array | None = None, X: Any = None, **options: Any) -> Any:
         """Return ``estimator.method(X, y, ...)`` for the samples of `index`, or for `X` with their conditions."""
@@ -106,9 +110,13 @@ class Context(NamedTuple):
         with quiet():
             return getattr(self.estimator, method)(X, **self.condition(index), **options)
 
-    def condition(self, index: Array | None = None) -> dict[str, Array]:
+    def given(self, index: Array | None = None) -> Any:
+        """Return the conditions of some samples; None where there are none."""
+        return self.y if self.y is None or index is None else take_rows(self.y, index)
+
+    def condition(self, index: Array | None = None) -> dict[str, Any]:
         """Return the keyword y with the conditions of some samples, or nothing where there are none."""
-        return {} if self.y is None else {"y": self.y[_ALL if index is None else index]}
+        return {} if self.y is None else {"y": self.given(index)}
 
     def tensors(self, index: Array) -> tuple[Model, Chunk]:
         """Return a float64 copy of the model on the CPU, and samples in its units; without y, labels are predicted."""
@@ -121,16 +129,20 @@ class Context(NamedTuple):
             gain = own if gain is None else gain + own
         c = None
         if self.estimator.conditional:
-            y = self.call("predict", index) if self.y is None else self.y[index]
+            y = self.call("predict", index) if self.y is None else self.given(index)
             c = torch.from_numpy(self.estimator._condition.encode(y, len(index))).double()
         return model, Chunk(raw, x, c, mask, gain)
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Leave out warnings of what the results name: unreliable samples, and arrays of columns that have names."""
+    """Leave out warnings of what the results name, of arrays of columns that have names, and of what was said before.
+
+    Levels that the training data did not have are named once, when a context is made.
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"log p\(x\)|X does not have valid feature names|Imputations of")
+        warnings.filterwarnings("ignore", message="column .* which the training data did not have")
         yield
 
 

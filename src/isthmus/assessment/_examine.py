@@ -17,8 +17,9 @@ from isthmus.assessment._examination import Examination
 from isthmus.assessment._odd import AT_CODE, OddRow, odd_rows, why_at_code
 from isthmus.assessment._references import density_references, independent_columns, linear_reconstruction
 from isthmus.assessment._results import Assessment
-from isthmus.assessment._rows import count_rows, random_rows
+from isthmus.assessment._rows import count_rows, random_rows, take_rows
 from isthmus.assessment._two_sample import ClassifierTest, classifier_test
+from isthmus.tables import is_table
 
 __all__ = ["examine"]
 
@@ -90,14 +91,14 @@ def examine(
         labels, y, y_train = (y if labels is None else labels), None, None
     n_rows, max_rows = _count(X), min(max_rows, _affordable(estimator))
     rows, index = random_rows(X, max_rows, seed)
-    ctx = Context.of(estimator, rows, None if y is None else np.asarray(y)[index], seed)
+    ctx = Context.of(estimator, rows, _conditions(y, index), seed)
     if len(ctx.X) < 2:
         raise ValueError("a report needs at least two rows: pass more.")
     labels = None if labels is None else np.asarray(labels)[index]
     train = None
     if X_train is not None:
         own, own_index = random_rows(X_train, max_rows, seed)
-        train = Context.of(estimator, own, None if y_train is None else np.asarray(y_train)[own_index], seed)
+        train = Context.of(estimator, own, _conditions(y_train, own_index), seed)
     if n_draws is None:
         n_draws = getattr(estimator, "n_draws", _N_DRAWS)
     return _Examiner(ctx, train, index, n_rows, labels, images, n_draws, impute, say).run()
@@ -108,6 +109,11 @@ def _count(X: Any) -> int:
 
     source = as_source(X)
     return count_rows(X if source is None else source)
+
+
+def _conditions(y: Any, index: Array) -> Any:
+    """Return the conditions of some rows: a table, or an array; None without conditions."""
+    return None if y is None else take_rows(y if is_table(y) else np.asarray(y), index)
 
 
 def _affordable(estimator: Any) -> int:
@@ -264,7 +270,7 @@ class _Examiner:
         if ctx.table is not None:
             drawn = as_pandas(drawn, estimator._codec)
         with quiet():
-            own = Context.of(estimator, drawn, None if ctx.y is None else ctx.y[index], ctx.seed)
+            own = Context.of(estimator, drawn, ctx.given(index), ctx.seed)
             return drawn if ctx.table is not None else own.X, self._scores(own)
 
     def _classify(self, samples: Any) -> ClassifierTest | None:

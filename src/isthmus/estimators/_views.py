@@ -44,7 +44,7 @@ class ModelViews(BaseEstimator):
         name : str, default="X"
             What the data are called.
         max_rows : int, default=1000
-            Number of samples to use, drawn at random if there are more; at most 100,000 divided by the number of units.
+            Number of samples to use, drawn at random if there are more; fewer of a model with more than 158 units.
 
         Returns
         -------

@@ -192,9 +192,11 @@ def new_axes(n_columns: float, n_rows: float) -> Axes:
 
 def use_dates(axis: Any, least: int, most: int) -> None:
     """Label an axis of days since 1970 with so many dates, at the beginning of days, months or years."""
-    from matplotlib.dates import AutoDateFormatter, AutoDateLocator
+    from matplotlib.dates import DAILY, HOURLY, MONTHLY, YEARLY, AutoDateFormatter, AutoDateLocator
 
-    locator = AutoDateLocator(minticks=least, maxticks=most)  # type: ignore[no-untyped-call]
+    # up to 23 months, 6 at a time: with fewer dates, matplotlib warns that there is no longer step
+    limits = {YEARLY: most, MONTHLY: max(most, 5), DAILY: most, HOURLY: max(most, 5)}
+    locator = AutoDateLocator(minticks=least, maxticks=limits)  # type: ignore[no-untyped-call]
     axis.set_major_locator(locator)
     axis.set_major_formatter(AutoDateFormatter(locator))  # type: ignore[no-untyped-call]
 

@@ -105,7 +105,7 @@ def make_report(
     name : str, default="X"
         Name of the data on the page.
     max_rows : int, default=1000
-        Number of samples to use, drawn at random if there are more; at most 100,000 divided by the number of units.
+        Number of samples to use, drawn at random if there are more; fewer of a model with more than 158 units.
     n_draws : int, optional
         Importance samples per row. By default as many as ``score_samples`` draws, which then returns the same log p(x).
     seed : int, default=0
