@@ -62,6 +62,7 @@ LINES = b"a,b\n" + b"0,0\n" * (1 << 18)  # a megabyte
 IDX = b"\0\0\x08\x02" + struct.pack(">II", MANY, 4) + bytes(4 * MANY)
 OBJECTS = [{f"a{i}": i} for i in range(400)]
 ZEROS = pa.table({"a": np.zeros(1 << 17)})
+LONG = "x" * 50_000
 LEVELS = pa.table({"a": pa.array(["x" * (1 << 20)]).dictionary_encode()})
 WRITERS = {
     "x.npz": lambda path: zipped(path, X_npy=npy("|u1", (MANY * 4, 4)) + bytes(MANY * 16)),
@@ -83,6 +84,15 @@ WRITERS = {
         pa.table({"a": ["x" * (1 << 20)]}), path, compression="zstd", use_dictionary=False, write_statistics=False
     ),
     "list.parquet": lambda path: pyarrow.parquet.write_table(pa.table({"a": [[0] * (1 << 18)]}), path),
+    "fixed.parquet": lambda path: write_parquet(path, [LONG.encode()] * 99, pa.binary(len(LONG))),
+    "lists.parquet": lambda path: write_parquet(path, [[LONG]] * 99),
+    "structure.parquet": lambda path: write_parquet(path, [{"q": [LONG]}] * 99),
+    "map.parquet": lambda path: write_parquet(path, [[("k", LONG)]] * 99, pa.map_(pa.string(), pa.string())),
+    "view.parquet": lambda path: write_parquet(path, [LONG] * 99, pa.string_view()),
+    "deltas.parquet": lambda path: write_parquet(path, [LONG] * 150, column_encoding={"a": "DELTA_BYTE_ARRAY"}),
+    "deltas_in_lists.parquet": lambda path: write_parquet(
+        path, [[LONG]] * 150, column_encoding={"a.list.element": "DELTA_BYTE_ARRAY"}
+    ),
     "far.xlsx": lambda path: sheet(path, lambda text: text.replace(b'r="B2"', b'r="XFD1048576"')),
     "x.xlsx": lambda path: sheet(path, lambda text: text.replace(b"<sheetData>", b" " * (1 << 22) + b"<sheetData>")),
 }
@@ -92,6 +102,16 @@ def write_arrow(path, table, compression=None, new=pa.ipc.new_file):
     options = pa.ipc.IpcWriteOptions(compression=compression)
     with pa.OSFile(str(path), "wb") as stream, new(stream, table.schema, options=options) as writer:
         writer.write_table(table)
+
+
+def write_parquet(path, cells, kind=None, column_encoding=None):
+    options = {"compression": "zstd"}
+    if column_encoding:
+        options = {"compression": "none", "use_dictionary": False, "column_encoding": column_encoding}
+    try:
+        pyarrow.parquet.write_table(pa.table({"a": pa.array(cells, kind)}), path, write_statistics=False, **options)
+    except pa.ArrowNotImplementedError as error:  # views, in older versions
+        pytest.skip(str(error))
 
 
 @pytest.mark.parametrize("name", WRITERS)

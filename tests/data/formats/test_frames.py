@@ -133,11 +133,12 @@ def test_json_that_is_no_object_is_named_by_its_line(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("suffix", "library", "extra"), [(".xlsx", "openpyxl", "excel"), (".feather", "pyarrow", "table")]
+    ("suffix", "library", "extra"),
+    [(".xlsx", "openpyxl", "excel"), (".feather", "pyarrow", "table"), (".parquet", "pyarrow", "table")],
 )
 def test_a_missing_library_is_named(tmp_path, monkeypatch, suffix, library, extra):
     write_frame(tmp_path / f"t{suffix}", FRAME)
-    for name in (library, f"{library}.ipc"):
+    for name in (library, f"{library}.ipc", f"{library}.parquet"):
         monkeypatch.setitem(sys.modules, name, None)
     refused(tmp_path / f"t{suffix}", library, f'pip install "isthmus[{extra}]"')
     with pytest.raises(DataError, match=library):

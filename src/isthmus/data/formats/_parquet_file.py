@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from isthmus.data.errors import AGAIN, DataError
-from isthmus.data.formats._unpacking import check_cells, check_unpacked
+from isthmus.data.formats._parquet_pages import ParquetSizes, parquet_sizes
+from isthmus.data.formats._unpacking import allowed, check_cells, check_unpacked
 
-__all__ = ["decoded", "library_of", "opened", "opened_tables"]
+__all__ = ["ParquetTables", "library_of", "opened", "opened_tables"]
 
 
 def library_of(path: Path) -> Any:
@@ -23,57 +25,141 @@ def library_of(path: Path) -> Any:
 
 
 @contextlib.contextmanager
-def opened(file: Path, texts: Sequence[str] = ()) -> Iterator[Any]:
+def opened(file: Path, texts: Collection[str] = ()) -> Iterator[Any]:
     """Open a Parquet file, whose columns of `texts` are read as levels; what pyarrow raises becomes a `DataError`."""
     library = library_of(file)
     from pyarrow import ArrowException
 
     try:
-        with library.ParquetFile(file, read_dictionary=list(texts)) as parquet:
-            _check_sizes(parquet, file)
+        _checked_sizes(file)
+        # A flipped bit is an error, if the file has checksums: parquet-java writes them, pyarrow does not by default.
+        with library.ParquetFile(file, read_dictionary=list(texts), page_checksum_verification=True) as parquet:
             yield parquet
     except (ArrowException, OSError) as error:
-        raise DataError(f"{file}: is damaged, cut short, or not a Parquet file; {AGAIN}.") from error
+        raise _damaged(file) from error
 
 
-def _check_sizes(parquet: Any, file: Path) -> None:
-    """Raise `DataError` if a file has far more cells, or bytes when it is decompressed, than it stores."""
-    metadata, schema, stored = parquet.metadata, parquet.schema_arrow, file.stat().st_size
-    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
-    check_cells(file, metadata.num_rows, len(schema), stored)
-    if any(field.type.num_fields for field in schema):  # a cell may be a long list
-        n_values = sum(group.column(j).num_values for group in groups for j in range(group.num_columns))
-        check_cells(file, metadata.num_rows, n_values // max(1, metadata.num_rows), stored)
-    check_unpacked(file, sum(group.total_byte_size for group in groups), stored)
+def _damaged(file: Path) -> DataError:
+    return DataError(f"{file}: is damaged, cut short, or not a Parquet file; {AGAIN}.")
+
+
+def _checked_sizes(file: Path) -> ParquetSizes:
+    """Return the sizes in a file, after checking that it has no more cells and bytes than its size allows."""
+    status = file.stat()
+    sizes = _sizes(file, status.st_ino, status.st_size, status.st_mtime_ns)
+    n_columns = max(sizes.n_columns, sizes.n_values // max(1, sizes.n_rows))  # items of lists count
+    check_cells(file, sizes.n_rows, n_columns, status.st_size)
+    check_unpacked(file, sizes.n_bytes, status.st_size)
+    return sizes
+
+
+@functools.lru_cache(maxsize=1024)  # each row group is read from a file that is opened anew
+def _sizes(file: Path, *status: int) -> ParquetSizes:  # noqa: ARG001
+    try:
+        with file.open("rb", buffering=0) as stream:
+            return parquet_sizes(stream)
+    except (ValueError, LookupError) as error:
+        raise _damaged(file) from error
 
 
 @contextlib.contextmanager
-def opened_tables(file: Path) -> Iterator[tuple[Any, Any]]:
-    """Open a Parquet file for `decoded`, which gives its tables the schema."""
+def opened_tables(file: Path) -> Iterator[ParquetTables]:
+    """Open a Parquet file to read tables of any columns."""
     with opened(file) as parquet:
-        schema = parquet.schema_arrow
-    with opened(file, [field.name for field in schema if _is_text(field.type)]) as parquet:
-        yield parquet, schema
+        schema, sizes = parquet.schema_arrow, _checked_sizes(file)
+    with opened(file, sizes.levels) as parquet:
+        yield ParquetTables(file, parquet, schema, sizes)
 
 
-def decoded(table: Any, schema: Any, file: Path) -> Any:
-    """Return a table with texts in place of levels: a long text may be stored once, and occur in each row.
+class ParquetTables:
+    """Read tables from a Parquet file, in no more memory than its size allows.
 
-    Raises
-    ------
-    DataError
-        If the texts would take far more memory than the file stores.
+    Parameters
+    ----------
+    file : Path
+        The file.
+    parquet : pyarrow.parquet.ParquetFile
+        The open file, which reads texts as levels where it can.
+    schema : pyarrow.Schema
+        What it would have if it did not.
+    sizes : ParquetSizes
+        What the pages of the file say of themselves.
     """
-    import pyarrow.compute
 
-    n_bytes = 0
-    for column in table.itercolumns():
-        for chunk in column.chunks if isinstance(column.type, pyarrow.DictionaryType) else ():
-            if len(chunk.dictionary) and _is_text(chunk.dictionary.type):
-                lengths = pyarrow.compute.binary_length(chunk.dictionary)
-                n_bytes += pyarrow.compute.sum(lengths.take(chunk.indices)).as_py() or 0
-    check_unpacked(file, n_bytes, file.stat().st_size)
-    return table.cast(schema)
+    def __init__(self, file: Path, parquet: Any, schema: Any, sizes: ParquetSizes) -> None:
+        self._file, self._parquet = file, parquet
+        self._allowed = allowed(file.stat().st_size)
+        self._schema = _without_views(schema)
+        self._largest = sizes.largest_page if sizes.has_deltas else 0
+        if sizes.has_deltas_in_lists:  # a single row may have any number of them
+            check_unpacked(file, sizes.n_values * sizes.largest_page, file.stat().st_size)
+
+    def read(self) -> Any:
+        """Return the whole table.
+
+        Raises
+        ------
+        DataError
+            If its texts would take far more memory than the file stores.
+        """
+        import pyarrow
+
+        if not self._largest:
+            return self._decoded(self._parquet.read())
+        tables, n_bytes = [], 0
+        for table in self.batches(1 << 15):
+            n_bytes += sum(column.nbytes for column in table.columns if _is_text(column.type))
+            check_unpacked(self._file, n_bytes, self._file.stat().st_size)
+            tables.append(table)
+        return pyarrow.concat_tables(tables) if tables else self._schema.empty_table()
+
+    def batches(self, n_rows: int) -> Iterator[Any]:
+        """Yield tables of at most `n_rows` rows; fewer, if each may have a text as long as the largest page."""
+        import pyarrow
+
+        if self._largest:
+            n_rows = max(1, min(n_rows, self._allowed // self._largest))
+        for batch in self._parquet.iter_batches(batch_size=n_rows):
+            yield self._decoded(pyarrow.Table.from_batches([batch]))
+
+    def _decoded(self, table: Any) -> Any:
+        """Return a table with texts in place of levels: a long text may be stored once, and occur in each row."""
+        n_bytes = sum(
+            _text_bytes(chunk, field.type)
+            for column, field in zip(table.itercolumns(), self._schema, strict=True)
+            for chunk in column.chunks
+        )
+        check_unpacked(self._file, n_bytes, self._file.stat().st_size)
+        return table.cast(self._schema)
+
+
+def _text_bytes(array: Any, target: Any) -> int:
+    """Return the bytes of the texts that an array has as levels, and will not have as levels."""
+    import pyarrow.compute
+    from pyarrow import types
+
+    kind = array.type
+    if types.is_dictionary(kind):
+        if types.is_dictionary(target) or not len(array.dictionary) or not _is_text(kind.value_type):
+            return 0
+        lengths = pyarrow.compute.binary_length(array.dictionary).cast(pyarrow.int64())
+        return pyarrow.compute.sum(lengths.take(array.indices)).as_py() or 0
+    if types.is_map(kind):
+        return _text_bytes(array.keys, target.key_type) + _text_bytes(array.items, target.item_type)
+    if types.is_struct(kind):
+        return sum(_text_bytes(part, field.type) for part, field in zip(array.flatten(), target, strict=True))
+    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+        return _text_bytes(array.flatten(), target.value_type)
+    return 0
+
+
+def _without_views(schema: Any) -> Any:
+    """Return a schema with plain texts in place of views, to which levels cannot be cast."""
+    import pyarrow
+
+    plain = {"string_view": pyarrow.string(), "binary_view": pyarrow.binary()}
+    fields = [field.with_type(plain.get(str(field.type), field.type)) for field in schema]
+    return pyarrow.schema(fields, schema.metadata)
 
 
 def _is_text(arrow_type: Any) -> bool:

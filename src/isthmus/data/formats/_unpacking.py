@@ -8,15 +8,20 @@ from typing import IO, cast
 
 from isthmus.data.errors import DataError
 
-__all__ = ["check_cells", "check_unpacked", "limited"]
+__all__ = ["allowed", "check_cells", "check_unpacked", "limited"]
 
 _TIMES = 100  # tables of text are packed to a tenth or so, and images of zeros and ones to a thirtieth
 _FREE = 1 << 24  # bytes or cells that any file may have
 
 
+def allowed(stored: int) -> int:
+    """Return the bytes, or cells, that a file of `stored` bytes may have."""
+    return max(_FREE, _TIMES * stored)
+
+
 def check_unpacked(where: object, unpacked: int, stored: int) -> None:
     """Raise `DataError` if far more bytes are unpacked than are stored."""
-    if unpacked > max(_FREE, _TIMES * stored):
+    if unpacked > allowed(stored):
         raise DataError(
             f"{where}: {stored / 1e6:.3g} MB unpack to {unpacked / 1e6:.3g} MB or more, over {_TIMES} times as much, "
             "like a decompression bomb; if the file is right, unpack it first, or write it without compression."
@@ -25,7 +30,7 @@ def check_unpacked(where: object, unpacked: int, stored: int) -> None:
 
 def check_cells(where: object, n_rows: int, n_columns: int, stored: int) -> None:
     """Raise `DataError` if a table has far more cells than its file has bytes or values."""
-    if n_rows * n_columns > max(_FREE, _TIMES * stored):
+    if n_rows * n_columns > allowed(stored):
         raise DataError(
             f"{where}: has {n_rows} rows and {n_columns} columns, far more cells than the file stores; if the file is "
             "right, drop the columns that are empty or constant."

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from isthmus._names import suggestion
 from isthmus.data.dataset import TOO_LARGE, Dataset
-from isthmus.data.errors import DataError, MissingFileError
+from isthmus.data.errors import AGAIN, DataError, MissingFileError
 from isthmus.data.formats._base import Format, Layout, as_table, check_names, check_same_columns, has_index
 from isthmus.data.formats._frames import arrow_to_frame, as_frame_dataset, frame_appender
-from isthmus.data.formats._parquet_file import decoded, library_of, opened, opened_tables
+from isthmus.data.formats._parquet_file import library_of, opened, opened_tables
 from isthmus.data.sources import RowSource
 from isthmus.data.table_blocks import TableBlocks
 
@@ -80,8 +80,8 @@ class Parquet(Format):
 
         tables = []
         for path in self._paths():
-            with opened_tables(path) as (file, schema):
-                tables.append(decoded(file.read(), schema, path))
+            with opened_tables(path) as file:
+                tables.append(file.read())
             check_same_columns(path, tables[-1].schema.names, self._paths()[0], tables[0].schema.names)
         try:
             table = pyarrow.concat_tables(tables, promote_options="permissive")
@@ -89,7 +89,7 @@ class Parquet(Format):
             raise DataError(f"{self.path}: its files have columns of different types ({error}).") from error
         return arrow_to_frame(table, self.path)
 
-    def checklibrary_of(self) -> None:
+    def check_library(self) -> None:
         """Raise `DataError` if pyarrow is not installed."""
         library_of(self.path)
 
@@ -133,13 +133,11 @@ class _ParquetBlocks(TableBlocks):
 
     def blocks(self) -> Iterator[Any]:
         """Yield tables of some ten thousand rows."""
-        import pyarrow
-
         first = None
         for file in self._files:
-            with opened_tables(file) as (parquet, schema):
-                for batch in parquet.iter_batches(batch_size=_ROWS):
-                    table = decoded(pyarrow.Table.from_batches([batch]), schema, file).select(list(self.columns))
+            with opened_tables(file) as tables:
+                for whole in tables.batches(_ROWS):
+                    table = whole.select(list(self.columns))
                     first = first or table.schema
                     yield table.replace_schema_metadata(first.metadata)
 
@@ -213,6 +211,8 @@ class ParquetRows(RowSource):
             file, position = self._groups[i]
             with opened(file) as parquet:
                 table = parquet.read_row_group(position, columns=list(self.columns or ()))
+                if table.num_rows != self._edges[i + 1] - self._edges[i]:
+                    raise DataError(f"{file}: a row group has other rows than its pages; {AGAIN}.")
             values = np.empty((table.num_rows, self.n_features), self.dtype)
             for j, name in enumerate(self.columns or ()):
                 values[:, j] = _floats(table.column(name), f"{file}, column {name!r}")
