@@ -78,6 +78,7 @@ WRITERS = {
     "lz4.arrow": lambda path: write_arrow(path, ZEROS, "lz4"),
     "stream.arrow": lambda path: write_arrow(path, ZEROS, "zstd", pa.ipc.new_stream),
     "levels.arrow": lambda path: write_arrow(path, LEVELS, "zstd"),
+    "views.arrow": lambda path: write_arrow(path, pa.table({"a": views()})),
     "x.parquet": lambda path: pyarrow.parquet.write_table(pa.table({"a": np.zeros(1 << 20, np.float32)}), path),
     "text.parquet": lambda path: pyarrow.parquet.write_table(pa.table({"a": ["x" * 5000] * 1000}), path),
     "page.parquet": lambda path: pyarrow.parquet.write_table(
@@ -102,6 +103,15 @@ def write_arrow(path, table, compression=None, new=pa.ipc.new_file):
     options = pa.ipc.IpcWriteOptions(compression=compression)
     with pa.OSFile(str(path), "wb") as stream, new(stream, table.schema, options=options) as writer:
         writer.write_table(table)
+
+
+def views():
+    """Return many views of one text."""
+    each = struct.pack("<i4sii", len(LONG), b"xxxx", 0, 0)
+    try:
+        return pa.Array.from_buffers(pa.string_view(), 999, [None, *map(pa.py_buffer, [each * 999, LONG.encode()])])
+    except ValueError as error:  # older versions take two buffers
+        pytest.skip(str(error))
 
 
 def write_parquet(path, cells, kind=None, column_encoding=None):

@@ -122,6 +122,8 @@ def test_images_that_cannot_be_read(photos, monkeypatch):
     for name in "abcde":
         next(photos.glob(f"{name}.*")).unlink()
     refused(photos, "none of its 1 images can be read (f.png)")
+    Image.new("I;16", (6000, 5000)).save(photos / "f.png")  # 34 KB of 60 MB
+    refused(photos, "none of its 1 images can be read (f.png)")
     monkeypatch.setitem(__import__("sys").modules, "PIL", None)
     with pytest.raises(DataError, match=r'needs pillow; pip install "isthmus\[image\]"'):
         read(photos)

@@ -69,6 +69,34 @@ def test_types_of_arrow_come_back_without_the_notes_of_pandas(tmp_path):
     assert pa.parquet.read_table(tmp_path / "u.parquet").schema.types == table.schema.types
 
 
+@pytest.mark.parametrize("n", [2, 2000])
+def test_views_of_texts_as_polars_writes_them(tmp_path, n):
+    pa = pytest.importorskip("pyarrow", "20", reason="older versions do not convert views")
+    views = pa.array(["abc", "a text that is not within its view", None] * n, "string_view")
+    table = pa.table({"t": views, "n": list(range(3 * n))})
+    for part in (table, table.slice(1)):
+        with pa.OSFile(str(tmp_path / "t.arrow"), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+            writer.write_table(part)
+        texts = read(tmp_path / "t.arrow").X["t"]
+        assert [None if text is pd.NA else text for text in texts] == part["t"].to_pylist()
+
+
+def test_types_that_pandas_or_pyarrow_do_not_read_are_refused(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    column = pa.RunEndEncodedArray.from_arrays(pa.array([2, 3], "int32"), pa.array([1.0, 2.0]))
+    table = pa.table({"n": [1, 2, 3], "odd": column})
+    with pa.OSFile(str(tmp_path / "t.arrow"), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+    refused(tmp_path / "t.arrow", "column 'odd' has the type", "convert it, or drop the column")
+    try:
+        pa.parquet.write_table(pa.table({"l": pa.array([["x"]], pa.list_(pa.string_view()))}), tmp_path / "t.parquet")
+    except pa.ArrowNotImplementedError:  # in older versions
+        return
+    refused(tmp_path / "t.parquet", "pyarrow does not read what this file has")
+
+
 def test_a_folder_of_tables(tmp_path):
     for i in range(2):
         write_frame(tmp_path / f"{i}.parquet", FRAME)

@@ -7,11 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from isthmus.data.dataset import Dataset
 from isthmus.data.errors import AGAIN, DataError
 from isthmus.data.formats._base import check_names, has_index
+from isthmus.data.formats._unpacking import check_unpacked
 
 __all__ = ["arrow_to_frame", "as_frame_dataset", "frame_appender", "import_pandas", "whole_numbers"]
+
+_VIEW = 16  # bytes of a view of a text
 
 
 def import_pandas(path: Path, what: str, extra: str = "table") -> Any:
@@ -29,7 +34,8 @@ def arrow_to_frame(table: Any, path: Path) -> Any:
     Raises
     ------
     DataError
-        If two columns have the same name, or the values do not agree with their types.
+        If two columns have the same name, a column has a type that pandas does not have, the values do not agree with
+        their types, or texts would take far more memory than the file stores.
     """
     import pyarrow as pa
 
@@ -39,10 +45,42 @@ def arrow_to_frame(table: Any, path: Path) -> Any:
         table.validate(full=True)
     except (pa.ArrowInvalid, UnicodeDecodeError) as error:
         raise DataError(f"{path}: is damaged ({' '.join(str(error).split())[:150]}); {AGAIN}.") from error
+    table = _with_plain_texts(table, path)
+    for field in table.schema:
+        try:
+            _ = pandas.ArrowDtype(field.type).type
+        except NotImplementedError as error:
+            raise DataError(
+                f"{path}: column {field.name!r} has the type {str(field.type)[:60]}, which pandas does not have; "
+                "convert it, or drop the column."
+            ) from error
     if b"pandas" in (table.schema.metadata or {}):
         with contextlib.suppress(ValueError, LookupError, TypeError, AttributeError):  # its notes may be damaged
             return table.to_pandas()
     return table.replace_schema_metadata(None).to_pandas(types_mapper=pandas.ArrowDtype)
+
+
+def _with_plain_texts(table: Any, path: Path) -> Any:
+    """Return a pyarrow Table with plain texts in place of views, as polars writes them; pandas does not have these."""
+    import pyarrow as pa
+
+    plain = {"string_view": pa.string(), "binary_view": pa.binary()}
+    schema, n_bytes = table.schema, 0
+    for i, field in enumerate(table.schema):
+        if str(field.type) in plain:
+            schema = schema.set(i, field.with_type(plain[str(field.type)]))
+            for chunk in table.column(i).chunks:  # views may all be of the same text
+                views = np.frombuffer(chunk.buffers()[1], np.int32)[:: _VIEW // 4]  # each begins with a length
+                n_bytes += int(views[chunk.offset : chunk.offset + len(chunk)].sum(dtype=np.int64))
+    if schema is table.schema:
+        return table
+    check_unpacked(path, n_bytes, path.stat().st_size)
+    try:
+        return table.cast(schema)
+    except pa.ArrowNotImplementedError as error:
+        raise DataError(
+            f"{path}: has views of texts, which pyarrow {pa.__version__} does not convert; update it."
+        ) from error
 
 
 def whole_numbers(frame: Any) -> Any:

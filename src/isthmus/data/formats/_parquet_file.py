@@ -28,13 +28,16 @@ def library_of(path: Path) -> Any:
 def opened(file: Path, texts: Collection[str] = ()) -> Iterator[Any]:
     """Open a Parquet file, whose columns of `texts` are read as levels; what pyarrow raises becomes a `DataError`."""
     library = library_of(file)
-    from pyarrow import ArrowException
+    from pyarrow import ArrowException, ArrowNotImplementedError
 
     try:
         _checked_sizes(file)
         # A flipped bit is an error, if the file has checksums: parquet-java writes them, pyarrow does not by default.
         with library.ParquetFile(file, read_dictionary=list(texts), page_checksum_verification=True) as parquet:
             yield parquet
+    except ArrowNotImplementedError as error:
+        what = " ".join(str(error).split())[:100]
+        raise DataError(f"{file}: pyarrow does not read what this file has ({what}); write it otherwise.") from error
     except (ArrowException, OSError) as error:
         raise _damaged(file) from error
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from isthmus.data.dataset import Dataset
 from isthmus.data.errors import DataError
 from isthmus.data.formats._base import Format
+from isthmus.data.formats._unpacking import check_unpacked
 
 __all__ = ["ImageFolder"]
 
@@ -115,6 +116,8 @@ def _pixels(library: Any, file: Path, options: _Options) -> NDArray[Any]:
     from PIL import ImageOps
 
     with library.open(file) as opened:
+        width, height = opened.size
+        check_unpacked(file, width * height * len(opened.getbands()), file.stat().st_size)
         image = ImageOps.exif_transpose(opened)
         if image.mode in _DEEP:
             image = library.fromarray((np.asarray(image).astype(np.int64) // 257).clip(0, 255).astype(np.uint8))
