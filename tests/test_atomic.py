@@ -6,6 +6,7 @@ import stat
 import pytest
 
 from data_files import names_in
+from disk import small_files
 from isthmus._atomic import atomic_write
 
 
@@ -20,6 +21,17 @@ def test_atomic_write_leaves_nothing_behind(tmp_path, error):
 
     with pytest.raises(error):
         fail()
+    assert names_in(tmp_path) == []
+
+
+def test_a_full_disk_names_the_file(tmp_path):
+    def fill():
+        with atomic_write(tmp_path / "a.bin") as temporary:
+            temporary.write_bytes(bytes(100))
+
+    with small_files(10), pytest.raises(OSError, match="File too large") as raised:
+        fill()
+    assert raised.value.filename == str(tmp_path / "a.bin")
     assert names_in(tmp_path) == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import shutil
@@ -10,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 __all__ = ["atomic_write"]
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no room on the disk, or none that the user may take
 
 
 @contextlib.contextmanager
@@ -61,6 +64,10 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.chmod(mode)  # a writer that replaces the file may have changed it
         _sync(temporary, os.O_RDWR)
         temporary.replace(target)
+    except OSError as error:
+        if error.filename is None and error.errno in _FULL:  # of a write, which does not know the name
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # not every system can sync a folder; the file is complete without it

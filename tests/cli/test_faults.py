@@ -70,6 +70,15 @@ def test_streams_are_as_before(here, monkeypatch):
     assert model.n_iter_ == 1
 
 
+def test_the_current_folder_was_removed(here, run):
+    (here / "gone").mkdir()
+    os.chdir(here / "gone")
+    (here / "gone").rmdir()
+    code, _, err = run(*FIT, "-q")
+    assert code == 2
+    assert "the current folder does not exist any more" in err
+
+
 # ---- signals ----------------------------------------------------------------------------------------------------
 
 

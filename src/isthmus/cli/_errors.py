@@ -91,6 +91,8 @@ def _text_of_expected(error: Exception) -> str | None:
     text = str(error)
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}."
+    if isinstance(error, FileNotFoundError) and error.errno is not None:  # of os.getcwd, which has no name to give
+        return "the current folder does not exist any more; change to another one."
     if is_out_of_memory(error):
         size = re.search(r"allocate (\d+) bytes", text)  # in torch's message
         failed = f" (An allocation of {int(size[1]) / 1e9:,.1f} GB failed.)" if size else ""
