@@ -87,6 +87,19 @@ def test_paths_completions_and_own_rows_take_the_columns(client, column_explorer
     np.testing.assert_allclose(placed["codes"], code, atol=1e-6)
     looked = client.call("inspect", {"dropped": 0, "condition": CHOSEN})[0]
     assert (looked["code"], looked["score"]) == (placed["codes"][0], pytest.approx(placed["scores"][0]))
+    assert looked["condition"] is None
+
+
+def test_rows_of_a_file_are_given_the_columns_of_the_file(client, column_explorer):
+    X, y = owners(3)
+    file = pd.concat([X, y.drop(columns="chipped").assign(chipped=y["chipped"])], axis=1).to_csv(index=False)
+    placed = client.call("place", params={"name": "x.csv", "condition": json.dumps(CHOSEN)}, content=file)[0]
+    np.testing.assert_allclose(placed["codes"], column_explorer.model.transform(X, y), atol=1e-6)
+    looked = client.call("inspect", {"dropped": 2, "condition": CHOSEN})[0]
+    assert (looked["code"], looked["score"]) == (placed["codes"][2], pytest.approx(placed["scores"][2]))
+    assert looked["condition"]["age"] == str(y["age"][2])
+    wrong = file.replace(y["kind"][0], "fish")
+    assert "'fish'" in client.refused("place", params={"name": "x.csv"}, content=wrong)
 
 
 @pytest.mark.parametrize(

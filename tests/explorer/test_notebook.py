@@ -38,6 +38,10 @@ def test_the_widget_answers_messages(widget, monkeypatch, table_client):
     assert "error" not in content
 
 
+def test_what_jupyter_prints_without_anywidget(widget):
+    assert "anywidget is not installed where Jupyter runs" in repr(widget)
+
+
 def test_the_page_of_the_widget_loads_nothing(widget):
     policy = widget.page.partition('Content-Security-Policy" content="')[2].partition('"')[0]
     assert policy.startswith("default-src 'none'; img-src data: blob:; style-src 'sha256-")

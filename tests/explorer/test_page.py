@@ -42,7 +42,7 @@ def brush(page):
     box = page.page.locator(".brush").bounding_box()
     page.page.mouse.move(box["x"] + box["width"] * 0.2, box["y"] + box["height"] * 0.8)
     page.page.mouse.down()
-    page.page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + box["height"] * 0.8, steps=6)
+    page.page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + box["height"] * 0.8)  # at once: no gap is left
     page.page.mouse.up()
     page.page.wait_for_selector("#panel-complete .sheet canvas")
 
@@ -123,6 +123,7 @@ def test_a_path_between_two_rows(digits_page):
     page.keyboard.press("Enter")
     page.wait_for_selector("#panel-path canvas")
     assert page.locator("#panel-path canvas").count() == 9
+    assert page.locator(".strip").evaluate("e => e.scrollWidth <= e.clientWidth")  # all of them can be seen
     with page.expect_download() as download:
         page.get_by_role("button", name="Download").click()
     assert download.value.suggested_filename == "path.png"
@@ -134,6 +135,11 @@ def test_legend_search_and_lasso_filter(digits_page):
     page.locator("#legend button").first.click()
     digits_page.wait_for("/ of 200 rows/.test(document.querySelector('#counts').textContent)")
     page.locator("#legend button").first.click()
+    page.locator("#legend button").nth(1).dblclick()
+    digits_page.wait_for("/^\\d\\d of 200 rows/.test(document.querySelector('#counts').textContent)")
+    assert page.locator("#legend button[aria-pressed=true]").count() == 1
+    page.locator("#legend button").nth(1).dblclick()
+    digits_page.wait_for("document.querySelector('#counts').textContent === '200 rows'")
     page.fill("#find", "17")
     digits_page.wait_for("document.querySelector('#counts').textContent === '1 of 200 rows'")
     page.fill("#find", "")
@@ -240,6 +246,8 @@ def test_brushing_over_pixels_shows_eight_completions(digits_page):
     page = digits_page.page
     brush(digits_page)
     assert page.locator("#panel-complete .sheet canvas").count() == 8
+    colours = "c => [2, 3, 4, 5, 6].map((x) => c.getContext('2d').getImageData(x, 6, 1, 1).data.slice(0, 3).join())"
+    assert set(page.locator(".brush").evaluate(colours)) == {"194,65,12", "143,48,9"}
     assert "completions of the row at the marker" in digits_page.text("#panel-complete h3")
     before = pixels(digits_page, "#panel-complete .sheet canvas")
     page.get_by_role("button", name="Draw again").click()

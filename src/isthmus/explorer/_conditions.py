@@ -156,19 +156,19 @@ class Conditions:
         self.classes = getattr(model, "classes_", None)
         self._usual = None if self.classes is None else self.classes[[int(model._condition.class_weight.argmax())]]
         self._condition = model._condition if model.conditional and self.classes is None else None
-        self._codec = getattr(self._condition, "codec", None)
-        self.in_table = self._codec is not None
+        self.codec = getattr(self._condition, "codec", None)
+        self.in_table = self.codec is not None
         self.fields: list[_Field] = []
         self.start: dict[str, str] = {}
         if self._condition is None:
             return
-        if self._codec is None:
+        if self.codec is None:
             self.fields = [_Number(name) for name in _names(self._condition)]
             values = self._condition.mean
         else:
-            decoded = self._codec.decode_values(self._condition.mean[None], missing=False)
-            self.fields = [_field(column) for column in self._codec.columns if column.outputs()]
-            values = [v[0] for v, column in zip(decoded, self._codec.columns, strict=True) if column.outputs()]
+            decoded = self.codec.decode_values(self._condition.mean[None], missing=False)
+            self.fields = [_field(column) for column in self.codec.columns if column.outputs()]
+            values = [v[0] for v, column in zip(decoded, self.codec.columns, strict=True) if column.outputs()]
         self.start = {str(f.name): f.text(value) for f, value in zip(self.fields, values, strict=True)}
 
     def start_from(self, y: Any) -> None:
@@ -212,11 +212,11 @@ class Conditions:
 
     def _row(self, cells: dict[Any, Any]) -> Any:
         """Return columns of one cell as y."""
-        if self._codec is None:
+        if self.codec is None:
             return np.array(list(cells.values())).T
         import pandas as pd
 
-        return pd.DataFrame({name: cells.get(name, [0]) for name in self._codec.names})  # any value of those left out
+        return pd.DataFrame({name: cells.get(name, [0]) for name in self.codec.names})  # any value of those left out
 
     def of_row(self, y: Any) -> int | dict[str, str] | None:
         """Return the condition of a row with the label, or the table of condition columns, `y`."""
@@ -233,7 +233,7 @@ class Conditions:
 
     def values(self, y: Any) -> list[np.ndarray]:
         """Return the values of each condition column."""
-        if self._codec is None:
+        if self.codec is None:
             return list(np.asarray(y, dtype=np.float64).reshape(len(y), -1).T)
         columns = [Plain.of(f.name, y[f.name]) for f in self.fields]
         return [

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.explorer._reading import parse_rows
+from isthmus.explorer._reading import parse_conditions, parse_rows
 from isthmus.explorer._rows import Images
 
 __all__ = ["place"]
@@ -25,7 +25,7 @@ def place(explorer: Any, name: str, body: bytes, condition: Any = None) -> dict[
     body : bytes
         Its content.
     condition : dict, optional
-        What the rows are encoded given, by condition column.
+        What the rows are encoded given, by condition column, if the file does not have these columns.
 
     Raises
     ------
@@ -36,9 +36,11 @@ def place(explorer: Any, name: str, body: bytes, condition: Any = None) -> dict[
         warnings.simplefilter("ignore")  # of levels that are new, which count as missing
         X = _pixels(explorer.rows, body) if name == "pixels" else parse_rows(explorer.model, name, body)
         X = explorer.with_names(X)
-        y = explorer.conditions.parse(condition)
+        y = parse_conditions(explorer.conditions.codec, name, body) if explorer.conditions.in_table else None
+        own = y is not None
+        y = y if own else explorer.conditions.parse(condition)
         codes, scores = explorer.encode(X, y), explorer.score(X, y)
-    explorer.dropped = X
+    explorer.dropped, explorer.dropped_y = X, y if own else None
     if not np.isfinite(codes).all():
         raise ValueError(f"{name}: rows that the model cannot encode (their codes are not finite).")
     return {

@@ -97,6 +97,7 @@ class Explorer:
         self.n_to_score, self.n_scored = min(self.n_rows, MAX_SCORED), 0
         self._first = first
         self.dropped: Any = None  # rows that were dropped on the page
+        self.dropped_y: Any = None  # and the columns that they are conditioned on, if their file has them
 
     def _rows_without_data(self) -> Any:
         """Return rows that the model makes, for the ranges of columns and pixels."""
@@ -299,7 +300,10 @@ class Explorer:
         if where.get("dropped") is not None:
             k = int(where["dropped"])
             self._check("dropped row", k, n_rows(self.dropped))
-            return {"dropped": k, "row": k, "label": None}, take(self.dropped, slice(k, k + 1)), given
+            y = None if self.dropped_y is None else take(self.dropped_y, slice(k, k + 1))
+            condition = self.conditions.of_row(y)
+            name = {"dropped": k, "row": k, "label": None, "condition": condition}
+            return name, take(self.dropped, slice(k, k + 1)), given if y is None else y
         y = given if given is None or self.conditions.fields else np.array([given])
         return {"label": None}, self.with_names(self._decoded([where["code"]], given)), y
 

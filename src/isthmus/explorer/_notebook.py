@@ -100,6 +100,13 @@ def _widget_class() -> Any:
             weakref.finalize(self, preparation.stop)  # also when the kernel ends
             self.on_msg(self._answer)
 
+        def __repr__(self) -> str:
+            """Return what Jupyter prints if it cannot show the widget."""
+            return (
+                f"ExplorerWidget of {self.explorer.name!r}. If you see this text and no page, anywidget is not "
+                "installed where Jupyter runs (its kernel may run elsewhere): install it there, and reload the page."
+            )
+
         def _answer(self, _widget: Any, asked: Any, buffers: list[Any]) -> None:
             """Answer a message of the page: its number comes back, with the answer or an error."""
             view, number, name = asked["view"], asked["number"], str(asked["name"])

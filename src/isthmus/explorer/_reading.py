@@ -7,13 +7,13 @@ from typing import IO, Any
 
 import numpy as np
 
-__all__ = ["parse_rows"]
+__all__ = ["parse_conditions", "parse_rows"]
 
 MAX_DROPPED = 1000  # rows of a dropped file
 
 
-def _read_table(model: Any, frame: Any, source: str) -> Any:
-    """Return the columns of a DataFrame that a model was fitted on; texts become times where those were.
+def _read_table(codec: Any, frame: Any, source: str) -> Any:
+    """Return the columns of a DataFrame that a codec was fitted to; texts become times where those were.
 
     Raises
     ------
@@ -22,12 +22,10 @@ def _read_table(model: Any, frame: Any, source: str) -> Any:
     """
     import pandas as pd
 
-    columns = model._codec.columns
+    columns = codec.columns
     missing = [column.name for column in columns if column.name not in frame.columns]
     if missing:
-        raise ValueError(
-            f"{source}: lacks {_listed(missing)}; the model has the columns {_listed(model._codec.names)}."
-        )
+        raise ValueError(f"{source}: lacks {_listed(missing)}; the model has the columns {_listed(codec.names)}.")
     table = {}
     for column in columns:
         cells = frame[column.name]
@@ -67,6 +65,16 @@ def parse_rows(model: Any, name: str, body: bytes) -> Any:
     return _check_width(model, first[:MAX_DROPPED])
 
 
+def parse_conditions(codec: Any, name: str, body: bytes) -> Any:
+    """Return the condition columns of a .csv file that was dropped; None if it does not have all of them."""
+    import pandas as pd
+
+    if not name.lower().endswith(".csv"):
+        return None
+    frame = pd.read_csv(io.BytesIO(body), nrows=MAX_DROPPED)
+    return _read_table(codec, frame, name) if set(codec.names) <= set(frame.columns) else None
+
+
 def _parse_named(model: Any, file: IO[bytes], name: str) -> Any:
     import pandas as pd
 
@@ -77,7 +85,7 @@ def _parse_named(model: Any, file: IO[bytes], name: str) -> Any:
     if not len(frame):
         raise ValueError(f"{name}: has no rows.")
     if model._codec is not None:
-        return _read_table(model, frame, name)
+        return _read_table(model._codec, frame, name)
     wanted = list(model.feature_names_in_)
     missing = [column for column in wanted if column not in frame.columns]
     if missing:

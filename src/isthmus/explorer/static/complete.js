@@ -170,11 +170,17 @@ class Brush {
     };
     canvas.addEventListener("pointerdown", (event) => {
       canvas.setPointerCapture(event.pointerId);
-      this.brushing = true;
-      this.clear(at(event));
+      this.last = at(event);
+      this.clear(this.last);
     });
-    canvas.addEventListener("pointermove", (event) => this.brushing && this.clear(at(event)));
-    for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, () => (this.brushing = false));
+    canvas.addEventListener("pointermove", (event) => {
+      if (!this.last) return;
+      const [start, end] = [this.last, at(event)];
+      const steps = Math.max(1, Math.ceil(Math.max(...end.map((v, k) => Math.abs(v - start[k])))));
+      this.last = end;
+      this.clear(...Array.from({ length: steps }, (_, i) => end.map((v, k) => start[k] + ((i + 1) / steps) * (v - start[k]))));
+    });
+    for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, () => (this.last = null));
     canvas.addEventListener("keydown", (event) => {
       const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
       if (step) this.cursor = this.cursor.map((v, k) => Math.min(Math.max(v + step[k], 0), [this.row.width, this.row.height][k] - 1));
@@ -186,13 +192,12 @@ class Brush {
     for (const name of ["focus", "blur"]) canvas.addEventListener(name, () => this.draw());
   }
 
-  clear([x, y]) {
+  /** Clear the pixels around some places: a fast mouse is seen every few pixels only. */
+  clear(...places) {
     const { width, height } = this.row;
-    const reach = Number(this.size.value) / 2;
-    for (let i = 0; i < width * height; i++) {
-      const [dx, dy] = [(i % width) + 0.5 - x, Math.floor(i / width) + 0.5 - y];
-      if (Math.max(Math.abs(dx), Math.abs(dy)) <= Math.max(reach, 0.5)) this.panel.cleared.add(i);
-    }
+    const reach = Math.max(Number(this.size.value) / 2, 0.5);
+    const near = (i) => ([x, y]) => Math.max(Math.abs((i % width) + 0.5 - x), Math.abs(Math.floor(i / width) + 0.5 - y)) <= reach;
+    for (let i = 0; i < width * height; i++) if (places.some(near(i))) this.panel.cleared.add(i);
     this.draw();
     this.panel.run();
   }

@@ -2,6 +2,7 @@
 
 import { call } from "./api.js";
 import { comparison, likelihood } from "./datum.js";
+import { givenText } from "./given.js";
 import { element } from "./rows.js";
 
 const LARGEST = 32 * 2 ** 20;
@@ -123,8 +124,11 @@ export class DropPanel {
     const { app } = this;
     try {
       const { header, bytes } = await call("inspect", { dropped: k, condition: this.condition });
-      this.detail.replaceChildren(element("h3", { textContent: this.header.n > 1 ? `Row ${k + 1}` : "Your row" }),
+      const title = this.header.n > 1 ? `Row ${k + 1}` : "Your row";
+      const given = givenText(app.model, header.condition ?? this.condition);
+      this.detail.replaceChildren(element("h3", { textContent: title + given }),
         ...comparison(app, header, bytes));
+      if (header.condition) app.view.condition = header.condition; // that of its file
       app.goTo(header.code);
     } catch (error) {
       app.fail(error);

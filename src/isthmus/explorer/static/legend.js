@@ -51,8 +51,10 @@ export class Legend {
     this.onChange();
   }
 
+  /** Show one entry only; if it is the only one already, show all. The two clicks before have changed nothing. */
   only(k) {
-    this.off = new Set(this.legend.names.map((_, i) => i).filter((i) => i !== k));
+    const others = this.legend.names.map((_, i) => i).filter((i) => i !== k);
+    this.off = new Set(this.off.size === others.length && !this.off.has(k) ? [] : others);
     this.mark();
     this.onChange();
   }
