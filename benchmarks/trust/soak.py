@@ -105,9 +105,9 @@ def read(pid: int, seconds: float, wait: Callable[[], None]) -> list[tuple[float
 def summary(readings: list[tuple[float, float]], n_done: int) -> dict[str, object]:
     """Return the slope in megabytes an hour with its standard error, from the means of equal blocks of readings."""
     kept = np.array(readings)[int(WARM_UP * len(readings)) :]
-    if len(kept) < BLOCKS:
+    if len(kept) < 3:
         raise SystemExit(f"{len(kept)} readings are too few for a slope: more --minutes are needed.")
-    blocks = np.array([block.mean(axis=0) for block in np.array_split(kept, BLOCKS)])
+    blocks = np.array([block.mean(axis=0) for block in np.array_split(kept, min(BLOCKS, len(kept)))])
     line = linregress(blocks[:, 0] / 3600, blocks[:, 1])
     slope, error, average = map(float, (line.slope, line.stderr, blocks[:, 1].mean()))
     first, last, most = (round(float(value), 1) for value in (blocks[0, 1], blocks[-1, 1], kept[:, 1].max()))
