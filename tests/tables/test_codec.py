@@ -486,6 +486,9 @@ def test_dates_with_a_mistake_are_left_out_with_the_reason():
     good = TableCodec().fit(pd.DataFrame({"day": days.drop(7).reset_index(drop=True)}))
     with pytest.raises(ValueError, match="column 'day' has '31.31.2024' in row 7, not a date in the format '%d.%m.%Y'"):
         good.encode(pd.DataFrame({"day": days}))
+    times = TableCodec().fit(pd.DataFrame({"day": pd.date_range("2024-01-01", periods=60)}))
+    with pytest.raises(ValueError, match="column 'day' has '31.31.2024' in row 7, not a date: correct it"):
+        times.encode(pd.DataFrame({"day": days}))
 
 
 def test_times_are_completed_as_times_where_those_of_fit_were_texts():

@@ -101,9 +101,10 @@ class Plain(NamedTuple):
         wrong = np.asarray(times.isna()) & ~self.missing
         if wrong.any():
             row = int(wrong.argmax())
+            form = f" in the format {text_format!r}" if text_format else ""
             raise ValueError(
-                f"column {self.name!r} has {texts[row]!r:.40} in row {row}, not a date in the format {text_format!r}: "
-                "correct it, or make it missing."
+                f"column {self.name!r} has {texts[row]!r:.40} in row {row}, not a date{form}: correct it, or make it "
+                "missing."
             )
         return self._replace(form="times", values=times.to_numpy(dtype="datetime64[us]"))
 
