@@ -10,7 +10,7 @@ import numpy as np
 from isthmus.likelihoods import Categorical, Gaussian, Likelihood
 from isthmus.tables._cells import as_text
 from isthmus.tables._column import Column
-from isthmus.tables._dtypes import as_series, is_integer
+from isthmus.tables._dtypes import as_series
 from isthmus.tables._plain import Plain
 from isthmus.tables._spline import NormalScores
 
@@ -113,11 +113,9 @@ class NumberColumn(Column):
 
     @classmethod
     def as_it_is(cls, column: Plain) -> Self:
-        """Return the codec of a column that leaves numbers as they are, and rounds decoded ones as they are."""
+        """Return the codec of a column that leaves numbers as they are; decoded ones have its decimals and its range."""
         if column.form == "numbers":
-            made = cls.fit(column, likelihood="gaussian")
-            if made.is_rounded() or is_integer(column.dtype):
-                return made
+            return cls.fit(column, likelihood="gaussian")
         return cls(column.name, column.dtype, float(column.missing.mean()), likelihood="gaussian")
 
     def is_rounded(self) -> bool:
