@@ -11,6 +11,7 @@ import torch
 from isthmus import serialization
 from isthmus.likelihoods import Categorical, Gaussian, StudentT
 from isthmus.tables import Frame, NumberColumn, OmittedColumn, TableCodec
+from isthmus.tables._date_texts import format_dates
 from mixed_tables import every_dtype, only_pandas
 
 
@@ -235,6 +236,44 @@ def test_a_density_of_dates_is_one_per_day():
     p = np.exp(-0.5 * week**2 + codec.log_det(matrix).sum(axis=1)) / np.sqrt(2 * np.pi) / 5
     assert set(weekday) == {0, 1, 2, 3, 4}
     assert p.sum() == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize("frequency", ["MS", "ME", "QE", "YS"])
+def test_days_on_which_months_begin_or_end(frequency):
+    """Decoded dates are such days, too, and the density is one per day."""
+    table = pd.DataFrame({"d": pd.date_range("1990-01-01", periods=60, freq=frequency), "s": ["a", "b"] * 30})
+    codec = TableCodec().fit(table)
+    same(codec.decode(codec.encode(table)), table)
+    matrix = codec.encode(table)
+    drawn = codec.decode(np.column_stack([np.random.default_rng(0).normal(size=50), np.zeros(50)])).d
+    assert set(drawn) <= set(table.d)
+    step = np.median(np.diff(table.d)) / np.timedelta64(1, "D")
+    density = np.exp(-0.5 * matrix[:, 0] ** 2 + codec.log_det(matrix).sum(axis=1)) / np.sqrt(2 * np.pi)
+    assert density.sum() * step == pytest.approx(1, abs=0.1)
+
+
+TEXTS = (
+    *("%d.%m.%Y", "%-d.%-m.%Y", "%-m/%-d/%Y", "%b %-d %Y", "%B %-d, %Y", "%d-%b-%Y", "%Y-%m", "%Y-%m-%d %H:%M"),
+    *("%-m/%-d/%Y %-H:%M", "%Y-%m-%dT%H:%M:%SZ"),
+)
+
+
+@pytest.mark.parametrize("text_format", TEXTS)
+def test_texts_that_are_dates(text_format):
+    days = pd.Series(pd.date_range("2019-11-28 09:05", periods=60, freq="31D"))
+    texts = format_dates(days, text_format)
+    assert "%-" not in text_format or not texts.str.contains(r"\b0\d(?!:)").any()
+    table = pd.DataFrame({"d": texts})
+    [column] = TableCodec().fit(table).columns
+    assert (column.kind, column.text_format) == ("time", text_format)
+    same(TableCodec().fit(table).decode(TableCodec().fit(table).encode(table)), table)
+
+
+@pytest.mark.parametrize(
+    "texts", [["1234-12", "1300-11"], ["12/2000", "1/2001"], ["May", "Mar"], ["10.11.12", "1.2.3"]]
+)
+def test_texts_that_are_no_dates(texts):
+    assert TableCodec().fit(pd.DataFrame({"d": texts * 40})).columns[0].kind == "category"
 
 
 # ---- what is left out -----------------------------------------------------------------------------------------------

@@ -131,16 +131,14 @@ def _as_times(series: Any, rows: Dataset, name: str, text_format: str) -> Any:
     """Return texts as times of a format, or as durations if it is empty."""
     import pandas as pd
 
+    from isthmus.tables._date_texts import format_dates, parse_dates
+
     iso = text_format == "ISO8601"
-    found = (
-        pd.to_datetime(series, format=text_format, errors="coerce")
-        if text_format
-        else pd.to_timedelta(series, errors="coerce")
-    )
+    found = parse_dates(series, text_format) if text_format else pd.to_timedelta(series, errors="coerce")
     wrong = found.isna() & series.notna()
     if wrong.any():
         row = int(wrong.to_numpy().argmax())
-        example = pd.Timestamp("2024-03-31").strftime("%Y-%m-%d" if iso else text_format)
+        [example] = format_dates(pd.Series(pd.to_datetime(["2024-03-31"])), "%Y-%m-%d" if iso else text_format)
         kind = f"date such as {example}" if text_format else "duration"
         raise ValueError(
             f"{rows.text.path}: column {name!r} has {series.iloc[row]!r:.40} in {rows.text.place_of(row)}, "

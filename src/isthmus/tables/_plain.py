@@ -6,23 +6,13 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from isthmus.tables._date_texts import exception_to, format_of, parse_dates
 from isthmus.tables._dtypes import dtype_name, is_integer
 from isthmus.tables._frame import Frame, to_pandas
 
 __all__ = ["Plain", "as_frame", "read_columns"]
 
 EXACT = 2**53  # every integer up to this one is a float64
-_MOST_EXCEPTIONS = 0.1  # share of texts that are not dates in a column of dates with mistakes
-_DATE_FORMATS = (
-    "%Y-%m-%d",
-    "%Y-%m-%d %H:%M:%S",
-    "%Y-%m-%dT%H:%M:%S",
-    "%Y-%m-%d %H:%M",
-    "%Y/%m/%d",
-    "%d.%m.%Y",
-    "%d/%m/%Y",
-    "%m/%d/%Y",
-)
 
 
 class Plain(NamedTuple):
@@ -97,7 +87,7 @@ class Plain(NamedTuple):
             return self
         texts = pd.Series(self.values.astype(object)).mask(pd.Series(self.missing))
         texts = texts.map(lambda v: v if isinstance(v, str) else str(int(v)), na_action="ignore")
-        times = pd.to_datetime(texts, format=text_format, errors="coerce")
+        times = parse_dates(texts, text_format)
         wrong = np.asarray(times.isna()) & ~self.missing
         if wrong.any():
             row = int(wrong.argmax())
@@ -110,34 +100,18 @@ class Plain(NamedTuple):
 
     def exception_to_dates(self) -> tuple[str, int] | None:
         """Return the first text that is not a date, and its row, if nearly all others are dates in one format."""
-        import pandas as pd
-
-        texts = pd.Series(self.values)
         if self.form != "levels" or not all(isinstance(v, str) for v in self.observed()):
             return None
-        for text_format in _DATE_FORMATS:
-            times = pd.to_datetime(texts, format=text_format, errors="coerce")
-            wrong = np.asarray(times.isna()) & ~self.missing
-            if 0 < wrong.sum() <= _MOST_EXCEPTIONS * (~self.missing).sum():
-                row = int(wrong.argmax())
-                return texts[row], row
-        return None
+        rows = np.flatnonzero(~self.missing)
+        found = exception_to(self.values[rows])
+        return None if found is None else (self.values[rows[found]], int(rows[found]))
 
     def date_format(self) -> str | None:
         """Return the format of texts that are all dates, or None."""
-        import pandas as pd
-
         observed = self.observed()
         if self.form != "levels" or not all(isinstance(v, str) for v in observed):
             return None
-        some = pd.Series(observed[:20])
-        for text_format in _DATE_FORMATS:
-            if len(str(some[0])) < 8 or pd.to_datetime(some, format=text_format, errors="coerce").isna().any():
-                continue
-            times = pd.to_datetime(pd.Series(observed), format=text_format, errors="coerce")
-            if times.notna().all() and (times.dt.strftime(text_format).to_numpy() == observed).all():
-                return text_format
-        return None
+        return format_of(observed)
 
 
 def _form(series: Any, dtype: str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from isthmus.likelihoods import Likelihood
 from isthmus.tables._column import Column
+from isthmus.tables._date_texts import format_dates
 from isthmus.tables._numbers import NumberColumn
 from isthmus.tables._plain import Plain
 
@@ -19,6 +20,8 @@ _DAY = 86_400_000_000  # microseconds
 RESOLUTIONS = (_DAY, 3_600_000_000, 60_000_000, 1_000_000, 1000, 1)
 _P_VALUE = 1e-4  # of the test whether weekdays, days of the year or times of day are evenly distributed
 _MIN_YEARS = 2  # of dates whose day of the year is looked at
+_MIN_MONTHS = 3  # of dates that are all the first or the last days of months
+_DAYS_PER_MONTH = 365.2425 / 12
 
 
 @dataclass(eq=False, repr=False)
@@ -26,8 +29,9 @@ class TimeColumn(Column):
     """The codec of dates and times: the days since 1970, or a split of them into cycles that carry information.
 
     Weekdays, days of the year and times of day that are not evenly distributed become columns of their own, beside the
-    number of the week, year or day. No time is encoded twice, so that the density of a time is the product of those of
-    its elements. It is one per day; local time counts where there is a time zone.
+    number of the week, year or day. Dates that are all the first or the last days of months are numbers of months. No
+    time is encoded twice, so that the density of a time is the product of those of its elements. It is one per day;
+    local time counts where there is a time zone.
 
     Parameters
     ----------
@@ -124,7 +128,7 @@ class TimeColumn(Column):
 
         if self.text_format is None:
             return super().to_series(values)
-        texts = pd.Series(values).dt.strftime(self.text_format).astype(object)
+        texts = format_dates(pd.Series(values), self.text_format).astype(object)
         texts = texts.where(texts.notna(), None).to_numpy()
         if is_integer(self.dtype):
             texts = np.array([np.nan if text is None else float(text) for text in texts])
@@ -143,13 +147,14 @@ class TimeColumn(Column):
     def log_det(self, matrix: np.ndarray) -> np.ndarray:
         """Return those of the elements, (N, W)."""
         pairs = zip(self.parts, self._split(matrix), strict=True)
-        return np.column_stack([part.log_det(columns) for part, columns in pairs])
+        found = np.column_stack([part.log_det(columns) for part, columns in pairs])
+        return found - np.log(_DAYS_PER_MONTH) if self.elements[0].startswith("month") else found
 
     def levels(self) -> str:
         """Return the range, and the elements."""
         first, last = (np.datetime64(limit, "us").item() for limit in (self.low, self.high))
         shown = f"{first:%Y-%m-%d} to {last:%Y-%m-%d}" if self.high < 2**62 else "any"
-        return f"{shown}, as {' and '.join(self.elements)}" if len(self.elements) > 1 else shown
+        return shown if self.elements in (("day",), ("time",)) else f"{shown}, as {' and '.join(self.elements)}"
 
     def _split(self, matrix: np.ndarray) -> list[np.ndarray]:
         """Return the columns of the matrix of each element."""
@@ -252,6 +257,15 @@ def _year(times: np.ndarray) -> np.ndarray:
     return _day(times).astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64) + 1970
 
 
+def _month(times: np.ndarray) -> np.ndarray:
+    return _day(times).astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+
+
+def _month_start(months: np.ndarray) -> np.ndarray:
+    """Return the days from 1970 to the first day of each month since then (N,)."""
+    return np.round(months).astype(np.int64).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+
+
 _SPLIT: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "time": lambda times: times / _DAY,
     "day": _day,
@@ -259,6 +273,8 @@ _SPLIT: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "weekday": lambda times: (_day(times) + 3) % 7,
     "year": _year,
     "day of the year": lambda times: _day(times) - _year_start(_year(times)),
+    "month": _month,
+    "month end": _month,
     "time of day": lambda times: (times % _DAY) / _DAY,
 }
 _JOIN: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -268,6 +284,8 @@ _JOIN: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "weekday": lambda value: value,
     "year": _year_start,
     "day of the year": lambda value: value,
+    "month": _month_start,
+    "month end": lambda value: _month_start(value + 1) - 1,
     "time of day": lambda value: value,
 }
 
@@ -278,6 +296,10 @@ ELEMENTS = tuple(_JOIN)
 def _informative(times: np.ndarray, resolution: int) -> tuple[str, ...]:
     """Return what times, in microseconds since 1970, are split into."""
     day = _day(times)
+    if resolution == _DAY and len(np.unique(_month(times))) >= _MIN_MONTHS:
+        for element in ("month", "month end"):
+            if (_JOIN[element](_month(times)) == day).all():
+                return (element,)
     hours = resolution < _DAY and _uneven((times % _DAY) * 24 // _DAY, 24)
     n_years = (day.max() - day.min()) / 365.25
     cycles: tuple[str, ...] = ()

@@ -38,7 +38,8 @@ class TableCodec(Settings):
                      have the decimals of the column, and lie in its range.
     category         texts, booleans, pandas categories, and numbers with at most 20 values: the number of the level
     time             dates and times, also as texts: weeks, weekdays, days of the year and times of day, where they are
-                     not evenly distributed; otherwise days since 1970
+                     not evenly distributed; months, where all days are the first or the last of one; otherwise days
+                     since 1970
     timedelta        normal scores of the number of days
     constant         0 for the constant, 1 for any other value
     empty            nothing: a column without observed cells
