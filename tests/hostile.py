@@ -124,7 +124,7 @@ def use(model):
     repr(model)
     model.get_params()
     inner = getattr(model, "estimator_", model)
-    rows = ROWS if inner._table is None else TABLE.head(3)
+    rows = ROWS if inner._codec is None else TABLE.head(3)
     if hasattr(model, "transform"):
         model.transform(rows, *conditions(inner))
     else:

@@ -262,7 +262,6 @@ TEXTS = (
 def test_texts_that_are_dates(text_format):
     days = pd.Series(pd.date_range("2019-11-28 09:05", periods=60, freq="31D"))
     texts = format_dates(days, text_format)
-    assert "%-" not in text_format or not texts.str.contains(r"\b0\d(?!:)").any()
     table = pd.DataFrame({"d": texts})
     [column] = TableCodec().fit(table).columns
     assert (column.kind, column.text_format) == ("time", text_format)
@@ -274,6 +273,11 @@ def test_texts_that_are_dates(text_format):
 )
 def test_texts_that_are_no_dates(texts):
     assert TableCodec().fit(pd.DataFrame({"d": texts * 40})).columns[0].kind == "category"
+
+
+def test_fields_without_leading_zeros():
+    [text] = format_dates(pd.Series(pd.to_datetime(["2024-03-01 09:05"])), "%-m/%-d/%Y %-H:%M")
+    assert text == "3/1/2024 9:05"
 
 
 # ---- what is left out -----------------------------------------------------------------------------------------------

@@ -113,7 +113,7 @@ class NumberColumn(Column):
 
     @classmethod
     def as_it_is(cls, column: Plain) -> Self:
-        """Return the codec of a column that leaves numbers as they are; decoded ones have its decimals and its range."""
+        """Return the codec of a column that leaves numbers as they are; decoded ones have its decimals and range."""
         if column.form == "numbers":
             return cls.fit(column, likelihood="gaussian")
         return cls(column.name, column.dtype, float(column.missing.mean()), likelihood="gaussian")
