@@ -196,6 +196,7 @@ def test_columns_of_one_value_and_columns_that_are_left_out():
 def test_an_exported_page_is_decoded_given_the_start_values(column_explorer):
     page = export_page(column_explorer)
     data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)[1])
+    assert "given kind cat, chipped True, age 54, born " in page
     first = column_explorer.codes.mean(axis=0)
     first[column_explorer.importance[:2]] = [low for low, _ in data["limits"]]
     assert data["cells"]["text"][0] == column_explorer.decode([first], column_explorer.conditions.start)[0]["text"][0]

@@ -47,8 +47,10 @@ class Conditional(Variational):
 
     def _require_labels(self) -> DiscreteCondition:
         if not isinstance(self._condition, DiscreteCondition):
-            what = "a table" if isinstance(self._condition, TableCondition) else "continuous"
-            raise ValueError(f"y was {what} in fit, so p(x) cannot be summed over it: pass y.")
+            what, option = "continuous", ""
+            if isinstance(self._condition, TableCondition):
+                what, option = "a table", self._condition.option
+            raise ValueError(f"y was {what} in fit, so p(x) cannot be summed over it: pass y{option}.")
         return self._condition
 
     def _given(self, X: Any, y: Any) -> tuple[Any, np.ndarray]:

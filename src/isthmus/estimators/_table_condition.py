@@ -82,6 +82,11 @@ class TableCondition:
             )
         return table_of_given(self.codec, columns, self.names)
 
+    @property
+    def option(self) -> str:
+        """How commands are given y, for messages."""
+        return f" (of a command: --y {','.join(map(str, self.names))})"
+
     def _learned(self) -> list[Any]:
         """Return the names of the columns that are not left out."""
         return [column.name for column in self.codec.columns or () if column.outputs()]
@@ -97,7 +102,8 @@ class TableCondition:
         if isinstance(y, Mapping):
             y = self.of_given(y, n_samples)
         if not is_table(y):
-            raise ValueError(f"y must be a table with the columns {', '.join(map(repr, self.names))}, as in fit.")
+            columns = ", ".join(map(repr, self.names))
+            raise ValueError(f"y must be a table with the columns {columns}, as in fit{self.option}.")
         _check_complete(y, left_out=set(self.names) - set(self._learned()))
         try:
             matrix = self.codec.encode(y)

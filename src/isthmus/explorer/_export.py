@@ -106,6 +106,10 @@ def _fill(explorer: Explorer, data: dict[str, Any]) -> str:
         described += f" · {MAX_POINTS:,} of {explorer.n_rows:,} rows, drawn at random"
     n = data["n_grid"]
     note = f"A grid of {n} × {n} rows was decoded beforehand, with all other units at the mean of their codes"
+    if explorer.conditions.classes is not None:
+        note += ", averaged over the classes"
+    elif explorer.conditions.fields:
+        note += ", given " + ", ".join(f"{name} {value}" for name, value in explorer.conditions.start.items())
     note += ". Images between them are mixed." if data["row"]["kind"] == "image" else ". The nearest one is shown."
     values = {
         "policy": policy,
