@@ -139,6 +139,18 @@ def test_before_any_row_is_scored_the_legend_says_so(image_model, images):
     assert legend["growing"]
 
 
+def test_if_most_rows_are_not_scored_colours_are_those_of_a_column(monkeypatch):
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    model = VAE(1, max_epochs=1, random_state=0).fit(X)
+    names = []
+    for most in (60, 20):
+        monkeypatch.setattr("isthmus.explorer._explorer.MAX_SCORED", most)
+        explorer = Explorer(model, X)
+        explorer.finish_codes()
+        names.append(explorer.colours[explorer.describe()["colour"]].name)
+    assert names == ["log p(x)", "column 0"]
+
+
 def test_dates_that_are_texts_have_a_place_and_bands_of_colour():
     table = pd.DataFrame({"day": pd.date_range("2024-01-01", periods=99).strftime("%d.%m.%Y")})
     table.loc[7] = None

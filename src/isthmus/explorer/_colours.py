@@ -75,7 +75,10 @@ def list_colours(explorer: Any) -> list[Colour]:
 
 
 def default_colour(explorer: Any) -> int | None:
-    """Return the number of the label, else of the first column of categories, else of the score; None without rows."""
+    """Return the number of the label, else of the first column of categories, else of the score; None without rows.
+
+    If most rows are not scored, it is the first column instead of the score.
+    """
     kinds = [colour.kind for colour in explorer.colours]
     if "label" in kinds or not kinds:
         return 0 if kinds else None
@@ -83,7 +86,8 @@ def default_colour(explorer: Any) -> int | None:
         for k, colour in enumerate(explorer.colours):
             if colour.kind == "column" and colour.read(explorer).dtype.kind not in "iufmM":
                 return k
-    return kinds.index("score")
+    few_scores = 2 * explorer.n_to_score < explorer.n_rows
+    return kinds.index("column" if few_scores and "column" in kinds else "score")
 
 
 def _reader(name: Any, i: int) -> Callable[[Any], Any]:
