@@ -127,6 +127,18 @@ def test_a_vae_starts_as_factor_analysis(posterior, scale, hidden):
     assert model.elbo(X).elbo.mean() == pytest.approx(reference.log_prob(X).mean(), abs=0.05)
 
 
+def test_units_of_a_mixture_have_the_scale_of_the_data():
+    """A step along any unit changes x by the same length, and the density is that of the linear model."""
+    X = standardized(load_iris)
+    model = VAE(2, likelihood=Gaussian(scale="feature"), prior="auto", **START).fit(X)
+    assert model.model_.prior.covariance == "full"
+    steps = model.inverse_transform(np.eye(2)) - model.inverse_transform(np.zeros((2, 2)))
+    np.testing.assert_allclose(*np.linalg.norm(steps, axis=1), rtol=0.02)
+    linear = {"n_components": 2, "mixture": True, "isotropic": False, "seed": 0}
+    reference = fit_linear_model(X, np.ones(150), **linear)
+    assert model.score(X) == pytest.approx(reference.elbo(X, np.random.default_rng(0)).mean(), abs=0.1)
+
+
 def test_an_autoencoder_starts_as_pca():
     X = load_wine().data
     X = (X - X.mean(0)) / X.std(0)

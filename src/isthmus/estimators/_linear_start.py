@@ -96,18 +96,21 @@ class LinearStart(NamedTuple):
         mean = self._of_all(mean, _tensor(self.mean))
         noise = self._of_all(noise, torch.ones_like(mean))
         loadings = self._of_all(F.pad(loadings, (0, more)))
-        if model.posterior.has_free_scale:
+        mixture = self.linear.mixture
+        size = torch.ones_like(bias)
+        if model.posterior.has_free_scale or mixture is not None:  # the density is the same in any units of the codes
             size = _relative_lengths(loadings)
             weight, bias, loadings = size[:, None] * weight, size * bias, loadings / size
+            log_scale = log_scale if mixture is None else log_scale + size.log()
         effect = None if self.condition is None else self._of_all(_tensor(self.condition))
         model.set_linear((weight, bias, log_scale), (loadings, mean, noise), effect)
-        mixture = self.linear.mixture
         if mixture is not None:
             assert isinstance(model.prior, MixtureOfNormals)
             covariances = torch.eye(n_components).repeat(len(mixture.weights), 1, 1).double()
             k = self.linear.n_components
             covariances[:, :k, :k] = torch.from_numpy(mixture.covariances)
-            model.prior.set_mixture(_tensor(mixture.weights), F.pad(_tensor(mixture.means), (0, more)), covariances)
+            means = F.pad(_tensor(mixture.means), (0, more))
+            model.prior.set_mixture(_tensor(mixture.weights), means * size, covariances * torch.outer(size, size))
 
     def _of_all(self, values: Tensor, others: Tensor | None = None) -> Tensor:
         """Return values (D, ...) of all features, those of the linear model given; 0, or `others`, elsewhere."""
