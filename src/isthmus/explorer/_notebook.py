@@ -17,7 +17,7 @@ __all__ = ["make_widget"]
 _HEIGHT = 780  # pixels
 _MODULES = (
     *("rows", "legend", "contours", "nearest", "density", "points", "map", "api", "given", "datum", "complete", "drop"),
-    *("here", "path", "sheet", "state", "tabs", "main"),
+    *("sliders", "here", "path", "sheet", "state", "tabs", "main"),
 )
 
 

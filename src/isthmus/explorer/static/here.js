@@ -2,9 +2,8 @@
 
 import { latest } from "./api.js";
 import { Given, givenText } from "./given.js";
-import { element, LiveRow, sentence, short } from "./rows.js";
-
-const SHOWN = 12; // sliders that are shown at first
+import { LiveRow, sentence, short } from "./rows.js";
+import { Sliders } from "./sliders.js";
 
 export class Here {
   constructor(app) {
@@ -12,35 +11,13 @@ export class Here {
     const { model } = app;
     this.view = new LiveRow(document.querySelector("#here-row"), model.row);
     this.ask = latest("decode", (answer, body) => this.show(answer, body), (error) => app.fail(error));
-    this.makeSliders();
-    this.given = new Given(app, () => app.conditionChanged());
-  }
-
-  makeSliders() {
-    const { model, view } = this.app;
-    const make = (k) => {
-      const [low, high] = [Math.min(model.low[k], -3), Math.max(model.high[k], 3)];
-      const slider = element("input", { type: "range", id: `unit-${k}`, min: low, max: high, step: (high - low) / 400 });
-      const name = element("label", { htmlFor: `unit-${k}`, textContent: this.app.unitName(k) });
-      const value = element("output", { htmlFor: `unit-${k}` });
-      slider.addEventListener("input", (event) => {
-        view.code[k] = Number(slider.value);
-        this.moved(event.timeStamp);
-      });
-      this.sliders.set(k, { slider, value });
-      return [name, slider, value];
-    };
-    this.sliders = new Map();
-    const box = document.querySelector("#sliders");
-    box.replaceChildren(...model.order.slice(0, SHOWN).flatMap(make));
-    const rest = model.order.slice(SHOWN);
-    if (!rest.length) return;
-    const more = element("button", { type: "button", textContent: `Show ${rest.length} more units` });
-    more.addEventListener("click", () => {
-      more.replaceWith(...rest.flatMap(make));
-      this.showCode();
+    const { low, high, order } = model;
+    const names = { low, high, order, name: (k) => app.unitName(k) };
+    this.sliders = new Sliders(document.querySelector("#sliders"), names, (k, value, stamp) => {
+      app.view.code[k] = value;
+      this.moved(stamp);
     });
-    box.append(more);
+    this.given = new Given(app, () => app.conditionChanged());
   }
 
   /** Decode the marker's code unless that was asked last; `stamp` is the time of the event that moved it. */
@@ -61,13 +38,7 @@ export class Here {
   }
 
   showCode() {
-    for (const [k, { slider, value }] of this.sliders) {
-      const code = this.app.view.code[k];
-      const text = short(code);
-      if (value.textContent === text && document.activeElement !== slider) continue; // most units stay as they are
-      if (document.activeElement !== slider || Math.abs(slider.value - code) > slider.step) slider.value = code;
-      value.textContent = text;
-    }
+    this.sliders.show(this.app.view.code);
     this.given.show();
   }
 
