@@ -1,4 +1,4 @@
-"""The explorer's plane as one HTML file, with a grid of rows that were decoded beforehand."""
+"""The explorer's plane as one HTML file, with the model's decoder, or a grid of rows that were decoded beforehand."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.explorer._bundle import as_base64, bundle, policy_hash, static_text
+from isthmus.explorer._decoder import pack_decoder
 from isthmus.explorer._explorer import Explorer
 
 __all__ = ["export_page"]
@@ -18,15 +19,27 @@ MAX_POINTS = 20_000  # rows on the map
 MAX_COLOURS = 12
 _GRID_BYTES = 3_000_000  # of decoded images
 _GRID_CELLS = 40_000  # of decoded tables
-_MODULES = ("rows", "legend", "contours", "nearest", "density", "points", "map", "exported")  # in order of use
+_MODULES = (  # in order of use
+    "rows",
+    "sliders",
+    "legend",
+    "contours",
+    "nearest",
+    "density",
+    "points",
+    "map",
+    "decoder",
+    "exported",
+)
 
 
 def export_page(explorer: Explorer) -> str:
     """Return the page: the plane of the two units that move rows most, without a server.
 
-    A grid of rows is decoded with all other units at the mean of their codes; of a conditional model, it is the average
-    over the classes, or given the values at which condition columns start. The page needs no other file, makes no
-    request, and has at most 20,000 rows as points. It holds codes, and what they are coloured by, of these rows.
+    The page holds the decoder if :func:`pack_decoder` has it, and sliders for all units. Otherwise, a grid of rows is
+    decoded with all other units at the mean of their codes; of a conditional model, it is the average over the classes,
+    or given the values at which condition columns start. The page needs no other file, makes no request, and has at
+    most 20,000 rows as points. It holds codes, and what they are coloured by, of these rows.
 
     Parameters
     ----------
@@ -42,21 +55,40 @@ def export_page(explorer: Explorer) -> str:
         raise ValueError("the page needs a plane, and the model has one unit only.")
     units = explorer.importance[:2].tolist()
     points = explorer.order[:MAX_POINTS]
-    limits = [[min(low, -2.5), max(high, 2.5)] for low, high in explorer.ranges[:, units].T.tolist()]
-    n_grid = _grid_size(explorer)
-    header, body = explorer.decode(_grid_codes(explorer, units, limits, n_grid))
     data: dict[str, Any] = {
         "row": explorer.rows.describe(),
         "n_rows": explorer.n_rows,
         "n_points": len(points),
-        "n_grid": n_grid,
-        "limits": limits,
         "prior": explorer.prior.contours(*units),
         "axes": [_axis(explorer, k, len(points)) for k in units],
         "colours": [_colour(explorer, k, points) for k in _shown_colours(explorer)],
     }
-    data |= {"bytes": as_base64(body)} if body else {"cells": header}
+    data |= _decoder(explorer, units) or _grid(explorer, units)
     return _fill(explorer, data)
+
+
+def _decoder(explorer: Explorer, units: list[int]) -> dict[str, Any] | None:
+    """Return the decoder, and what the page has to know of all units; None if it has to show the grid."""
+    decoder = pack_decoder(explorer)
+    if decoder is None:
+        return None
+    low, high = explorer.ranges.tolist()
+    order = explorer.importance.tolist()
+    return {"decoder": decoder, "units": units, "code": _mean(explorer), "low": low, "high": high, "order": order}
+
+
+def _grid(explorer: Explorer, units: list[int]) -> dict[str, Any]:
+    """Return rows that are decoded on a grid."""
+    limits = [[min(low, -2.5), max(high, 2.5)] for low, high in explorer.ranges[:, units].T.tolist()]
+    n_grid = _grid_size(explorer)
+    header, body = explorer.decode(_grid_codes(explorer, units, limits, n_grid))
+    rows = {"bytes": as_base64(body)} if body else {"cells": header}
+    return {"n_grid": n_grid, "limits": limits, **rows}
+
+
+def _mean(explorer: Explorer) -> list[float]:
+    """Return the mean of the codes."""
+    return (explorer.codes.mean(axis=0) if explorer.n_rows else np.zeros(explorer.n_units)).tolist()
 
 
 def _grid_size(explorer: Explorer) -> int:
@@ -71,8 +103,7 @@ def _grid_size(explorer: Explorer) -> int:
 
 def _grid_codes(explorer: Explorer, units: list[int], limits: list[list[float]], n: int) -> np.ndarray:
     """Return the codes of the grid, (n * n, K); the second unit changes fastest."""
-    mean = explorer.codes.mean(axis=0) if explorer.n_rows else np.zeros(explorer.n_units)
-    codes = np.tile(mean, (n * n, 1))
+    codes = np.tile(_mean(explorer), (n * n, 1))
     first, second = (np.linspace(low, high, n) for low, high in limits)
     codes[:, units[0]], codes[:, units[1]] = np.repeat(first, n), np.tile(second, n)
     return codes
@@ -97,6 +128,21 @@ def _colour(explorer: Explorer, k: int, points: np.ndarray) -> dict[str, Any]:
     return {"name": explorer.colours[k].name, "legend": legend, "index": as_base64(shown.astype(np.uint8).tobytes())}
 
 
+def _note(explorer: Explorer, data: dict[str, Any]) -> str:
+    """Return where the row at the marker comes from."""
+    given = ""
+    if explorer.conditions.classes is not None:
+        given = ", averaged over the classes"
+    elif explorer.conditions.fields:
+        given = ", given " + ", ".join(f"{name} {value}" for name, value in explorer.conditions.start.items())
+    if "decoder" in data:
+        n = data["decoder"]["n_numbers"]
+        return f"This page holds the decoder of the model ({n:,} numbers), and computes each row exactly{given}."
+    n = data["n_grid"]
+    note = f"A grid of {n} × {n} rows was decoded beforehand, with all other units at the mean of their codes{given}. "
+    return note + ("Images between them are mixed." if data["row"]["kind"] == "image" else "The nearest one is shown.")
+
+
 def _fill(explorer: Explorer, data: dict[str, Any]) -> str:
     """Return the HTML. Its policy allows its own script and style, by their hashes, and nothing else."""
     style, script = static_text("style.css"), bundle(_MODULES)
@@ -104,13 +150,7 @@ def _fill(explorer: Explorer, data: dict[str, Any]) -> str:
     described = f"{explorer.name}: {type(explorer.model).__name__}, {explorer.n_units} units"
     if explorer.n_rows > MAX_POINTS:
         described += f" · {MAX_POINTS:,} of {explorer.n_rows:,} rows, drawn at random"
-    n = data["n_grid"]
-    note = f"A grid of {n} × {n} rows was decoded beforehand, with all other units at the mean of their codes"
-    if explorer.conditions.classes is not None:
-        note += ", averaged over the classes"
-    elif explorer.conditions.fields:
-        note += ", given " + ", ".join(f"{name} {value}" for name, value in explorer.conditions.start.items())
-    note += ". Images between them are mixed." if data["row"]["kind"] == "image" else ". The nearest one is shown."
+    note = _note(explorer, data)
     values = {
         "policy": policy,
         "title": html.escape(f"{explorer.name} – isthmus explorer"),

@@ -251,6 +251,11 @@ class MLP(Network):
             weight, bias = weight[:k], bias[:k]
         return [*(Layer(w, b, self.activation) for w, b in hidden), Layer(weight, bias, "identity")]
 
+    def decoder_layers(self) -> list[Layer]:
+        """Return the decoder's layers, whose first one reads the code and the condition."""
+        *hidden, (weight, bias) = self._decoder()
+        return [*(Layer(w, b, self.activation) for w, b in hidden), Layer(weight, bias, "identity")]
+
     def decoder_weights(self) -> list[Tensor]:
         """Return the decoder's weights, the first one without the condition's columns."""
         first, *later = (weight for weight, _ in self._decoder())

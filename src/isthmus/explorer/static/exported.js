@@ -1,8 +1,11 @@
-// The page that `isthmus explore --export` writes: the plane of two units, with rows that were decoded beforehand.
+// The page that `isthmus explore --export` writes: the plane of two units, with the model's decoder, or with a grid of
+// rows that were decoded beforehand.
 
+import { Decoder } from "./decoder.js";
 import { Legend } from "./legend.js";
 import { LatentMap } from "./map.js";
 import { element, imageSize, LiveRow, sentence, short } from "./rows.js";
+import { Sliders } from "./sliders.js";
 
 const data = JSON.parse(document.querySelector("#data").textContent);
 
@@ -16,6 +19,8 @@ const words = (text) => new Uint16Array(unpack(text).buffer);
 class ExportedPage {
   constructor() {
     this.grid = data.bytes ? unpack(data.bytes) : null;
+    this.code = data.code;
+    this.addDecoder();
     this.view = new LiveRow(document.querySelector("#here-row"), data.row);
     this.legend = new Legend(document.querySelector("#legend"), () => this.filter());
     const nothing = () => {};
@@ -35,6 +40,21 @@ class ExportedPage {
     document.querySelector("#plane").addEventListener("keydown", (event) => this.key(event));
     this.move(0, 0);
     document.body.dataset.ready = "true";
+  }
+
+  /** Make sliders if the page has the decoder, which other scripts may call as `isthmusDecode(code)`. */
+  addDecoder() {
+    if (!data.decoder) return;
+    this.decoder = new Decoder(data.decoder, data.row, unpack);
+    globalThis.isthmusDecode = (code) => Array.from(this.decoder.decode(code));
+    const { low, high, order } = data;
+    const names = { low, high, order, name: (k) => `unit ${k}` };
+    const box = document.querySelector("#sliders");
+    box.hidden = false;
+    this.sliders = new Sliders(box, names, (k, value) => {
+      this.code[k] = value;
+      this.move(...data.units.map((unit) => this.code[unit]));
+    });
   }
 
   fillColours() {
@@ -60,21 +80,32 @@ class ExportedPage {
     this.map.setShown(shown);
   }
 
-  /** Move the marker, and show the row there: images are mixed from the four nearest of the grid. */
+  /** Move the marker, and show the row there. */
   move(x, y) {
     this.map.setMarker([x, y]);
+    const { header, bytes } = this.decoder ? this.decoded([x, y]) : this.nearby([x, y]);
+    this.view.update(header, bytes);
+    clearTimeout(this.speaking);
+    this.speaking = setTimeout(() => {
+      const row = data.row.kind === "image" ? "the image has changed" : sentence(data.row, header);
+      document.querySelector("#status").textContent = `Marker at ${data.axes[0].name} ${short(x)}, ${data.axes[1].name} ${short(y)}: ${row}.`;
+    }, 700);
+  }
+
+  decoded(place) {
+    data.units.forEach((unit, k) => (this.code[unit] = place[k]));
+    this.sliders.show(this.code);
+    return this.decoder.show(this.code);
+  }
+
+  /** Return what the grid has there: images are mixed from the four nearest. */
+  nearby(place) {
     const n = data.n_grid;
-    const place = [x, y].map((v, k) => {
+    const where = place.map((v, k) => {
       const [low, high] = data.limits[k];
       return Math.min(Math.max(((v - low) / (high - low)) * (n - 1), 0), n - 1);
     });
-    const header = this.grid ? {} : this.cells(place);
-    this.view.update(header, this.grid ? this.blend(place) : null);
-    clearTimeout(this.speaking);
-    this.speaking = setTimeout(() => {
-      const row = this.grid ? "the image has changed" : sentence(data.row, header);
-      document.querySelector("#status").textContent = `Marker at ${data.axes[0].name} ${short(x)}, ${data.axes[1].name} ${short(y)}: ${row}.`;
-    }, 700);
+    return this.grid ? { header: {}, bytes: this.blend(where) } : { header: this.cells(where), bytes: null };
   }
 
   cells([i, j]) {
