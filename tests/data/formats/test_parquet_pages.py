@@ -120,6 +120,25 @@ def test_texts_in_every_encoding(tmp_path, monkeypatch, encoding, kind):
     pd.testing.assert_frame_equal(frames, whole)
 
 
+def test_nested_texts_in_several_row_groups(tmp_path, monkeypatch):
+    nested = {"l": [["x", "y"], None] * 50, "s": [{"q": [1.5], "r": "x"}, None] * 50}
+    table = pa.table({**nested, "m": pa.array([[("k", "v")], []] * 50, pa.map_(pa.string(), pa.string()))})
+    pq.write_table(table, tmp_path / "x.parquet", row_group_size=30)
+    whole = read(tmp_path / "x.parquet").X
+    assert whole["s"].iloc[-2] == {"q": [1.5], "r": "x"}
+    assert pa.Table.from_pandas(whole).to_pylist() == table.to_pylist()
+    monkeypatch.setattr(reading, "STREAM_ABOVE", 100)
+    blocks = open_rows(tmp_path / "x.parquet", tables=True).X
+    assert [len(block) for block in blocks.blocks()] == [30, 30, 30, 10]
+
+
+def test_long_texts_in_several_row_groups_are_added_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(_unpacking, "_FREE", 1 << 16)
+    options = {"compression": "zstd", "write_statistics": False, "row_group_size": 100}  # one group is not too much
+    pq.write_table(pa.table({"t": ["x" * 1000] * 4000}), tmp_path / "x.parquet", **options)
+    refused(tmp_path / "x.parquet", "over 100 times as much")
+
+
 def test_long_levels_stay_levels(tmp_path, monkeypatch):
     monkeypatch.setattr(_unpacking, "_FREE", 1 << 10)
     frame = pd.DataFrame({"t": pd.Categorical(["x" * 5000] * 100)})

@@ -38,7 +38,7 @@ def opened(file: Path, texts: Collection[str] = ()) -> Iterator[Any]:
     except ArrowNotImplementedError as error:
         what = " ".join(str(error).split())[:100]
         raise DataError(f"{file}: pyarrow does not read what this file has ({what}); write it otherwise.") from error
-    except (ArrowException, OSError) as error:
+    except (ArrowException, OSError, UnicodeDecodeError) as error:  # the last one if a name is no text
         raise _damaged(file) from error
 
 
@@ -107,33 +107,42 @@ class ParquetTables:
         """
         import pyarrow
 
-        if not self._largest:
-            return self._decoded(self._parquet.read())
+        parts = self._batches(1 << 15) if self._largest else map(self._parquet.read_row_group, self._groups)
         tables, n_bytes = [], 0
-        for table in self.batches(1 << 15):
-            n_bytes += sum(column.nbytes for column in table.columns if _is_text(column.type))
+        for part in parts:
+            n_bytes += sum(column.nbytes for column in part.columns if _is_text(column.type)) + self._n_decoded(part)
             check_unpacked(self._file, n_bytes, self._file.stat().st_size)
-            tables.append(table)
+            tables.append(part.cast(self._schema))
         return pyarrow.concat_tables(tables) if tables else self._schema.empty_table()
 
     def batches(self, n_rows: int) -> Iterator[Any]:
         """Yield tables of at most `n_rows` rows; fewer, if each may have a text as long as the largest page."""
+        for batch in self._batches(n_rows):
+            check_unpacked(self._file, self._n_decoded(batch), self._file.stat().st_size)
+            yield batch.cast(self._schema)
+
+    @property
+    def _groups(self) -> range:
+        """The row groups, which are read one by one: of several, pyarrow does not read lists of levels."""
+        return range(self._parquet.num_row_groups)
+
+    def _batches(self, n_rows: int) -> Iterator[Any]:
+        """Yield tables with levels."""
         import pyarrow
 
         if self._largest:
             n_rows = max(1, min(n_rows, self._allowed // self._largest))
-        for batch in self._parquet.iter_batches(batch_size=n_rows):
-            yield self._decoded(pyarrow.Table.from_batches([batch]))
+        for i in self._groups:
+            for batch in self._parquet.iter_batches(n_rows, row_groups=[i]):
+                yield pyarrow.Table.from_batches([batch])
 
-    def _decoded(self, table: Any) -> Any:
-        """Return a table with texts in place of levels: a long text may be stored once, and occur in each row."""
-        n_bytes = sum(
+    def _n_decoded(self, table: Any) -> int:
+        """Return the bytes of the texts in place of levels: a long text may be stored once, and occur in each row."""
+        return sum(
             _text_bytes(chunk, field.type)
             for column, field in zip(table.itercolumns(), self._schema, strict=True)
             for chunk in column.chunks
         )
-        check_unpacked(self._file, n_bytes, self._file.stat().st_size)
-        return table.cast(self._schema)
 
 
 def _text_bytes(array: Any, target: Any) -> int:
