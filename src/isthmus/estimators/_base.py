@@ -172,7 +172,7 @@ class BaseAutoencoder(NotebookDisplay, ModelViews, CallbackSupportMixin, Autoenc
     ) -> None:
         """Build and keep the model of a loss if it is new, and move it to the device that trains it."""
         if new:
-            k = build_model(loss, data, held_out, self._model_options(), full_rank=full_rank)
+            k = build_model(loss, data, held_out, self._model_options(), device, full_rank=full_rank)
             self.model_, self.n_components_, self._n_features_out = loss.model, k, k
             self._dtype = np.dtype(data.X.dtype)
         else:

@@ -83,7 +83,7 @@ class ModelChoice(Description):
         if some or self.n_components or not may_have_full_rank(self.model_, any_prior=options.any_prior):
             return
         loss = self._describe_loss(self._describe())
-        n_components = build_model(loss, data, held_out, options, full_rank=True)
+        n_components = build_model(loss, data, held_out, options, device, full_rank=True)
         loss.model.to(device=device, dtype=parameter_dtype(trainer.precision))
         sample, rate = loaders.sample, self.learning_rate_
         other = make_loop(loss, sample, self.optimizer_, trainer, rate, self.seed_, data.processes)

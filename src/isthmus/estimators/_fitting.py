@@ -18,6 +18,7 @@ from isthmus.estimators._chunking import as_tensor
 from isthmus.estimators._data import TrainingData
 from isthmus.estimators._inference import Chunk, feature_errors
 from isthmus.estimators._linear_start import LinearStart
+from isthmus.estimators._memory import check_memory
 from isthmus.estimators._saving import without_local_settings
 from isthmus.estimators._validate import column_name
 from isthmus.initialization import MAX_FACTORS
@@ -61,7 +62,13 @@ class ModelOptions(NamedTuple):
 
 
 def build_model(
-    loss: TrainingLoss, data: TrainingData, held_out: np.ndarray, options: ModelOptions, *, full_rank: bool = False
+    loss: TrainingLoss,
+    data: TrainingData,
+    held_out: np.ndarray,
+    options: ModelOptions,
+    device: torch.device,
+    *,
+    full_rank: bool = False,
 ) -> int:
     """Set the scaling, build all tensors, initialise them from the data, and return the number of latent units.
 
@@ -78,13 +85,15 @@ def build_model(
         Indices of the samples that early stopping holds out; the linear model does not see them.
     options : ModelOptions
         What the estimator says about the model.
+    device : torch.device
+        Where it will be trained.
     full_rank : bool, default=False
         Whether the linear model has as many factors as there are features.
 
     Raises
     ------
     ValueError
-        If a cell lies outside the likelihood's support.
+        If a cell lies outside the likelihood's support, or the model does not fit in the memory of the machine.
     """
     model, n_features, (n_components, any_prior, has_density, seed) = loss.model, data.X.shape[1], options
     scaling = model.scaling
@@ -109,9 +118,10 @@ def build_model(
         model.prior = start.prior(model.prior)
     if n_components is None:
         n_components = start.n_components if start else min(n_features, _DEFAULT_COMPONENTS)
+    n_conditions = 0 if data.condition is None else data.condition.shape[1]
+    masked = data.summary.missing or loss.corruption.input_mask
+    check_memory(model.tensor_shapes(n_features, int(n_components), n_conditions, masked=masked), device)
     with seeded(seed):
-        n_conditions = 0 if data.condition is None else data.condition.shape[1]
-        masked = data.summary.missing or loss.corruption.input_mask
         model.build(n_features, n_components, n_conditions, masked=masked)
         model.init_from_data(x.nan_to_num(0.0), scaling(data.summary.moments.mean))
     if start:
