@@ -53,6 +53,16 @@ def test_errors_without_stderr_have_their_exit_code(here):
     assert (done.returncode, done.stdout) == (2, "")
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the device that is always full is Linux's")  # noqa: PTH110
+@pytest.mark.parametrize(("arguments", "unbuffered"), [("info iris", ""), ("info iris", "1"), ("--version", "")])
+def test_standard_output_is_full(here, arguments, unbuffered):
+    command = f'"{sys.executable}" -m isthmus {arguments} > /dev/full'
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run(["bash", "-c", command], env=environment, capture_output=True, text=True, check=False)
+    assert done.stderr == "isthmus: standard output could not be written: No space left on device.\n"
+    assert done.returncode == 2
+
+
 def test_progress_that_nobody_reads_costs_no_training(here):
     command = [sys.executable, "-m", "isthmus", *FIT, "-v"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:

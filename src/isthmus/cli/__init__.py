@@ -5,6 +5,7 @@ Nothing heavy is imported until a command needs it: ``isthmus --help`` runs with
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 import click
@@ -13,7 +14,7 @@ from isthmus import __version__
 from isthmus._formats import BUNDLED, FETCHED, any_of, readable_suffixes, writable_suffixes
 from isthmus.cli._apply import impute, reconstruct, sample, transform
 from isthmus.cli._demo import demo
-from isthmus.cli._errors import Commands, one_line
+from isthmus.cli._errors import Commands, Failure, one_line, text_of_output
 from isthmus.cli._evaluate import evaluate
 from isthmus.cli._explore import explore
 from isthmus.cli._export import export
@@ -110,10 +111,21 @@ def main(args: Sequence[str] | None = None) -> int:
 def _run(args: Sequence[str] | None) -> int:
     try:
         with raise_on_sigterm():
-            code = isthmus.main(args, prog_name="isthmus", standalone_mode=False)
+            code = _main(args)
     except click.ClickException as error:
-        click.echo(f"isthmus: {one_line(error)}", err=True)
+        with contextlib.suppress(OSError):  # who cannot be told still gets the exit code
+            click.echo(f"isthmus: {one_line(error)}", err=True)
         return error.exit_code
     except click.Abort:
         return 130
     return code if isinstance(code, int) else 0  # `launch` returns the code of its processes
+
+
+def _main(args: Sequence[str] | None) -> object:
+    """Run the command; the help and the version are printed before the errors of commands are looked at."""
+    try:
+        return isthmus.main(args, prog_name="isthmus", standalone_mode=False)
+    except OSError as error:
+        if (text := text_of_output(error)) is None:
+            raise
+        raise Failure(text) from error

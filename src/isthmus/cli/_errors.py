@@ -16,7 +16,7 @@ from isthmus._chunks import is_out_of_memory
 from isthmus._names import UnknownNameError, unknown_name
 from isthmus.cli._process import Terminated
 
-__all__ = ["Commands", "about", "note", "one_line"]
+__all__ = ["Commands", "Failure", "about", "note", "one_line", "text_of_output"]
 
 # Advice for callers in Python, in messages of scikit-learn.
 _RESHAPE_ADVICE = re.compile(r"\s*Reshape your data either using.*", re.DOTALL)
@@ -89,6 +89,8 @@ def _interrupted(error: KeyboardInterrupt) -> Interrupted:
 def _text_of_expected(error: Exception) -> str | None:
     """Return the message of an error that the input or the machine can cause; None for any other."""
     text = str(error)
+    if (about_output := text_of_output(error)) is not None:
+        return about_output
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}."
     if isinstance(error, FileNotFoundError) and error.errno is not None:  # of os.getcwd, which has no name to give
@@ -101,6 +103,17 @@ def _text_of_expected(error: Exception) -> str | None:
     if missing_library or isinstance(error, (ValueError, FloatingPointError, OSError)):
         return text or type(error).__name__
     return None
+
+
+def text_of_output(error: Exception) -> str | None:
+    """Return the message of an error of printing, whose file has no name; None for any other error."""
+    if not isinstance(error, OSError):
+        return None
+    printing = [frame for frame, _ in traceback.walk_tb(error.__traceback__) if frame.f_code is click.echo.__code__]
+    if not printing:
+        return None
+    stream = "error" if printing[-1].f_locals.get("err") else "output"
+    return f"standard {stream} could not be written: {error.strerror or error}."
 
 
 def one_line(error: click.ClickException) -> str:

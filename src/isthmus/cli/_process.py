@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType
+from typing import TextIO
 
 __all__ = ["Terminated", "raise_on_sigterm", "with_streams"]
 
@@ -62,15 +63,16 @@ def with_streams() -> Iterator[None]:
         finally:
             for name in closed:
                 setattr(sys, name, None)
-            _forget_broken_stderr()
+            for number, name in ((1, "stdout"), (2, "stderr")):
+                _forget_broken(number, getattr(sys, name))
 
 
-def _forget_broken_stderr() -> None:
-    """Drop what nobody reads: Python would try to write it again when it exits, and fail with exit code 120."""
+def _forget_broken(number: int, stream: TextIO | None) -> None:
+    """Drop what cannot be written: Python would try to write it again when it exits, and fail with exit code 120."""
     try:
-        if sys.stderr is not None:
-            sys.stderr.flush()
+        if stream is not None:
+            stream.flush()
     except OSError:
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 2)
+        os.dup2(nowhere, number)
         os.close(nowhere)
