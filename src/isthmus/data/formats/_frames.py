@@ -75,6 +75,7 @@ def _with_plain_texts(table: Any, path: Path) -> Any:
     if schema is table.schema:
         return table
     check_unpacked(path, n_bytes, path.stat().st_size)
+    schema = pa.schema([field.with_nullable(True) for field in schema], schema.metadata)  # whatever the file says
     try:
         return table.cast(schema)
     except pa.ArrowNotImplementedError as error:
@@ -105,11 +106,19 @@ def as_frame_dataset(frame: Any, path: Path, notes: tuple[str, ...] = ()) -> Dat
     if not len(frame) or not names:
         raise DataError(f"{path}: has no {'rows' if names else 'columns'}; write at least one row and one column.")
     first = frame.iloc[:, 0]
-    if len(names) > 1 and (not names[0].strip() or names[0].startswith("Unnamed: 0")) and first.is_unique:
+    if len(names) > 1 and (not names[0].strip() or names[0].startswith("Unnamed: 0")) and _is_unique(first):
         frame = frame.set_index(frame.columns[0]).rename_axis(None)
         notes = (*notes, "the first column, which has no name, is taken for the names of the rows, and is not learned")
         names = names[1:]
     return Dataset(frame, names, None, None, path.name.partition(".")[0] or path.name, notes)
+
+
+def _is_unique(column: Any) -> bool:
+    """Return whether the values of a column differ; lists and structures are no names of rows."""
+    try:
+        return bool(column.is_unique)
+    except (TypeError, NotImplementedError):
+        return False
 
 
 def frame_appender(open_writer: Callable[[Any], Any]) -> Callable[[Any], None]:

@@ -59,7 +59,8 @@ def read_header(stream: IO[bytes], size: int, where: str, kinds: str = NUMERIC) 
         expected = stream.tell() + math.prod(shape) * dtype.itemsize
     check_dtype(dtype, where, kinds)
     if expected != size:
-        raise DataError(f"{where}: {expected} bytes by its header, but there are {size}; {AGAIN}.")
+        said = expected if abs(expected) < 1 << 63 else "far too many"  # a number of thousands of digits is no text
+        raise DataError(f"{where}: {said} bytes by its header, but there are {size}; {AGAIN}.")
     return Header(shape, dtype, fortran_order, stream.tell())
 
 

@@ -93,6 +93,8 @@ def _by_pyarrow(path: Path, layout: TextLayout) -> Iterator[Any]:
         try:
             for batch in arrow_csv.open_csv(stream, options, parse, convert):
                 table = pa.Table.from_batches([batch])
+                if table.num_columns > len(strings):  # a first line with more cells: an error, once all is read
+                    table = table.cast(pa.schema((name, pa.string()) for name in table.column_names))
                 n_rows += len(table)
                 yield _without_comments(table) if layout.comments else table
         except pa.ArrowInvalid as error:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.data.dataset import EXACT, TOO_LARGE, Dataset, as_dataset
-from isthmus.data.errors import DataError
+from isthmus.data.errors import DataError, damaged
 from isthmus.data.file_rows import stored_rows
 from isthmus.data.formats._base import Format, Layout, as_table, check_names, has_index
 from isthmus.data.sources import RowSource
@@ -91,10 +91,14 @@ class Csv(Format):
         if self.path.stat().st_size * (_TIMES if packed else 1) <= max_bytes:
             return None
         from isthmus.data.formats._text_blocks import TextBlocks
-        from isthmus.data.formats._text_layout import open_bytes
+        from isthmus.data.formats._text_layout import PACKED, open_bytes
 
         if self._found is None:
-            with open_bytes(self.path) as binary, io.TextIOWrapper(binary, "utf-8", errors="replace") as stream:
+            with (
+                damaged(self.path, PACKED),
+                open_bytes(self.path) as binary,
+                io.TextIOWrapper(binary, "utf-8", errors="replace") as stream,
+            ):
                 lines = io.StringIO(stream.readline() + stream.readline())
             self._found = TextBlocks(self.path, quoted_header=_is_quoted_header(lines))
         return self._found

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import re
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import reduce
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+from xml.parsers.expat import ExpatError, ParserCreate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +22,7 @@ from isthmus.data.formats._unpacking import check_cells, check_unpacked
 
 __all__ = ["Excel"]
 
-_BLOCK = 1 << 20
-_PLACE = re.compile(rb"""<(?:\w+:)?(?:row|c)\s(?:[^>]*?\s)?r=["']([A-Z]{0,3})(\d{1,7})["']""")  # of a row or a cell
+_MOST_ROWS = 1 << 20  # of a sheet
 
 
 class Excel(Format):
@@ -63,22 +63,15 @@ class Excel(Format):
     def _check_sizes(self, archive: zipfile.ZipFile) -> None:
         """Raise `DataError` if the archive is a bomb, or a sheet has a cell far away from all others.
 
-        openpyxl fills the rows and columns between them with empty cells.
+        openpyxl fills the rows and columns between them with empty cells. Any part may be a sheet.
         """
         for part in archive.infolist():
             check_unpacked(self.path, part.file_size, part.compress_size)
-            if not part.filename.startswith("xl/worksheets/") or part.is_dir():
-                continue
-            rest, n_cells, n_rows, width = b"", 0, 0, 0
-            with archive.open(part) as stream:
-                while block := stream.read(_BLOCK):
-                    text, rest = rest + block, b""
-                    cut = text.rfind(b"<")
-                    if cut > 0 and len(text) - cut < _BLOCK:  # an element that goes on in the next block
-                        text, rest = text[:cut], text[cut:]
-                    for letters, number in _PLACE.findall(text):
-                        n_cells, n_rows, width = n_cells + 1, max(n_rows, int(number)), max(width, len(letters))
-            check_cells(self.path, n_rows, 26**width, n_cells)
+            if not part.is_dir():
+                extent = _Extent()
+                with archive.open(part) as stream, contextlib.suppress(ExpatError):  # no XML: no sheet
+                    extent.add(stream)
+                check_cells(self.path, extent.n_rows, extent.n_columns, extent.n_cells)
 
     def _choose(self, sheets: list[Any]) -> Any:
         """Return the name of the sheet to read."""
@@ -100,3 +93,45 @@ class Excel(Format):
         zoned = [name for name, dtype in frame.dtypes.items() if getattr(dtype, "tz", None) is not None]
         frame = frame.assign(**{name: frame[name].dt.tz_localize(None) for name in zoned}) if zoned else frame
         frame.to_excel(file, index=has_index(frame), engine="openpyxl")
+
+
+class _Extent:
+    """The rows and columns of a sheet, counted as openpyxl counts them.
+
+    Attributes
+    ----------
+    n_rows, n_columns : int
+        The last row and the last column.
+    n_cells : int
+        Cells that are there.
+    """
+
+    def __init__(self) -> None:
+        self.n_rows = self.n_columns = self.n_cells = 0
+        self._row = self._column = 0
+
+    def add(self, stream: IO[bytes]) -> None:
+        """Read a sheet.
+
+        Raises
+        ------
+        ExpatError
+            If it is no XML.
+        ValueError or ArithmeticError
+            If it has a row that Excel does not have.
+        """
+        parser = ParserCreate()
+        parser.StartElementHandler = self._start
+        parser.ParseFile(stream)
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        element, place = name.rpartition(":")[2], attributes.get("r")
+        if element == "row":
+            self._row, self._column = self._row + 1 if place is None else int(float(place)), 0
+            if self._row > _MOST_ROWS:
+                raise ValueError(f"row {place}")
+            self.n_rows = max(self.n_rows, self._row)
+        elif element == "c":
+            letters = place.rstrip("0123456789") if place else ""
+            self._column = reduce(lambda n, letter: 26 * n + int(letter, 36) - 9, letters, 0) or self._column + 1
+            self.n_columns, self.n_cells = max(self.n_columns, self._column), self.n_cells + 1

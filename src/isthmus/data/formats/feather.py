@@ -36,11 +36,15 @@ class _ArrowBlocks(TableBlocks):
             n_rows, schema = n_rows + len(table), schema or table.schema
         if schema is None:
             raise DataError(f"{path}: has no rows; write at least one.")
-        check_names(schema.names, path)
-        check_cells(path, n_rows, len(schema.names), path.stat().st_size)
+        try:
+            names = schema.names
+        except UnicodeDecodeError as error:
+            raise _damaged(path) from error
+        check_names(names, path)
+        check_cells(path, n_rows, len(names), path.stat().st_size)
         types = library.types
         self.has_only_numbers = all(types.is_integer(f.type) or types.is_floating(f.type) for f in schema)
-        super().__init__(path, n_rows, schema.names)
+        super().__init__(path, n_rows, names)
 
     def blocks(self) -> Iterator[Any]:
         """Yield the record batches as tables; the file is read, not mapped, since it may change meanwhile."""

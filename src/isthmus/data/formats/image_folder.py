@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.data.dataset import Dataset
-from isthmus.data.errors import DataError
+from isthmus.data.errors import DECOMPRESSION, HEADER, DataError
 from isthmus.data.formats._base import Format
 from isthmus.data.formats._unpacking import check_unpacked
 
@@ -51,7 +52,7 @@ class ImageFolder(Format):
         for file in _files(self.path):
             try:
                 found[file] = _pixels(library, file, options)
-            except (OSError, ValueError, SyntaxError, library.DecompressionBombError):
+            except (OSError, *DECOMPRESSION, *HEADER, library.DecompressionBombError):
                 unreadable.append(str(file.relative_to(self.path)))
         notes = []
         if unreadable:
@@ -115,9 +116,10 @@ def _pixels(library: Any, file: Path, options: _Options) -> NDArray[Any]:
     """Return an image as bytes, (H, W) or (3, H, W)."""
     from PIL import ImageOps
 
-    with library.open(file) as opened:
+    data = file.read_bytes()  # a file would reserve what a length in it claims
+    with library.open(io.BytesIO(data)) as opened:
         width, height = opened.size
-        check_unpacked(file, width * height * len(opened.getbands()), file.stat().st_size)
+        check_unpacked(file, width * height * len(opened.getbands()), len(data))
         image = ImageOps.exif_transpose(opened)
         if image.mode in _DEEP:
             image = library.fromarray((np.asarray(image).astype(np.int64) // 257).clip(0, 255).astype(np.uint8))
