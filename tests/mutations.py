@@ -157,7 +157,7 @@ def change_bytes(rng: random.Random, raw: bytes) -> bytes:
     elif kind == 2:
         del data[at : at + rng.choice([1, 8, 100])]
     elif kind == 3:
-        lengths = [0, 1, 2**31, 2**62, 2**64 - 1, len(raw), len(raw) - 8, rng.randrange(len(raw))]
+        lengths = [0, 1, 2**31, 2**62, 2**64 - 1, len(raw), max(0, len(raw) - 8), rng.randrange(len(raw))]
         data[:8] = struct.pack("<Q", rng.choice(lengths))
     else:
         for _ in range(rng.choice([1, 1, 4])):

@@ -196,3 +196,17 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch, suffix):
     with pytest.raises(DataError, match=rf"t\{suffix}: cannot be written \(No space left on device\)"):
         write_frame(path, FRAME)
     assert [file.read_bytes() for file in tmp_path.iterdir()] == [b"old"]
+
+
+@pytest.mark.parametrize("name", ["x.arrow", "x.parquet"])
+def test_a_time_zone_that_is_not_known(tmp_path, name):
+    import pyarrow as pa
+    from pyarrow import feather, parquet
+
+    write = feather.write_feather if name == "x.arrow" else parquet.write_table
+    for zone in ("Nowhere/Land", "America", "../x"):  # the second is the name of a folder
+        write(pa.table({"t": ["a"], "d": pa.array([0], pa.timestamp("us", zone))}), str(tmp_path / name))
+        refused(tmp_path / name, f"column 'd' has the time zone '{zone}'", "write the times in UTC")
+    for zone in ("Europe/Berlin", "+02:00", None):
+        write(pa.table({"t": ["a"], "d": pa.array([0], pa.timestamp("us", zone))}), str(tmp_path / name))
+        assert read(tmp_path / name).X["d"].dt.year.tolist() == [1970]

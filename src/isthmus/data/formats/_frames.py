@@ -54,10 +54,25 @@ def arrow_to_frame(table: Any, path: Path) -> Any:
                 f"{path}: column {field.name!r} has the type {str(field.type)[:60]}, which pandas does not have; "
                 "convert it, or drop the column."
             ) from error
+        _check_zone(field, path)
     if b"pandas" in (table.schema.metadata or {}):
         with contextlib.suppress(ValueError, LookupError, TypeError, AttributeError):  # its notes may be damaged
             return table.to_pandas()
     return table.replace_schema_metadata(None).to_pandas(types_mapper=pandas.ArrowDtype)
+
+
+def _check_zone(field: Any, path: Path) -> None:
+    """Raise `DataError` if a column of times has an unknown time zone, which would be an error where it is used."""
+    import pyarrow as pa
+
+    zone = field.type.tz if pa.types.is_timestamp(field.type) else None
+    try:
+        pa.scalar(0, pa.timestamp("us", zone)).as_py()
+    except (LookupError, ValueError, OSError) as error:  # some names are those of folders
+        raise DataError(
+            f"{path}: column {field.name!r:.60} has the time zone {zone!r:.60}, which is not known here; "
+            "write the times in UTC."
+        ) from error
 
 
 def _with_plain_texts(table: Any, path: Path) -> Any:

@@ -120,7 +120,8 @@ def _pixels(library: Any, file: Path, options: _Options) -> NDArray[Any]:
     with library.open(io.BytesIO(data)) as opened:
         width, height = opened.size
         check_unpacked(file, width * height * len(opened.getbands()), len(data))
-        image = ImageOps.exif_transpose(opened)
+        ImageOps.exif_transpose(opened, in_place=True)
+        image = opened
         if image.mode in _DEEP:
             image = library.fromarray((np.asarray(image).astype(np.int64) // 257).clip(0, 255).astype(np.uint8))
         if "A" in image.getbands() or "transparency" in image.info:
