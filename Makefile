@@ -100,11 +100,12 @@ bench-explorer: $(VENV)/.ok packages  ## measure the page of `isthmus explore` i
 	$(BIN)/python benchmarks/explorer
 
 fuzz: MINUTES ?= 10
-fuzz: $(VENV)/.ok  ## change saved models and checkpoints at random, three times for ten minutes; see docs/trust.md
+fuzz: $(VENV)/.ok  ## change saved models, checkpoints and files of data at random, four times for ten minutes; see docs/trust.md
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e ".[fuzz]"
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/trust/fuzz.py --minutes $(MINUTES)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/trust/guided.py --minutes $(MINUTES)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/trust/quick.py --minutes $(MINUTES)
+	OMP_NUM_THREADS=1 nice $(BIN)/python benchmarks/trust/readers.py --minutes $(MINUTES)
 
 mutants: SAMPLE ?= 24
 mutants: $(VENV)/.ok  ## change the source at random, and look whether the tests notice; see docs/trust.md
