@@ -11,7 +11,7 @@ import torch
 from isthmus import serialization
 from isthmus.likelihoods import Categorical, Gaussian, StudentT
 from isthmus.tables import Frame, NumberColumn, OmittedColumn, TableCodec
-from isthmus.tables._date_texts import format_dates
+from isthmus.tables._date_texts import format_dates, format_of
 from mixed_tables import every_dtype, only_pandas
 
 
@@ -273,6 +273,11 @@ def test_texts_that_are_dates(text_format):
 )
 def test_texts_that_are_no_dates(texts):
     assert TableCodec().fit(pd.DataFrame({"d": texts * 40})).columns[0].kind == "category"
+
+
+def test_dates_of_any_year():
+    """9999-12-31, which stands for no end in many databases, is a date, wherever it is in the column."""
+    assert format_of(np.array(["9999-12-31", "2024-03-31", "1234-05-06"] * 10, dtype=object)) == "%Y-%m-%d"
 
 
 def test_fields_without_leading_zeros():

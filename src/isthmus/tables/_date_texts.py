@@ -21,7 +21,8 @@ _FORMATS = (
     *(f"{day} {time}" for day in _DAYS for time in ("%H:%M:%S", "%H:%M")),
     *(f"{day} {time}" for day in _SHORT_DAYS for time in ("%H:%M:%S", "%H:%M", "%-H:%M:%S", "%-H:%M")),
 )
-_FIELDS = {"%Y": r"(1[5-9]|20|21)\d\d", "%b": r"[^\W\d]{3,4}\.?", "%B": r"[^\W\d]{3,}"}  # others are two digits
+_FIELDS = {"%Y": r"\d{4}", "%b": r"[^\W\d]{3,4}\.?", "%B": r"[^\W\d]{3,}"}  # others are two digits
+_MONTHS = {"%Y": r"(1[5-9]|20|21)\d\d"}  # other numbers with two more digits, such as 1234-12, are codes
 _SAMPLE = 20
 _MOST_EXCEPTIONS = 0.1  # share of texts that are not dates in a column of dates with mistakes
 _MARK = "\x1f"  # where a leading zero is left out
@@ -70,8 +71,9 @@ def _share(texts: np.ndarray, text_format: str) -> float:
     """Return the share of the first texts that have the form of a format."""
     fields = re.split("(%-?[a-zA-Z])", text_format)
     short = r"[1-9]?\d"
+    known = _FIELDS | (_MONTHS if text_format == "%Y-%m" else {})
     pattern = "".join(
-        _FIELDS.get(field, short if "-" in field else r"\d\d") if field.startswith("%") else re.escape(field)
+        known.get(field, short if "-" in field else r"\d\d") if field.startswith("%") else re.escape(field)
         for field in fields
     )
     return float(np.mean([re.fullmatch(pattern, text) is not None for text in texts[:_SAMPLE]]))
